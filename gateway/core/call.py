@@ -1,0 +1,30 @@
+"""One request, whatever dialect it arrived in."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.core.caller import Caller
+from gateway.core.content import Content, Operation
+from gateway.core.items import Json
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A request on its way through the pipeline.
+
+    `body` is what the client sent, byte for byte, and `fields` the same decoded (never to be changed in place): nothing is
+    lost. `content` is there when the route needs to look inside, else None and the body travels as it came. `received` is
+    the monotonic time of arrival. `headers` are the client's headers that an upstream may see.
+    """
+
+    id: str
+    operation: Operation
+    dialect: str
+    model: str
+    stream: bool
+    caller: Caller
+    received: float
+    body: bytes
+    fields: dict[str, Json]
+    content: Content | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()

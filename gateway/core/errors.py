@@ -1,0 +1,236 @@
+"""Every error that can reach a caller, as one tree. Dialects render them; nobody else builds error JSON.
+
+SwitchgearError
+├── InvalidRequest 400           the caller can mend it; `param` says where
+│   ├── MalformedBody 400        not the JSON that the API takes
+│   ├── UnsupportedParameter 400 the target cannot do what `param` asks for
+│   ├── ContextLengthExceeded 400
+│   ├── UnsupportedSchema 400    a schema that cannot be compiled or is over the limits
+│   ├── BodyTooLarge 413
+│   ├── UnsupportedMediaType 415
+│   ├── NotFound 404             no such path or object
+│   │   └── ModelNotFound 404    with near matches in the message
+│   └── MethodNotAllowed 405
+├── Unauthenticated 401
+├── Forbidden 403
+├── RateLimited 429              `retry_after` in seconds
+├── InvalidOutput 422            the model's finished answer breaks the promised schema
+├── Unavailable 503              draining, not started, over capacity; `retry_after`
+├── ClientLeft 499               for records only: nobody is there to read it
+├── InternalError 500            a bug of ours; its text never leaves the process
+└── UpstreamError 502
+    ├── UpstreamUnreachable 502  refused, DNS, TLS, proxy: nothing was sent
+    ├── UpstreamTimeout 504      the message says which of the four timeouts
+    ├── UpstreamBroken 502       connection lost, truncated, or not what the API promises
+    └── UpstreamRefused          an HTTP error answer of the upstream, its message kept
+"""
+
+from __future__ import annotations
+
+
+class SwitchgearError(Exception):
+    """An error with a status, a machine-readable code, and whether another try could succeed.
+
+    `message` is safe to show to the caller. `param` names the field of the request at fault, `retry_after` is in seconds.
+    """
+
+    status: int = 500
+    code: str = "internal_error"
+    retryable: bool = False
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+
+class InvalidRequest(SwitchgearError):
+    """The request cannot be served as it stands; the caller can mend it."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class MalformedBody(InvalidRequest):
+    """The body is not the JSON that the API takes."""
+
+    code = "invalid_json"
+
+
+class UnsupportedParameter(InvalidRequest):
+    """The target that would serve the call cannot do what this parameter asks for."""
+
+    code = "unsupported_parameter"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt, or prompt and answer together, exceed the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class UnsupportedSchema(InvalidRequest):
+    """A JSON schema that cannot be compiled or is over the limits."""
+
+    code = "unsupported_schema"
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body is larger than the server's limit."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The body is declared as something other than JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class NotFound(InvalidRequest):
+    """No such path or object."""
+
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """No model of that name is configured."""
+
+    code = "model_not_found"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists, but not for this method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class Unauthenticated(SwitchgearError):
+    """No key, or one that is not known."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class Forbidden(SwitchgearError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class RateLimited(SwitchgearError):
+    """Too much, too soon."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    retryable = True
+
+
+class InvalidOutput(SwitchgearError):
+    """The model's finished answer breaks the schema that was promised."""
+
+    status = 422
+    code = "invalid_output"
+
+
+class Unavailable(SwitchgearError):
+    """The server cannot take the call now; it may a little later."""
+
+    status = 503
+    code = "unavailable"
+    retryable = True
+
+
+class ClientLeft(SwitchgearError):
+    """The client closed its connection before the answer was complete."""
+
+    status = 499
+    code = "client_left"
+
+
+class InternalError(SwitchgearError):
+    """A fault of ours. What happened is in the log, not in the message."""
+
+    def __init__(self, message: str = "The server met an error of its own; the call id finds it in the log.") -> None:
+        super().__init__(message)
+
+
+class UpstreamError(SwitchgearError):
+    """An upstream did not give a usable answer."""
+
+    status = 502
+    code = "upstream_error"
+    retryable = True
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection could be made, so nothing was sent."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The upstream did not answer in time."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamBroken(UpstreamError):
+    """The connection was lost, or what came back is not what the API promises."""
+
+    code = "upstream_broken"
+
+
+class UpstreamRefused(UpstreamError):
+    """The upstream answered with an HTTP error; its message is kept.
+
+    `upstream_status` is what it sent. What the caller sees differs where the upstream speaks of our credentials (401, 402,
+    403 become 502) or of its own faults (5xx become 502 or 503).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        upstream_status: int,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after=retry_after)
+        self.upstream_status = upstream_status
+        self.status = _status_for_caller(upstream_status)
+        self.retryable = upstream_status in _RETRYABLE or upstream_status >= 500
+        self.code = _CODES.get(upstream_status) or code or self.code
+
+    @property
+    def blames_key(self) -> bool:
+        """Whether another key of the same provider might be accepted."""
+        return self.upstream_status in _KEY_FAULTS or self.upstream_status == 429
+
+
+_RETRYABLE = frozenset({401, 402, 403, 408, 409, 425, 429})
+_KEY_FAULTS = frozenset({401, 402, 403})
+_CODES = {
+    401: "upstream_credentials",
+    402: "upstream_credentials",
+    403: "upstream_credentials",
+    429: "rate_limit_exceeded",
+}
+
+
+def _status_for_caller(upstream_status: int) -> int:
+    if upstream_status in _KEY_FAULTS:
+        return 502
+    if upstream_status in (503, 529):
+        return 503
+    if upstream_status in (408, 504):
+        return 504
+    return upstream_status if 400 <= upstream_status < 500 else 502

@@ -1,0 +1,139 @@
+"""What comes back for a call, in order.
+
+Exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event boundaries) or item events, then
+exactly one `Finished`; or an error is raised. Items are numbered from 0 in the order in which they start; deltas name the
+number. `ItemFinished` carries the whole item, so who does not stream needs nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from gateway.core.items import Item, Json
+from gateway.core.usage import Usage
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "stop_sequence"]
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer begins.
+
+    `target` is "provider/model" as served; `waited` the seconds spent waiting for the upstream so far. `content_type` is set
+    when `Verbatim` pieces follow; `status` and `headers` (rate limits, request ids) are the upstream's. `dropped` names the
+    parameters that the target does not know and that were left out by permission.
+    """
+
+    id: str
+    model: str
+    created: int
+    target: str
+    waited: float = 0.0
+    status: int = 200
+    content_type: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+class Verbatim(msgspec.Struct, frozen=True):
+    """A piece of the upstream's answer, untouched."""
+
+    data: bytes
+
+
+class ItemStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """An item begins; `item` is its skeleton (ids, name, role; no content yet)."""
+
+    index: int
+    item: Item
+
+
+class TextDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """More text of a message. `part` counts the message's parts."""
+
+    index: int
+    text: str
+    part: int = 0
+    logprobs: tuple[Json, ...] | None = None
+
+
+class RefusalDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """More text of a refusal."""
+
+    index: int
+    text: str
+    part: int = 0
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """More thinking: in the clear, or of a summary part."""
+
+    index: int
+    text: str
+    kind: Literal["text", "summary"] = "text"
+    part: int = 0
+
+
+class ArgumentsDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """More of a tool call's arguments."""
+
+    index: int
+    text: str
+
+
+class ItemFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """An item is complete; `item` is all of it."""
+
+    index: int
+    item: Item
+
+
+class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
+    """One vector for each input, in order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """(index of the document, relevance) pairs, best first."""
+
+    results: tuple[tuple[int, float], ...]
+
+
+class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many tokens a prompt has."""
+
+    input_tokens: int
+
+
+class Moderations(msgspec.Struct, frozen=True, kw_only=True):
+    """Judgements in OpenAI's wire form, one for each input."""
+
+    results: tuple[Json, ...]
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer is complete. `usage` is None when nobody counted."""
+
+    reason: FinishReason = "stop"
+    usage: Usage | None = None
+    stop_sequence: str | None = None
+    detail: dict[str, Json] = {}
+
+
+Event = (
+    Started
+    | Verbatim
+    | ItemStarted
+    | TextDelta
+    | RefusalDelta
+    | ReasoningDelta
+    | ArgumentsDelta
+    | ItemFinished
+    | Embeddings
+    | Ranking
+    | TokenCount
+    | Moderations
+    | Finished
+)

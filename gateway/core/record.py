@@ -1,0 +1,38 @@
+"""The record of a call: the one source of its metrics, its log line, its span and, later, its ledger row."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.core.usage import Usage
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything worth knowing about one finished call, and nothing that was said in it.
+
+    Times: `started_at` is wall-clock seconds since 1970; `duration`, `first_token` (None when none came), and `upstream`
+    (waiting for the upstream's first byte) are seconds. `provider` and `served` are None when no target was reached;
+    `route` lists the targets tried, in order. `cost` is in US dollars, None when a price is unknown. `parameters` are the
+    sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it left).
+    """
+
+    id: str
+    started_at: float
+    operation: str
+    dialect: str
+    stream: bool
+    caller: str
+    model: str
+    provider: str | None
+    served: str | None
+    route: tuple[str, ...]
+    status: int
+    duration: float
+    first_token: float | None
+    upstream: float | None
+    usage: Usage | None
+    cost: float | None
+    finish_reason: str | None
+    error: str | None
+    parameters: dict[str, float | int | str | bool]
+    dropped: tuple[str, ...] = ()

@@ -1,0 +1,25 @@
+"""What answers, and what surrounds an answer: ASGI, one level up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from gateway.core.call import Call
+from gateway.core.events import Event
+
+Send = Callable[[Event], Awaitable[None]]
+
+
+class Responder(Protocol):
+    """Answers a call by pushing events: one `Started`, then events, then one `Finished`; or it raises.
+
+    Awaiting `send` is the back-pressure: it returns when the receiver can take more.
+    """
+
+    async def __call__(self, call: Call, send: Send) -> None:
+        """Answer `call`. Raises SwitchgearError; cancellation means that nobody waits any longer."""
+        ...
+
+
+Stage = Callable[[Responder], Responder]

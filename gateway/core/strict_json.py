@@ -1,0 +1,83 @@
+"""Reads JSON from clients strictly: what policy sees is exactly what can go out.
+
+Refused: what RFC 8259 refuses, invalid UTF-8, lone surrogates, NaN and numbers beyond a double, nesting beyond the limit, and
+duplicate keys (RFC 8259 leaves them to the reader; two readers that differ are a hole).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.core.errors import MalformedBody
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+# Forms that make the count of `":` in the body differ from the count of its keys: they send us to the slow way.
+_ODD_KEY = re.compile(rb'"\s+:|\\u00').search
+
+
+def decode_object(body: bytes, *, depth: int = 100) -> dict[str, Any]:
+    """Decode `body`, which must be one JSON object nested at most `depth` deep.
+
+    Raises MalformedBody, whose message says what and where.
+    """
+    if not body:
+        msg = "The request has no body; a JSON object is expected."
+        raise MalformedBody(msg)
+    try:
+        value = _decode(body)
+    except RecursionError as exc:
+        raise MalformedBody(_too_deep(depth)) from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        msg = f"The body is not valid JSON: {exc}"
+        raise MalformedBody(msg) from exc
+    if not isinstance(value, dict):
+        msg = f"The body must be a JSON object, not {_kind(value)}."
+        raise MalformedBody(msg)
+    if body.count(b"{") + body.count(b"[") > depth and _deeper_than(value, depth):
+        raise MalformedBody(_too_deep(depth))
+    # A round trip keeps one of two equal keys: then the two counts differ. Strings count alike on both sides.
+    if _ODD_KEY(body) or body.count(b'":') != _encode(value).count(b'":'):
+        _refuse_duplicates(body)
+    return value
+
+
+def _too_deep(depth: int) -> str:
+    return f"The body is nested more than {depth} levels deep."
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    return {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array"}[type(value)]
+
+
+def _deeper_than(value: object, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ())
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen = dict(pairs)
+        if len(seen) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            msg = f"The key {twice[:100]!r} occurs more than once in one object."
+            raise MalformedBody(msg, param=twice[:100])
+        return seen
+
+    json.loads(body, object_pairs_hook=once, parse_int=str)

@@ -1,0 +1,36 @@
+"""Token counts in disjoint buckets: the sum of all buckets is what was processed, and nothing counts twice."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one answer.
+
+    `input` excludes what was read from or written to a prompt cache; `output` excludes `reasoning`. `estimated` says that
+    the upstream gave no figures and these were counted here.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+    @property
+    def input_total(self) -> int:
+        """All tokens that went in, cached or not."""
+        return self.input + self.cache_read + self.cache_write + self.cache_write_1h
+
+    @property
+    def output_total(self) -> int:
+        """All tokens that came out, reasoning included."""
+        return self.output + self.reasoning
+
+    @property
+    def total(self) -> int:
+        """Everything."""
+        return self.input_total + self.output_total

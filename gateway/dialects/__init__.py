@@ -1,0 +1,1 @@
+"""Pure translation between public APIs' wire formats and the hub's calls, items and events."""
