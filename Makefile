@@ -1,0 +1,47 @@
+# Every target sets up .venv first when it has to; `make help` lists them. Arguments go on with ARGS="…".
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check fmt bench test-vllm lock clean
+PYTHON ?=
+ARGS ?=
+export PYTHON
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install everything into .venv, by hash; KIND=runtime|otlp|litellm|dev chooses a lock file
+	@scripts/setup.sh $(or $(KIND),dev)
+
+serve: ## start the server; make serve ARGS="--port 9000 --config my.yaml"
+	@scripts/setup.sh $(or $(KIND),runtime)
+	@exec .venv/bin/switchgear serve $(ARGS)
+
+test: ## run the tests; make test ARGS="tests/unit -k retry"
+	@scripts/setup.sh dev
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+check: ## format, lint, types, import contracts, architecture tests
+	@scripts/setup.sh dev
+	@exec scripts/check.sh
+
+fmt: ## format the code and apply the safe fixes
+	@scripts/setup.sh dev
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix-only --exit-zero .
+
+bench: ## measure beside nginx and write benchmarks/RESULTS.md (needs nginx and gcc)
+	@scripts/setup.sh dev
+	@exec .venv/bin/python benchmarks/run.py $(ARGS)
+
+test-vllm: ## install vLLM for CPU into .vllm (3.5 GB) and run the tests against it
+	@scripts/setup.sh dev
+	@scripts/setup-vllm.sh
+	@exec .venv/bin/python -m pytest -m vllm tests/vllm $(ARGS)
+
+lock: ## refresh requirements/*.txt; make lock ARGS=--upgrade takes the newest
+	@scripts/setup.sh dev
+	@exec scripts/lock.sh $(ARGS)
+
+clean: ## remove caches and build output; .venv, .vllm and their models stay
+	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache dist build benchmarks/.build
+	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -name __pycache__ -type d -exec rm -rf {} +
