@@ -1,6 +1,6 @@
 """What comes back for a call, in order.
 
-Exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event boundaries) or item events, then
+Perhaps some `Tried`, then exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event boundaries) or item events, then
 exactly one `Finished`; or an error is raised. Items are numbered from 0 in the order in which they start; deltas name the
 number. `ItemFinished` carries the whole item, so who does not stream needs nothing else.
 """
@@ -34,6 +34,13 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     dropped: tuple[str, ...] = ()
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """A target was tried and failed before anything of its answer was passed on; another one follows."""
+
+    target: str
+    error: str
 
 
 class Verbatim(msgspec.Struct, frozen=True):
@@ -123,7 +130,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Event = (
-    Started
+    Tried
+    | Started
     | Verbatim
     | ItemStarted
     | TextDelta
