@@ -8,23 +8,31 @@ import msgspec
 
 from gateway.core.events import (
     ArgumentsDelta,
+    Embeddings,
     Event,
     Finished,
     ItemFinished,
     ItemStarted,
+    Moderations,
+    Ranking,
     ReasoningDelta,
     RefusalDelta,
     Started,
     TextDelta,
+    TokenCount,
 )
 from gateway.core.items import Item, Message, Reasoning, Refusal, Text, ToolCall
 
+Result = Embeddings | Ranking | TokenCount | Moderations
+"""What an operation that makes no items gives, in one event."""
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished call gave: `started`, the items in order, `finished`."""
+    """What a finished call gave: `started`, the items in order or the `result` of another operation, `finished`."""
 
     started: Started
-    items: tuple[Item, ...]
+    items: tuple[Item, ...] = ()
+    result: Result | None = None
     finished: Finished
 
 
@@ -34,6 +42,7 @@ class AnswerBuilder:
     def __init__(self) -> None:
         self._started: Started | None = None
         self._items: dict[int, Item] = {}
+        self._result: Result | None = None
         self._finished: Finished | None = None
 
     def add(self, event: Event) -> None:
@@ -44,6 +53,8 @@ class AnswerBuilder:
             self._started = event
         elif isinstance(event, Finished):
             self._finished = event
+        elif isinstance(event, Result):
+            self._result = event
 
     def answer(self) -> Answer:
         """Give the whole; raises ValueError when the events broke the order that `gateway.core.events` promises."""
@@ -51,7 +62,7 @@ class AnswerBuilder:
             msg = "an answer needs one Started and one Finished"
             raise ValueError(msg)
         items = tuple(self._items[index] for index in sorted(self._items))
-        return Answer(started=self._started, items=items, finished=self._finished)
+        return Answer(started=self._started, items=items, result=self._result, finished=self._finished)
 
 
 def replay(answer: Answer) -> Iterator[Event]:
@@ -61,6 +72,8 @@ def replay(answer: Answer) -> Iterator[Event]:
         yield ItemStarted(index=index, item=skeleton(item))
         yield from _deltas(index, item)
         yield ItemFinished(index=index, item=item)
+    if answer.result is not None:
+        yield answer.result
     yield answer.finished
 
 
