@@ -24,5 +24,5 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """ "provider/model"."""
+        """The target as shown to people: provider/model."""
         return f"{self.provider}/{self.model}"

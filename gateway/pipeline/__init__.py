@@ -1,0 +1,1 @@
+"""What surrounds an answer, in one visible order: see `build`."""

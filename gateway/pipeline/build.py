@@ -1,0 +1,67 @@
+"""Builds what answers each configured model: the ordered list of stages, once per generation of the configuration.
+
+The order, outermost first. Each stage is there only when the route uses it:
+    Recorded      one record a call, settled whatever happens
+    (Authorized, Limited: their places are here; see the decisions about access)
+    Fallback      several targets, tried in order until the commit point
+    provider      the exchange with one upstream
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from gateway.core.clock import Clock
+from gateway.core.content import Operation
+from gateway.core.responder import Responder
+from gateway.core.target import Target
+from gateway.pipeline.recorded import Cost, Recorded, TakeRecord
+from gateway.providers.provider import Health, Provider
+from gateway.routing.fallback import Fallback
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A configured model: what answers for it, and what the edge must know before it asks."""
+
+    model: str
+    description: str | None
+    targets: tuple[Target, ...]
+    providers: tuple[Provider, ...]
+    responder: Responder
+
+    def relays(self, dialect: str) -> bool:
+        """Whether calls of this dialect go out as they came at every target, so that they need not be decoded."""
+        return all(provider.relays(dialect) for provider in self.providers)
+
+    def serves(self, operation: Operation) -> bool:
+        """Whether at least one target does this at all."""
+        return any(provider.serves(operation) for provider in self.providers)
+
+    def health(self) -> tuple[Health, ...]:
+        """Give the state of each target's provider."""
+        return tuple(provider.health() for provider in self.providers)
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the stages need from outside."""
+
+    take_record: TakeRecord
+    cost: Cost
+    clock: Clock
+
+
+def build_route(
+    model: str,
+    targets: Sequence[Target],
+    providers: Mapping[str, Provider],
+    surroundings: Surroundings,
+    description: str | None = None,
+) -> Route:
+    """Put the stages of one model together."""
+    owners = tuple(providers[target.provider] for target in targets)
+    answering = [(target, owner.responder(target)) for target, owner in zip(targets, owners, strict=True)]
+    responder: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
+    responder = Recorded(responder, take=surroundings.take_record, cost=surroundings.cost, clock=surroundings.clock)
+    return Route(model=model, description=description, targets=tuple(targets), providers=owners, responder=responder)

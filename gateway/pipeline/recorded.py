@@ -1,0 +1,116 @@
+"""Makes the one record of a call, whatever happens to it. What is done with records is somebody else's business."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from gateway.core.call import Call
+from gateway.core.clock import Clock
+from gateway.core.errors import SwitchgearError
+from gateway.core.events import Event, Finished, Started, Tried
+from gateway.core.record import Record
+from gateway.core.responder import Responder, Send
+from gateway.core.usage import Usage
+
+TakeRecord = Callable[[Record], None]
+Cost = Callable[[str, Usage], float | None]
+"""Gives US dollars for usage at a target ("provider/model"), None when a price is unknown."""
+
+PARAMETERS = (
+    "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "seed", "n", "presence_penalty",
+    "frequency_penalty", "reasoning_effort", "parallel_tool_calls", "service_tier", "dimensions", "encoding_format", "top_n",
+)  # fmt: skip
+
+
+class Recorded:
+    """A Stage: hands over one Record when the call is over, also when it failed or its client left."""
+
+    def __init__(self, inner: Responder, *, take: TakeRecord, cost: Cost, clock: Clock) -> None:
+        self._inner = inner
+        self._take = take
+        self._cost = cost
+        self._clock = clock
+
+    async def __call__(self, call: Call, send: Send) -> None:
+        """Answer through the inner responder."""
+        watch = _Watch(send, self._clock.monotonic)
+        error: str | None = None
+        status = 200
+        try:
+            await self._inner(call, watch)
+        except SwitchgearError as exc:
+            error, status = exc.code, exc.status
+            raise
+        except asyncio.CancelledError as exc:
+            # Who cancels says why: the client left, or the server is going down.
+            error, status = str(exc.args[0]) if exc.args else "cancelled", 499
+            raise
+        except BaseException:
+            error, status = "internal_error", 500
+            raise
+        finally:
+            self._take(self._record(call, watch, error, status))
+
+    def _record(self, call: Call, watch: _Watch, error: str | None, status: int) -> Record:
+        started, finished = watch.started, watch.finished
+        usage = None if finished is None else finished.usage
+        target = None if started is None else started.target
+        provider, _, served = (target or "").partition("/")
+        monotonic = self._clock.monotonic()
+        duration = monotonic - call.received
+        route = (*watch.tried, target) if target else tuple(watch.tried)
+        fields = call.fields
+        return Record(
+            id=call.id,
+            started_at=self._clock.wall() - duration,
+            operation=call.operation,
+            dialect=call.dialect,
+            stream=call.stream,
+            caller=call.caller.id,
+            model=call.model,
+            provider=provider or None,
+            served=served or None,
+            route=route,
+            status=status,
+            duration=duration,
+            first_token=None if watch.first_at is None else watch.first_at - call.received,
+            upstream=None if started is None else started.waited,
+            usage=usage,
+            cost=None if usage is None or target is None else self._cost(target, usage),
+            finish_reason=None if finished is None else finished.reason,
+            error=error,
+            parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_scalar(fields[name])},
+            dropped=() if started is None else started.dropped,
+        )
+
+
+class _Watch:
+    """Notes what the record needs while events pass. After the first piece of content it costs next to nothing."""
+
+    __slots__ = ("_now", "_send", "finished", "first_at", "started", "tried")
+
+    def __init__(self, send: Send, now: Callable[[], float]) -> None:
+        self._send = send
+        self._now = now
+        self.started: Started | None = None
+        self.finished: Finished | None = None
+        self.first_at: float | None = None
+        self.tried: list[str] = []
+
+    def __call__(self, event: Event) -> Awaitable[None]:
+        kind = type(event)
+        if kind is Finished:
+            self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
+        elif self.first_at is None:
+            if isinstance(event, Started):
+                self.started = event
+            elif isinstance(event, Tried):
+                self.tried.append(event.target)
+            else:
+                self.first_at = self._now()
+        return self._send(event)
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, (bool, int, float, str)) and not (isinstance(value, str) and len(value) > 64)

@@ -1,0 +1,1 @@
+"""Upstreams: one file a kind, each a Provider that makes Responders."""

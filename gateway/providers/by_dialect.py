@@ -1,0 +1,36 @@
+"""Chooses, among the APIs that an upstream speaks, the one that a call goes out in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.core.call import Call
+from gateway.core.content import Operation
+from gateway.core.errors import InvalidRequest
+from gateway.core.responder import Responder, Send
+
+
+class ByDialect:
+    """A Responder: the call's own dialect where the upstream speaks it, else the one to translate to."""
+
+    def __init__(self, name: str, own: Mapping[str, Responder], translated: Mapping[Operation, Responder]) -> None:
+        self._name = name
+        self._own = own
+        self._translated = translated
+
+    async def __call__(self, call: Call, send: Send) -> None:
+        """Pass the call on. Raises InvalidRequest where the upstream has no API for such a call."""
+        responder = self._own.get(call.dialect) or self._translated.get(call.operation)
+        if responder is None:
+            msg = f"The model {call.model!r} is served by {self._name}, which has no API to {_VERBS[call.operation]}."
+            raise InvalidRequest(msg, param="model")
+        await responder(call, send)
+
+
+_VERBS: dict[Operation, str] = {
+    "generate": "generate text",
+    "count_tokens": "count tokens",
+    "embed": "embed",
+    "rerank": "rerank",
+    "moderate": "moderate",
+}

@@ -1,0 +1,78 @@
+"""OpenAI and every API of its shape; what differs between vendors is a preset of the configuration."""
+
+from __future__ import annotations
+
+from anyio.abc import TaskGroup
+
+from gateway.config.presets import PRESETS
+from gateway.config.provider_settings import HttpSettings, OpenAISettings
+from gateway.config.secret import Secret
+from gateway.core.content import Operation
+from gateway.core.responder import Responder
+from gateway.core.target import Target
+from gateway.providers import openai_shaped
+from gateway.providers.http.connect import make_upstream
+from gateway.providers.http.protocol import Upstream
+from gateway.providers.keyring import Keyring
+from gateway.providers.provider import Health
+
+
+class OpenAIProvider:
+    """One account at one upstream of OpenAI's shape."""
+
+    def __init__(self, name: str, settings: OpenAISettings) -> None:
+        self.name = name
+        self._apis = settings.spoken_apis
+        self._dialects = openai_shaped.dialects(self._apis)
+        self._operations = openai_shaped.operations(self._apis)
+        query = f"?api-version={settings.azure_api_version}" if settings.azure_api_version else ""
+        self._access = openai_shaped.Access(
+            upstream=open_upstream(settings.endpoint, settings),
+            keyring=Keyring([key.reveal() for key in settings.keys]),
+            key_header=PRESETS[settings.kind].key_header,
+            headers=extra_headers(settings),
+            query=query.encode(),
+            stream_usage=settings.stream_usage,
+        )
+
+    def responder(self, target: Target) -> Responder:
+        """Give what answers calls for one model."""
+        return openai_shaped.responder(self.name, self._access, self._apis, target)
+
+    def relays(self, dialect: str) -> bool:
+        """Whether the upstream speaks this dialect itself."""
+        return dialect in self._dialects
+
+    def serves(self, operation: Operation) -> bool:
+        """Whether one of the upstream's APIs does this."""
+        return operation in self._operations
+
+    def health(self) -> Health:
+        """Ready: whether it answers shows with each call."""
+        return Health()
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Nothing runs in the background."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._access.upstream.aclose()
+
+
+def open_upstream(base_url: str, settings: HttpSettings) -> Upstream:
+    """Make the HTTP client that the settings ask for."""
+    proxy = settings.proxy
+    return make_upstream(
+        base_url,
+        http=settings.http,
+        connections=settings.connections,
+        proxy=proxy.reveal() if isinstance(proxy, Secret) else proxy,
+    )
+
+
+def extra_headers(settings: HttpSettings) -> tuple[tuple[bytes, bytes], ...]:
+    """Give the headers that the operator adds to every request."""
+    return tuple(
+        (name.lower().encode("latin-1"), (value.reveal() if isinstance(value, Secret) else value).encode("utf-8"))
+        for name, value in settings.headers.items()
+    )

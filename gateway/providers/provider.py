@@ -1,0 +1,49 @@
+"""What every kind of provider offers."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import msgspec
+from anyio.abc import TaskGroup
+
+from gateway.core.content import Operation
+from gateway.core.responder import Responder
+from gateway.core.target import Target
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a provider could serve a call now: `cold` will start when first needed; `detail` is for people."""
+
+    state: Literal["ready", "cold", "starting", "failed"] = "ready"
+    detail: str | None = None
+
+
+class Provider(Protocol):
+    """Owns the connections to one upstream; shared by every model and every generation that uses the same settings."""
+
+    name: str
+
+    def responder(self, target: Target) -> Responder:
+        """Give what answers calls for one model of this provider."""
+        ...
+
+    def relays(self, dialect: str) -> bool:
+        """Whether a call of this dialect goes out as it came, so that nobody needs to look inside."""
+        ...
+
+    def serves(self, operation: Operation) -> bool:
+        """Whether calls of this kind can be answered at all."""
+        ...
+
+    def health(self) -> Health:
+        """Tell the present state, without asking the upstream."""
+        ...
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Begin what runs in the background. Must return soon; slow starts go into `tasks`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and stop children. Nothing uses the provider any more."""
+        ...
