@@ -1,0 +1,99 @@
+"""What only one dialect knows, and what becomes of it in another one.
+
+Every `rest` in the hub is `{dialect name: {field: value}}`: a dialect writes its own fields back and judges the others'. A
+name that begins with `$` is a note of its dialect to itself about the form on the wire (a text where a list would do); it
+asks for nothing, and nor does null. This module decides nothing about fields that the hub knows.
+"""
+
+from __future__ import annotations
+
+from gateway.core.errors import UnsupportedParameter
+from gateway.core.items import Json
+
+Rest = dict[str, Json]
+
+HINTS: dict[str, frozenset[str]] = {
+    "openai_chat": frozenset(
+        {
+            "metadata", "moderation", "name", "prediction", "prompt_cache_breakpoint", "prompt_cache_key",
+            "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier", "store", "stream",
+            "stream_options", "annotations", "user",
+        }
+    ),
+    "openai_responses": frozenset(
+        {
+            "include", "metadata", "phase", "prompt_cache_breakpoint", "prompt_cache_key", "prompt_cache_options",
+            "prompt_cache_retention", "safety_identifier", "service_tier", "status", "store", "stream",
+            "stream_options", "user",
+        }
+    ),
+    "anthropic_messages": frozenset({"betas", "cache_control", "caller", "metadata", "service_tier", "stream"}),
+}  # fmt: skip
+"""Fields whose absence does not change the answer: how to store, label, cache, bill or frame it."""
+
+NEUTRAL: dict[str, tuple[Json, ...]] = {
+    "n": (1,),
+    "best_of": (1,),
+    "echo": (False,),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "background": (False,),
+    "truncation": ("disabled",),
+    "citations": ({"enabled": False},),
+    "annotations": ([],),
+}
+"""Values that ask for what every API does anyway."""
+
+
+def own(rest: Rest, dialect: str) -> Rest:
+    """Give the fields of `dialect` itself, without its notes."""
+    mine = rest.get(dialect)
+    return {name: value for name, value in mine.items() if name[0:1] != "$"} if mine else {}
+
+
+def note(rest: Rest, dialect: str, name: str) -> Json:
+    """Give what `dialect` noted under `$name`, None when nothing."""
+    mine = rest.get(dialect)
+    return mine.get("$" + name) if mine else None
+
+
+class Leftovers:
+    """Collects what a target API cannot take: refuses it, or with `drop` leaves it out and remembers its name."""
+
+    def __init__(self, dialect: str, title: str, *, drop: bool) -> None:
+        self._dialect = dialect
+        self._title = title
+        self._drop = drop
+        self._dropped: dict[str, None] = {}
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The names of what was left out, in order, each once."""
+        return tuple(self._dropped)
+
+    def hint(self, name: str) -> None:
+        """Leave out `name`, whose absence does not change the answer."""
+        self._dropped[name] = None
+
+    def refuse(self, name: str, what: str = "") -> None:
+        """Leave out `name` where that is permitted; else raise UnsupportedParameter for it."""
+        if not self._drop:
+            msg = f"{what or f'`{name}`'} cannot be expressed in the {self._title}, which would serve this call."
+            raise UnsupportedParameter(msg, param=name)
+        self._dropped[name] = None
+
+    def foreign(self, rest: Rest, path: str = "") -> None:
+        """Judge the fields of other dialects in `rest`; `path` leads to the element that has them ("" or "tools[0].")."""
+        if not rest:
+            return
+        for dialect, fields in rest.items():
+            if dialect == self._dialect:
+                continue
+            hints = HINTS.get(dialect, frozenset())
+            for name, value in fields.items():
+                if name[0:1] == "$" or value is None or value in NEUTRAL.get(name, ()):
+                    continue
+                if name in hints:
+                    self.hint(path + name)
+                else:
+                    self.refuse(path + name)
