@@ -1,0 +1,173 @@
+"""Rules between settings that no single type can say: keys and addresses that fit together, and who may be let in.
+
+Each check looks at one struct that is well formed and yields what is wrong. It reads no file and knows no line.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.config.presets import PRESETS
+from gateway.config.provider_settings import (
+    AnthropicSettings,
+    HttpSettings,
+    OpenAISettings,
+    OpenAIShapedSettings,
+    VllmSettings,
+)
+from gateway.config.secret import HOW_TO_WRITE, Secret
+from gateway.config.settings import OtlpSettings, ServerSettings, Settings
+
+KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
+UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
+
+_CREDENTIAL_HEADERS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key"})
+_EVERY_INTERFACE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check found. `path` leads from the checked struct to the culprit; empty is the struct itself.
+
+    `needs` names the fields that the check relied on: when one of them is faulty already, this finding says nothing new.
+    """
+
+    message: str
+    path: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+def complete(settings: Any, environ: Mapping[str, str]) -> Any:
+    """Return provider settings with the key from the kind's customary variable, where none is written and it is set."""
+    if not isinstance(settings, HttpSettings) or settings.keys or _carries_credentials(settings):
+        return settings
+    variable = PRESETS[_kind(settings)].key_variable
+    value = environ.get(variable, "").strip() if variable else ""
+    if not value:
+        return settings
+    return msgspec.structs.replace(settings, api_key=Secret(value, source=f"env:{variable}"))
+
+
+def check(settings: msgspec.Struct) -> Iterator[Finding]:
+    """Yield everything that is wrong with one settings struct, its nested structs not included."""
+    for cls, rule in _RULES:
+        if isinstance(settings, cls):
+            yield from rule(settings)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; names other than localhost are taken to be reachable."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _kind(settings: HttpSettings) -> str:
+    kind: str = settings.kind  # type: ignore[attr-defined]  # every provider has one; the shared part leaves it open
+    return kind
+
+
+def _carries_credentials(settings: HttpSettings) -> bool:
+    return any(name.lower() in _CREDENTIAL_HEADERS for name in settings.headers)
+
+
+def _keys(settings: HttpSettings) -> Iterator[Finding]:
+    needs = ("api_key", "api_keys", "headers")
+    if settings.api_key is not None and settings.api_keys:
+        yield Finding(path=("api_keys",), needs=needs, message="write either api_key or api_keys, not both")
+    for key in settings.keys:
+        if not KEY_CHARACTERS.match(key.reveal()):
+            yield Finding(needs=needs, message=f"the key from {key.source} {UNUSABLE_KEY}")
+    preset = PRESETS[_kind(settings)]
+    if preset.key_required and not settings.keys and not _carries_credentials(settings):
+        message = f"no key: set the environment variable {preset.key_variable}, or write api_key: env:NAME or file:path"
+        yield Finding(needs=needs, message=message)
+
+
+def _proxy(settings: HttpSettings) -> Iterator[Finding]:
+    if settings.proxy is not None and settings.http == "native":
+        yield Finding(
+            path=("proxy",), needs=("proxy", "http"), message="a proxy needs the other client: add http: httpx2"
+        )
+
+
+def _headers(settings: HttpSettings | OtlpSettings) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for name, value in settings.headers.items():
+        if name.lower() in _CREDENTIAL_HEADERS and not isinstance(value, Secret):
+            yield Finding(path=("headers", name), message=f"this header carries a credential: {HOW_TO_WRITE}")
+        if name.lower() in seen:
+            yield Finding(path=("headers", name), message="the same header is there already: case does not count")
+        seen.add(name.lower())
+
+
+def _address(settings: OpenAISettings) -> Iterator[Finding]:
+    if not settings.endpoint:
+        message = f"missing key 'base_url': providers of kind {settings.kind} have no customary address"
+        yield Finding(needs=("base_url",), message=message)
+    if settings.azure_api_version is not None and settings.kind != "azure":
+        yield Finding(path=("azure_api_version",), message=f"only kind azure has this, not {settings.kind}")
+
+
+def _spawn(settings: VllmSettings) -> Iterator[Finding]:
+    if settings.spawn is not None and settings.base_url is not None:
+        message = "a spawned vLLM listens on 127.0.0.1 at spawn.port: remove base_url, or spawn"
+        yield Finding(path=("base_url",), message=message)
+
+
+def _exposure(server: ServerSettings) -> Iterator[Finding]:
+    if not server.keys and not is_loopback(server.host):
+        message = (
+            f"without keys, anyone who reaches {server.host} could use the models: "
+            'set server.keys (for example ["env:SWITCHGEAR_KEY"]), or server.host to 127.0.0.1'
+        )
+        yield Finding(path=("host",), needs=("host", "keys"), message=message)
+
+
+def _loops(settings: Settings) -> Iterator[Finding]:
+    server = settings.server
+    for name, provider in settings.providers.items():
+        if isinstance(provider, OpenAIShapedSettings | AnthropicSettings) and _points_at(server, _endpoint(provider)):
+            message = f"this is the address that Switchgear itself listens on (port {server.port})"
+            yield Finding(path=("providers", name, "base_url"), needs=("server",), message=message)
+
+
+def _endpoint(provider: OpenAIShapedSettings | AnthropicSettings) -> str:
+    if isinstance(provider, OpenAISettings | VllmSettings):
+        return provider.endpoint
+    return provider.base_url or ""
+
+
+def _points_at(server: ServerSettings, address: str) -> bool:
+    parts = urlsplit(address)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if not parts.hostname or port != server.port:
+        return False
+    local = is_loopback(server.host) or server.host in _EVERY_INTERFACE
+    return parts.hostname == server.host or (local and is_loopback(parts.hostname))
+
+
+def _reserved_names(settings: Settings) -> Iterator[Finding]:
+    for name in settings.models:
+        if name.startswith("agent/"):
+            yield Finding(path=("models", name), message="names that begin with agent/ are kept for agents")
+
+
+# In the order in which an operator would want to hear of them.
+_RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding]]], ...]] = (
+    (HttpSettings, _keys),
+    (HttpSettings, _proxy),
+    (HttpSettings, _headers),
+    (OtlpSettings, _headers),
+    (OpenAISettings, _address),
+    (VllmSettings, _spawn),
+    (ServerSettings, _exposure),
+    (Settings, _loops),
+    (Settings, _reserved_names),
+)

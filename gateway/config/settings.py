@@ -1,0 +1,182 @@
+"""Settings of the server, its models and its telemetry, and the whole. Plain values: reading and checking are `load`'s.
+
+Only the composition root sees `Settings`; every other component is given its own section.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from gateway.config.provider_settings import HeaderName, HeaderValue, HttpUrl, ProviderSettings, TimeoutSettings
+from gateway.config.secret import Secret
+from gateway.config.shapes import Expected, Reference, Shorthand
+
+ProviderName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
+    Expected(words="a name of letters, digits, dots, dashes and underscores"),
+]
+ModelName: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[!-~]+$"), Expected(words="a name of visible ASCII characters, no spaces")
+]
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a client may send and how long it may take. What is beyond is refused with a clear error."""
+
+    body_bytes: Annotated[
+        int, Meta(ge=1024, le=4 * 1024**3, description="Largest request body, in bytes (default 32 MiB).")
+    ] = 32 * 1024 * 1024
+    header_bytes: Annotated[
+        int, Meta(ge=1024, le=16 * 1024**2, description="Most bytes of request headers together (default 64 KiB).")
+    ] = 64 * 1024
+    header_count: Annotated[int, Meta(ge=8, le=10_000, description="Most request headers.")] = 128
+    header_timeout: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds for a request's headers to arrive whole.")
+    ] = 10.0
+    body_timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds for a request's body to arrive whole.")] = (
+        60.0
+    )
+    json_depth: Annotated[int, Meta(ge=8, le=500, description="Deepest nesting of a JSON body, in levels.")] = 100
+    connections: Annotated[int, Meta(ge=1, le=1_000_000, description="Most client connections at once.")] = 4096
+    idle_timeout: Annotated[
+        float, Meta(gt=0, le=86_400, description="Seconds to keep a connection open that sends no request.")
+    ] = 75.0
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the server listens, and whom it answers."""
+
+    host: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._:%-]+$",
+            description="Address to listen on. Anything but loopback needs keys. Changing it needs a restart.",
+        ),
+        Expected(words="an IP address or a host name"),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="TCP port; 0 takes a free one. Changing it needs a restart.")
+    ] = 8080
+    keys: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="Keys that clients must send, each env:NAME or file:path. None: no key is asked, on loopback only."
+        ),
+    ] = ()
+    limits: Annotated[LimitSettings, Meta(description="How much a client may send and how long it may take.")] = (
+        LimitSettings()
+    )
+    drain_timeout: Annotated[
+        float, Meta(ge=0, le=86_400, description="Seconds that answers in flight get to finish when the server stops.")
+    ] = 30.0
+    keep_alive_interval: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="Seconds of silence in a stream before a comment keeps it open; 0 sends none."),
+    ] = 15.0
+
+
+class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The log, on standard error. It never holds prompt text or secrets."""
+
+    format: Annotated[
+        Literal["auto", "json", "console"], Meta(description="auto is console on a terminal and json elsewhere.")
+    ] = "auto"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least important events that are written.")
+    ] = "info"
+    calls: Annotated[bool, Meta(description="Whether to write one line for each model call.")] = True
+
+
+class OtlpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An OpenTelemetry collector. Needs the extra: pip install 'switchgear[otlp]'."""
+
+    endpoint: Annotated[HttpUrl, Meta(description="Address of the collector (OTLP over HTTP), without /v1/traces.")]
+    headers: Annotated[
+        dict[HeaderName, HeaderValue | Secret],
+        Meta(description="Headers for the collector; a value may be env:NAME or file:path."),
+    ] = msgspec.field(default_factory=dict)
+    sample: Annotated[float, Meta(ge=0, le=1, description="Share of calls that become a span, from 0 to 1.")] = 1.0
+    service_name: Annotated[str, Meta(min_length=1, description="The resource's service.name.")] = "switchgear"
+
+
+class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves for other systems. Prometheus metrics are always at /metrics."""
+
+    otlp: Annotated[OtlpSettings | None, Meta(description="Send one span for each call; null sends none.")] = None
+
+
+class TargetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One upstream model that can answer for a model of ours."""
+
+    provider: Annotated[
+        str, Meta(description="Name of a provider of this file."), Reference(to="providers", noun="provider")
+    ]
+    model: Annotated[str, Meta(min_length=1, description="The model's name at the provider.")]
+    timeouts: Annotated[TimeoutSettings | None, Meta(description="Instead of the model's timeouts.")] = None
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that clients may ask for, and what answers it."""
+
+    targets: Annotated[
+        tuple[TargetSettings, ...],
+        Meta(min_length=1, description="What answers: the first, and the others when it fails."),
+    ]
+    description: Annotated[str, Meta(description="A sentence for people, shown in /v1/models.")] = ""
+    on_unsupported: Annotated[
+        Literal["error", "drop"],
+        Meta(
+            description="A parameter that the target does not know: refuse the call (error), or leave it out and say so."
+        ),
+    ] = "error"
+    timeouts: Annotated[TimeoutSettings | None, Meta(description="Instead of the provider's timeouts.")] = None
+
+
+class PriceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices in US dollars per million tokens; null is unknown, and makes the cost of a call unknown, not zero."""
+
+    input: Annotated[float | None, Meta(ge=0, description="US dollars per million input tokens.")] = None
+    output: Annotated[float | None, Meta(ge=0, description="US dollars per million output tokens.")] = None
+    cache_read: Annotated[
+        float | None, Meta(ge=0, description="US dollars per million input tokens read from the vendor's cache.")
+    ] = None
+    cache_write: Annotated[
+        float | None, Meta(ge=0, description="US dollars per million input tokens written to the vendor's cache.")
+    ] = None
+
+
+def expand_target(text: str) -> dict[str, Any]:
+    """Return the long form of "provider/model", split at the first slash. Raises ValueError for other text."""
+    provider, _, model = text.partition("/")
+    if not provider or not model:
+        raise ValueError("expected provider/model, for example local/smollm2-135m-instruct, or a mapping with targets")
+    return {"targets": [{"provider": provider, "model": model}]}
+
+
+_TARGET_SHORTHAND = Shorthand(
+    expand=expand_target, pattern="^[^/]+/.+$", description="provider/model: the one target that answers."
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration of a server."""
+
+    server: Annotated[ServerSettings, Meta(description="Where the server listens, and whom it answers.")] = (
+        ServerSettings()
+    )
+    logging: Annotated[LoggingSettings, Meta(description="The log.")] = LoggingSettings()
+    telemetry: Annotated[TelemetrySettings, Meta(description="What leaves for other systems.")] = TelemetrySettings()
+    providers: Annotated[
+        dict[ProviderName, ProviderSettings],
+        Meta(min_length=1, description="The upstreams, by the names that targets use."),
+    ]
+    models: Annotated[
+        dict[ModelName, Annotated[ModelSettings, _TARGET_SHORTHAND]],
+        Meta(min_length=1, description="The models that clients may ask for, by name."),
+    ]
+    prices: Annotated[
+        dict[str, PriceSettings],
+        Meta(description="Prices that overrule the built-in table, by provider/model or by the model's name upstream."),
+    ] = msgspec.field(default_factory=dict)
