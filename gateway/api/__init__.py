@@ -1,0 +1,1 @@
+"""The HTTP edge: one endpoint, one file. What they share: identity, errors, relay, door."""

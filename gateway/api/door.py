@@ -1,0 +1,186 @@
+"""The door of every model endpoint: from a request to a Call, through the pipeline, and back through a relay.
+
+A raw ASGI class, because this is the hot path: no middleware, no Request object, no task of its own for a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Iterable
+
+import structlog
+
+from gateway.api.asgi import AsgiSend, Receive, Scope
+from gateway.api.body import check_media_type, read_body
+from gateway.api.edge import Edge, Generation, refuse_while_draining
+from gateway.api.interruption import Interruption
+from gateway.api.relay import DocumentRelay, Relay, StreamRelay, reply_error
+from gateway.core.call import Call
+from gateway.core.caller import Caller
+from gateway.core.errors import (
+    ClientLeft,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    SwitchgearError,
+)
+from gateway.core.record import Record
+from gateway.core.strict_json import decode_object
+from gateway.dialects.dialect import Dialect
+from gateway.pipeline.build import Route
+
+log = structlog.get_logger()
+
+PASSED_HEADERS = frozenset({b"anthropic-beta", b"anthropic-version", b"openai-beta"})
+
+
+class Door:
+    """The ASGI endpoint of one dialect."""
+
+    methods = ("POST",)
+
+    def __init__(self, edge: Edge, dialect: Dialect) -> None:
+        self._edge = edge
+        self._dialect = dialect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        """Answer one request."""
+        edge = self._edge
+        received = edge.clock.monotonic()
+        call_id = edge.new_id("call_")
+        generation = edge.current()
+        generation.hold()
+        try:
+            call, route = await self._admit(scope, receive, generation, call_id, received)
+        except ClientLeft as error:
+            self._record_refusal(error, call_id, received)
+        except SwitchgearError as error:
+            self._record_refusal(error, call_id, received)
+            await reply_error(send, self._dialect, error, [(b"x-switchgear-call-id", call_id.encode())])
+        else:
+            make = StreamRelay if call.stream and call.operation == "generate" else DocumentRelay
+            await self._answer(scope, receive, call, route, make(call, self._dialect, send, edge.clock.monotonic))
+        finally:
+            generation.release()
+
+    async def _admit(
+        self, scope: Scope, receive: Receive, generation: Generation, call_id: str, received: float
+    ) -> tuple[Call, Route]:
+        edge, dialect = self._edge, self._dialect
+        refuse_while_draining(scope)
+        if scope["method"] != "POST":
+            msg = f"{scope['path']} takes POST, not {scope['method']}."
+            raise MethodNotAllowed(msg)
+        caller, passed = _read_headers(scope["headers"], generation)
+        body = await read_body(receive, edge.body_bytes)
+        fields = decode_object(body, depth=edge.json_depth)
+        model = fields.get("model")
+        if not isinstance(model, str) or not model:
+            msg = "`model` is required and must be a non-empty string."
+            raise InvalidRequest(msg, param="model")
+        stream = fields.get("stream")
+        if stream is not None and not isinstance(stream, bool):
+            msg = "`stream` must be true or false."
+            raise InvalidRequest(msg, param="stream")
+        route = generation.routes.get(model)
+        if route is None:
+            raise ModelNotFound(_unknown_model(model, generation.routes), param="model")
+        relayed = route.relays(dialect.name)
+        call = Call(
+            id=call_id,
+            operation=dialect.operation,
+            dialect=dialect.name,
+            model=model,
+            stream=bool(stream),
+            caller=caller,
+            received=received,
+            body=body,
+            fields=fields,
+            content=None if relayed else dialect.decode_call(fields),
+            headers=passed,
+        )
+        return call, route
+
+    async def _answer(self, scope: Scope, receive: Receive, call: Call, route: Route, relay: Relay) -> None:
+        edge = self._edge
+        interruption = Interruption()
+        departure = scope.get("extensions", {}).get("switchgear.departure")
+        if departure is not None:
+            departure.subscribe(lambda: interruption.interrupt(ClientLeft("The client closed its connection.")))
+        edge.in_progress[interruption] = relay
+        try:
+            await route.responder(call, relay)
+        except asyncio.CancelledError:
+            error = interruption.settle()
+            if error is None:
+                raise
+            if not isinstance(error, ClientLeft):
+                await relay.fail(error)
+        except SwitchgearError as error:
+            await relay.fail(error)
+        except Exception:
+            log.exception("call.crashed", call=call.id)
+            await relay.fail(InternalError())
+        finally:
+            del edge.in_progress[interruption]
+            if departure is not None:
+                departure.unsubscribe()
+
+    def _record_refusal(self, error: SwitchgearError, call_id: str, received: float) -> None:
+        """Record a request that never became a call."""
+        clock = self._edge.clock
+        duration = clock.monotonic() - received
+        self._edge.take_record(
+            Record(
+                id=call_id,
+                started_at=clock.wall() - duration,
+                operation=self._dialect.operation,
+                dialect=self._dialect.name,
+                stream=False,
+                caller="",
+                model="",
+                provider=None,
+                served=None,
+                route=(),
+                status=error.status,
+                duration=duration,
+                first_token=None,
+                upstream=None,
+                usage=None,
+                cost=None,
+                finish_reason=None,
+                error=error.code,
+                parameters={},
+            )
+        )
+
+
+def _read_headers(
+    headers: Iterable[tuple[bytes, bytes]], generation: Generation
+) -> tuple[Caller, tuple[tuple[bytes, bytes], ...]]:
+    """One pass over the headers: who calls, whether the body is JSON, and what an upstream may see."""
+    authorization = api_key = content_type = content_encoding = None
+    passed: tuple[tuple[bytes, bytes], ...] = ()
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"authorization":
+            authorization = value
+        elif name == b"x-api-key":
+            api_key = value
+        elif name == b"content-encoding":
+            content_encoding = value
+        elif name in PASSED_HEADERS:
+            passed = (*passed, (name, value))
+    caller = generation.identity.caller(authorization, api_key)
+    check_media_type(content_type, content_encoding)
+    return caller, passed
+
+
+def _unknown_model(model: str, routes: Iterable[str]) -> str:
+    known = list(routes)
+    near = difflib.get_close_matches(model[:200], known, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    return f"The model {model[:200]!r} does not exist here.{hint} GET /v1/models lists what there is."

@@ -1,0 +1,82 @@
+"""What every endpoint is given: the present configuration, limits, clock, and the calls in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+from anyio import sleep
+
+from gateway.api.asgi import Scope
+from gateway.api.identity import Identity
+from gateway.api.interruption import Interruption
+from gateway.api.relay import Relay
+from gateway.core.clock import Clock
+from gateway.core.errors import SwitchgearError, Unavailable
+from gateway.core.ids import NewId
+from gateway.pipeline.build import Route
+from gateway.pipeline.recorded import TakeRecord
+
+
+class Generation(Protocol):
+    """One generation of the configuration, as the edge sees it."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who may call."""
+        ...
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """The configured models, in the order of the configuration."""
+        ...
+
+    def hold(self) -> None:
+        """A call begins with this generation: its providers stay open until `release`."""
+        ...
+
+    def release(self) -> None:
+        """The call is over."""
+        ...
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """Shared by all endpoints of one app.
+
+    `current` gives the generation that new calls begin with, `configuration` the state of the configuration for people.
+    """
+
+    current: Callable[[], Generation]
+    take_record: TakeRecord
+    clock: Clock
+    new_id: NewId
+    body_bytes: int
+    json_depth: int
+    configuration: Callable[[], dict[str, object]]
+    in_progress: dict[Interruption, Relay] = {}
+
+    def interrupt_all(self, error: SwitchgearError) -> None:
+        """End every call in progress with `error` as its last word."""
+        for interruption in tuple(self.in_progress):
+            interruption.interrupt(error)
+
+    async def keep_streams_alive(self, idle: float) -> None:
+        """Write comments into streams that are silent for `idle` seconds; runs until cancelled. 0 turns it off."""
+        while idle > 0:
+            await sleep(min(1.0, idle / 4))
+            for relay in tuple(self.in_progress.values()):
+                await relay.keep_alive(idle)
+
+
+def is_draining(scope: Scope) -> bool:
+    """Whether the server that this request came through is going down."""
+    server = scope.get("extensions", {}).get("switchgear.server")
+    return server is not None and server.draining
+
+
+def refuse_while_draining(scope: Scope) -> None:
+    """Raise Unavailable when the server is going down."""
+    if is_draining(scope):
+        msg = "The server is shutting down; try again in a moment."
+        raise Unavailable(msg, retry_after=5.0)

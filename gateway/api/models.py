@@ -1,0 +1,61 @@
+"""GET /v1/models and /v1/models/{id}: the configured models, as OpenAI's and Anthropic's clients read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from gateway.api.asgi import Receive, Scope
+from gateway.api.edge import Edge
+from gateway.api.plain import Document, PlainEndpoint, dialect_of, json_document
+from gateway.core.errors import ModelNotFound
+from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from gateway.pipeline.build import Route
+
+LIST_PATH = "/v1/models"
+ONE_PATH = "/v1/models/{model:path}"
+
+
+def list_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
+    """Give the endpoint that lists all models; `started_at` (wall-clock seconds) stands for their creation."""
+
+    async def compute(scope: Scope, receive: Receive) -> Document:
+        del receive
+        entries = [_entry(scope, route, started_at) for route in edge.current().routes.values()]
+        if dialect_of(scope) is ANTHROPIC_MESSAGES:
+            first, last = (entries[0]["id"], entries[-1]["id"]) if entries else (None, None)
+            return json_document({"data": entries, "has_more": False, "first_id": first, "last_id": last})
+        return json_document({"object": "list", "data": entries})
+
+    return PlainEndpoint(edge, compute)
+
+
+def one_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
+    """Give the endpoint that describes one model."""
+
+    async def compute(scope: Scope, receive: Receive) -> Document:
+        del receive
+        model = scope["path_params"]["model"]
+        route = edge.current().routes.get(model)
+        if route is None:
+            msg = f"The model {model[:200]!r} does not exist here."
+            raise ModelNotFound(msg, param="model")
+        return json_document(_entry(scope, route, started_at))
+
+    return PlainEndpoint(edge, compute)
+
+
+def _entry(scope: Scope, route: Route, started_at: float) -> dict[str, Any]:
+    if dialect_of(scope) is ANTHROPIC_MESSAGES:
+        created = dt.datetime.fromtimestamp(int(started_at), dt.UTC).isoformat().replace("+00:00", "Z")
+        return {"type": "model", "id": route.model, "display_name": route.model, "created_at": created}
+    entry: dict[str, Any] = {
+        "id": route.model,
+        "object": "model",
+        "created": int(started_at),
+        "owned_by": route.targets[0].provider,
+        "targets": [target.name for target in route.targets],
+    }
+    if route.description:
+        entry["description"] = route.description
+    return entry

@@ -1,0 +1,78 @@
+"""Endpoints off the hot path: they check method and key, compute one document, and answer errors in OpenAI's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from gateway.api.asgi import AsgiSend, Receive, Scope, reply
+from gateway.api.edge import Edge
+from gateway.api.relay import reply_error
+from gateway.core.errors import InternalError, MethodNotAllowed, SwitchgearError
+from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from gateway.dialects.dialect import Dialect
+from gateway.dialects.openai_chat import OPENAI_CHAT
+
+log = structlog.get_logger()
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A response: a body with its status and content type."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def json_document(value: object, *, status: int = 200) -> Document:
+    """Give `value` as a JSON document."""
+    return Document(body=msgspec.json.encode(value), status=status)
+
+
+Compute = Callable[[Scope, Receive], Awaitable[Document]]
+
+
+class PlainEndpoint:
+    """An ASGI endpoint around one function. `public` ones ask for no key."""
+
+    def __init__(
+        self, edge: Edge, compute: Compute, *, methods: tuple[str, ...] = ("GET", "HEAD"), public: bool = False
+    ) -> None:
+        self._edge = edge
+        self._compute = compute
+        self.methods = methods
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        """Answer one request."""
+        dialect = dialect_of(scope)
+        try:
+            self._check(scope)
+            document = await self._compute(scope, receive)
+        except SwitchgearError as error:
+            await reply_error(send, dialect, error, [])
+            return
+        except Exception:
+            log.exception("endpoint.crashed", path=scope["path"])
+            await reply_error(send, dialect, InternalError(), [])
+            return
+        body = b"" if scope["method"] == "HEAD" else document.body
+        headers_out = [(b"content-type", document.content_type.encode()), *document.headers]
+        await reply(send, document.status, body, headers_out)
+
+    def _check(self, scope: Scope) -> None:
+        if scope["method"] not in self.methods:
+            msg = f"{scope['path']} takes {' or '.join(self.methods)}, not {scope['method']}."
+            raise MethodNotAllowed(msg)
+        if not self._public:
+            headers = dict(scope["headers"])
+            self._edge.current().identity.caller(headers.get(b"authorization"), headers.get(b"x-api-key"))
+
+
+def dialect_of(scope: Scope) -> Dialect:
+    """Give the dialect in which a client of this path expects its errors."""
+    anthropic = scope["path"].startswith("/v1/messages") or any(h[0] == b"anthropic-version" for h in scope["headers"])
+    return ANTHROPIC_MESSAGES if anthropic else OPENAI_CHAT

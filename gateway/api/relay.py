@@ -1,0 +1,180 @@
+"""Writes an answer's events to the client: as server-sent events, or folded to one document. One code path for both.
+
+Nothing is written before the first content event, so that until then an error can still have an HTTP status of its own
+(and another target can still answer). After that an error is a terminal event in the client's dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.api.asgi import AsgiSend, Headers, reply
+from gateway.core.answer import AnswerBuilder
+from gateway.core.call import Call
+from gateway.core.errors import SwitchgearError
+from gateway.core.events import Event, Finished, Started, Tried, Verbatim
+from gateway.dialects.dialect import Dialect, EventEncoder
+from gateway.dialects.sse import KEEP_ALIVE
+
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+_JSON = b"application/json"
+
+
+def answer_headers(call: Call, started: Started | None, now: float) -> Headers:
+    """Give the headers that every answer carries: call id, target served, overhead in ms, what was left out."""
+    if started is None:
+        return [(b"x-switchgear-call-id", call.id.encode())]
+    overhead = (now - call.received - started.waited) * 1000
+    headers = [
+        (b"x-switchgear-call-id", call.id.encode()),
+        (b"x-switchgear-target", started.target.encode("latin-1", "replace")),
+        (b"x-switchgear-overhead-ms", b"%.3f" % max(overhead, 0.0)),
+        *started.headers,
+    ]
+    if started.dropped:
+        headers.append((b"x-switchgear-dropped", ", ".join(started.dropped).encode("latin-1", "replace")))
+    return headers
+
+
+class DocumentRelay:
+    """A Send that answers with one JSON document."""
+
+    def __init__(self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float]) -> None:
+        self._call = call
+        self._dialect = dialect
+        self._send = send
+        self._now = now
+        self._started: Started | None = None
+        self._builder = AnswerBuilder()
+        self.answered = False
+
+    async def __call__(self, event: Event) -> None:
+        """Take the next event."""
+        if isinstance(event, Verbatim):
+            started = self._started
+            content_type = None if started is None else started.content_type
+            await self._answer(event.data, (content_type or "application/json").encode("latin-1", "replace"))
+        elif isinstance(event, Started):
+            self._started = event
+            self._builder.add(event)
+        elif not self.answered:
+            self._builder.add(event)
+            if isinstance(event, Finished):
+                await self._answer(self._dialect.encode_answer(self._builder.answer(), self._call), _JSON)
+
+    async def _answer(self, body: bytes, content_type: bytes) -> None:
+        headers = [(b"content-type", content_type), *answer_headers(self._call, self._started, self._now())]
+        self.answered = True
+        await reply(self._send, 200, body, headers)
+
+    async def fail(self, error: SwitchgearError) -> None:
+        """Answer with an error; nothing when the answer is out already."""
+        if not self.answered:
+            self.answered = True
+            await reply_error(self._send, self._dialect, error, answer_headers(self._call, self._started, self._now()))
+
+    async def keep_alive(self, idle: float) -> None:
+        """Documents have nothing to keep alive with."""
+
+
+class StreamRelay:
+    """A Send that answers with server-sent events."""
+
+    def __init__(self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float]) -> None:
+        self._call = call
+        self._dialect = dialect
+        self._send = send
+        self._now = now
+        self._started: Started | None = None
+        self._encoder: EventEncoder | None = None
+        self._wrote_at = call.received
+        self._held = b""
+        self.answered = False
+        self._ended = False
+
+    async def __call__(self, event: Event) -> None:
+        """Take the next event."""
+        if isinstance(event, Verbatim):
+            if not self.answered:
+                await self._begin()
+            self._wrote_at = self._now()
+            await self._send({"type": "http.response.body", "body": event.data, "more_body": True})
+            return
+        if isinstance(event, Started):
+            self._started = event
+            if event.content_type is None:
+                self._encoder = self._dialect.event_encoder(self._call)
+        if self._encoder is not None and not isinstance(event, Tried):
+            await self._write(self._encoder.encode(event), begin=not isinstance(event, Started))
+        if isinstance(event, Finished):
+            await self._end(b"")
+
+    async def _write(self, data: bytes, *, begin: bool) -> None:
+        if not data:
+            return
+        if not self.answered:
+            # The start of the stream waits for content, so that an error before it still has its status.
+            self._held = self._held + data
+            if not begin:
+                return
+            data, self._held = self._held, b""
+            await self._begin()
+        elif self._held:
+            data, self._held = self._held + data, b""
+        self._wrote_at = self._now()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _begin(self) -> None:
+        self.answered = True
+        headers = answer_headers(self._call, self._started, self._now())
+        headers += [
+            (b"content-type", EVENT_STREAM),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _end(self, data: bytes) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if not self.answered:
+            await self._begin()
+        await self._send({"type": "http.response.body", "body": self._held + data})
+
+    async def fail(self, error: SwitchgearError) -> None:
+        """Answer with an error: as a document while nothing was written, else as the stream's last event."""
+        if self._ended:
+            return
+        if not self.answered:
+            self.answered = self._ended = True
+            await reply_error(self._send, self._dialect, error, answer_headers(self._call, self._started, self._now()))
+            return
+        encoder = self._encoder or self._dialect.event_encoder(self._call)
+        await self._end(encoder.error(error))
+
+    async def keep_alive(self, idle: float) -> None:
+        """Write a comment when nothing was written for `idle` seconds; begins the stream if it has not begun."""
+        if self._ended or self._now() - self._wrote_at < idle:
+            return
+        self._wrote_at = self._now()
+        if not self.answered:
+            await self._begin()
+        await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+
+
+Relay = DocumentRelay | StreamRelay
+
+
+async def reply_error(send: AsgiSend, dialect: Dialect, error: SwitchgearError, headers: Headers) -> None:
+    """Answer with an error in the caller's dialect. Every 429 and 503 carries `retry-after`."""
+    headers = [header for header in headers if header[0] != b"retry-after"]
+    headers.append((b"content-type", _JSON))
+    seconds = error.retry_after
+    if seconds is None and error.status in (429, 503):
+        seconds = 1.0
+    if seconds is not None:
+        headers.append((b"retry-after", b"%d" % max(1, -int(-seconds // 1))))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await reply(send, error.status, dialect.encode_error(error), headers)

@@ -1,0 +1,26 @@
+"""Every path that is not an endpoint: a 404 in the caller's dialect that names near ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from gateway.api.asgi import AsgiApp, AsgiSend, Receive, Scope
+from gateway.api.plain import dialect_of
+from gateway.api.relay import reply_error
+from gateway.core.errors import NotFound
+
+
+def endpoint(paths: Sequence[str]) -> AsgiApp:
+    """Give the endpoint; `paths` are the ones that exist."""
+
+    async def answer(scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        del receive
+        if scope["type"] != "http":
+            return
+        path = scope["path"][:200]
+        near = difflib.get_close_matches(path, paths, n=1, cutoff=0.6)
+        hint = f" Did you mean {near[0]}?" if near else " GET /openapi.json lists what there is."
+        await reply_error(send, dialect_of(scope), NotFound(f"There is nothing at {path!r}.{hint}"), [])
+
+    return answer

@@ -1,0 +1,107 @@
+"""The composition root: settings in, a running application out. The only module that knows everyone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from anyio import Event, create_task_group
+from starlette.routing import Route as HttpRoute
+from starlette.routing import Router
+
+from gateway.accounting.recorder import Recorder
+from gateway.api import (
+    admin,
+    chat,
+    completions,
+    count_tokens,
+    embeddings,
+    health,
+    messages,
+    metrics,
+    models,
+    moderations,
+    rerank,
+    responses,
+    unknown,
+)
+from gateway.api.asgi import AsgiApp
+from gateway.api.edge import Edge
+from gateway.config import Settings
+from gateway.core.clock import SYSTEM_CLOCK, Clock
+from gateway.core.errors import Unavailable
+from gateway.core.ids import new_id
+from gateway.live import Live
+from gateway.pipeline.build import Surroundings
+
+
+class Application:
+    """One server's worth of objects, and the ASGI app over them."""
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings], *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.settings = settings
+        self.recorder = Recorder([])
+        surroundings = Surroundings(take_record=self.recorder.take, cost=lambda target, usage: None, clock=clock)
+        self.live = Live(settings, load, surroundings)
+        self.edge = Edge(
+            current=self.live.current,
+            take_record=self.recorder.take,
+            clock=clock,
+            new_id=new_id,
+            body_bytes=settings.server.limits.body_bytes,
+            json_depth=settings.server.limits.json_depth,
+            configuration=self._configuration,
+        )
+        self.asgi: AsgiApp = self._router(clock.wall())
+
+    def end_streams(self) -> None:
+        """Give every answer still in progress a terminal event: the server's patience is over."""
+        self.edge.interrupt_all(Unavailable("The server is shutting down and this answer took too long."))
+
+    def _router(self, started_at: float) -> AsgiApp:
+        edge = self.edge
+        hot = {
+            module.PATH: module.endpoint(edge)
+            for module in (chat, responses, messages, embeddings, completions, count_tokens, moderations, rerank)
+        }
+        plain = {
+            models.LIST_PATH: models.list_endpoint(edge, started_at),
+            models.ONE_PATH: models.one_endpoint(edge, started_at),
+            health.HEALTH_PATH: health.health_endpoint(edge),
+            health.READY_PATH: health.ready_endpoint(edge),
+            metrics.PATH: metrics.endpoint(edge, lambda: b""),
+            admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
+        }
+        endpoints: dict[str, Any] = {**hot, **plain}
+        return Router(
+            routes=[HttpRoute(path, endpoint) for path, endpoint in endpoints.items()],
+            default=unknown.endpoint(tuple(endpoints)),
+            redirect_slashes=False,
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, app: object) -> AsyncIterator[None]:
+        del app
+        started = Event()
+        async with create_task_group() as tasks:
+            tasks.start_soon(self.recorder.run)
+            tasks.start_soon(self.live.run, started)
+            tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
+            await started.wait()
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def _reload(self) -> dict[str, object]:
+        report = await self.live.reload("admin")
+        built: dict[str, object] = msgspec.to_builtins(report)
+        return built
+
+    def _configuration(self) -> dict[str, object]:
+        report = self.live.report
+        detail: dict[str, object] = {"generation": report.generation, "last_reload": report.status}
+        if report.faults:
+            detail["faults"] = [str(fault) for fault in report.faults]
+        return detail

@@ -1,0 +1,218 @@
+"""The present generation of the configuration, and its replacement while calls are in flight.
+
+A reload loads, checks and builds the new generation beside the old one and then swaps one pointer; a broken document changes
+nothing. A call keeps the generation that it began with. Providers whose settings did not change are shared between
+generations; one that nobody uses any more is closed when its last call is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+import structlog
+from anyio import CancelScope, Event, Lock, create_task_group
+from anyio.abc import TaskGroup
+
+from gateway.api.identity import Identity
+from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
+from gateway.config.provider_settings import TimeoutSettings
+from gateway.core.clock import Clock
+from gateway.core.target import Target, Timeouts
+from gateway.pipeline.build import Route, Surroundings, build_route
+from gateway.providers.catalog import open_provider
+from gateway.providers.provider import Provider
+
+log = structlog.get_logger()
+
+
+class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a reload. `restart` names changes that take effect only after a restart."""
+
+    status: Literal["applied", "unchanged", "refused"]
+    generation: int
+    at: float
+    changes: tuple[Change, ...] = ()
+    restart: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+class Generation:
+    """One consistent whole of settings, identity, providers and routes."""
+
+    def __init__(
+        self, number: int, settings: Settings, providers: dict[str, Provider], surroundings: Surroundings
+    ) -> None:
+        self.number = number
+        self.settings = settings
+        self.providers = providers
+        self.identity = Identity(key.reveal() for key in settings.server.keys)
+        self.routes: dict[str, Route] = {
+            name: build_route(name, _targets(name, settings), providers, surroundings, model.description or None)
+            for name, model in settings.models.items()
+        }
+        self._held = 0
+        self.retired: Callable[[], None] | None = None
+
+    def hold(self) -> None:
+        """A call begins with this generation."""
+        self._held += 1
+
+    def release(self) -> None:
+        """The call is over; the last one of a retired generation says so."""
+        self._held -= 1
+        if self._held == 0 and self.retired is not None:
+            self.retired()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is in flight."""
+        return self._held == 0
+
+
+class Live:
+    """Holds the present generation and replaces it."""
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings], surroundings: Surroundings) -> None:
+        self._load = load
+        self._surroundings = surroundings
+        self._clock: Clock = surroundings.clock
+        self._lock = Lock()
+        self._wake = Event()
+        self._retired: list[Generation] = []
+        self._tasks: TaskGroup | None = None
+        self._kept: dict[str, tuple[ProviderSettings, Provider]] = {}
+        self.report = ReloadReport(status="applied", generation=1, at=self._clock.wall())
+        self._current = self._build(1, settings)
+
+    def current(self) -> Generation:
+        """Give the generation that new calls begin with."""
+        return self._current
+
+    async def run(self, started: Event) -> None:
+        """Start the providers, then close what falls out of use, until cancelled; close everything then."""
+        async with create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                await self._start(self._current.providers.values())
+                started.set()
+                while True:
+                    await self._wake.wait()
+                    self._wake = Event()
+                    await self._close_unused()
+            finally:
+                with CancelScope(shield=True):
+                    for _, provider in self._kept.values():
+                        await provider.aclose()
+                tasks.cancel_scope.cancel()
+
+    async def reload(self, reason: str) -> ReloadReport:
+        """Load the configuration again and put it into force, whole or not at all. A broken document changes nothing."""
+        async with self._lock:
+            old = self._current
+            try:
+                settings = self._load()
+                changes = diff(old.settings, settings)
+                if changes:
+                    await self._swap(old, settings)
+            except ConfigError as error:
+                self.report = self._reported("refused", faults=tuple(error.faults))
+                # Not an exception of ours: the faults say all there is to say, a traceback would bury them.
+                log.error("config.reload.refused", reason=reason, faults=[str(fault) for fault in error.faults])  # noqa: TRY400
+                return self.report
+            if not changes:
+                self.report = self._reported("unchanged")
+                log.info("config.reload.unchanged", reason=reason)
+                return self.report
+            restart = tuple(str(change.path) for change in needs_restart(changes))
+            self.report = self._reported("applied", changes=changes, restart=restart)
+            log.info(
+                "config.reload.applied",
+                reason=reason,
+                generation=self._current.number,
+                changes=[f"{change.kind} {change.path}" for change in changes],
+                needs_restart=list(restart),
+            )
+            return self.report
+
+    async def _swap(self, old: Generation, settings: Settings) -> None:
+        new = self._build(old.number + 1, settings)
+        await self._start(provider for provider in new.providers.values() if provider not in old.providers.values())
+        old.retired = self._rouse
+        self._retired.append(old)
+        self._current = new
+        self._rouse()
+
+    def _reported(
+        self,
+        status: Literal["applied", "unchanged", "refused"],
+        *,
+        changes: tuple[Change, ...] = (),
+        restart: tuple[str, ...] = (),
+        faults: tuple[Fault, ...] = (),
+    ) -> ReloadReport:
+        return ReloadReport(
+            status=status,
+            generation=self._current.number,
+            at=self._clock.wall(),
+            changes=changes,
+            restart=restart,
+            faults=faults,
+        )
+
+    def _build(self, number: int, settings: Settings) -> Generation:
+        providers: dict[str, Provider] = {}
+        for name, wanted in settings.providers.items():
+            kept = self._kept.get(name)
+            providers[name] = kept[1] if kept is not None and kept[0] == wanted else open_provider(name, wanted)
+        generation = Generation(number, settings, providers, self._surroundings)
+        # Only now, when everything was built, does the new set replace the old one.
+        self._kept = {name: (settings.providers[name], provider) for name, provider in providers.items()}
+        return generation
+
+    async def _start(self, providers: Iterable[Provider]) -> None:
+        if self._tasks is None:
+            return
+        for provider in providers:
+            await provider.start(self._tasks)
+
+    def _rouse(self) -> None:
+        self._wake.set()
+
+    async def _close_unused(self) -> None:
+        finished = [generation for generation in self._retired if generation.idle]
+        self._retired = [generation for generation in self._retired if not generation.idle]
+        living = {
+            id(provider) for generation in (self._current, *self._retired) for provider in generation.providers.values()
+        }
+        for generation in finished:
+            for provider in generation.providers.values():
+                if id(provider) not in living:
+                    living.add(id(provider))
+                    await provider.aclose()
+                    log.info("provider.closed", provider=provider.name, generation=generation.number)
+
+
+def _targets(name: str, settings: Settings) -> tuple[Target, ...]:
+    model = settings.models[name]
+    return tuple(
+        Target(
+            provider=target.provider,
+            model=target.model,
+            timeouts=_timeouts(target.timeouts or model.timeouts or _provider_timeouts(settings, target.provider)),
+            drop=model.on_unsupported == "drop",
+        )
+        for target in model.targets
+    )
+
+
+def _provider_timeouts(settings: Settings, provider: str) -> TimeoutSettings:
+    timeouts = getattr(settings.providers[provider], "timeouts", None)
+    return timeouts if isinstance(timeouts, TimeoutSettings) else TimeoutSettings()
+
+
+def _timeouts(settings: TimeoutSettings) -> Timeouts:
+    return Timeouts(
+        connect=settings.connect, first_token=settings.first_token, idle=settings.idle, total=settings.total
+    )

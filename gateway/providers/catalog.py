@@ -1,0 +1,22 @@
+"""The kinds of providers: settings in, Provider out. The one place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.config.provider_settings import (
+    OpenAISettings,
+    ProviderSettings,
+)
+from gateway.providers.openai import OpenAIProvider
+from gateway.providers.provider import Provider
+
+_KINDS: Mapping[type, Callable[[str, Any], Provider]] = {
+    OpenAISettings: OpenAIProvider,
+}
+
+
+def open_provider(name: str, settings: ProviderSettings) -> Provider:
+    """Make the provider that `settings` describe. Nothing is connected or started yet."""
+    return _KINDS[type(settings)](name, settings)
