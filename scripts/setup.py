@@ -109,7 +109,9 @@ def check_disk() -> None:
     """Refuse to begin what would end half-way on a full disk."""
     free = shutil.disk_usage(ROOT).free
     if free < NEEDED_BYTES:
-        message = f"{ROOT} has {free / 1024**3:.1f} GB free; the environment needs 2 GB. Free some, or move the checkout."
+        message = (
+            f"{ROOT} has {free / 1024**3:.1f} GB free; the environment needs 2 GB. Free some, or move the checkout."
+        )
         raise SetupError(message)
 
 

@@ -1,0 +1,158 @@
+"""Imports that import-linter cannot judge: where they stand in a file, and who may touch the process around us."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+# What may be imported inside a function, and why. Everything else stands at the top.
+HEAVY = {
+    "huggingface_hub": "comes with tokenizers, never needed at start",
+    "litellm": "180 MB and 6 s; only where a configured model needs it",
+    "llguidance": "native code of the embedded models, not installed without the extra",
+    "numpy": "90 ms and 30 MB; only where the embedded embeddings run",
+    "onnxruntime": "native code of the embedded models, not installed without the extra",
+    "opentelemetry": "the otlp extra; only where a collector is configured",
+    "httpx2": "60 ms; only where the second HTTP client is chosen",
+    "rich": "only when a command prints a table; `switchgear --help` stays under half a second",
+    "tokenizers": "native code of the embedded models, not installed without the extra",
+    "xllamacpp": "native code of the embedded models; loaded in the child process only",
+}
+# Commands load what they need when they run, so that --help and completion answer at once.
+LAZY_FOLDERS = ("gateway/cli/", "gateway/__main__.py")
+
+ENDPOINTS = {
+    "admin", "batches", "chat", "completions", "conversations", "embeddings", "evals", "files", "health", "mcp", "messages",
+    "metrics", "models", "moderations", "openapi", "rerank", "responses", "triggers", "vector_stores",
+}  # fmt: skip
+
+IMPURE = {
+    "aiosqlite", "anyio", "asyncio", "click", "http", "httptools", "httpx2", "io", "litellm", "multiprocessing", "os",
+    "pathlib", "requests", "rich", "select", "shutil", "signal", "socket", "sqlite3", "ssl", "starlette", "structlog",
+    "subprocess", "sys", "tempfile", "threading", "urllib", "uvicorn", "uvloop", "watchfiles",
+}  # fmt: skip
+PURE_FOLDERS = ("gateway/core/", "gateway/dialects/", "gateway/policies/")
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        # `from gateway.api import chat` imports gateway.api.chat as far as an arrow is concerned.
+        return [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def imports(tree: ast.AST) -> list[str]:
+    return [name for node in ast.walk(tree) for name in imported(node)]
+
+
+def inner_imports(tree: ast.AST) -> Iterator[str]:
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                yield from imported(node)[:1]
+
+
+def environment_reads(tree: ast.AST) -> list[str]:
+    attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    found = [f"{node.value.id}.{node.attr}" for node in attributes if isinstance(node.value, ast.Name)]
+    wanted = {"os.environ", "os.getenv", "os.environb", "os.putenv"}
+    return [name for name in (*found, *imports(tree)) if name in wanted]
+
+
+def global_statements(tree: ast.AST) -> list[int]:
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Global)]
+
+
+def endpoints_imported(path: str, tree: ast.AST) -> list[str]:
+    own = PurePosixPath(path).stem
+    targets = {name.removeprefix("gateway.api.").partition(".")[0] for name in imports(tree) if "gateway.api." in name}
+    return sorted(targets & ENDPOINTS - {own})
+
+
+def impure_imports(tree: ast.AST) -> list[str]:
+    return sorted({name.partition(".")[0] for name in imports(tree)} & IMPURE)
+
+
+def test_imports_stand_at_the_top_of_the_file(repository):
+    found = {
+        path: sorted(names)
+        for path, tree in repository.source.items()
+        if not path.startswith(LAZY_FOLDERS)
+        and (names := {name for name in inner_imports(tree) if name.partition(".")[0] not in HEAVY})
+    }
+
+    assert found == {}
+
+
+def test_the_environment_is_read_in_one_file(repository):
+    readers = [path for path, tree in repository.source.items() if environment_reads(tree)]
+
+    assert [path for path in readers if path != "gateway/config/environment.py"] == []
+
+
+def test_no_module_rebinds_a_global(repository):
+    assert {path: found for path, tree in repository.source.items() if (found := global_statements(tree))} == {}
+
+
+def test_one_provider_file_imports_litellm(repository):
+    users = [
+        path
+        for path, tree in repository.source.items()
+        if "litellm" in {name.partition(".")[0] for name in imports(tree)}
+    ]
+
+    assert len(users) <= 1
+    assert all(path.startswith("gateway/providers/") for path in users)
+
+
+def test_endpoint_files_do_not_import_each_other(repository):
+    found = {
+        path: names
+        for path, tree in repository.source.items()
+        if path.startswith("gateway/api/")
+        and PurePosixPath(path).stem in ENDPOINTS
+        and (names := endpoints_imported(path, tree))
+    }
+
+    assert found == {}
+
+
+def test_the_core_the_dialects_and_the_policies_do_no_io(repository):
+    found = {
+        path: names
+        for path, tree in repository.source.items()
+        if path.startswith(PURE_FOLDERS) and (names := impure_imports(tree))
+    }
+
+    assert found == {}
+
+
+def test_the_gateway_and_the_mcp_servers_meet_only_over_mcp(repository):
+    other = {"gateway": "mcp_servers", "mcp_servers": "gateway"}
+    crossings = [
+        path
+        for path, tree in repository.source.items()
+        if any(name.partition(".")[0] == other[path.partition("/")[0]] for name in imports(tree))
+    ]
+
+    assert crossings == []
+
+
+def test_the_checks_see_what_they_forbid():
+    bad = ast.parse(
+        "import socket\n"
+        "from os import environ\n"
+        "from gateway.api import chat\n"
+        "from gateway.api.models import Models\n"
+        "def late():\n"
+        "    import json\n"
+        "    global state\n"
+        "    return os.getenv('HOME')\n"
+    )
+
+    assert list(inner_imports(bad)) == ["json"]
+    assert environment_reads(bad) == ["os.getenv", "os.environ"]
+    assert global_statements(bad) == [7]
+    assert endpoints_imported("gateway/api/messages.py", bad) == ["chat", "models"]
+    assert impure_imports(bad) == ["os", "socket"]
