@@ -59,7 +59,7 @@ class HardenedProtocol(HttpToolsProtocol):
         self._body_bytes = options.body_bytes
         self._wire: asyncio.Transport = None  # type: ignore[assignment] # set in connection_made, before any use
         self._phase = WAITING
-        self._head_read = 0  # bytes of reads that began outside a body, since the last complete head
+        self._head_read = 0  # bytes of reads that began outside a body, but for the one in which the head began
         self._head_size = 0  # names and values of this head
         self._body_read = 0  # bytes of reads that began inside this body
         self._body_size = 0
