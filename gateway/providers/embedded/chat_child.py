@@ -1,0 +1,153 @@
+"""Chat child: the program that serves one GGUF model over loopback HTTP in OpenAI's wire format, as a child of the gateway.
+
+`python -m gateway.providers.embedded.chat_child MODEL.gguf --id ID [--threads N] [--slots N] [--context N]`; token on stdin,
+`ready <port>` on stdout (see `loopback`). A crash of native code ends this process and no other.
+POST /v1/chat/completions, /v1/completions (fields: see `generation`), /tokenize; GET /health, /slots, /v1/models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from typing import Any
+
+import anyio
+
+from gateway.core.errors import SwitchgearError
+from gateway.core.ids import new_id
+from gateway.providers.embedded import request_fields as field
+from gateway.providers.embedded.choices import Choice, Event, Folded, usage
+from gateway.providers.embedded.conversation import read_messages
+from gateway.providers.embedded.generation import Generation, read_chat, read_text
+from gateway.providers.embedded.llama import Llama, load
+from gateway.providers.embedded.loopback import LoopbackApp, Reply, serve, take_stdin, take_stdout
+from gateway.providers.embedded.tool_choice import read_tools
+
+_OBJECTS = {"chat": ("chat.completion", "chatcmpl-"), "text": ("text_completion", "cmpl-")}
+
+
+class ChatService:
+    """The endpoints around one loaded model."""
+
+    def __init__(self, llama: Llama, model: str) -> None:
+        self._llama = llama
+        self._model = model
+
+    def app(self, token: str) -> LoopbackApp:
+        """Give the ASGI application that serves the endpoints to the holder of `token`."""
+        routes = {
+            "POST /v1/chat/completions": self.chat,
+            "POST /v1/completions": self.completions,
+            "POST /tokenize": self.tokenize,
+            "GET /health": self.health,
+            "GET /slots": self.slots,
+            "GET /v1/models": self.models,
+        }
+        return LoopbackApp(routes, token=token)
+
+    async def chat(self, body: dict[str, Any], reply: Reply) -> None:
+        """POST /v1/chat/completions."""
+        await self._answer(read_chat(body, slots=self._llama.slots), reply)
+
+    async def completions(self, body: dict[str, Any], reply: Reply) -> None:
+        """POST /v1/completions."""
+        await self._answer(read_text(body, slots=self._llama.slots), reply)
+
+    async def tokenize(self, body: dict[str, Any], reply: Reply) -> None:
+        """POST /tokenize: {"messages", "tools"?, "tool_choice"?} or {"prompt"} to {"tokens", "count", "max_model_len"}."""
+        field.refuse_unknown(body, ("model", "messages", "prompt", "tools", "tool_choice"))
+        if body.get("messages") is not None:
+            tokens = await self._llama.tokens(messages=read_messages(body["messages"], read_tools(body)))
+        else:
+            tokens = await self._llama.tokens(text=field.text(body.get("prompt"), "prompt"))
+        await reply.json({"tokens": tokens, "count": len(tokens), "max_model_len": self._llama.context})
+
+    async def health(self, _: dict[str, Any], reply: Reply) -> None:
+        """GET /health: it answers at once, however busy the model is."""
+        await reply.json({"status": "ok", "model": self._model, "waiting": self._llama.waiting})
+
+    async def slots(self, _: dict[str, Any], reply: Reply) -> None:
+        """GET /slots: how many compute now, as llama.cpp counts them."""
+        await reply.json({"slots": self._llama.slots, "busy": await self._llama.busy()})
+
+    async def models(self, _: dict[str, Any], reply: Reply) -> None:
+        """GET /v1/models."""
+        model = {"id": self._model, "object": "model", "created": 0, "owned_by": "switchgear"}
+        await reply.json({"object": "list", "data": [{**model, "max_model_len": self._llama.context}]})
+
+    async def _answer(self, wanted: Generation, reply: Reply) -> None:
+        kind, prefix = _OBJECTS[wanted.kind]
+        head = {"id": new_id(prefix), "object": kind, "created": int(time.time()), "model": self._model}
+        if wanted.stream:
+            await self._stream(
+                wanted, {**head, "object": "chat.completion.chunk" if wanted.kind == "chat" else kind}, reply
+            )
+        else:
+            await self._whole(wanted, head, reply)
+
+    async def _whole(self, wanted: Generation, head: dict[str, Any], reply: Reply) -> None:
+        choices = [Choice(index, wanted) for index in range(len(wanted.requests))]
+        folded = [Folded(index, wanted.kind) for index in range(len(choices))]
+
+        async def on_event(index: int, event: Event) -> None:
+            for chunk in choices[index].read(event):
+                folded[index].add(chunk)
+
+        await self._run(wanted, on_event)
+        counted = usage(choices, wanted.n)
+        await reply.json({**head, "choices": [choice.whole() for choice in folded], "usage": counted})
+
+    async def _stream(self, wanted: Generation, head: dict[str, Any], reply: Reply) -> None:
+        choices = [Choice(index, wanted) for index in range(len(wanted.requests))]
+        tail = {"usage": None} if wanted.include_usage else {}
+
+        async def on_event(index: int, event: Event) -> None:
+            chunks = choices[index].read(event)
+            if "prompt_progress" in event:
+                progress = event["prompt_progress"]
+                await reply.comment(f"prompt {progress['processed']}/{progress['total']}")
+            for chunk in chunks:
+                await reply.event({**head, "choices": [chunk], **tail})
+
+        await self._run(wanted, on_event)
+        counted = usage(choices, wanted.n)
+        if wanted.include_usage:
+            await reply.event({**head, "choices": [], "usage": counted})
+        await reply.done()
+
+    async def _run(self, wanted: Generation, on_event: Any) -> None:
+        failures: list[SwitchgearError] = []
+
+        async def generate(index: int, scope: anyio.CancelScope) -> None:
+            try:
+                await self._llama.generate(wanted.kind, wanted.requests[index], partial(on_event, index))
+            except SwitchgearError as error:
+                # Carried out by hand: the task group would wrap it. One failed choice ends the answer.
+                failures.append(error)
+                scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(wanted.requests)):
+                tasks.start_soon(generate, index, tasks.cancel_scope)
+        if failures:
+            raise failures[0]
+
+
+def main() -> None:
+    """Load the model, announce the port, serve until the parent ends."""
+    announce = take_stdout()
+    arguments = argparse.ArgumentParser(prog="chat_child")
+    arguments.add_argument("model", help="path of a GGUF file")
+    arguments.add_argument("--id", required=True, help="the model's name in answers")
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--slots", type=int, default=4)
+    arguments.add_argument("--context", type=int, default=4096, help="tokens a slot")
+    options = arguments.parse_args()
+    token = take_stdin()
+    llama = load(options.model, threads=options.threads, slots=options.slots, context=options.context)
+    serve(ChatService(llama, options.id).app(token), announce)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Structured output: compiles a client's JSON schema to the grammar that constrains decoding, and judges finished text.
+
+It generates nothing. The grammar admits a subset of what the schema admits (see `bounded_schema`); whatever the grammar
+compiler cannot enforce is refused, because llama.cpp would then generate unconstrained without an error. `violations` is the
+second net: a grammar does not see what was cut off by a token limit or a stop string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from gateway.core.errors import UnsupportedSchema
+from gateway.providers.embedded.bounded_schema import bounded, subschemas, without_compiler_options
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 32
+MAX_SCHEMAS = 2_000
+
+# Free white space is what a tiny model runs away in; these separators are the ones that it has seen most.
+_COMPILER_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+def compile_schema(schema: Mapping[str, Any]) -> str:
+    """Give the llguidance (Lark) grammar of the JSON documents that satisfy `schema`.
+
+    Raises UnsupportedSchema with the reason: too large, too deep, a remote reference, or a keyword that cannot be enforced.
+    """
+    return lark_grammar(f"start: %json {compile_json(schema)}")
+
+
+def compile_json(schema: Mapping[str, Any]) -> str:
+    """Give the checked schema as the JSON text that stands behind `%json` in a grammar of its own. Raises UnsupportedSchema."""
+    _check_limits(schema)
+    clean = without_compiler_options(schema)
+    reason = ""
+    # What was bounded may not compile where the original does (a bound beside an exotic keyword): the original is as right.
+    for candidate in (bounded(clean), clean):
+        text = msgspec.json.encode({**candidate, "x-guidance": _COMPILER_OPTIONS}).decode()
+        reason = _fault(_matcher().grammar_from_json_schema(text))
+        if not reason:
+            return text
+    msg = f"The schema cannot be enforced: {reason}"
+    raise UnsupportedSchema(msg)
+
+
+def lark_grammar(rules: str) -> str:
+    """Give a grammar made of `rules`, checked. Raises UnsupportedSchema where it does not compile."""
+    grammar = f"%llguidance {{}}\n{rules}"
+    reason = _fault(_matcher().grammar_from_lark(grammar))
+    if reason:
+        msg = f"The grammar cannot be compiled: {reason}"
+        raise UnsupportedSchema(msg)
+    return grammar
+
+
+def violations(schema: Mapping[str, Any], text: str, *, limit: int = 5) -> list[str]:
+    """Say where `text` breaks `schema`: at most `limit` sentences, none when it is a valid document.
+
+    Formats are asserted. Nothing is fetched: a reference outside the schema is itself a violation.
+    """
+    try:
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        return [f"not a JSON document: {exc}"]
+    try:
+        validator = jsonschema_rs.validator_for(dict(schema), validate_formats=True, retriever=_refuse)
+    except (ValueError, TypeError, RecursionError) as exc:
+        return [f"the schema itself is not usable: {exc}"]
+    found = []
+    for error in validator.iter_errors(document):
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
+        found.append(f"${path}: {error.message[:300]}")
+        if len(found) == limit:
+            break
+    return found
+
+
+def _refuse(uri: str) -> Any:
+    msg = f"references outside the schema are not fetched: {uri}"
+    raise ValueError(msg)
+
+
+def _matcher() -> Any:
+    # Heavy and optional: only the child that generates has it loaded, the gateway uses `violations` alone.
+    from llguidance import LLMatcher  # noqa: PLC0415
+
+    return LLMatcher
+
+
+def _fault(grammar: str) -> str:
+    is_error, messages = _matcher().validate_grammar_with_warnings(grammar)
+    return " ".join(str(messages[0]).split())[:300] if is_error else ""
+
+
+def _check_limits(schema: Mapping[str, Any]) -> None:
+    try:
+        size = len(msgspec.json.encode(schema))
+    except RecursionError as exc:
+        msg = f"The schema is nested more than {MAX_DEPTH} levels deep."
+        raise UnsupportedSchema(msg) from exc
+    if size > MAX_BYTES:
+        msg = f"The schema has {size} bytes; at most {MAX_BYTES} are compiled."
+        raise UnsupportedSchema(msg)
+    level: list[Any] = [schema]
+    count = 0
+    for _ in range(MAX_DEPTH):
+        count += len(level)
+        if count > MAX_SCHEMAS:
+            msg = f"The schema has more than {MAX_SCHEMAS} parts."
+            raise UnsupportedSchema(msg)
+        for part in level:
+            _check_reference(part)
+        level = [child for part in level for child in subschemas(part)]
+        if not level:
+            return
+    msg = f"The schema is nested more than {MAX_DEPTH} levels deep."
+    raise UnsupportedSchema(msg)
+
+
+def _check_reference(part: Any) -> None:
+    if not isinstance(part, dict):
+        return
+    reference = part.get("$ref")
+    if reference is not None and not (isinstance(reference, str) and reference.startswith("#")):
+        msg = f"Only references inside the schema are followed, not {str(reference)[:200]!r}."
+        raise UnsupportedSchema(msg)
