@@ -76,3 +76,10 @@ def test_a_broken_contract_is_seen(made_up, contracts, path, line):
 
     assert done.returncode == 1
     assert "BROKEN" in done.stdout
+
+
+def test_a_cycle_inside_a_package_is_seen(made_up, contracts):
+    (made_up / "gateway" / "routing" / "retry.py").write_text("import gateway.routing.breaker\n")
+    (made_up / "gateway" / "routing" / "breaker.py").write_text("import gateway.routing.retry\n")
+
+    assert "No import cycle, at any depth BROKEN" in lint(made_up, contracts).stdout
