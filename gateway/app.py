@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,19 +30,25 @@ from gateway.api import (
 )
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
+from gateway.api.errors import render_refusal
 from gateway.config import Settings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
 from gateway.live import Live
 from gateway.pipeline.build import Surroundings
+from gateway.reloading import reload_on_change
 
 
 class Application:
     """One server's worth of objects, and the ASGI app over them."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, settings: Settings, load: Callable[[], Settings], *, config_path: Path, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self.settings = settings
+        self._config_path = config_path
+        self.render_error = render_refusal
         self.recorder = Recorder([])
         surroundings = Surroundings(take_record=self.recorder.take, cost=lambda target, usage: None, clock=clock)
         self.live = Live(settings, load, surroundings)
@@ -90,6 +97,7 @@ class Application:
             tasks.start_soon(self.recorder.run)
             tasks.start_soon(self.live.run, started)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
+            tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload)
             await started.wait()
             yield
             tasks.cancel_scope.cancel()

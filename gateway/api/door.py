@@ -14,8 +14,9 @@ import structlog
 from gateway.api.asgi import AsgiSend, Receive, Scope
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge, Generation, refuse_while_draining
+from gateway.api.errors import reply_error
 from gateway.api.interruption import Interruption
-from gateway.api.relay import DocumentRelay, Relay, StreamRelay, reply_error
+from gateway.api.relay import DocumentRelay, Relay, StreamRelay
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.errors import (

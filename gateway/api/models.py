@@ -7,7 +7,8 @@ from typing import Any
 
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
-from gateway.api.plain import Document, PlainEndpoint, dialect_of, json_document
+from gateway.api.errors import dialect_of
+from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.errors import ModelNotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.pipeline.build import Route

@@ -9,11 +9,8 @@ import structlog
 
 from gateway.api.asgi import AsgiSend, Receive, Scope, reply
 from gateway.api.edge import Edge
-from gateway.api.relay import reply_error
+from gateway.api.errors import dialect_of, reply_error
 from gateway.core.errors import InternalError, MethodNotAllowed, SwitchgearError
-from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
-from gateway.dialects.dialect import Dialect
-from gateway.dialects.openai_chat import OPENAI_CHAT
 
 log = structlog.get_logger()
 
@@ -70,9 +67,3 @@ class PlainEndpoint:
         if not self._public:
             headers = dict(scope["headers"])
             self._edge.current().identity.caller(headers.get(b"authorization"), headers.get(b"x-api-key"))
-
-
-def dialect_of(scope: Scope) -> Dialect:
-    """Give the dialect in which a client of this path expects its errors."""
-    anthropic = scope["path"].startswith("/v1/messages") or any(h[0] == b"anthropic-version" for h in scope["headers"])
-    return ANTHROPIC_MESSAGES if anthropic else OPENAI_CHAT

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.api.asgi import AsgiSend, Headers, reply
+from gateway.api.errors import reply_error
 from gateway.core.answer import AnswerBuilder
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
@@ -164,17 +165,3 @@ class StreamRelay:
 
 
 Relay = DocumentRelay | StreamRelay
-
-
-async def reply_error(send: AsgiSend, dialect: Dialect, error: SwitchgearError, headers: Headers) -> None:
-    """Answer with an error in the caller's dialect. Every 429 and 503 carries `retry-after`."""
-    headers = [header for header in headers if header[0] != b"retry-after"]
-    headers.append((b"content-type", _JSON))
-    seconds = error.retry_after
-    if seconds is None and error.status in (429, 503):
-        seconds = 1.0
-    if seconds is not None:
-        headers.append((b"retry-after", b"%d" % max(1, -int(-seconds // 1))))
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await reply(send, error.status, dialect.encode_error(error), headers)

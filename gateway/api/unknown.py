@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from gateway.api.asgi import AsgiApp, AsgiSend, Receive, Scope
-from gateway.api.plain import dialect_of
-from gateway.api.relay import reply_error
+from gateway.api.errors import dialect_of, reply_error
 from gateway.core.errors import NotFound
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.config.provider_settings import (
-    OpenAISettings,
-    ProviderSettings,
-)
+from gateway.config.provider_settings import AnthropicSettings, OpenAISettings, ProviderSettings, ScriptedSettings
+from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.openai import OpenAIProvider
 from gateway.providers.provider import Provider
+from gateway.providers.scripted.provider import ScriptedProvider
 
 _KINDS: Mapping[type, Callable[[str, Any], Provider]] = {
+    AnthropicSettings: AnthropicProvider,
     OpenAISettings: OpenAIProvider,
+    ScriptedSettings: ScriptedProvider,
 }
 
 

@@ -1,0 +1,29 @@
+"""`switchgear check`: is this configuration sound?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli.options import config_option
+from gateway.config import ConfigError, load, read_environment
+
+
+@click.command()
+@config_option
+def command(config: Path) -> None:
+    """Check a configuration; every fault is printed with file, line and path. Exits 1 when there is one."""
+    # Opening the providers reads what they refer to (scripts, for one); nothing is connected or started.
+    from gateway.providers.catalog import open_provider
+
+    try:
+        settings = load(config, read_environment())
+        for name, provider in settings.providers.items():
+            open_provider(name, provider)
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        sys.exit(1)
+    click.echo(f"{config}: sound; {len(settings.providers)} providers, {len(settings.models)} models")
