@@ -2,7 +2,7 @@
 
 Every `rest` in the hub is `{dialect name: {field: value}}`: a dialect writes its own fields back and judges the others'. A
 name that begins with `$` is a note of its dialect to itself about the form on the wire (a text where a list would do); it
-asks for nothing, and nor does null. This module decides nothing about fields that the hub knows.
+asks for nothing, and nor does null or anything empty. This module decides nothing about fields that the hub knows.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ HINTS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 """Fields whose absence does not change the answer: how to store, label, cache, bill or frame it."""
 
+EMPTY: tuple[Json, ...] = (None, "", [], {})
+"""Values that ask for nothing."""
+
 NEUTRAL: dict[str, tuple[Json, ...]] = {
     "n": (1,),
     "best_of": (1,),
@@ -40,7 +43,6 @@ NEUTRAL: dict[str, tuple[Json, ...]] = {
     "background": (False,),
     "truncation": ("disabled",),
     "citations": ({"enabled": False},),
-    "annotations": ([],),
 }
 """Values that ask for what every API does anyway."""
 
@@ -91,7 +93,7 @@ class Leftovers:
                 continue
             hints = HINTS.get(dialect, frozenset())
             for name, value in fields.items():
-                if name[0:1] == "$" or value is None or value in NEUTRAL.get(name, ()):
+                if name[0:1] == "$" or value in EMPTY or value in NEUTRAL.get(name, ()):
                     continue
                 if name in hints:
                     self.hint(path + name)

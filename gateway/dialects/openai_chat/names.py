@@ -1,0 +1,28 @@
+"""The name of this dialect, and how what it alone knows is kept beside what the hub knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gateway.core.items import Json
+
+NAME = "openai_chat"
+TITLE = "Chat Completions API"
+
+REASONING_FORMATS = {"anthropic_messages": "anthropic-claude-v1", "openai_responses": "openai-responses-v1"}
+"""Origin of an opaque reasoning part -> `format` of `reasoning_details` (OpenRouter's names)."""
+
+ORIGINS = {name: origin for origin, name in REASONING_FORMATS.items()}
+
+MARK: dict[str, Json] = {NAME: {}}
+"""A `rest` that says nothing but where its element came from."""
+
+
+def extras(raw: dict[str, Json], known: Collection[str]) -> dict[str, Json]:
+    """Give the fields of `raw` that are not `known`, and the nulls, which are kept so that they go back as they came."""
+    return {name: value for name, value in raw.items() if value is None or name not in known}
+
+
+def rest_of(fields: dict[str, Json]) -> dict[str, Json]:
+    """Give `fields` as a `rest`, {} when there are none."""
+    return {NAME: fields} if fields else {}
