@@ -19,6 +19,7 @@ from tests.contract.upstream_faulty_server import (
     fetch,
     opened,
     serving,
+    until,
 )
 
 pytestmark = both_clients
@@ -107,15 +108,16 @@ async def test_silence_before_the_head_is_bounded_by_the_total_timeout_too(clien
 
 
 async def test_waiting_for_a_free_connection_is_bounded(client):
-    async with serving(silent) as server, opened(client, server.url, connections=1) as upstream:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(upstream.request, ASK, PATIENT)
-            with anyio.fail_after(5):
-                while not server.open:
-                    await anyio.lowlevel.checkpoint()
-            with anyio.fail_after(5), pytest.raises(UpstreamTimeout, match="in use"):
-                await upstream.request(ASK, msgspec.structs.replace(PATIENT, connect=SHORT))
-            tasks.cancel_scope.cancel()
+    async with (
+        serving(silent) as server,
+        opened(client, server.url, connections=1) as upstream,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(upstream.request, ASK, PATIENT)
+        await until(lambda: server.open)
+        with anyio.fail_after(5), pytest.raises(UpstreamTimeout, match="in use"):
+            await upstream.request(ASK, msgspec.structs.replace(PATIENT, connect=SHORT))
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_timed_out_connection_is_closed_and_the_next_request_gets_another(client):

@@ -19,6 +19,7 @@ from tests.contract.upstream_faulty_server import (
     make_certificates,
     opened,
     serving,
+    until,
 )
 
 pytestmark = both_clients
@@ -65,9 +66,7 @@ async def test_a_handshake_that_never_ends_runs_into_the_connect_timeout_and_is_
             for _ in range(2):
                 with anyio.fail_after(5), pytest.raises(UpstreamTimeout, match="connect timeout"):
                     await fetch(upstream, timeouts=HttpTimeouts(connect=0.15))
-                with anyio.fail_after(0.25):
-                    while server.open:
-                        await anyio.sleep(0.001)
+                await until(lambda: not server.open, seconds=0.25)
 
 
 async def test_a_large_upload_and_a_stream_that_is_left_work_over_tls(client, certificates):
@@ -88,8 +87,6 @@ async def test_a_large_upload_and_a_stream_that_is_left_work_over_tls(client, ce
             response = await upstream.request(HttpRequest(path=ASK.path, body=bytes(8 << 20)), PATIENT)
             assert await response.read() == b"hello"
             await response.aclose()
-            with anyio.fail_after(0.25):
-                while server.open:
-                    await anyio.sleep(0.001)
+            await until(lambda: not server.open, seconds=0.25)
 
     assert [size > 8 << 20 for size in sizes] == [True, True]

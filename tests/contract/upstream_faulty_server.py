@@ -148,16 +148,28 @@ async def fetch(upstream: Upstream, request: HttpRequest = ASK, timeouts: HttpTi
         await response.aclose()
 
 
+async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+    """Wait for what sets no event: a socket that closes, a counter."""
+    with anyio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 - see the docstring
+            await anyio.sleep(0.001)
+
+
 def make_certificates(folder: Path) -> tuple[ssl.SSLContext, Path]:
     """Make an authority and a certificate for localhost; return the server's context and the authority's file."""
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj".split()
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for name, extra in (
         ("ca", ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]),
         ("server", ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                     "-addext", "basicConstraints=critical,CA:FALSE"]),
     ):  # fmt: skip
         files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        subprocess.run([*command, f"/CN={name}", *files, *extra], cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            [*command, "-days", "2", "-subj", f"/CN={name}", *files, *extra],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
     return context, folder / "ca.pem"

@@ -5,12 +5,12 @@ Framing follows RFC 9112; the parser is llhttp by way of httptools, in its stric
 """
 
 import asyncio
-import math
 from typing import Protocol, cast
 
 import httptools
 
 from gateway.core.errors import UpstreamBroken, UpstreamError, UpstreamTimeout
+from gateway.providers.http.lazy_timer import TICK, LazyTimer
 from gateway.providers.http.protocol import HttpRequest, HttpTimeouts
 from gateway.providers.http.response import NativeResponse
 
@@ -22,8 +22,6 @@ IDLE_SECONDS = 60.0
 STALE_SECONDS = 0.5
 _WRITE_PIECE = 64 * 1024
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-# Timers are rounded to milliseconds, so one may fire a little early.
-_TICK = 0.001
 
 
 class StaleConnection(UpstreamBroken):
@@ -47,7 +45,6 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_barren",
-        "_deadline",
         "_headers",
         "_interim",
         "_keep",
@@ -59,7 +56,6 @@ class Connection(asyncio.Protocol):
         "_response",
         "_surplus",
         "_timer",
-        "_timer_at",
         "_transport",
         "_uploading",
         "_write_paused",
@@ -84,9 +80,7 @@ class Connection(asyncio.Protocol):
         self._write_paused = False
         self._barren = 0
         self._written_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
-        self._deadline = math.inf
+        self._timer = LazyTimer(loop, self._on_deadline)
         self.closed = False
         self.uses = 0
 
@@ -110,7 +104,7 @@ class Connection(asyncio.Protocol):
                 await self._write_large(head, body, response)
             if response.status == 0 and response.error is None:
                 now = self._written_at = self._loop.time()
-                self._arm(min(now + timeouts.first_byte, total_at))
+                self._timer.set(min(now + timeouts.first_byte, total_at))
                 response.wake = wake = self._loop.create_future()
                 await wake
         except BaseException:
@@ -129,7 +123,7 @@ class Connection(asyncio.Protocol):
         for start in range(_WRITE_PIECE, len(body), _WRITE_PIECE):
             while self._write_paused and not self.closed and response.status < 400:
                 self._written_at = self._loop.time()
-                self._arm(min(self._written_at + response.timeouts.idle, response.total_at))
+                self._timer.set(min(self._written_at + response.timeouts.idle, response.total_at))
                 response.wake = wake = self._loop.create_future()
                 await wake
             if self.closed or response.status >= 400:
@@ -140,7 +134,7 @@ class Connection(asyncio.Protocol):
     def expect_body(self) -> "asyncio.Future[None]":
         """Start the idle timeout and return the future that the next piece of body, end or error completes."""
         response = cast("NativeResponse", self._response)
-        self._arm(min(self._loop.time() + response.timeouts.idle, response.total_at))
+        self._timer.set(min(self._loop.time() + response.timeouts.idle, response.total_at))
         response.wake = wake = self._loop.create_future()
         return wake
 
@@ -156,9 +150,7 @@ class Connection(asyncio.Protocol):
             return
         self.closed = True
         self._parser = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.stop()
         response, self._response = self._response, None
         if response is not None:
             response.carrier = None
@@ -333,7 +325,7 @@ class Connection(asyncio.Protocol):
             self._parser = httptools.HttpResponseParser(
                 self
             )  # The old one still expects the body that HEAD leaves out.
-        self._arm(self._loop.time() + IDLE_SECONDS)
+        self._timer.set(self._loop.time() + IDLE_SECONDS)
         self._owner.released(self)
 
     def _fail(self, error: UpstreamError) -> None:
@@ -345,32 +337,13 @@ class Connection(asyncio.Protocol):
 
     # --- time ---
 
-    def _arm(self, deadline: float) -> None:
-        """Set when the present wait ends.
-
-        The timer is lazy: one that fires too early is set again, so that an exchange which ends in time, as nearly all do,
-        costs no timer at all.
-        """
-        self._deadline = deadline
-        if deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = deadline
-            self._timer = self._loop.call_at(deadline, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._timer_at = math.inf
-        if self.closed:
-            return
+    def _on_deadline(self) -> None:
         response = self._response
-        now = self._loop.time() + _TICK
-        if response is not None and response.wake is None:
-            self._deadline = response.total_at  # Nobody waits for the upstream: only the total runs.
-        if now < self._deadline:
-            self._arm(self._deadline)
-        elif response is None:
+        now = self._loop.time() + TICK
+        if response is None:
             self.close()
+        elif response.wake is None and now < response.total_at:
+            self._timer.set(response.total_at)  # Nobody waits for the upstream: only the total runs.
         else:
             self._fail(self._timed_out(response, now))
 
