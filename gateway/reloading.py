@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 from anyio import create_task_group, open_signal_receiver
+from watchfiles import awatch
 
 log = structlog.get_logger()
 
@@ -28,9 +29,6 @@ async def reload_on_change(path: Path, reload: Reload) -> None:
 
 
 async def _on_file_change(path: Path, reload: Reload) -> None:
-    # Imported here: it is native code that a one-shot command does not need.
-    from watchfiles import awatch
-
     seen = _fingerprint(path)
     async for _ in awatch(path.parent, debounce=200, step=50, recursive=False):
         now = _fingerprint(path)

@@ -9,17 +9,16 @@ import click
 
 from gateway.cli.options import config_option
 from gateway.config import ConfigError, load, read_environment
+from gateway.providers.catalog import open_provider
 
 
 @click.command()
 @config_option
 def command(config: Path) -> None:
     """Check a configuration; every fault is printed with file, line and path. Exits 1 when there is one."""
-    # Opening the providers reads what they refer to (scripts, for one); nothing is connected or started.
-    from gateway.providers.catalog import open_provider
-
     try:
         settings = load(config, read_environment())
+        # Opening a provider reads what it refers to (a script, say); nothing is connected or started.
         for name, provider in settings.providers.items():
             open_provider(name, provider)
     except ConfigError as error:
