@@ -26,7 +26,7 @@ from gateway.server.departure import DEPARTURE, SERVER, Departure
 from gateway.server.head import body_too_large, check_head, origin_form, without_upgrade
 from gateway.server.refusal import Refused, as_refused, refusal_bytes
 from gateway.server.state import EdgeState
-from gateway.server.wire import ResponseTransport
+from gateway.server.wire import ResponseTransport, TimedFlow
 
 log = structlog.get_logger()
 
@@ -74,6 +74,7 @@ class HardenedProtocol(HttpToolsProtocol):
         """Start the header deadline; over the limit of connections, answer 503."""
         super().connection_made(transport)
         self._wire = transport
+        self.flow = self._timed_flow = TimedFlow(transport, self._now)
         self.transport = cast("asyncio.Transport", ResponseTransport(transport, self))
         self.deadline = self._now() + self.edge.options.header_timeout
         excess = len(self.connections) - self.edge.options.connections
@@ -141,15 +142,18 @@ class HardenedProtocol(HttpToolsProtocol):
             self._body_read += len(data)
         else:
             self._head_read += len(data)
+        upgraded_at = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            upgraded_at = upgrade.args[0]
         except httptools.HttpParserError as exc:
             self._refuse(as_refused(exc))
-        else:
-            if self._phase != WAITING or self._head_read:
-                self._ended_inside_message()
+            return
+        if upgraded_at is not None:
+            self._decline_upgrade(data[upgraded_at:])
+        elif self._phase != WAITING or self._head_read:
+            self._ended_inside_message()
 
     def _ended_inside_message(self) -> None:
         options = self.edge.options
@@ -157,6 +161,7 @@ class HardenedProtocol(HttpToolsProtocol):
             if self._body_read - self._body_size > CHUNK_OVERHEAD_BYTES + 8 * self._body_size:
                 self._refuse(Refused(400, "invalid_body", "The chunks of the body are mostly not data."))
             elif self.deadline == math.inf:
+                self._timed_flow.take_paused()
                 self.deadline = self._now() + options.body_timeout
         elif self._head_read > options.header_bytes + options.target_bytes:
             self._refuse(self._head_too_large())
@@ -347,8 +352,8 @@ class HardenedProtocol(HttpToolsProtocol):
         elif self._phase == WAITING:
             self._wire.close()  # silently: a 408 here could be taken for the answer to a request that is on its way
             self.deadline = now + options.idle_timeout
-        elif self.flow.read_paused:
-            self.deadline = now + options.body_timeout  # the application is slow to read, not the client to send
+        elif paused := self._timed_flow.take_paused():
+            self.deadline = now + paused  # the application was slow to read, not the client to send
         else:
             message = f"The request's body did not arrive within {options.body_timeout:g} s."
             self._refuse(Refused(408, "body_timeout", message))

@@ -1,7 +1,10 @@
-"""The transport that a response writes to: the connection's own, but for how it is closed."""
+"""What stands between a request and its transport: how a response is closed, and how long reading was paused."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
+
+from uvicorn.protocols.http.flow_control import FlowControl
 
 
 class _Closer(Protocol):
@@ -32,3 +35,34 @@ class ResponseTransport:
     def resume_reading(self) -> None:
         """As the transport's."""
         self._transport.resume_reading()
+
+
+class TimedFlow(FlowControl):
+    """uvicorn's flow control, which also knows how long the application kept the client from sending."""
+
+    def __init__(self, transport: asyncio.Transport, now: Callable[[], float]) -> None:
+        super().__init__(transport)
+        self._now = now
+        self._paused_at = 0.0
+        self._paused = 0.0
+
+    def pause_reading(self) -> None:
+        """Stop reading; harmless when stopped."""
+        if not self.read_paused:
+            self._paused_at = self._now()
+            super().pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on; harmless when reading."""
+        if self.read_paused:
+            self._paused += self._now() - self._paused_at
+            super().resume_reading()
+
+    def take_paused(self) -> float:
+        """Seconds of pause since this was last asked, a pause that still lasts included."""
+        paused, self._paused = self._paused, 0.0
+        if self.read_paused:
+            now = self._now()
+            paused += now - self._paused_at
+            self._paused_at = now
+        return paused
