@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.core.answer import Answer
+from gateway.core.call import Call
 from gateway.core.errors import InvalidRequest, UpstreamBroken
 from gateway.core.events import Finished, FinishReason, Started
 from gateway.core.items import Foreign, Item, Json, Message, Reasoning, Refusal, Text, ToolCall
@@ -92,8 +93,8 @@ def finished(*, stop_reason: Json, stop_sequence: Json, usage: Raw | None, extra
     )
 
 
-def encode_message(answer: Answer) -> bytes:
-    """Give the `message` document."""
+def encode_message(answer: Answer, call: Call) -> bytes:
+    """Give the `message` document for the client of `call`."""
     detail = own_detail(answer.finished)
     content: list[Raw] = []
     for item in answer.items:
@@ -101,10 +102,10 @@ def encode_message(answer: Answer) -> bytes:
     calls = any(isinstance(item, ToolCall) for item in answer.items)
     return _encode(
         {
-            "id": answer.started.id,
+            "id": answer.started.id or f"msg_{call.id}",
             "type": "message",
             "role": "assistant",
-            "model": answer.started.model,
+            "model": answer.started.model or call.model,
             "content": content,
             "stop_reason": stop_reason(answer.finished, calls=calls, refuses=_refuses(answer)),
             "stop_sequence": answer.finished.stop_sequence,

@@ -41,7 +41,7 @@ class AnthropicMessages:
 
     def event_encoder(self, call: Call) -> EventEncoder:
         """Give an encoder for one streamed answer."""
-        return AnthropicEventEncoder()
+        return AnthropicEventEncoder(call)
 
     def encode_error(self, error: SwitchgearError) -> bytes:
         """Give the error document."""

@@ -25,7 +25,7 @@ class _Document(msgspec.Struct):
     error: Raw = {}
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, frozen=True):
     stop_reason: str | None = None
 
 

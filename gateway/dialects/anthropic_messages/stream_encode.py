@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import (
     ArgumentsDelta,
@@ -51,7 +52,8 @@ _encode_text = msgspec.json.Encoder().encode
 class AnthropicEventEncoder:
     """An EventEncoder for one answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, call: Call) -> None:
+        self._call = call
         self._blocks = Blocks()
         self._writers: dict[int, Writer] = {}
         self._current: int | None = None
@@ -72,7 +74,7 @@ class AnthropicEventEncoder:
             self._aim()
             return data
         if isinstance(event, Started):
-            return _message_start(event)
+            return _message_start(event, self._call)
         if isinstance(event, Finished):
             return self._end(event)
         return event.data if isinstance(event, Verbatim) else b""
@@ -166,12 +168,12 @@ class AnthropicEventEncoder:
         return b"".join(pieces) + sse_event(encode_json(body), "message_delta") + _MESSAGE_STOP
 
 
-def _message_start(event: Started) -> bytes:
+def _message_start(event: Started, call: Call) -> bytes:
     message: Raw = {
-        "id": event.id,
+        "id": event.id or f"msg_{call.id}",
         "type": "message",
         "role": "assistant",
-        "model": event.model,
+        "model": event.model or call.model,
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
