@@ -48,7 +48,7 @@ class ChatService:
 
     async def chat(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/chat/completions."""
-        await self._answer(read_chat(body, slots=self._llama.slots), reply)
+        await self._answer(read_chat(body, slots=self._llama.slots, end=self._llama.end_token), reply)
 
     async def completions(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/completions."""

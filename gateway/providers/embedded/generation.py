@@ -71,15 +71,15 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     tools: ToolPlan | None = None
 
 
-def read_chat(body: dict[str, Any], *, slots: int) -> Generation:
-    """Read the body of /v1/chat/completions. Raises InvalidRequest (or a kind of it) naming what is wrong."""
+def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Generation:
+    """Read the body of /v1/chat/completions; `end` is the model's end token. Raises InvalidRequest (or a kind of it) naming what is wrong."""
     field.refuse_unknown(body, _CHAT, inert=_INERT)
     tools = read_tools(body)
     native = _sampling(body)
     limit = field.integer(body, "max_completion_tokens", 1, 1_000_000)
     if limit is not None:
         native["max_tokens"] = limit
-    constraint = _grammar(body, tools)
+    constraint = _grammar(body, tools, end)
     if constraint is not None:
         native["grammar"] = constraint
     top = field.integer(body, "top_logprobs", 0, 20)
@@ -189,7 +189,7 @@ def _is_token(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
-def _grammar(body: dict[str, Any], tools: ToolPlan | None) -> str | None:
+def _grammar(body: dict[str, Any], tools: ToolPlan | None, end: int | None) -> str | None:
     schema = _schema(body.get("response_format"))
     param = "response_format.json_schema.schema"
     try:
@@ -197,8 +197,8 @@ def _grammar(body: dict[str, Any], tools: ToolPlan | None) -> str | None:
     except UnsupportedSchema as error:
         raise UnsupportedSchema(error.message, param=param) from error
     if tools is not None:
-        return grammar(tools, document=document)
-    return None if document is None else lark_grammar(f"start: %json {document}")
+        return grammar(tools, document=document, end=end)
+    return None if document is None else lark_grammar(f"answer: %json {document}", end=end)
 
 
 def _schema(value: Any) -> dict[str, Any] | None:

@@ -46,6 +46,7 @@ class Llama:
         self._slots = anyio.CapacityLimiter(slots)
         self.slots = slots
         self.context = context
+        self.end_token = self._find_end_token()
 
     @property
     def waiting(self) -> int:
@@ -112,6 +113,14 @@ class Llama:
     async def busy(self) -> int:
         """Ask llama.cpp itself how many slots compute now."""
         return sum(1 for slot in await self._ask("GET", "/slots", None) if slot["is_processing"])
+
+    def _find_end_token(self) -> int:
+        ask = {
+            "content": self._ask_now("GET", "/props", None)["eos_token"],
+            "add_special": False,
+            "parse_special": True,
+        }
+        return int(self._ask_now("POST", "/tokenize", ask)["tokens"][0])
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         return await anyio.to_thread.run_sync(self._ask_now, method, path, body)

@@ -13,7 +13,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import anyio
@@ -95,17 +95,28 @@ Endpoint = Callable[[dict[str, Any], Reply], Awaitable[None]]
 
 
 class LoopbackApp:
-    """An ASGI application: `routes` maps "METHOD /path" to an endpoint, which gets the decoded body (empty for GET).
+    """An ASGI application. `routes` maps "METHOD /path" to an endpoint, which gets the decoded body (empty for GET).
 
     An endpoint is cancelled when its client leaves. What it raises is rendered as OpenAI's error object.
+    `beside` runs as long as the server does.
     """
 
-    def __init__(self, routes: Mapping[str, Endpoint], *, token: str) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Endpoint],
+        *,
+        token: str,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._routes = dict(routes)
+        self._beside = beside
         self._credential = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or live through the server's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         reply = Reply(send)
         try:
             endpoint = self._admit(scope)
@@ -118,6 +129,16 @@ class LoopbackApp:
         except Exception as error:
             log.exception("embedded.request_failed", error=type(error).__name__)
             await reply.error(InternalError("The embedded model's process met an error of its own."))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        async with anyio.create_task_group() as tasks:
+            if self._beside is not None:
+                tasks.start_soon(self._beside)
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            tasks.cancel_scope.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
 
     def _admit(self, scope: Scope) -> Endpoint:
         given = dict(scope["headers"]).get(b"authorization", b"")
@@ -216,7 +237,7 @@ def serve(app: LoopbackApp, announce: Callable[[str], None]) -> None:
         app,
         loop="uvloop",
         http="httptools",
-        lifespan="off",
+        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -24,12 +24,12 @@ MAX_SCHEMAS = 2_000
 _COMPILER_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
-def compile_schema(schema: Mapping[str, Any]) -> str:
-    """Give the llguidance (Lark) grammar of the JSON documents that satisfy `schema`.
+def compile_schema(schema: Mapping[str, Any], *, end: int | None = None) -> str:
+    """Give the llguidance (Lark) grammar of the JSON documents that satisfy `schema`; `end` as in `lark_grammar`.
 
     Raises UnsupportedSchema with the reason: too large, too deep, a remote reference, or a keyword that cannot be enforced.
     """
-    return lark_grammar(f"start: %json {compile_json(schema)}")
+    return lark_grammar(f"answer: %json {compile_json(schema)}", end=end)
 
 
 def compile_json(schema: Mapping[str, Any]) -> str:
@@ -47,9 +47,14 @@ def compile_json(schema: Mapping[str, Any]) -> str:
     raise UnsupportedSchema(msg)
 
 
-def lark_grammar(rules: str) -> str:
-    """Give a grammar made of `rules`, checked. Raises UnsupportedSchema where it does not compile."""
-    grammar = f"%llguidance {{}}\n{rules}"
+def lark_grammar(rules: str, *, end: int | None = None) -> str:
+    """Give a grammar of `rules`, which define `answer`, checked. Raises UnsupportedSchema where it does not compile.
+
+    `end` is the model's end token. It has to stand in the grammar: llguidance lets a model end only where nothing more can
+    come, so plain text or a number on its own would run on until the token limit.
+    """
+    start = "start: answer" if end is None else f"start: answer end\nend: <[{end}]>"
+    grammar = f"%llguidance {{}}\n{start}\n{rules}"
     reason = _fault(_matcher().grammar_from_lark(grammar))
     if reason:
         msg = f"The grammar cannot be compiled: {reason}"

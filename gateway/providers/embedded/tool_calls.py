@@ -59,15 +59,15 @@ def call_text(name: str, arguments: str) -> str:
     return f'{OPEN}{{"name": "{name}", "arguments": {arguments}{CLOSE}'
 
 
-def grammar(plan: ToolPlan, *, document: str | None = None) -> str:
+def grammar(plan: ToolPlan, *, document: str | None = None, end: int | None = None) -> str:
     """Give the grammar of an answer: calls, or (mode auto) plain text, or `document` (the JSON text of a schema) instead of text.
 
-    Raises UnsupportedSchema whose `param` names the tool's parameters.
+    `end` as in `lark_grammar`. Raises UnsupportedSchema whose `param` names the tool's parameters.
     """
-    rules = ["start: calls" if plan.mode == "required" else "start: plain | calls"]
+    rules = ["answer: calls" if plan.mode == "required" else "answer: plain | calls"]
     if plan.mode == "auto":
         # The first character tells text from a call, so a stream knows at once which of the two it is.
-        rules.append(f"plain: %json {document}" if document else r"plain: /[^<](.|\n)*/")
+        rules.append(f"plain: %json {document}" if document else "plain: /(?s:[^<].*)/")
     rules.append(f"calls: call{{1,{MOST_CALLS}}}" if plan.parallel else "calls: call")
     rules.append("call: " + " | ".join(f"call_{number}" for number in range(len(plan.tools))))
     for number, tool in enumerate(plan.tools):
@@ -77,7 +77,7 @@ def grammar(plan: ToolPlan, *, document: str | None = None) -> str:
             rules.append(f"arguments_{number}: %json {compile_json(tool.parameters)}")
         except UnsupportedSchema as error:
             raise UnsupportedSchema(error.message, param=f"{tool.where}.parameters") from error
-    return lark_grammar("\n".join(rules))
+    return lark_grammar("\n".join(rules), end=end)
 
 
 def _quoted(literal: str) -> str:
