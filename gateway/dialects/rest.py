@@ -27,6 +27,8 @@ HINTS: dict[str, frozenset[str]] = {
             "stream_options", "user",
         }
     ),
+    "openai_completions": frozenset({"stream", "stream_options", "user"}),
+    "openai_embeddings": frozenset({"encoding_format", "user"}),
     "anthropic_messages": frozenset({"betas", "cache_control", "caller", "metadata", "service_tier", "stream"}),
 }  # fmt: skip
 """Fields whose absence does not change the answer: how to store, label, cache, bill or frame it."""

@@ -11,7 +11,8 @@ def decode_usage(raw: Json) -> Usage | None:
     if not isinstance(raw, dict) or (raw.get("prompt_tokens") is None and raw.get("total_tokens") is None):
         return None
     details = _dict(raw.get("prompt_tokens_details"))
-    prompt = _count(raw, "prompt_tokens")
+    # Rankings and some embeddings have only a total.
+    prompt = _count(raw, "total_tokens" if raw.get("prompt_tokens") is None else "prompt_tokens")
     read = _count(details, "cached_tokens") or _count(raw, "prompt_cache_hit_tokens") or _count(raw, "cached_tokens")
     write = _count(details, "cache_write_tokens") or _count(raw, "cache_creation_input_tokens")
     read = min(read, prompt)
