@@ -28,7 +28,7 @@ gate pyright basedpyright
 gate imports lint-imports
 gate shell shellcheck "${shell_scripts[@]}"
 gate dockerfile hadolint Dockerfile
-gate architecture python -m pytest -q tests/architecture
+gate architecture python -m pytest -q --tb=short tests/architecture
 
 if [ "${#failed[@]}" -gt 0 ]; then
     echo "check: failed: ${failed[*]}"

