@@ -113,15 +113,17 @@ async def test_leaving_mid_body_frees_the_slot_and_the_server_sees_it(client, ho
             if how == "cancelled":
                 with anyio.move_on_after(0.02):
                     await response.read()
-            with anyio.CancelScope() as scope:
-                scope.cancel()
-                await response.aclose()
+            else:
+                with anyio.CancelScope() as scope:
+                    scope.cancel()
+                    await response.aclose()
             gone = anyio.current_time()
             await until(lambda turn=turn: len(left) > turn)
 
             assert left[turn] - gone < SOON
             with pytest.raises(UpstreamBroken):
                 await response.read()
+            await response.aclose()
 
 
 async def test_three_hundred_cancelled_streams_on_ten_slots_leave_all_ten(client):

@@ -155,3 +155,15 @@ async def test_twenty_thousand_cancelled_requests_lose_no_slot():
         await upstream.aclose()
         assert (upstream.free_slots, upstream.idle_connections) == (SLOTS, 0)
         await until(lambda: not server.open)
+
+
+async def test_an_idle_connection_is_dropped_after_a_while(monkeypatch):
+    monkeypatch.setattr("gateway.providers.http.connection.IDLE_SECONDS", 0.05)
+    async with serving(always(JSON_ANSWER)) as server:
+        upstream = NativeUpstream(server.url, connections=2)
+        for _ in range(2):
+            await fetch(upstream)
+            assert (upstream.idle_connections, server.open) == (1, 1)
+            await until(lambda: not server.open)
+
+            assert (upstream.idle_connections, upstream.free_slots) == (0, 2)
