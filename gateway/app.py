@@ -12,7 +12,7 @@ from anyio import Event, create_task_group
 from starlette.routing import Route as HttpRoute
 from starlette.routing import Router
 
-from gateway.accounting.recorder import Recorder
+from gateway.accounting.recorder import Recorder, Sink
 from gateway.api import (
     admin,
     chat,
@@ -38,6 +38,9 @@ from gateway.core.ids import new_id
 from gateway.live import Live
 from gateway.pipeline.build import Surroundings
 from gateway.reloading import reload_on_change
+from gateway.telemetry.call_log import CallLog
+from gateway.telemetry.logs import is_console
+from gateway.telemetry.metrics import CallMetrics, Gauge
 
 
 class Application:
@@ -49,7 +52,11 @@ class Application:
         self.settings = settings
         self._config_path = config_path
         self.render_error = render_refusal
-        self.recorder = Recorder([])
+        self.metrics = CallMetrics(self._gauges(clock))
+        sinks: list[Sink] = [self.metrics.take]
+        if settings.logging.calls:
+            sinks.append(CallLog(console=is_console(settings.logging.format)).take)
+        self.recorder = Recorder(sinks)
         surroundings = Surroundings(take_record=self.recorder.take, cost=lambda target, usage: None, clock=clock)
         self.live = Live(settings, load, surroundings)
         self.edge = Edge(
@@ -67,6 +74,25 @@ class Application:
         """Give every answer still in progress a terminal event: the server's patience is over."""
         self.edge.interrupt_all(Unavailable("The server is shutting down and this answer took too long."))
 
+    def _gauges(self, clock: Clock) -> list[Gauge]:
+        began = clock.monotonic()
+        return [
+            Gauge(
+                "switchgear_calls_in_progress", "Calls being answered now.", lambda: {(): len(self.edge.in_progress)}
+            ),
+            Gauge(
+                "switchgear_records_dropped",
+                "Records that found the queue full, since the start.",
+                lambda: {(): self.recorder.dropped},
+            ),
+            Gauge(
+                "switchgear_config_generation",
+                "Number of the configuration's generation in force.",
+                lambda: {(): self.live.report.generation},
+            ),
+            Gauge("switchgear_uptime_seconds", "Time since the start.", lambda: {(): clock.monotonic() - began}),
+        ]
+
     def _router(self, started_at: float) -> AsgiApp:
         edge = self.edge
         hot = {
@@ -78,7 +104,7 @@ class Application:
             models.ONE_PATH: models.one_endpoint(edge, started_at),
             health.HEALTH_PATH: health.health_endpoint(edge),
             health.READY_PATH: health.ready_endpoint(edge),
-            metrics.PATH: metrics.endpoint(edge, lambda: b""),
+            metrics.PATH: metrics.endpoint(edge, self.metrics.render),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
         }
         endpoints: dict[str, Any] = {**hot, **plain}

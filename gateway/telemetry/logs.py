@@ -15,7 +15,7 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 def configure_logs(*, format: Literal["auto", "json", "console"], level: str) -> None:  # noqa: A002 - the setting's name
     """Configure structlog for the whole process. `auto` is console on a terminal and JSON elsewhere."""
-    console = format == "console" or (format == "auto" and sys.stderr.isatty())
+    console = is_console(format)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -31,6 +31,11 @@ def configure_logs(*, format: Literal["auto", "json", "console"], level: str) ->
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def is_console(format: Literal["auto", "json", "console"]) -> bool:  # noqa: A002 - the setting's name
+    """Whether the log is for people on a terminal."""
+    return format == "console" or (format == "auto" and sys.stderr.isatty())
 
 
 def _render_json(logger: object, method: str, event: dict[str, Any]) -> str:

@@ -1,0 +1,178 @@
+"""Counters and histograms of our own, rendered as Prometheus text. Updated from records, in batches, off the hot path.
+
+Source: the Prometheus exposition format 0.0.4.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from gateway.core.record import Record
+
+Labels = tuple[str, ...]
+MAX_SERIES = 2000
+"""Per metric. What comes after that many label sets is counted under "(other)": a name from outside must not fill memory."""
+
+
+class Counter:
+    """A number that only grows, for each set of labels."""
+
+    kind = "counter"
+
+    def __init__(self, name: str, help_text: str, labels: Labels = ()) -> None:
+        self.name = name
+        self.help = help_text
+        self.labels = labels
+        self._values: dict[Labels, float] = {} if labels else {(): 0}
+
+    def add(self, values: Labels = (), amount: float = 1) -> None:
+        """Add `amount` to the series with these label values."""
+        if values not in self._values and len(self._values) >= MAX_SERIES:
+            values = ("(other)",) * len(self.labels)
+        self._values[values] = self._values.get(values, 0) + amount
+
+    def render(self) -> Iterable[str]:
+        """Give the exposition lines."""
+        for values, value in self._values.items():
+            yield f"{self.name}{_braces(self.labels, values)} {value:g}"
+
+
+class Gauge:
+    """A number asked for when metrics are read; `read` gives label values and value of each series."""
+
+    kind = "gauge"
+
+    def __init__(
+        self, name: str, help_text: str, read: Callable[[], Mapping[Labels, float]], labels: Labels = ()
+    ) -> None:
+        self.name = name
+        self.help = help_text
+        self.labels = labels
+        self._read = read
+
+    def render(self) -> Iterable[str]:
+        """Give the exposition lines."""
+        for values, value in self._read().items():
+            yield f"{self.name}{_braces(self.labels, values)} {value:g}"
+
+
+class Histogram:
+    """How values are spread over buckets, for each set of labels."""
+
+    kind = "histogram"
+
+    def __init__(self, name: str, help_text: str, bounds: Sequence[float], labels: Labels = ()) -> None:
+        self.name = name
+        self.help = help_text
+        self.labels = labels
+        self._bounds = tuple(bounds)
+        self._series: dict[Labels, list[float]] = {}
+
+    def observe(self, values: Labels, value: float) -> None:
+        """Count one value."""
+        series = self._series.get(values)
+        if series is None:
+            if len(self._series) >= MAX_SERIES:
+                values = ("(other)",) * len(self.labels)
+            # One cell a bucket, one for the rest, one for the sum.
+            series = self._series.setdefault(values, [0.0] * (len(self._bounds) + 2))
+        series[bisect.bisect_left(self._bounds, value)] += 1
+        series[-1] += value
+
+    def render(self) -> Iterable[str]:
+        """Give the exposition lines: cumulative buckets, sum, count."""
+        for values, series in self._series.items():
+            total = 0.0
+            for bound, count in zip((*self._bounds, float("inf")), series[:-1], strict=True):
+                total += count
+                edge = "+Inf" if bound == float("inf") else f"{bound:g}"
+                yield f"{self.name}_bucket{_braces((*self.labels, 'le'), (*values, edge))} {total:g}"
+            yield f"{self.name}_sum{_braces(self.labels, values)} {series[-1]:g}"
+            yield f"{self.name}_count{_braces(self.labels, values)} {total:g}"
+
+
+Metric = Counter | Gauge | Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_FIRST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class CallMetrics:
+    """What Prometheus is told about calls. `extra` are gauges that others read off their own state."""
+
+    def __init__(self, extra: Sequence[Metric] = ()) -> None:
+        by = ("model", "target", "dialect")
+        self.calls = Counter("switchgear_calls_total", "Finished calls.", (*by, "status", "error"))
+        self.duration = Histogram(
+            "switchgear_call_seconds", "From request to last byte.", _SECONDS, ("model", "dialect")
+        )
+        self.first = Histogram(
+            "switchgear_first_token_seconds", "From request to the first content.", _FIRST, ("model", "dialect")
+        )
+        self.overhead = Histogram(
+            "switchgear_overhead_seconds",
+            "Time before the first content that was not spent waiting for the upstream's first byte.",
+            (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1),
+        )
+        self.tokens = Counter("switchgear_tokens_total", "Tokens, in disjoint buckets.", ("model", "target", "bucket"))
+        self.cost = Counter("switchgear_cost_dollars_total", "Cost in US dollars.", ("model", "target"))
+        self.unpriced = Counter(
+            "switchgear_calls_unpriced_total", "Calls with usage but without a known price.", ("model", "target")
+        )
+        self.failed_tries = Counter("switchgear_failed_tries_total", "Targets that were tried and failed.", ("target",))
+        self.metrics: tuple[Metric, ...] = (
+            self.calls, self.duration, self.first, self.overhead, self.tokens, self.cost, self.unpriced, self.failed_tries,
+            *extra,
+        )  # fmt: skip
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Count a batch of records."""
+        for record in records:
+            self._count(record)
+
+    def _count(self, record: Record) -> None:
+        target = f"{record.provider}/{record.served}" if record.provider else ""
+        where = (record.model, record.dialect)
+        self.calls.add((record.model, target, record.dialect, str(record.status), record.error or ""))
+        self.duration.observe(where, record.duration)
+        if record.first_token is not None:
+            self.first.observe(where, record.first_token)
+            if record.upstream is not None:
+                self.overhead.observe((), max(record.first_token - record.upstream, 0.0))
+        for tried in record.route[:-1] if target else record.route:
+            self.failed_tries.add((tried,))
+        if record.usage is not None:
+            self._count_tokens(record, target)
+
+    def _count_tokens(self, record: Record, target: str) -> None:
+        usage = record.usage
+        if usage is None:
+            return
+        for bucket in ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"):
+            if amount := getattr(usage, bucket):
+                self.tokens.add((record.model, target, bucket), amount)
+        if record.cost is None:
+            self.unpriced.add((record.model, target))
+        else:
+            self.cost.add((record.model, target), record.cost)
+
+    def render(self) -> bytes:
+        """Give the exposition text."""
+        lines: list[str] = []
+        for metric in self.metrics:
+            lines.append(f"# HELP {metric.name} {metric.help}")
+            lines.append(f"# TYPE {metric.name} {metric.kind}")
+            lines.extend(metric.render())
+        return ("\n".join(lines) + "\n").encode()
+
+
+def _braces(names: Labels, values: Labels) -> str:
+    if not names:
+        return ""
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
+    return "{" + pairs + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
