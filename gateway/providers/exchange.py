@@ -26,6 +26,7 @@ from gateway.providers.retry_after import retry_after
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 _EDGE_BYTES = 4096  # of a stream's beginning and end, kept for its usage
+_NOTHING_READ = Outcome()
 _JSON = b"application/json"
 _PASSED_PREFIXES = (
     b"x-ratelimit-",
@@ -148,9 +149,9 @@ class Exchange:
 
     async def _relay_document(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
         body = await response.read_all(MAX_ANSWER_BYTES)
-        if not (body.lstrip()[:1] == b"{" and body.rstrip()[-1:] == b"}"):
-            self._must_be_json(started.content_type, body)
         outcome = self._wire.dialect.read_answer(body)
+        if outcome == _NOTHING_READ:
+            self._must_be_json(started.content_type, body)
         await send(started)
         await send(Verbatim(body))
         await send(_finished(outcome))

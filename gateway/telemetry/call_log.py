@@ -37,7 +37,7 @@ class CallLog:
         for record in records:
             at = dt.datetime.fromtimestamp(record.started_at + record.duration, dt.UTC).isoformat()
             level = b"warning" if record.error else b"info"
-            fields = _encode(record)[1:]
-            lines.append(b'{"at":"%b","level":"%b","event":"call.finished",%b\n' % (at.encode(), level, fields))
+            rest = _encode(record)[1:]
+            lines.append(b'{"at":"%b","level":"%b","event":"call.finished",%b\n' % (at.encode(), level, rest))
         self._stream.write(b"".join(lines).decode())
         self._stream.flush()
