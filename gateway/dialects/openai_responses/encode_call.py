@@ -1,0 +1,171 @@
+"""The hub's prompt to a request body for an upstream that speaks this API: OpenAI's, or vLLM's `/v1/responses`.
+
+`store: false` is sent unless the client said otherwise in this dialect: who translates must not make others store. Encrypted
+reasoning is asked for only if the client did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeGuard
+
+from gateway.core.content import OutputFormat, Prompt, ReasoningOptions
+from gateway.core.items import Item, Json, Message, Text
+from gateway.dialects.dialect import EncodedCall
+from gateway.dialects.openai_responses.decode_call import LOGPROBS
+from gateway.dialects.openai_responses.encode_items import encode_item
+from gateway.dialects.openai_responses.tools import encode_tool_choice, encode_tools
+from gateway.dialects.openai_responses.written import NAME, TITLE, came_from_here, own_fields, own_form
+from gateway.dialects.rest import Leftovers, Rest
+
+_SAME_ELSEWHERE = (
+    "moderation",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "store",
+)
+"""Fields that Chat Completions has under the same name with the same meaning."""
+
+_EXTENSIONS = ("top_k", "seed", "presence_penalty", "frequency_penalty")
+"""Not in OpenAI's API, but some servers' take them: passed on for a client that wrote them in this dialect."""
+
+_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+_EFFORT_OF_BUDGET = ((2_048, "low"), (12_288, "medium"), (49_152, "high"))
+
+
+def encode_prompt(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> EncodedCall:
+    """Translate a prompt. Raises UnsupportedParameter, or names the loss when `drop` permits it."""
+    left = Leftovers(NAME, TITLE, drop=drop)
+    body: dict[str, Json] = {"model": model}
+    _put_items(body, prompt.items, left)
+    _put_tools(body, prompt, left)
+    _put_sampling(body, prompt, left)
+    _put_form(body, prompt, left)
+    _put_rest(body, prompt, left)
+    if stream:
+        body["stream"] = True
+    return EncodedCall(body=body, dropped=left.dropped)
+
+
+def _put_items(body: dict[str, Json], items: Sequence[Item], left: Leftovers) -> None:
+    written: list[Json] = []
+    for number, item in enumerate(items):
+        if "instructions" not in body and _is_instructions(item):
+            body["instructions"] = "\n\n".join(part.text for part in item.parts if isinstance(part, Text))
+        elif (wire := encode_item(item, number, left)) is not None:
+            written.append(wire)
+    said = items[-1] if items else None
+    if len(written) == 1 and isinstance(said, Message) and own_form(said.rest).get("input") == "string":
+        body["input"] = written[0]["content"]
+    else:
+        body["input"] = written
+
+
+def _is_instructions(item: Item) -> TypeGuard[Message]:
+    return isinstance(item, Message) and own_form(item.rest).get("field") == "instructions"
+
+
+def _put_tools(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
+    if prompt.tools:
+        body["tools"] = encode_tools(prompt.tools, left)
+    if prompt.tool_choice is not None:
+        choice = encode_tool_choice(prompt.tool_choice, prompt.tools, left)
+        if choice is not None:
+            body["tool_choice"] = choice
+    if prompt.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = prompt.parallel_tool_calls
+
+
+def _put_sampling(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
+    for name in ("max_output_tokens", "temperature", "top_p", "top_logprobs"):
+        if (value := getattr(prompt, name)) is not None:
+            body[name] = value
+    extensions = {name: getattr(prompt, name) for name in _EXTENSIONS} | {"stop": _stop(prompt)}
+    for name, value in extensions.items():
+        if value is None:
+            continue
+        if came_from_here(prompt.rest):
+            body[name] = value
+        elif not (name.endswith("penalty") and value == 0):
+            left.refuse(name)
+
+
+def _stop(prompt: Prompt) -> list[str] | str | None:
+    one = len(prompt.stop) == 1 and own_form(prompt.rest).get("stop") == "string"
+    return prompt.stop[0] if one else list(prompt.stop) or None
+
+
+def _put_form(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
+    text: dict[str, Json] = {} if prompt.output is None else {"format": _format(prompt.output)}
+    if prompt.verbosity is not None:
+        text["verbosity"] = prompt.verbosity
+    if text:
+        body["text"] = text
+    if prompt.reasoning is not None and (reasoning := _reasoning(prompt.reasoning, left)) is not None:
+        body["reasoning"] = reasoning
+
+
+def _format(output: OutputFormat) -> dict[str, Json]:
+    if output.kind != "json_schema":
+        return {"type": output.kind}
+    fields: dict[str, Json] = {"type": "json_schema", "name": output.name or "response", "schema": output.schema}
+    if output.description is not None:
+        fields["description"] = output.description
+    if output.strict is not None:
+        fields["strict"] = output.strict
+    return fields
+
+
+def _reasoning(options: ReasoningOptions, left: Leftovers) -> dict[str, Json] | None:
+    left.foreign(options.rest, "reasoning.")
+    fields: dict[str, Json] = {}
+    effort = options.effort or _effort(options.budget)
+    if effort is not None:
+        fields["effort"] = effort
+    elif options.mode == "disabled":
+        left.hint("reasoning")  # many models here refuse to be told not to think, and think as they will
+    if options.summary is not None:
+        fields["summary"] = options.summary
+    fields = {**own_fields(options.rest), **fields}
+    return fields if fields or came_from_here(options.rest) else None
+
+
+def _effort(budget: int | None) -> str | None:
+    """Give the effort that spends about `budget` tokens on thinking."""
+    if budget is None:
+        return None
+    return next((effort for limit, effort in _EFFORT_OF_BUDGET if budget <= limit), "xhigh")
+
+
+def _put_rest(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
+    if prompt.metadata is not None:
+        body["metadata"] = prompt.metadata
+    if prompt.service_tier is not None:
+        if prompt.service_tier in _TIERS or came_from_here(prompt.rest):
+            body["service_tier"] = prompt.service_tier
+        else:
+            left.hint("service_tier")
+    _put_foreign(body, prompt.rest, left)
+    for name, value in own_fields(prompt.rest).items():
+        body[name] = _merged(value, body[name]) if name in body else value
+    if prompt.user is not None and prompt.user != body.get("safety_identifier"):
+        body["user"] = prompt.user
+    if prompt.logprobs and LOGPROBS not in body.get("include", ()):
+        body["include"] = [*body.get("include", ()), LOGPROBS]
+    body.setdefault("store", False)
+
+
+def _put_foreign(body: dict[str, Json], rest: Rest, left: Leftovers) -> None:
+    chat = rest.get("openai_chat", {})
+    body.update({name: chat[name] for name in _SAME_ELSEWHERE if chat.get(name) is not None})
+    unplaced = {name: value for name, value in chat.items() if name not in _SAME_ELSEWHERE}
+    left.foreign({**rest, "openai_chat": unplaced} if chat else rest)
+
+
+def _merged(kept: Json, said: Json) -> Json:
+    """Put unknown fields back beside the known ones, which win: a stage may have changed them."""
+    if not isinstance(kept, dict) or not isinstance(said, dict):
+        return said
+    return {**kept, **{name: _merged(kept[name], value) if name in kept else value for name, value in said.items()}}

@@ -1,0 +1,122 @@
+"""The Response document that a client sees: an echo of its request, and how far the answer is.
+
+Strict clients want many fields non-null whatever the request said; here are the API's defaults for them. `store` is always
+false: nothing is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.core.errors import ContextLengthExceeded, InvalidRequest, SwitchgearError
+from gateway.core.events import Finished, Started
+from gateway.core.items import Json
+from gateway.dialects.openai_responses.usage import encode_usage
+
+_encode = msgspec.json.Encoder().encode
+
+_DEFAULTS: dict[str, Json] = {
+    "background": False,
+    "frequency_penalty": 0.0,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": None,
+    "safety_identifier": None,
+    "service_tier": "default",
+    "temperature": 1.0,
+    "text": None,
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+
+
+class ResponseDocument:
+    """Writes the Response at each point of one answer. The echo is encoded once, for it may hold long instructions."""
+
+    def __init__(self, request: dict[str, Json]) -> None:
+        echo = {name: default if request.get(name) is None else request[name] for name, default in _DEFAULTS.items()}
+        echo["text"] = {"format": {"type": "text"}, **(request.get("text") or {})}
+        echo["reasoning"] = {"effort": None, "summary": None, **(request.get("reasoning") or {})}
+        echo["tools"] = [_tool(tool) for tool in echo["tools"]]
+        if echo["service_tier"] == "auto":
+            echo["service_tier"] = "default"
+        self._echo = {name: msgspec.Raw(_encode(value)) for name, value in echo.items()}
+        self._begin: dict[str, Json] = {}
+        self.id = ""
+
+    def start(self, started: Started) -> None:
+        """Take who answers. The id is the upstream's where it is this API's, else made from it."""
+        tail = started.id.removeprefix("resp_").removeprefix("chatcmpl-").removeprefix("msg_")
+        self.id = "resp_" + tail
+        self._begin = {
+            "id": self.id,
+            "object": "response",
+            "created_at": started.created,
+            "model": started.model,
+        }
+
+    def running(self) -> dict[str, Json]:
+        """Give the document while the answer is on its way."""
+        return self._document("in_progress", (), None)
+
+    def finished(self, finished: Finished, output: Sequence[Json]) -> dict[str, Json]:
+        """Give the complete document; its status is completed or incomplete."""
+        reason = _INCOMPLETE.get(finished.reason)
+        document = self._document("incomplete" if reason else "completed", output, finished)
+        if reason:
+            document["incomplete_details"] = {"reason": reason}
+        return document
+
+    def failed(self, error: SwitchgearError, output: Sequence[Json]) -> dict[str, Json]:
+        """Give the document of an answer that broke off."""
+        document = self._document("failed", output, None)
+        document["error"] = {"code": failure_code(error), "message": error.message}
+        return document
+
+    def _document(self, status: str, output: Sequence[Json], finished: Finished | None) -> dict[str, Json]:
+        return {
+            **self._begin,
+            "status": status,
+            "completed_at": None,
+            "error": None,
+            "incomplete_details": None,
+            **self._echo,
+            "output": output,
+            "store": False,
+            "usage": None if finished is None else encode_usage(finished.usage),
+        }
+
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+def is_incomplete(finished: Finished) -> bool:
+    """Whether the answer was cut off rather than ended."""
+    return finished.reason in _INCOMPLETE
+
+
+def failure_code(error: SwitchgearError) -> str:
+    """Give the code for `response.error`, from the API's short list (and the one beyond it that clients look for)."""
+    if isinstance(error, ContextLengthExceeded) or error.code == "context_length_exceeded":
+        return "context_length_exceeded"
+    if error.status == 429:
+        return "rate_limit_exceeded"
+    return "invalid_prompt" if isinstance(error, InvalidRequest) else "server_error"
+
+
+def _tool(tool: Json) -> Json:
+    if not isinstance(tool, dict) or tool.get("type") != "function":
+        return tool
+    return {"description": None, "parameters": None, "strict": None, **tool}
