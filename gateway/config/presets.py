@@ -24,7 +24,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     key_required: bool = True
 
 
-_EVERY_API: Final[tuple[Api, ...]] = ("chat", "completions", "responses", "embeddings", "moderations", "rerank")
+_USUAL_APIS: Final[tuple[Api, ...]] = ("chat", "completions", "embeddings")
 
 PRESETS: Final[dict[str, Preset]] = {
     "anthropic": Preset(
@@ -84,7 +84,7 @@ PRESETS: Final[dict[str, Preset]] = {
         key_variable="OPENAI_API_KEY",
         apis=("chat", "completions", "responses", "embeddings", "moderations"),
     ),
-    "openai_compatible": Preset(base_url=None, key_variable=None, key_required=False, apis=_EVERY_API),
+    "openai_compatible": Preset(base_url=None, key_variable=None, key_required=False, apis=_USUAL_APIS),
     "openrouter": Preset(
         base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
