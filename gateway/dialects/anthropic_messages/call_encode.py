@@ -72,12 +72,17 @@ def _body(prompt: Prompt, model: str, left: Leftovers) -> Raw:
     body["messages"] = messages
     _sampling(prompt, body, left)
     _thinking(prompt, body, left)
-    _output(prompt, body, mine.pop("output_config", None), left)
-    _labels(prompt, body, mine.pop("metadata", None), left)
+    _output(prompt, body, _taken(mine, "output_config"), left)
+    _labels(prompt, body, _taken(mine, "metadata"), left)
     if note(prompt.rest, NAME, "stream") is False:
         body["stream"] = False
     body.update(mine)
     return body
+
+
+def _taken(mine: Raw, name: str) -> Raw | None:
+    """Take out the object that the hub's own words will be put on; a null stays where it is."""
+    return mine.pop(name) if isinstance(mine.get(name), dict) else None
 
 
 def _max_tokens(prompt: Prompt) -> int:

@@ -37,7 +37,7 @@ class AnthropicMessages:
 
     def encode_answer(self, answer: Answer, call: Call) -> bytes:
         """Give the message document."""
-        return encode_message(answer)
+        return encode_message(answer, call)
 
     def event_encoder(self, call: Call) -> EventEncoder:
         """Give an encoder for one streamed answer."""

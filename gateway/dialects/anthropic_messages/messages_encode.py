@@ -86,6 +86,9 @@ def _add(item: Item, turns: list[_Turn], left: Leftovers) -> None:
         left.hint("reasoning")
         return
     role = _role(item)
+    if turns and not turns[-1].blocks and not turns[-1].keep:
+        # Nothing of it was left, so its neighbours meet.
+        turns.pop()
     if not turns or turns[-1].role != role or note(item.rest, NAME, "begins"):
         turns.append(_Turn(role=role, blocks=[], fields=note(item.rest, NAME, "message") or {}))
     turn = turns[-1]
