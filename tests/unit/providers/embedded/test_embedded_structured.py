@@ -1,0 +1,147 @@
+"""Schemas from clients become grammars that admit only valid documents, or a clear refusal."""
+
+import json
+
+import pytest
+from llguidance import LLMatcher, LLTokenizer
+
+from gateway.core.errors import UnsupportedSchema
+from gateway.providers.embedded.structured import compile_schema, violations
+
+pytestmark = pytest.mark.embedded
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
+    "required": ["name", "age"],
+}
+TREE = {
+    "$ref": "#/$defs/node",
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
+            "required": ["children"],
+        },
+    },
+}
+OPTIONAL_OBJECT = {
+    "type": "object",
+    "properties": {"at": {"anyOf": [{"type": "object", "properties": {"x": {"type": "number"}}}, {"type": "null"}]}},
+}
+COMBINED = {
+    "allOf": [
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+        {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]},
+    ],
+}
+
+
+def admits(schema, text):
+    tokenizer = LLTokenizer("byte")
+    matcher = LLMatcher(tokenizer, compile_schema(schema))
+    tokens = tokenizer.tokenize_str(text)
+    return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
+
+
+@pytest.mark.parametrize(
+    ("schema", "document"),
+    [
+        (PERSON, {"name": "Ada", "age": 36}),
+        ({"type": "object"}, {"a": [1, {"b": None}], "c": "text"}),
+        ({}, [True, 1.5, "x"]),
+        (TREE, {"children": [{"children": []}, {"children": [{"children": []}]}]}),
+        (OPTIONAL_OBJECT, {"at": {"x": 1.25}}),
+        (OPTIONAL_OBJECT, {"at": None}),
+        (COMBINED, {"a": "x", "b": "y"}),
+        ({"enum": ["a", 5, None]}, 5),
+        ({"type": "string", "format": "date"}, "2024-02-29"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 40}, ["x"] * 40),
+        ({"type": "string", "minLength": 2000}, "x" * 2000),
+        ({"type": "number", "minimum": 1e15}, 2e15),
+    ],
+)
+def test_an_ordinary_document_is_admitted_and_valid(schema, document):
+    text = json.dumps(document)
+    if isinstance(document, float) and document > 1e12:
+        text = str(int(document))
+
+    assert admits(schema, text)
+    assert violations(schema, text) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (PERSON, '{"name": "Ada", "age": -1}'),
+        (PERSON, '{"name": "Ada"}'),
+        (PERSON, '{"name": "Ada", "age": 36, "more": 1}'),
+        (PERSON, '{\n\n\n"name": "Ada", "age": 36}'),
+        ({"type": "string"}, json.dumps("x" * 1001)),
+        ({"type": "number"}, "0.12345678901"),
+        ({"type": "integer"}, "9" * 30),
+        ({"type": "array", "items": {"type": "null"}}, json.dumps([None] * 33)),
+        ({"type": "object"}, json.dumps({"k" * 40: 1})),
+        ({}, "[[[[]]]]"),
+    ],
+)
+def test_what_a_tiny_model_would_run_away_in_is_not_admitted(schema, text):
+    assert not admits(schema, text)
+
+
+def test_recursion_ends_at_a_depth():
+    text = '{"children": []}'
+    for _ in range(10):
+        text = f'{{"children": [{text}]}}'
+
+    assert not admits(TREE, text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"not": {"type": "string"}}, "not"),
+        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
+        ({"if": {}, "then": {}}, "if"),
+        ({"type": "string", "pattern": "(?=a)b"}, "look-around"),
+        ({"type": "string", "format": "no-such-format"}, "no-such-format"),
+        ({"$ref": "https://example.com/schema.json"}, "inside the schema"),
+        ({"properties": {"a": {"$ref": "file:///etc/passwd"}}}, "inside the schema"),
+        ({"type": "integer", "minimum": 5, "maximum": 3}, "Unsatisfiable"),
+        ({"type": "nonsense"}, "nonsense"),
+        ({"enum": ["x" * 70_000]}, "bytes"),
+    ],
+)
+def test_what_cannot_be_enforced_is_refused_with_the_reason(schema, said):
+    with pytest.raises(UnsupportedSchema, match=said):
+        compile_schema(schema)
+
+
+def test_a_client_cannot_make_the_compiler_lenient():
+    with pytest.raises(UnsupportedSchema):
+        compile_schema({"not": {}, "x-guidance": {"lenient": True}})
+
+
+def test_a_property_may_be_called_like_a_keyword():
+    schema = {"type": "object", "properties": {"$ref": {"type": "string"}, "x-guidance": {"type": "null"}}}
+
+    assert admits(schema, '{"$ref": "a", "x-guidance": null}')
+
+
+def test_depth_and_number_of_parts_have_limits():
+    deep = {"type": "string"}
+    for _ in range(40):
+        deep = {"type": "array", "items": deep}
+    wide = {"type": "object", "properties": {f"p{number}": {} for number in range(2100)}}
+
+    with pytest.raises(UnsupportedSchema, match="levels"):
+        compile_schema(deep)
+    with pytest.raises(UnsupportedSchema, match="parts"):
+        compile_schema(wide)
+
+
+def test_violations_name_the_place_and_never_fetch():
+    assert violations(PERSON, '{"name": 5, "age": 1}')[0].startswith("$.name: ")
+    assert violations(PERSON, '{"name": "cut off')[0].startswith("not a JSON document")
+    assert "not fetched" in violations({"$ref": "http://127.0.0.1:9/x"}, "{}")[0]
+    assert violations({"type": "string", "format": "date"}, '"2024-02-31"')
