@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 HELP_CPU_SECONDS = 0.5
+# Not rich: structlog imports it where it is installed.
 NOT_AT_START = {
     "click",
     "httpx2",
@@ -12,7 +13,6 @@ NOT_AT_START = {
     "numpy",
     "onnxruntime",
     "opentelemetry",
-    "rich",
     "tokenizers",
     "xllamacpp",
 }
