@@ -39,6 +39,10 @@ class Peer:
 
     async def send(self, data: bytes) -> None:
         """Send, and wait while the client does not take it."""
+        if (
+            self._writer.is_closing()
+        ):  # uvloop raises RuntimeError for a write after a reset, which would hide the reason.
+            raise ConnectionResetError("the client has gone")
         self._writer.write(data)
         await self._writer.drain()
 
