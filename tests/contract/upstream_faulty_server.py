@@ -155,7 +155,7 @@ async def fetch(upstream: Upstream, request: HttpRequest = ASK, timeouts: HttpTi
 async def until(condition: Callable[[], object], seconds: float = 5) -> None:
     """Wait for what sets no event: a socket that closes, a counter."""
     with anyio.fail_after(seconds):
-        while not condition():  # noqa: ASYNC110 - see the docstring
+        while not condition():
             await anyio.sleep(0.001)
 
 
