@@ -44,8 +44,8 @@ SUMMARY_GAP = "\n\n"
 
 
 def shown_of(item: Reasoning) -> Shown:
-    """Say what a client gets to see of `item`."""
-    return "text" if item.text else "summary" if any(item.summary) else "nothing"
+    """Say what a client gets to see of `item`: the summary where there is one, as it comes first in streams too."""
+    return "summary" if any(item.summary) else "text" if item.text else "nothing"
 
 
 def is_native(item: Reasoning) -> bool:
