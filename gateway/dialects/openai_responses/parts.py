@@ -42,7 +42,7 @@ def _text(reader: Reader) -> Text:
     return Text(
         text=text,
         annotations=tuple(listed or ()),
-        logprobs=None if logprobs is None else tuple(logprobs),
+        logprobs=tuple(logprobs) if logprobs else None,
         cache=_cache_mark(reader),
         rest={} if plain and not fields else keep(fields, _text_form(kind, listed, logprobs)),
     )
