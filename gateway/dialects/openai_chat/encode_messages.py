@@ -73,11 +73,7 @@ class _Writer:
 
     def _open(self, *, anew: bool) -> Wire:
         """Give the turn's message; `anew` begins another one if something has been said in this one."""
-        if (
-            anew
-            and self._turn is not None
-            and not self._turn.keys().isdisjoint(("content", "tool_calls", "function_call"))
-        ):
+        if anew and self._turn is not None and not self._turn.keys() <= _OPENING:
             self._end_turn()
         if self._turn is None:
             self._show()

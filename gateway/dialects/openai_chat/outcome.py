@@ -27,6 +27,7 @@ class _Usage(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 _decode_any = msgspec.json.Decoder().decode
 _USAGE = b'"usage":'
+_DONE = (b"data: [DONE]", b"data:[DONE]")
 _FINISH = b'"finish_reason":'
 
 
@@ -53,7 +54,7 @@ def read_stream(head: bytes, tail: bytes) -> Outcome:
         line = tail[tail.rfind(b"data:", 0, at) + 5 : _line_end(tail, at)]
         error = _stream_error(line)
     reason = _last_reason(tail)
-    complete = error is None and (b"[DONE]" in tail[-64:] or reason is not None)
+    complete = error is None and (tail.rstrip().endswith(_DONE) or reason is not None)
     return Outcome(usage=usage, finish_reason=reason, complete=complete, error=error)
 
 

@@ -39,6 +39,7 @@ class Turn:
         self._audio: dict[str, Json] = {}
         self._reasoning: int | None = None
         self._thoughts: list[str] = []
+        self._plain = False
         self._details: list[dict[str, Json]] = []
         self.called = False
 
@@ -81,12 +82,14 @@ class Turn:
 
     def _think(self, thought: Json, details: Json) -> Iterator[Event]:
         yield from self._end_message()
+        self._plain = self._plain or bool(thought)
         if self._reasoning is None:
             self._reasoning = self._number()
             yield ItemStarted(index=self._reasoning, item=Reasoning(origin=NAME, rest=self._rest))
         if isinstance(details, list):
             shown = merge_details(self._details, details)
-            thought = thought or shown
+            # Details repeat what the plain field says; where that is used, they add nothing to read.
+            thought = thought or ("" if self._plain else shown)
         if isinstance(thought, str) and thought:
             self._thoughts.append(thought)
             yield ReasoningDelta(index=self._reasoning, text=thought)
