@@ -26,23 +26,21 @@ def command(config: Path, host: str | None, port: int | None) -> None:
     def load_settings() -> Settings:
         return load(config, read_environment(), overrides=overrides)
 
-    try:
+    async def run() -> None:
         settings = load_settings()
         configure_logs(format=settings.logging.format, level=settings.logging.level)
         application = Application(settings, load_settings, config_path=config)
+        server = EdgeServer(application.asgi, _options(settings), render_error=application.render_error)
+        server.on_drain_deadline(application.end_streams)
+        await server.serve(on_listening=lambda host, port: _announce(settings, host, port))
+
+    try:
+        anyio.run(run, backend="asyncio", backend_options={"use_uvloop": True})
     except ConfigError as error:
         click.echo("The configuration cannot be used:", err=True)
         for fault in error.faults:
             click.echo(f"  {fault}", err=True)
         sys.exit(1)
-    server = EdgeServer(application.asgi, _options(settings), render_error=application.render_error)
-    server.on_drain_deadline(application.end_streams)
-
-    async def run() -> None:
-        await server.serve(on_listening=lambda host, port: _announce(settings, host, port))
-
-    try:
-        anyio.run(run, backend="asyncio", backend_options={"use_uvloop": True})
     except ServerStartError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -41,7 +41,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     def health(self) -> tuple[Health, ...]:
         """Give the state of each target's provider."""
-        return tuple(provider.health() for provider in self.providers)
+        return tuple(
+            provider.health(target.model) for target, provider in zip(self.targets, self.providers, strict=True)
+        )
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

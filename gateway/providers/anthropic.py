@@ -108,8 +108,9 @@ class AnthropicProvider:
         """Generation and token counts."""
         return operation in ("generate", "count_tokens")
 
-    def health(self) -> Health:
+    def health(self, model: str) -> Health:
         """Ready: whether it answers shows with each call."""
+        del model
         return Health()
 
     async def start(self, tasks: TaskGroup) -> None:

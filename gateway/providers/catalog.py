@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.config.provider_settings import AnthropicSettings, OpenAISettings, ProviderSettings, ScriptedSettings
+from gateway.config.provider_settings import (
+    AnthropicSettings,
+    EmbeddedSettings,
+    OpenAISettings,
+    ProviderSettings,
+    ScriptedSettings,
+)
 from gateway.providers.anthropic import AnthropicProvider
+from gateway.providers.embedded.provider import EmbeddedProvider
 from gateway.providers.openai import OpenAIProvider
 from gateway.providers.provider import Provider
 from gateway.providers.scripted.provider import ScriptedProvider
 
 _KINDS: Mapping[type, Callable[[str, Any], Provider]] = {
     AnthropicSettings: AnthropicProvider,
+    EmbeddedSettings: EmbeddedProvider,
     OpenAISettings: OpenAIProvider,
     ScriptedSettings: ScriptedProvider,
 }

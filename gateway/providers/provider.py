@@ -36,8 +36,8 @@ class Provider(Protocol):
         """Whether calls of this kind can be answered at all."""
         ...
 
-    def health(self) -> Health:
-        """Tell the present state, without asking the upstream."""
+    def health(self, model: str) -> Health:
+        """Tell the present state of one of its models, without asking the upstream."""
         ...
 
     async def start(self, tasks: TaskGroup) -> None:

@@ -1,0 +1,137 @@
+"""The embedded provider: a small chat model and a sentence-embedding model, each in a child process of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from anyio.abc import TaskGroup
+
+from gateway.config.provider_settings import EmbeddedSettings
+from gateway.core.call import Call
+from gateway.core.content import Operation
+from gateway.core.errors import UpstreamRefused, UpstreamUnreachable
+from gateway.core.responder import Responder, Send
+from gateway.core.target import Target
+from gateway.providers import openai_shaped
+from gateway.providers.child_upstream import ChildUpstream
+from gateway.providers.embedded.launch import (
+    EMBEDDING_MODEL,
+    MissingModel,
+    chat_command,
+    chat_model,
+    embedding_command,
+)
+from gateway.providers.embedded.supervisor import ChildCommand, ChildSupervisor, RestartPolicy
+from gateway.providers.keyring import Keyring
+from gateway.providers.provider import Health
+
+_CONNECTIONS = 256  # requests that may wait for a slot at once
+
+
+class EmbeddedModel:
+    """One model in one child, or the reason why there is none."""
+
+    def __init__(
+        self, name: str, apis: tuple[str, ...], command: Callable[[], ChildCommand], settings: EmbeddedSettings
+    ) -> None:
+        self.name = name
+        self.apis = apis
+        self.missing: str | None = None
+        self.upstream: ChildUpstream | None = None
+        self.access: openai_shaped.Access | None = None
+        try:
+            started_by = command()
+        except MissingModel as exc:
+            self.missing = str(exc)
+            return
+        policy = RestartPolicy(start_timeout=settings.start_timeout)
+        child = ChildSupervisor(name, started_by, policy=policy, lazy=settings.load == "lazy")
+        self.upstream = ChildUpstream(child, connections=_CONNECTIONS)
+        self.access = openai_shaped.Access(upstream=self.upstream, keyring=Keyring([started_by.first_line or ""]))
+
+    def health(self) -> Health:
+        """Tell the child's state."""
+        if self.upstream is None:
+            return Health(state="failed", detail=self.missing)
+        return self.upstream.health()
+
+
+class EmbeddedProvider:
+    """The models of this machine. What is missing (a package, a file) is told by health and by every call, not at start."""
+
+    def __init__(self, name: str, settings: EmbeddedSettings) -> None:
+        self.name = name
+        self._models: dict[str, EmbeddedModel] = {}
+        if settings.chat_model != "off":
+            chat = settings.chat_model
+            self._models[chat] = EmbeddedModel(chat, ("chat", "completions"), lambda: _chat_command(settings), settings)
+        if settings.embedding:
+            self._models[EMBEDDING_MODEL] = EmbeddedModel(EMBEDDING_MODEL, ("embeddings",), embedding_command, settings)
+        apis = [api for model in self._models.values() for api in model.apis]
+        self._dialects = openai_shaped.dialects(apis)
+        self._operations = openai_shaped.operations(apis)
+
+    def responder(self, target: Target) -> Responder:
+        """Give what answers calls for one model."""
+        model = self._models.get(target.model)
+        if model is None:
+            known = ", ".join(self._models) or "none"
+            return _Unserved(
+                UpstreamRefused(
+                    f"The embedded provider {self.name} has no model {target.model!r}; it has: {known}.",
+                    upstream_status=404,
+                )
+            )
+        if model.access is None:
+            return _Unserved(UpstreamUnreachable(model.missing or ""))
+        return openai_shaped.responder(self.name, model.access, model.apis, target)
+
+    def relays(self, dialect: str) -> bool:
+        """The children speak OpenAI's chat, completions and embeddings themselves."""
+        return dialect in self._dialects
+
+    def serves(self, operation: Operation) -> bool:
+        """Generation and embeddings, as far as they are switched on."""
+        return operation in self._operations
+
+    def health(self, model: str) -> Health:
+        """Tell the state of the model's child."""
+        found = self._models.get(model)
+        return Health(state="failed", detail=f"there is no model {model!r}") if found is None else found.health()
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Begin to supervise the children; lazy ones start with their first request."""
+        for model in self._models.values():
+            if model.upstream is not None:
+                model.upstream.start(tasks)
+
+    async def aclose(self) -> None:
+        """Stop the children."""
+        for model in self._models.values():
+            if model.upstream is not None:
+                await model.upstream.aclose()
+
+
+class _Unserved:
+    """Answers every call with the reason why there is no answer."""
+
+    def __init__(self, reason: UpstreamRefused | UpstreamUnreachable) -> None:
+        self._reason = reason
+
+    async def __call__(self, call: Call, send: Send) -> None:
+        del call, send
+        raise (
+            type(self._reason)(self._reason.message) if isinstance(self._reason, UpstreamUnreachable) else self._reason
+        )
+
+
+def _chat_command(settings: EmbeddedSettings) -> ChildCommand:
+    path = settings.chat_model_path
+    model = chat_model(
+        None if path is None else str(path),
+        cores=os.cpu_count() or 2 if settings.threads is None else settings.threads + 1,
+        slots=settings.parallel,
+        context=settings.context // settings.parallel,
+    )
+    return chat_command(model)
