@@ -15,26 +15,28 @@ Rest = dict[str, Json]
 HINTS: dict[str, frozenset[str]] = {
     "openai_chat": frozenset(
         {
-            "metadata", "moderation", "name", "prediction", "prompt_cache_breakpoint", "prompt_cache_key",
-            "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier", "store", "stream",
-            "stream_options", "annotations", "user",
+            "annotations", "extra_content", "index", "metadata", "name", "prediction", "prompt_cache_breakpoint",
+            "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier",
+            "store", "user",
         }
     ),
     "openai_responses": frozenset(
         {
             "include", "metadata", "phase", "prompt_cache_breakpoint", "prompt_cache_key", "prompt_cache_options",
-            "prompt_cache_retention", "safety_identifier", "service_tier", "status", "store", "stream",
-            "stream_options", "user",
+            "prompt_cache_retention", "safety_identifier", "service_tier", "status", "store", "user",
         }
     ),
-    "openai_completions": frozenset({"stream", "stream_options", "user"}),
+    "openai_completions": frozenset({"user"}),
     "openai_embeddings": frozenset({"encoding_format", "user"}),
-    "anthropic_messages": frozenset({"betas", "cache_control", "caller", "metadata", "service_tier", "stream"}),
+    "anthropic_messages": frozenset({"betas", "cache_control", "caller", "metadata", "service_tier"}),
 }  # fmt: skip
 """Fields whose absence does not change the answer: how to store, label, cache, bill or frame it."""
 
 EMPTY: tuple[Json, ...] = (None, "", [], {})
 """Values that ask for nothing."""
+
+FRAMING = frozenset({"stream", "stream_options"})
+"""Fields that say how an answer is to be sent; the edge sees to it, whichever API makes the answer."""
 
 NEUTRAL: dict[str, tuple[Json, ...]] = {
     "n": (1,),
@@ -95,9 +97,18 @@ class Leftovers:
                 continue
             hints = HINTS.get(dialect, frozenset())
             for name, value in fields.items():
-                if name[0:1] == "$" or value in EMPTY or value in NEUTRAL.get(name, ()):
+                if not _asks(name, value):
                     continue
                 if name in hints:
                     self.hint(path + name)
                 else:
                     self.refuse(path + name)
+
+
+def _asks(name: str, value: Json) -> bool:
+    """Whether a field asks for anything."""
+    if name[0:1] == "$" or name in FRAMING or value in NEUTRAL.get(name, ()):
+        return False
+    if isinstance(value, dict):
+        return any(element not in EMPTY for element in value.values())
+    return value not in EMPTY

@@ -285,3 +285,13 @@ def test_a_change_by_a_stage_wins_over_the_form_that_the_client_used():
 
     assert body["stop"] == ["b"]
     assert body["max_completion_tokens"] == 3
+
+
+def test_fields_that_ask_for_nothing_are_neither_refused_nor_named():
+    rest = {
+        "anthropic_messages": {"stream": True, "$form": 1, "container": None, "tools": [], "source": {"title": None}}
+    }
+
+    encoded = encode(Prompt(items=(said("x"),), rest=rest))
+
+    assert encoded.dropped == ()
