@@ -106,7 +106,7 @@ def _add(item: Item, turns: list[_Turn], left: Leftovers) -> None:
 def _say(item: Message, turn: _Turn, path: str, left: Leftovers) -> None:
     left.foreign(item.rest, path + ".")
     if item.name is not None:
-        left.refuse(f"{path}.name", "A name of who speaks")
+        left.hint("name")
     ours = NAME in item.rest
     first = len(turn.blocks)
     for part in item.parts:

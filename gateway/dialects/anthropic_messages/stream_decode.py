@@ -107,7 +107,7 @@ class AnthropicEventDecoder:
     def _odd(self, data: bytes) -> _Wire:
         """Read an event with odd characters, or of a type that came after this was written (it gives nothing)."""
         fields = decode_upstream(data)
-        if fields.get("type") not in self._handlers:
+        if str(fields.get("type")) not in self._handlers:
             return _Wire()
         try:
             return msgspec.convert(fields, _Wire)
@@ -144,7 +144,7 @@ class AnthropicEventDecoder:
     def _block_delta(self, event: _Wire) -> Sequence[Event]:
         block = self._block(event.index)
         delta = event.delta
-        kind = delta.get("type")
+        kind = str(delta.get("type"))
         if kind in _TEXT_OF:
             text = delta.get(_TEXT_OF[kind])
             if not isinstance(text, str):

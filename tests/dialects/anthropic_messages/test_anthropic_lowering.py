@@ -230,7 +230,6 @@ UNSUPPORTED = [
     ({"rest": {"openai_chat": {"n": 2}}}, "n"),
     ({"rest": {"openai_chat": {"logit_bias": {"1": 2}}}}, "logit_bias"),
     ({"items": (Message(role="user", parts=(Audio(data="", format="wav"),)), HI)}, "messages[0].content[0]"),
-    ({"items": (Message(role="user", name="bob", parts=(Text(text="a"),)),)}, "messages[0].name"),
     ({"items": (Message(role="system", parts=(Image(url="u"),)), HI)}, "system.content[0]"),
     (
         {"items": (HI, Foreign(dialect="openai_responses", raw={"type": "computer_call"}))},
@@ -253,11 +252,12 @@ def test_what_the_api_lacks_is_refused_by_name_or_dropped_by_permission(options,
 
 def test_hints_are_left_out_and_named_without_asking():
     encoded = encode(
+        Message(role="user", name="bob", parts=(Text(text="hi"),)),
         metadata={"job": "7"},
         rest={"openai_chat": {"store": True, "prompt_cache_key": "k", "n": 1, "$form": "x", "audio": None}},
     )
 
-    assert encoded.dropped == ("store", "prompt_cache_key", "metadata")
+    assert encoded.dropped == ("store", "prompt_cache_key", "name", "metadata")
 
 
 def test_ids_that_the_api_refuses_are_changed_alike_in_call_and_result():
