@@ -5,10 +5,10 @@ from __future__ import annotations
 from anyio import CancelScope, Event
 from anyio.abc import TaskGroup
 
-from gateway.providers.embedded.supervisor import ChildSupervisor
 from gateway.providers.http.native import NativeUpstream
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts
 from gateway.providers.provider import Health
+from gateway.providers.supervisor import ChildSupervisor
 
 
 class ChildUpstream:

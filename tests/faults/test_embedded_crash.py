@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from gateway.providers.embedded.launch import chat_command, chat_model
-from gateway.providers.embedded.supervisor import ChildSupervisor, RestartPolicy
+from gateway.providers.supervisor import ChildSupervisor, RestartPolicy
 
 pytestmark = pytest.mark.embedded
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.providers.embedded.supervisor import ChildCommand
+from gateway.providers.supervisor import ChildCommand
 
 CHAT_MODEL = "smollm2-135m-instruct"
 EMBEDDING_MODEL = "all-minilm-l6-v2"

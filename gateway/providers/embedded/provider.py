@@ -22,9 +22,9 @@ from gateway.providers.embedded.launch import (
     chat_model,
     embedding_command,
 )
-from gateway.providers.embedded.supervisor import ChildCommand, ChildSupervisor, RestartPolicy
 from gateway.providers.keyring import Keyring
 from gateway.providers.provider import Health
+from gateway.providers.supervisor import ChildCommand, ChildSupervisor, RestartPolicy
 
 _CONNECTIONS = 256  # requests that may wait for a slot at once
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from gateway.core.errors import UpstreamUnreachable
-from gateway.providers.embedded.supervisor import ChildCommand, ChildSupervisor, RestartPolicy, probed
+from gateway.providers.supervisor import ChildCommand, ChildSupervisor, RestartPolicy, probed
 
 BRISK = RestartPolicy(start_timeout=10, stop_timeout=5, first_delay=0.01, longest_delay=0.02, crash_limit=3, slow=600)
 SERVES = "import sys; print('noise'); print('ready 4711', flush=True); sys.stdin.read()"

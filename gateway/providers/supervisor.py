@@ -176,7 +176,7 @@ class ChildSupervisor:
         delay = policy.slow if hopeless else min(policy.longest_delay, policy.first_delay * 2 ** (crashes - 1))
         delay *= self._jitter()
         self._enter("failed" if hopeless else "backing_off", self.reason)
-        log.warning("embedded.restart_planned", child=self.name, delay_s=round(delay, 2), crashes=crashes)
+        log.warning("child.restart_planned", child=self.name, delay_s=round(delay, 2), crashes=crashes)
         await anyio.sleep(delay)
 
     async def _run_once(self) -> None:
@@ -214,7 +214,7 @@ class ChildSupervisor:
                 self._never_ready = False
                 self._enter("ready", "it is ready")
                 took = round(anyio.current_time() - began, 2)
-                log.info("embedded.started", child=self.name, pid=process.pid, ready_s=took)
+                log.info("child.started", child=self.name, pid=process.pid, ready_s=took)
             if in_time.cancelled_caught:
                 self.reason = f"it was not ready after {self._policy.start_timeout:g} s"
                 tasks.cancel_scope.cancel()
@@ -227,7 +227,7 @@ class ChildSupervisor:
             await self._drained.wait()
         was = self.state
         self._enter("backing_off", f"it {_ending(code)}{self._last_words()}")
-        log.warning("embedded.exited", child=self.name, pid=process.pid, exit=_ending(code), was=was)
+        log.warning("child.exited", child=self.name, pid=process.pid, exit=_ending(code), was=was)
         scope.cancel()
 
     def _last_words(self) -> str:
