@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -42,6 +42,7 @@ class EdgeServer:
     def __init__(self, app: ASGIApp, options: ServerOptions, *, render_error: RenderError = openai_error) -> None:
         self.state = EdgeState(options, render_error)
         self.forced = False
+        self._listening = False
         self._app = app
         self._options = options
         self._shared = ServerState()
@@ -92,7 +93,8 @@ class EdgeServer:
         """Serve until drained; `on_listening` gets the host as configured and the real port.
 
         Raises ServerStartError, with a line for the operator, when it cannot listen or the application does not start.
-        After a second signal it returns at once, with `forced` set.
+        After a second signal it returns at once, with `forced` set; a signal while the application starts cancels the
+        start.
         """
         _warn_of_slow_loop()
         failure: ServerStartError | None = None
@@ -101,6 +103,7 @@ class EdgeServer:
             async with anyio.create_task_group() as tasks:
                 lifespan = Lifespan(self._app)
                 try:
+                    await tasks.start(self._watch_signals, tasks.cancel_scope)
                     await tasks.start(lifespan.run)
                     await self._run(sockets, lifespan, tasks, on_listening)
                 except ServerStartError as exc:
@@ -134,7 +137,7 @@ class EdgeServer:
             except OSError as exc:
                 raise start_error(self._options.host, port, exc) from exc
             tasks.start_soon(sweep, self._shared.connections, self._options, loop.time)
-            tasks.start_soon(self._watch_signals, tasks.cancel_scope)
+            self._listening = True
             on_listening(self._options.host, port)
             await self._drain_begun.wait()
             await self._drain()
@@ -144,14 +147,20 @@ class EdgeServer:
         await self._close_connections()
         await lifespan.stop()
 
-    async def _watch_signals(self, scope: anyio.CancelScope) -> None:
+    async def _watch_signals(self, scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
         if threading.current_thread() is not threading.main_thread():
+            task_status.started()
             return  # only the main thread may listen to signals; whoever embeds us elsewhere calls begin_drain
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
             async for _ in signals:
                 if self.state.draining:
                     self.forced = True
                     log.warning("server.drain.forced", in_flight=self.in_flight)
+                    scope.cancel()
+                    return
+                if not self._listening:
+                    log.info("server.start.cancelled")
                     scope.cancel()
                     return
                 self.begin_drain()

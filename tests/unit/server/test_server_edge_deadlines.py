@@ -189,5 +189,5 @@ async def test_a_client_that_does_not_read_the_end_of_its_answer_is_cut(serving)
         await client.until(b"\r\n\r\n")
 
         with anyio.fail_after(5):
-            while edge.server.connections:  # noqa: ASYNC110 - the server has no event for it, and the wait is bounded
+            while edge.server.connections:
                 await anyio.sleep(0.01)
