@@ -28,7 +28,6 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _TOO_LONG_CODES = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
-_TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
 def error_object(error: SwitchgearError) -> dict[str, Json]:
@@ -125,7 +124,15 @@ def _garbage(status: int, body: bytes) -> str:
     if not text:
         return f"The upstream answered with status {status} and an empty body."
     if text[:1] == "<":
-        title = _TITLE.search(text)
-        said = f": {' '.join(title.group(2).split())}" if title else ""
+        title = _between(text, "<title", "</title") or _between(text, "<h1", "</h1")
+        said = f": {title}" if title else "."
         return f"The upstream answered with status {status} and a web page{said}"[:MAX_MESSAGE]
     return f"The upstream answered with status {status}: {text}"[:MAX_MESSAGE]
+
+
+def _between(page: str, start: str, end: str) -> str:
+    """Give the text of the first element, in one line. (A pattern would take quadratic time on a hostile page.)"""
+    lowered = page.lower()
+    first = lowered.find(">", max(0, lowered.find(start)))
+    last = lowered.find(end, first)
+    return " ".join(page[first + 1 : last].split()) if start in lowered and 0 <= first < last else ""

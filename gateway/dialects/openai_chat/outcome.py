@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.dialect import Outcome
-from gateway.dialects.openai_chat.usage import decode_usage
+from gateway.dialects.openai_chat.usage import Counts, decode_usage, usage_of
 
 
 class _Choice(msgspec.Struct):
@@ -20,10 +20,17 @@ class _Answer(msgspec.Struct):
     error: Any = None
 
 
+class _SureAnswer(msgspec.Struct):
+    usage: Counts
+    choices: list[_Choice] = []
+    error: None = None
+
+
 class _Usage(msgspec.Struct):
     usage: dict[str, Any] | None = None
 
 
+_decode_sure = msgspec.json.Decoder(_SureAnswer).decode
 _decode = msgspec.json.Decoder(_Answer).decode
 _decode_any = msgspec.json.Decoder().decode
 _USAGE = b'"usage":'
@@ -33,6 +40,16 @@ _FINISH = b'"finish_reason":'
 
 def read_answer(body: bytes) -> Outcome:
     """Read a whole answer. Never raises: an unreadable body gives an empty, incomplete Outcome."""
+    try:
+        sure = _decode_sure(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_odd_answer(body)
+    reason = sure.choices[0].finish_reason if sure.choices else None
+    return Outcome(usage=usage_of(sure.usage), finish_reason=reason)
+
+
+def _read_odd_answer(body: bytes) -> Outcome:
+    """Read an answer without usage, with figures of other kinds, or with an error in it."""
     try:
         answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
