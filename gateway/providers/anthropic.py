@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from anyio.abc import TaskGroup
@@ -65,10 +65,10 @@ class AnthropicWire:
         """Give the keys in turn."""
         return self._keyring.in_turn()
 
-    def strip(self, call: Call, data: bytes) -> bytes:
+    def stripper(self, call: Call) -> Callable[[bytes], bytes] | None:
         """Nothing was added."""
         del call
-        return data
+        return None
 
 
 class AnthropicProvider:

@@ -6,7 +6,7 @@ It knows no vendor: what differs between vendors is in the `Wire` that a provide
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -64,8 +64,8 @@ class Wire(Protocol):
         """Give the keys to try, in order; (None,) where none is needed."""
         ...
 
-    def strip(self, call: Call, data: bytes) -> bytes:
-        """Take out of a verbatim stream what was asked for by us and not by the client."""
+    def stripper(self, call: Call) -> Callable[[bytes], bytes] | None:
+        """Give what takes out of a verbatim stream (whole events) what we asked for and the client did not, if anything."""
         ...
 
 
@@ -160,16 +160,20 @@ class Exchange:
         if started.content_type is None or not started.content_type.startswith("text/event-stream"):
             await self._refuse_document(response, started.content_type)
         await send(started)
+        strip = self._wire.stripper(call)
         head = tail = held = b""
         while data := await response.read():
             if len(head) < _EDGE_BYTES:
                 head += data
             tail = (tail + data)[-_EDGE_BYTES:] if len(data) < _EDGE_BYTES else data[-_EDGE_BYTES:]
-            data, held = _at_boundary(held + data if held else data)
-            if data and (data := self._wire.strip(call, data)):
+            if held or not data.endswith(b"\n\n"):
+                data, held = _at_boundary(held + data)
+            if strip is not None:
+                data = strip(data)
+            if data:
                 await send(Verbatim(data))
-        if held and (data := self._wire.strip(call, held)):
-            await send(Verbatim(data))
+        if held:
+            await send(Verbatim(held if strip is None else strip(held)))
         outcome = self._wire.dialect.read_stream(head, tail)
         if not outcome.complete:
             raise UpstreamBroken(f"The upstream {self._name} ended its stream before the answer was complete.")
@@ -214,8 +218,6 @@ class Exchange:
 
 def _at_boundary(data: bytes) -> tuple[bytes, bytes]:
     """Split after the last complete event."""
-    if data.endswith(b"\n\n"):
-        return data, b""
     cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
     return (b"", data) if cut < 5 else (data[:cut], data[cut:])
 

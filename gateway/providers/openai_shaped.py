@@ -101,9 +101,9 @@ class OpenAIWire:
         """Give the keys in turn."""
         return self._access.keyring.in_turn()
 
-    def strip(self, call: Call, data: bytes) -> bytes:
+    def stripper(self, call: Call) -> Callable[[bytes], bytes] | None:
         """Take out the usage that only we asked for."""
-        return strip_usage_chunk(data) if self._adds_usage(call) else data
+        return strip_usage_chunk if self._adds_usage(call) else None
 
     def _adds_usage(self, call: Call) -> bool:
         if not call.stream or not self._access.stream_usage or call.dialect not in _STREAMED_WITH_USAGE:
