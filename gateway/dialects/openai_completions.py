@@ -239,7 +239,7 @@ class CompletionEventEncoder:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._with_usage = bool((call.fields.get("stream_options") or {}).get("include_usage"))
+        self._with_usage = wire.wants_usage(call)
         self._document: dict[str, Json] = {}
         self._choices: dict[int, int] = {}
         self._offsets: dict[int, int] = {}

@@ -42,7 +42,7 @@ def encode_error(error: SwitchgearError) -> bytes:
 
 def _type(error: SwitchgearError) -> str:
     """Name the kind as OpenAI does; its clients sort by HTTP status, people by this."""
-    if isinstance(error, InvalidRequest) or 400 <= error.status < 401:
+    if isinstance(error, InvalidRequest):
         return "invalid_request_error"
     if isinstance(error, Unauthenticated):
         return "authentication_error"

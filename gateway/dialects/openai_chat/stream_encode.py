@@ -56,7 +56,7 @@ class ChatEventEncoder:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._with_usage = bool((call.fields.get("stream_options") or {}).get("include_usage"))
+        self._with_usage = wire.wants_usage(call)
         self._head = b""
         self._tail = b',"usage":null}\n\n' if self._with_usage else b"}\n\n"
         self._text = (b"", b"")

@@ -39,6 +39,8 @@ def usage_of(counts: Counts) -> Usage:
     if (details := counts.completion_tokens_details) is not None:
         reasoning = details.reasoning_tokens or reasoning
     prompt, completion = max(0, counts.prompt_tokens), max(0, counts.completion_tokens)
+    if not (read or write or reasoning):
+        return Usage(input=prompt, output=completion)
     read = min(max(0, read), prompt)
     write = min(max(0, write), prompt - read)
     reasoning = max(0, reasoning)

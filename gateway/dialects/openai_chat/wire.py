@@ -43,6 +43,12 @@ def about(finished: Finished) -> dict[str, Json]:
     return {name: value for name, value in detail.items() if name not in ("usage", "reasons")}
 
 
+def wants_usage(call: Call) -> bool:
+    """Whether the client asked for a chunk with usage at the stream's end. (A call that went verbatim was not checked.)"""
+    options = call.fields.get("stream_options")
+    return isinstance(options, dict) and bool(options.get("include_usage"))
+
+
 def raw_usage(finished: Finished) -> Json:
     """Give the upstream's own `usage` where it spoke this dialect."""
     return (finished.detail.get(NAME) or {}).get("usage")
