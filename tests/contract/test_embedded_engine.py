@@ -15,6 +15,8 @@ pytestmark = pytest.mark.embedded
 
 ASK = [{"role": "user", "content": "Say hello."}]
 LONG = [{"role": "user", "content": "Write a very long story."}]
+# Half a second on an idle machine; the whole answer would take six. The rest is for machines that run other tests too.
+BUSY_MACHINE = 2.5
 PERSON = {
     "type": "object",
     "properties": {
@@ -238,7 +240,7 @@ async def test_a_cancelled_request_frees_its_slot_within_a_second(client, http, 
                     await anyio.sleep(0.02)
         tasks.cancel_scope.cancel()
 
-    with anyio.fail_after(1.5):  # a second, and half a one for the asking on a machine that is busy
+    with anyio.fail_after(BUSY_MACHINE):
         await until_idle(http)
 
 
@@ -251,7 +253,7 @@ async def test_a_long_prompt_that_is_cancelled_stops_being_read(client, http):
                 await anyio.sleep(0.02)
         tasks.cancel_scope.cancel()
 
-    with anyio.fail_after(1.5):
+    with anyio.fail_after(BUSY_MACHINE):
         await until_idle(http)
 
 

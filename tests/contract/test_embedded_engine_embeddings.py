@@ -4,6 +4,7 @@ import math
 import subprocess
 
 import anyio
+import httpx2
 import openai
 import pytest
 
@@ -100,8 +101,9 @@ async def test_what_it_cannot_do_is_refused_by_name(client, fields, param):
     assert caught.value.param == param
 
 
-async def test_one_text_does_not_wait_for_a_thousand(client):
+async def test_one_text_does_not_wait_for_a_thousand(client, engine):
     ended = []
+    base, token = engine
 
     async def timed(name, texts):
         await embed(client, texts)
@@ -110,6 +112,9 @@ async def test_one_text_does_not_wait_for_a_thousand(client):
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(timed, "many", [f"text number {n}" for n in range(600)])
+            async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
+                while not (await http.get(f"{base}/health")).json()["waiting"]:
+                    await anyio.sleep(0.01)
             tasks.start_soon(timed, "one", ["a single text"])
 
     assert ended == ["one", "many"]

@@ -1,7 +1,7 @@
 """Embedding child: the program that serves the sentence-embedding model over loopback HTTP in OpenAI's wire format.
 
 `python -m gateway.providers.embedded.embedding_child --id ID`; token on stdin, `ready <port>` on stdout (see `loopback`). A process
-of its own so that the gateway holds neither numpy nor ONNX Runtime (260 MB), and a crash of native code ends nothing else.
+of its own so that the gateway holds neither numpy nor ONNX Runtime (220 MB), and a crash of native code ends nothing else.
 POST /v1/embeddings (model, input: a string or strings, encoding_format, dimensions: 384 only, user), /tokenize; GET /health,
 /v1/models.
 """
@@ -67,7 +67,7 @@ class EmbeddingService:
 
     async def health(self, _: dict[str, Any], reply: Reply) -> None:
         """GET /health."""
-        await reply.json({"status": "ok", "model": self._model})
+        await reply.json({"status": "ok", "model": self._model, "waiting": self._embedder.waiting})
 
     async def models(self, _: dict[str, Any], reply: Reply) -> None:
         """GET /v1/models."""
