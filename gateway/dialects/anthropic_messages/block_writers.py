@@ -199,7 +199,7 @@ class ForeignWriter:
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
 
-    def write(self, event: Event) -> bytes:  # noqa: ARG002 - the protocol's signature
+    def write(self, event: Event) -> bytes:
         """Nothing: such items have no deltas."""
         return b""
 

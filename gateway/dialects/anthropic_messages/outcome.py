@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from gateway.core.items import Json
@@ -96,21 +98,21 @@ def _first_usage(head: bytes) -> Raw | None:
     if at < 0:
         return None
     start = head.rfind(b"data:", 0, at)
-    line = head[start + 5 :].split(b"\n", 1)[0] if start >= 0 else b""
+    end = head.find(b"\n", at)
+    line = head[start + 5 : end if end >= 0 else None] if start >= 0 else b""
     try:
         return _start(line).message.usage
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _last_data(tail: bytes) -> list[bytes]:
+def _last_data(tail: bytes) -> Iterator[bytes]:
     """Give the data of the last events, the very last first."""
-    found: list[bytes] = []
     end = len(tail)
-    while end > 0 and len(found) < _LAST_EVENTS:
+    found = 0
+    while end > 0 and found < _LAST_EVENTS:
         start = tail.rfind(b"\n", 0, end) + 1
-        line = tail[start:end]
-        if line.startswith(b"data:"):
-            found.append(line[5:])
+        if tail.startswith(b"data:", start):
+            found += 1
+            yield tail[start + 5 : end]
         end = start - 1
-    return found

@@ -98,6 +98,12 @@ def test_later_counts_win_over_those_of_the_start():
     assert finished.usage == Usage(input=500, cache_read=2, output=9)
 
 
+def test_a_count_that_is_null_in_the_end_leaves_that_of_the_start():
+    finished = answer_of(decode(STREAMS["stop_sequence"].read_bytes())).finished
+
+    assert finished.usage == Usage(input=5, output=2)
+
+
 def test_a_tool_call_cut_off_by_the_limit_keeps_every_byte():
     answer = answer_of(decode(STREAMS["cut_tool_call"].read_bytes()))
 
