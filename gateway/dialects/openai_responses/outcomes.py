@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from gateway.core.usage import Usage
 from gateway.dialects.dialect import Outcome
 from gateway.dialects.openai_responses.usage import decode_usage
 
@@ -36,6 +38,7 @@ class _Terminal(msgspec.Struct, frozen=True, kw_only=True):
 _decode_summary = msgspec.json.Decoder(_Summary).decode
 _decode_terminal = msgspec.json.Decoder(_Terminal).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NAMED_AT_END = re.compile(rb'"type":\s*"response\.(completed|incomplete)"')
 _TERMINAL = {"completed": "stop", "incomplete": "length", "failed": None}
 
 
@@ -54,31 +57,40 @@ def _outcome(summary: _Summary) -> Outcome:
         reason = "content_filter" if (summary.incomplete_details or {}).get("reason") == "content_filter" else "length"
     elif reason and any(item.type in ("function_call", "custom_tool_call") for item in summary.output or ()):
         reason = "tool_calls"
-    return Outcome(usage=decode_usage(summary.usage), finish_reason=reason, error=code)
+    return Outcome(usage=decode_usage(summary.usage), finish_reason=reason, error=str(code) if code else None)
 
 
 def read_tail(tail: bytes) -> Outcome:
     """Read the same off the end of a stream. Its last event holds the whole answer, so its beginning may be missing."""
-    start = tail.rfind(b"\ndata:")  # JSON has no line breaks inside: this is where the last event's data begins
-    if start >= 0 or tail.startswith(b"data:"):
+    text = tail.rstrip().removesuffix(b"[DONE]").rstrip().removesuffix(b"data:")  # some end as Chat Completions does
+    start = text.rfind(b"\ndata:")  # JSON has no line breaks inside: this is where the last event's data begins
+    if start >= 0 or text.startswith(b"data:"):
         try:
-            return _terminal(_decode_terminal(tail[start + 6 if start >= 0 else 5 :].strip()))
+            return _terminal(_decode_terminal(_first_line(text[start + 6 if start >= 0 else 5 :])))
         except _UNREADABLE:
             return Outcome(complete=False)
-    usage = _last_usage(tail)
+    line = _first_line(text)
+    usage = _last_usage(line)
+    named = _NAMED_AT_END.search(line)  # OpenAI names the event before the response, vLLM after it
+    reason = _TERMINAL[named[1].decode()] if named else None
     # A response has usage only once it has ended.
-    return Outcome(usage=usage, complete=usage is not None and tail.rstrip().endswith(b"}}"))
+    return Outcome(usage=usage, finish_reason=reason, complete=usage is not None and line.endswith(b"}"))
+
+
+def _first_line(text: bytes) -> bytes:
+    """Give the data without the comments that may follow it."""
+    return text.strip().partition(b"\n")[0].rstrip()
 
 
 def _terminal(event: _Terminal) -> Outcome:
     if event.type == "error" or event.error:
-        return Outcome(error=event.code or (event.error or {}).get("code") or "server_error")
+        return Outcome(error=str(event.code or (event.error or {}).get("code") or "server_error"))
     if event.response is None or event.type.removeprefix("response.") not in _TERMINAL:
         return Outcome(complete=False)
     return _outcome(event.response)
 
 
-def _last_usage(data: bytes) -> Any:
+def _last_usage(data: bytes) -> Usage | None:
     for start in _backwards(data, b'"usage"'):
         text = data[start + 7 :].decode("utf-8", "replace").lstrip().removeprefix(":").lstrip()
         try:

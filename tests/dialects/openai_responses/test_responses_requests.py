@@ -270,14 +270,14 @@ def test_what_this_api_lacks_is_refused_or_by_permission_dropped_and_named(field
 def test_hints_of_other_dialects_are_dropped_and_named_or_mapped():
     prompt = ask(
         Message(role="user", parts=(Text(text="x", cache={"type": "ephemeral"}),)),
-        rest={"openai_chat": {"n": 1, "stream_options": {"include_usage": True}, "safety_identifier": "s"}},
+        rest={"openai_chat": {"n": 1, "prediction": {"type": "content"}, "safety_identifier": "s"}},
         service_tier="standard_only",
     )
 
     encoded = encode(prompt)
 
     assert encoded.body["safety_identifier"] == "s"
-    assert set(encoded.dropped) == {"cache_control", "stream_options", "service_tier"}
+    assert set(encoded.dropped) == {"cache_control", "prediction", "service_tier"}
 
 
 def test_instructions_stay_instructions_and_a_stage_may_change_them():

@@ -237,6 +237,55 @@ def test_usage_is_read_off_the_last_bytes_of_a_stream(stream, name, reason, usag
     assert (outcome.usage, outcome.complete) == (usage, True)
 
 
+def test_the_end_of_a_vllm_stream_names_its_event_last():
+    response = {"status": "incomplete", "output": [], "usage": {"input_tokens": 1, "output_tokens": 2}, "user": None}
+    tail = json.dumps({"response": response, "sequence_number": 9, "type": "response.incomplete"})[20:].encode()
+
+    outcome = OPENAI_RESPONSES.read_stream(b"", tail + b"\n\n")
+
+    assert (outcome.usage, outcome.finish_reason, outcome.complete) == (Usage(input=1, output=2), "length", True)
+
+
+def test_an_end_mark_or_a_comment_after_the_answer_hides_nothing(stream):
+    for more in (b"data: [DONE]\n\n", b": keep-alive\n\n"):
+        outcome = OPENAI_RESPONSES.read_stream(b"", stream("openai_text") + more)
+
+        assert (outcome.finish_reason, outcome.complete) == ("stop", True)
+
+
+def test_a_part_that_is_repeated_after_its_item_ended_says_nothing_new(decoded, stream):
+    data = stream("openai_text")
+    event = {"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "Hello"}
+    cut = data.rfind(b"event:")
+
+    assert decoded(data[:cut], sse(event), data[cut:]) == decoded(data)
+
+
+def test_an_item_that_begins_where_another_is_open_ends_that_one(decoded):
+    """Seen with early vLLM, which numbered everything 0."""
+    events = decoded(
+        sse(
+            {"type": "response.created", "response": {}},
+            {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0, "delta": "hm"},
+            {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "yes"},
+            {"type": "response.completed", "response": {"status": "completed", "output": []}},
+        )
+    )
+
+    reasoning, message = folded(events).items
+    assert reasoning.text == "hm"
+    assert message.parts == (Text(text="yes"),)
+
+
+def test_token_buckets_do_not_overlap():
+    details = {"cached_tokens": 30, "cache_write_tokens": 20}
+    body = {"status": "completed", "usage": {"input_tokens": 100, "input_tokens_details": details, "output_tokens": 1}}
+
+    usage = OPENAI_RESPONSES.read_answer(json.dumps(body).encode()).usage
+
+    assert usage == Usage(input=50, cache_read=30, cache_write=20, output=1)
+
+
 def test_a_stream_cut_off_or_failed_is_known_by_its_tail(stream):
     data = stream("openai_text")
     cut = data[: data.rfind(b"event:")]
