@@ -7,6 +7,7 @@ from anyio.abc import TaskGroup
 from gateway.config.presets import PRESETS
 from gateway.config.provider_settings import HttpSettings, OpenAISettings
 from gateway.config.secret import Secret
+from gateway.core.call import Call
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
@@ -25,6 +26,7 @@ class OpenAIProvider:
         self._apis = settings.spoken_apis
         self._dialects = openai_shaped.dialects(self._apis)
         self._operations = openai_shaped.operations(self._apis)
+        self._token_limit = PRESETS[settings.kind].token_limit
         query = f"?api-version={settings.azure_api_version}" if settings.azure_api_version else ""
         self._access = openai_shaped.Access(
             upstream=open_upstream(settings.endpoint, settings),
@@ -37,7 +39,14 @@ class OpenAIProvider:
 
     def responder(self, target: Target) -> Responder:
         """Give what answers calls for one model."""
-        return openai_shaped.responder(self.name, self._access, self._apis, target)
+        return openai_shaped.responder(self.name, self._access, self._apis, target, self._adapt)
+
+    def _adapt(self, body: dict[str, object], call: Call) -> dict[str, object]:
+        """Give the token limit the name that this vendor knows, in a translated chat call."""
+        del call
+        if self._token_limit == "max_tokens" and "messages" in body and "max_completion_tokens" in body:
+            body["max_tokens"] = body.pop("max_completion_tokens")
+        return body
 
     def relays(self, dialect: str) -> bool:
         """Whether the upstream speaks this dialect itself."""
