@@ -22,6 +22,7 @@ from gateway.providers.embedded.conversation import read_messages
 from gateway.providers.embedded.generation import Generation, read_chat, read_text
 from gateway.providers.embedded.llama import Llama, load
 from gateway.providers.embedded.loopback import LoopbackApp, Reply, serve, take_stdin, take_stdout
+from gateway.providers.embedded.structured import compile_schema
 from gateway.providers.embedded.tool_choice import read_tools
 
 _OBJECTS = {"chat": ("chat.completion", "chatcmpl-"), "text": ("text_completion", "cmpl-")}
@@ -145,6 +146,8 @@ def main() -> None:
     arguments.add_argument("--context", type=int, default=4096, help="tokens a slot")
     options = arguments.parse_args()
     token = take_stdin()
+    # The grammar compiler is loaded, and tried, before anyone waits for it (0.3 s).
+    compile_schema({"type": "object"})
     llama = load(options.model, threads=options.threads, slots=options.slots, context=options.context)
     serve(ChatService(llama, options.id).app(token), announce)
 

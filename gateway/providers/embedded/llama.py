@@ -2,7 +2,8 @@
 
 Why its in-process calls and not its own listener: a callback that answers True stops a generation at the next event, its
 listener looks for closed connections once a second. Facts (SmolLM2-135M Q4_1, one thread of a 2-core machine): loads in 2 s,
-75 tok/s for one stream and the same in sum for four, prefill 125 tok/s, 345 MB resident with 4 slots of 4096 tokens. The KV
+75 tok/s for one stream, constrained or not, and the same in sum for four, prefill 40 to 125 tok/s by what else runs, 370 to
+410 MB resident with 4 slots of 4096 tokens. The KV
 cache is kept in q8_0: half the memory of f16 at the same speed. Prompts are read 16 tokens at a time, no slower, so that others
 get their next token, and a cancelled prompt stops, within half a second.
 """
