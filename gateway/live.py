@@ -15,6 +15,7 @@ import structlog
 from anyio import CancelScope, Event, Lock, create_task_group
 from anyio.abc import TaskGroup
 
+from gateway.accounting.prices import open_prices
 from gateway.api.identity import Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
 from gateway.config.provider_settings import TimeoutSettings
@@ -166,7 +167,9 @@ class Live:
         for name, wanted in settings.providers.items():
             kept = self._kept.get(name)
             providers[name] = kept[1] if kept is not None and kept[0] == wanted else open_provider(name, wanted)
-        generation = Generation(number, settings, providers, self._surroundings)
+        # Prices belong to the generation: a reload changes what the calls that begin after it cost.
+        surroundings = msgspec.structs.replace(self._surroundings, cost=open_prices(settings).cost)
+        generation = Generation(number, settings, providers, surroundings)
         # Only now, when everything was built, does the new set replace the old one.
         self._kept = {name: (settings.providers[name], provider) for name, provider in providers.items()}
         return generation
