@@ -15,7 +15,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 
     `base_url` is None where the configuration must give it, `key_variable` is None where there is no customary name.
     `key_header` is the header that carries a key: "authorization" (as `Bearer KEY`), or another (as the bare key).
-    `token_limit` is the chat parameter for the longest answer, for calls that are translated: OpenAI renamed it, and few
+    `output_limit` is the chat parameter for the longest answer, for calls that are translated: OpenAI renamed it, and few
     followed.
     """
 
@@ -24,7 +24,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     apis: tuple[Api, ...]
     key_header: str = "authorization"
     key_required: bool = True
-    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    output_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
 
 
 _USUAL_APIS: Final[tuple[Api, ...]] = ("chat", "completions", "embeddings")
@@ -34,14 +34,14 @@ PRESETS: Final[dict[str, Preset]] = {
         base_url="https://api.anthropic.com", key_variable="ANTHROPIC_API_KEY", key_header="x-api-key", apis=()
     ),
     "azure": Preset(
-        token_limit="max_completion_tokens",
+        output_limit="max_completion_tokens",
         base_url=None,
         key_variable="AZURE_OPENAI_API_KEY",
         key_header="api-key",
         apis=("chat", "completions", "responses", "embeddings"),
     ),
     "cerebras": Preset(
-        token_limit="max_completion_tokens",
+        output_limit="max_completion_tokens",
         base_url="https://api.cerebras.ai/v1",
         key_variable="CEREBRAS_API_KEY",
         apis=("chat", "completions"),
@@ -87,7 +87,7 @@ PRESETS: Final[dict[str, Preset]] = {
         apis=("chat", "completions", "embeddings"),
     ),
     "openai": Preset(
-        token_limit="max_completion_tokens",
+        output_limit="max_completion_tokens",
         base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
         apis=("chat", "completions", "responses", "embeddings", "moderations"),

@@ -28,7 +28,13 @@ HINTS: dict[str, frozenset[str]] = {
     ),
     "openai_completions": frozenset({"user"}),
     "openai_embeddings": frozenset({"encoding_format", "user"}),
-    "anthropic_messages": frozenset({"betas", "cache_control", "caller", "metadata", "service_tier"}),
+    "anthropic_messages": frozenset(
+        {
+            "betas", "billing_policy", "cache_control", "caller", "context_management", "diagnostics",
+            "eager_input_streaming", "fallback_credit_token", "metadata", "service_tier", "speed", "user_profile_id",
+            "workspace_id",
+        }
+    ),
 }  # fmt: skip
 """Fields whose absence does not change the answer: how to store, label, cache, bill or frame it."""
 

@@ -26,7 +26,7 @@ class OpenAIProvider:
         self._apis = settings.spoken_apis
         self._dialects = openai_shaped.dialects(self._apis)
         self._operations = openai_shaped.operations(self._apis)
-        self._token_limit = PRESETS[settings.kind].token_limit
+        self._output_limit = PRESETS[settings.kind].output_limit
         query = f"?api-version={settings.azure_api_version}" if settings.azure_api_version else ""
         self._access = openai_shaped.Access(
             upstream=open_upstream(settings.endpoint, settings),
@@ -44,7 +44,7 @@ class OpenAIProvider:
     def _adapt(self, body: dict[str, object], call: Call) -> dict[str, object]:
         """Give the token limit the name that this vendor knows, in a translated chat call."""
         del call
-        if self._token_limit == "max_tokens" and "messages" in body and "max_completion_tokens" in body:
+        if self._output_limit == "max_tokens" and "messages" in body and "max_completion_tokens" in body:
             body["max_tokens"] = body.pop("max_completion_tokens")
         return body
 
