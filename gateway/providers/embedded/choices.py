@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.core.errors import ContextLengthExceeded, InternalError, InvalidRequest
+from gateway.core.errors import ContextLengthExceeded, InternalError, InvalidOutput, InvalidRequest
 from gateway.providers.embedded.generation import Generation, Kind
+from gateway.providers.embedded.structured import violations
 from gateway.providers.embedded.tool_calls import CallPiece, CallReader
 
 Chunk = dict[str, Any]
@@ -26,6 +27,8 @@ class Choice:
         self._may_call = wanted.tools is not None
         self._calling = False
         self._text_length = 0
+        self._schema = wanted.schema
+        self._said: list[str] = []
         self.counts: dict[str, Any] | None = None
 
     def read(self, event: Event) -> list[Chunk]:
@@ -48,6 +51,8 @@ class Choice:
         deltas = self._deltas(delta)
         if finish == "stop" and self._calls.finished:
             finish = "tool_calls"
+        elif finish == "stop" and self._schema is not None:
+            self._keep_promise(self._schema)
         if not deltas and (given or finish):
             deltas = [{}]
         chunks = [self._chunk(delta) for delta in deltas]
@@ -66,8 +71,17 @@ class Choice:
             self._calling = text.startswith("<")
         self._text_length += len(text)
         if not self._calling:
+            if self._schema is not None:
+                self._said.append(text)
             return [*deltas, {"content": text}]
         return [*deltas, *({"tool_calls": [_call(piece)]} for piece in self._calls.feed(text))]
+
+    def _keep_promise(self, schema: dict[str, Any]) -> None:
+        """Raise InvalidOutput for a finished text that breaks its schema: a stop string may have cut it."""
+        text = "".join(self._said)
+        if faults := violations(schema, text):
+            message = f"The finished answer breaks the schema: {'; '.join(faults)}. The answer was: {text[:2000]}"
+            raise InvalidOutput(message, param="response_format")
 
     def _read_text(self, text: str, given: list[dict[str, Any]], finish: str | None) -> list[Chunk]:
         if not text and not finish and not given:

@@ -59,7 +59,8 @@ _INERT = {
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask of the engine: one native request a choice, in the order of the choices, `n` for each prompt.
 
-    `top_logprobs` is None where no log-probabilities are wanted, else how many alternatives a token gets.
+    `top_logprobs` is None where no log-probabilities are wanted, else how many alternatives a token gets. `schema` is what a
+    finished text was promised to satisfy.
     """
 
     kind: Kind
@@ -69,6 +70,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool
     top_logprobs: int | None
     tools: ToolPlan | None = None
+    schema: dict[str, Any] | None = None
 
 
 def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Generation:
@@ -79,7 +81,8 @@ def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
     limit = field.integer(body, "max_completion_tokens", 1, 1_000_000)
     if limit is not None:
         native["max_tokens"] = limit
-    constraint = _grammar(body, tools, end)
+    schema = _schema(body.get("response_format"))
+    constraint = _grammar(schema, tools, end)
     if constraint is not None:
         native["grammar"] = constraint
     top = field.integer(body, "top_logprobs", 0, 20)
@@ -89,7 +92,8 @@ def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
         top = top or 0
         native |= {"logprobs": True, "top_logprobs": max(1, top)}
     native["messages"] = read_messages(body.get("messages"), tools)
-    return _generation(body, "chat", [native], slots=slots, top_logprobs=top, tools=tools)
+    wanted = _generation(body, "chat", [native], slots=slots, top_logprobs=top, tools=tools)
+    return msgspec.structs.replace(wanted, schema=schema)
 
 
 def read_text(body: dict[str, Any], *, slots: int) -> Generation:
@@ -189,8 +193,7 @@ def _is_token(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
-def _grammar(body: dict[str, Any], tools: ToolPlan | None, end: int | None) -> str | None:
-    schema = _schema(body.get("response_format"))
+def _grammar(schema: dict[str, Any] | None, tools: ToolPlan | None, end: int | None) -> str | None:
     param = "response_format.json_schema.schema"
     try:
         document = None if schema is None else compile_json(schema)

@@ -1,0 +1,47 @@
+"""A finished answer keeps the promise of its schema, or it is an error."""
+
+import pytest
+
+from gateway.core.errors import InvalidOutput
+from gateway.providers.embedded.choices import Choice
+from gateway.providers.embedded.generation import read_chat
+
+SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+
+
+def _choice(**more):
+    body = {
+        "messages": [{"role": "user", "content": "How old?"}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "age", "schema": SCHEMA}},
+        **more,
+    }
+    return Choice(0, read_chat(body, slots=1))
+
+
+def _said(text, finish=None):
+    return {"choices": [{"delta": {"content": text}, "finish_reason": finish}]}
+
+
+def test_a_finished_answer_that_satisfies_its_schema_passes():
+    choice = _choice()
+    choice.read(_said('{"age": '))
+
+    chunks = choice.read(_said("7}", "stop"))
+
+    assert chunks[-1]["finish_reason"] == "stop"
+
+
+def test_a_finished_answer_that_a_stop_string_cut_is_an_error_with_its_text():
+    choice = _choice(stop="}")
+
+    with pytest.raises(InvalidOutput, match=r'not a JSON document.*\{"age": 7') as caught:
+        choice.read(_said('{"age": 7', "stop"))
+
+    assert caught.value.status == 422
+    assert caught.value.param == "response_format"
+
+
+def test_an_answer_cut_by_the_token_limit_is_incomplete_and_no_error():
+    chunks = _choice().read(_said('{"age": ', "length"))
+
+    assert chunks[-1]["finish_reason"] == "length"
