@@ -24,6 +24,7 @@ from gateway.api import (
     metrics,
     models,
     moderations,
+    openapi,
     rerank,
     responses,
     unknown,
@@ -105,6 +106,8 @@ class Application:
             health.HEALTH_PATH: health.health_endpoint(edge),
             health.READY_PATH: health.ready_endpoint(edge),
             metrics.PATH: metrics.endpoint(edge, self.metrics.render),
+            openapi.JSON_PATH: openapi.json_endpoint(edge),
+            openapi.PAGE_PATH: openapi.page_endpoint(edge),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
         }
         endpoints: dict[str, Any] = {**hot, **plain}

@@ -43,8 +43,9 @@ class ScriptedProvider:
         """Generation, token counts (of words), embeddings."""
         return operation in ("generate", "count_tokens", "embed")
 
-    def health(self) -> Health:
+    def health(self, model: str) -> Health:
         """Always ready."""
+        del model
         return Health()
 
     async def start(self, tasks: TaskGroup) -> None:

@@ -1,0 +1,196 @@
+"""GET /openapi.json and GET /docs: what this server answers, for tools and for people.
+
+Request bodies are those of the APIs that they mirror; every field of the official clients is taken, so the schemas name what
+is required and leave the rest open.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gateway import __version__
+from gateway.api.asgi import Receive, Scope
+from gateway.api.edge import Edge
+from gateway.api.plain import Document, PlainEndpoint, json_document
+
+JSON_PATH = "/openapi.json"
+PAGE_PATH = "/docs"
+
+_MESSAGES = [{"role": "user", "content": "Say hello."}]
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint as the document tells it. `body` is an example of a request, whose keys are the required ones."""
+
+    path: str
+    method: str
+    summary: str
+    body: dict[str, Any] | None = None
+    streams: bool = False
+    public: bool = False
+    answer: str = "application/json"
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        path="/v1/chat/completions", method="post", summary="OpenAI Chat Completions", streams=True,
+        body={"model": "small", "messages": _MESSAGES},
+    ),
+    Operation(
+        path="/v1/responses", method="post", summary="OpenAI Responses, stateless", streams=True,
+        body={"model": "small", "input": "Say hello."},
+    ),
+    Operation(
+        path="/v1/messages", method="post", summary="Anthropic Messages", streams=True,
+        body={"model": "small", "max_tokens": 64, "messages": _MESSAGES},
+    ),
+    Operation(
+        path="/v1/messages/count_tokens", method="post", summary="Anthropic token counting",
+        body={"model": "small", "messages": _MESSAGES},
+    ),
+    Operation(
+        path="/v1/completions", method="post", summary="OpenAI Completions (legacy)", streams=True,
+        body={"model": "small", "prompt": "Once upon a time"},
+    ),
+    Operation(
+        path="/v1/embeddings", method="post", summary="OpenAI Embeddings", body={"model": "embed", "input": "Hello"}
+    ),
+    Operation(
+        path="/v1/rerank", method="post", summary="Reranking, as Cohere, Jina and vLLM have it",
+        body={"model": "rerank", "query": "What is a relay?", "documents": ["A switch.", "A fruit."]},
+    ),
+    Operation(
+        path="/v1/moderations", method="post", summary="OpenAI Moderations, passed to an upstream that has them",
+        body={"model": "moderation", "input": "some text"},
+    ),
+    Operation(path="/v1/models", method="get", summary="The configured models"),
+    Operation(path="/v1/models/{model}", method="get", summary="One model"),
+    Operation(path="/healthz", method="get", summary="Liveness", public=True),
+    Operation(path="/readyz", method="get", summary="Readiness, with the state of every model", public=True),
+    Operation(path="/metrics", method="get", summary="Prometheus metrics", answer="text/plain"),
+    Operation(path="/admin/reload", method="post", summary="Put the configuration on disk into force"),
+    Operation(path="/openapi.json", method="get", summary="This document", public=True),
+    Operation(path="/docs", method="get", summary="This document for people", public=True, answer="text/html"),
+)  # fmt: skip
+
+
+def document() -> dict[str, Any]:
+    """Give the OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Switchgear", "version": __version__, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+            "schemas": {"Error": _ERROR},
+        },
+        "security": [{"bearer": []}, {"apiKey": []}],
+    }
+
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "type": {"const": "error", "description": "Anthropic's paths only."},
+        "error": {
+            "type": "object",
+            "required": ["message", "type"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"], "description": "Path of the field at fault."},
+                "code": {"type": ["string", "null"]},
+            },
+        },
+    },
+}
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    contents: dict[str, Any] = {operation.answer: {}}
+    if operation.streams:
+        contents["text/event-stream"] = {}
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "operationId": _operation_id(operation),
+        "responses": {
+            "200": {"description": "The answer.", "content": contents},
+            "default": {
+                "description": "An error, in the dialect of the path.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            },
+        },
+    }
+    if operation.body is not None:
+        schema = {"type": "object", "required": list(operation.body), "additionalProperties": True}
+        content = {"application/json": {"schema": schema, "example": operation.body}}
+        described["requestBody"] = {"required": True, "content": content}
+    if "{" in operation.path:
+        name = operation.path.split("{")[1].rstrip("}")
+        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}]
+    if operation.public:
+        described["security"] = []
+    return described
+
+
+def _operation_id(operation: Operation) -> str:
+    words = operation.path.replace("{", "").replace("}", "").replace(".", "/").strip("/").split("/")
+    return "_".join([operation.method, *(word for word in words if word)])
+
+
+def json_endpoint(edge: Edge) -> PlainEndpoint:
+    """Give the endpoint of the document."""
+    ready = json_document(document())
+
+    async def compute(scope: Scope, receive: Receive) -> Document:
+        del scope, receive
+        return ready
+
+    return PlainEndpoint(edge, compute, public=True)
+
+
+def page_endpoint(edge: Edge) -> PlainEndpoint:
+    """Give the endpoint of the page."""
+    page = Document(
+        body=_page(OPERATIONS).encode(),
+        content_type="text/html; charset=utf-8",
+        headers=((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),),
+    )
+
+    async def compute(scope: Scope, receive: Receive) -> Document:
+        del scope, receive
+        return page
+
+    return PlainEndpoint(edge, compute, public=True)
+
+
+def _page(operations: Sequence[Operation]) -> str:
+    rows = "".join(_row(operation) for operation in operations)
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Switchgear {__version__}</title><style>
+:root {{ color-scheme: light dark }} body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
+code, pre {{ font: 13px/1.5 ui-monospace, monospace }} pre {{ overflow-x: auto; margin: .3rem 0 }}
+td {{ border-top: 1px solid #8884; padding: .5rem .8rem .5rem 0; vertical-align: top }} table {{ border-collapse: collapse; width: 100% }}
+b {{ font-weight: 600 }}</style><h1>Switchgear {__version__}</h1>
+<p>Machine-readable: <a href="/openapi.json">/openapi.json</a>. Models: <a href="/v1/models">/v1/models</a>.
+State: <a href="/readyz">/readyz</a>.</p><table>{rows}</table></html>"""
+
+
+def _row(operation: Operation) -> str:
+    example = (
+        "" if operation.body is None else f"<pre>{html.escape(msgspec.json.encode(operation.body).decode())}</pre>"
+    )
+    notes = ' Streams with <code>"stream": true</code>.' if operation.streams else ""
+    path = f"<code>{operation.method.upper()} {html.escape(operation.path)}</code>"
+    return f"<tr><td>{path}</td><td><b>{html.escape(operation.summary)}</b>{notes}{example}</td></tr>"
