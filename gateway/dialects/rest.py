@@ -22,7 +22,7 @@ HINTS: dict[str, frozenset[str]] = {
     ),
     "openai_responses": frozenset(
         {
-            "include", "metadata", "phase", "prompt_cache_breakpoint", "prompt_cache_key", "prompt_cache_options",
+            "client_metadata", "generate_summary", "include", "metadata", "phase", "prompt_cache_breakpoint", "prompt_cache_key", "prompt_cache_options",
             "prompt_cache_retention", "safety_identifier", "service_tier", "status", "store", "user",
         }
     ),
