@@ -12,6 +12,7 @@ from anyio import Event, create_task_group
 from starlette.routing import Route as HttpRoute
 from starlette.routing import Router
 
+from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
 from gateway.api import (
     admin,
@@ -39,9 +40,10 @@ from gateway.core.ids import new_id
 from gateway.live import Live
 from gateway.pipeline.build import Surroundings
 from gateway.reloading import reload_on_change
-from gateway.telemetry.call_log import CallLog
-from gateway.telemetry.logs import is_console
-from gateway.telemetry.metrics import CallMetrics, Gauge
+from gateway.telemetry.call_log import open_call_log
+from gateway.telemetry.logs import log_writer
+from gateway.telemetry.metrics import CallMetrics, Reading
+from gateway.telemetry.process_metrics import process_metrics
 
 
 class Application:
@@ -53,10 +55,10 @@ class Application:
         self.settings = settings
         self._config_path = config_path
         self.render_error = render_refusal
-        self.metrics = CallMetrics(self._gauges(clock))
+        self.metrics = CallMetrics(self._readings(clock))
         sinks: list[Sink] = [self.metrics.take]
         if settings.logging.calls:
-            sinks.append(CallLog(console=is_console(settings.logging.format)).take)
+            sinks.append(open_call_log(settings.logging))
         self.recorder = Recorder(sinks)
         surroundings = Surroundings(take_record=self.recorder.take, cost=lambda target, usage: None, clock=clock)
         self.live = Live(settings, load, surroundings)
@@ -75,23 +77,25 @@ class Application:
         """Give every answer still in progress a terminal event: the server's patience is over."""
         self.edge.interrupt_all(Unavailable("The server is shutting down and this answer took too long."))
 
-    def _gauges(self, clock: Clock) -> list[Gauge]:
+    def _readings(self, clock: Clock) -> list[Reading]:
         began = clock.monotonic()
         return [
-            Gauge(
+            Reading(
                 "switchgear_calls_in_progress", "Calls being answered now.", lambda: {(): len(self.edge.in_progress)}
             ),
-            Gauge(
-                "switchgear_records_dropped",
-                "Records that found the queue full, since the start.",
+            Reading(
+                "switchgear_records_dropped_total",
+                "Records that found the queue full.",
                 lambda: {(): self.recorder.dropped},
+                kind="counter",
             ),
-            Gauge(
+            Reading(
                 "switchgear_config_generation",
                 "Number of the configuration's generation in force.",
                 lambda: {(): self.live.report.generation},
             ),
-            Gauge("switchgear_uptime_seconds", "Time since the start.", lambda: {(): clock.monotonic() - began}),
+            Reading("switchgear_uptime_seconds", "Time since the start.", lambda: {(): clock.monotonic() - began}),
+            *process_metrics(version=__version__, started_at=clock.wall(), writer=log_writer),
         ]
 
     def _router(self, started_at: float) -> AsgiApp:

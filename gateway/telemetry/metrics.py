@@ -6,7 +6,9 @@ Source: the Prometheus exposition format 0.0.4.
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 from gateway.core.record import Record
 
@@ -35,18 +37,26 @@ class Counter:
     def render(self) -> Iterable[str]:
         """Give the exposition lines."""
         for values, value in self._values.items():
-            yield f"{self.name}{_braces(self.labels, values)} {value:g}"
+            yield f"{self.name}{_braces(self.labels, values)} {_number(value)}"
 
 
-class Gauge:
-    """A number asked for when metrics are read; `read` gives label values and value of each series."""
+class Reading:
+    """A number asked for when metrics are read; `read` gives label values and value of each series.
 
-    kind = "gauge"
+    A `counter` is one that only grows and that somebody else keeps; its name ends in _total.
+    """
 
     def __init__(
-        self, name: str, help_text: str, read: Callable[[], Mapping[Labels, float]], labels: Labels = ()
+        self,
+        name: str,
+        help_text: str,
+        read: Callable[[], Mapping[Labels, float]],
+        labels: Labels = (),
+        *,
+        kind: Literal["gauge", "counter"] = "gauge",
     ) -> None:
         self.name = name
+        self.kind = kind
         self.help = help_text
         self.labels = labels
         self._read = read
@@ -54,7 +64,7 @@ class Gauge:
     def render(self) -> Iterable[str]:
         """Give the exposition lines."""
         for values, value in self._read().items():
-            yield f"{self.name}{_braces(self.labels, values)} {value:g}"
+            yield f"{self.name}{_braces(self.labels, values)} {_number(value)}"
 
 
 class Histogram:
@@ -87,19 +97,19 @@ class Histogram:
             for bound, count in zip((*self._bounds, float("inf")), series[:-1], strict=True):
                 total += count
                 edge = "+Inf" if bound == float("inf") else f"{bound:g}"
-                yield f"{self.name}_bucket{_braces((*self.labels, 'le'), (*values, edge))} {total:g}"
-            yield f"{self.name}_sum{_braces(self.labels, values)} {series[-1]:g}"
-            yield f"{self.name}_count{_braces(self.labels, values)} {total:g}"
+                yield f"{self.name}_bucket{_braces((*self.labels, 'le'), (*values, edge))} {_number(total)}"
+            yield f"{self.name}_sum{_braces(self.labels, values)} {_number(series[-1])}"
+            yield f"{self.name}_count{_braces(self.labels, values)} {_number(total)}"
 
 
-Metric = Counter | Gauge | Histogram
+Metric = Counter | Histogram | Reading
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _FIRST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class CallMetrics:
-    """What Prometheus is told about calls. `extra` are gauges that others read off their own state."""
+    """What Prometheus is told about calls. `extra` are readings of others' state."""
 
     def __init__(self, extra: Sequence[Metric] = ()) -> None:
         by = ("model", "target", "dialect")
@@ -120,7 +130,11 @@ class CallMetrics:
         self.unpriced = Counter(
             "switchgear_calls_unpriced_total", "Calls with usage but without a known price.", ("model", "target")
         )
-        self.failed_tries = Counter("switchgear_failed_tries_total", "Targets that were tried and failed.", ("target",))
+        self.failed_tries = Counter(
+            "switchgear_failed_tries_total",
+            "Tries that failed and were followed by one of another target.",
+            ("target",),
+        )
         self.metrics: tuple[Metric, ...] = (
             self.calls, self.duration, self.first, self.overhead, self.tokens, self.cost, self.unpriced, self.failed_tries,
             *extra,
@@ -140,7 +154,7 @@ class CallMetrics:
             self.first.observe(where, record.first_token)
             if record.upstream is not None:
                 self.overhead.observe((), max(record.first_token - record.upstream, 0.0))
-        for tried in record.route[:-1] if target else record.route:
+        for tried in record.route[:-1]:
             self.failed_tries.add((tried,))
         if record.usage is not None:
             self._count_tokens(record, target)
@@ -164,7 +178,7 @@ class CallMetrics:
             lines.append(f"# HELP {metric.name} {metric.help}")
             lines.append(f"# TYPE {metric.name} {metric.kind}")
             lines.extend(metric.render())
-        return ("\n".join(lines) + "\n").encode()
+        return ("\n".join(lines) + "\n").encode(errors="backslashreplace")
 
 
 def _braces(names: Labels, values: Labels) -> str:
@@ -172,6 +186,13 @@ def _braces(names: Labels, values: Labels) -> str:
         return ""
     pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
     return "{" + pairs + "}"
+
+
+def _number(value: float) -> str:
+    """The shortest exact form: a token counter must not be rounded to six digits."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _escaped(value: str) -> str:

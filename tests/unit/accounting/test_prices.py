@@ -134,7 +134,7 @@ def test_tokens_without_a_price_make_the_whole_cost_unknown(bucket):
     rates = Rates(**{name: 1.0 for name in BUCKETS if name not in missing})
 
     assert rates.cost(Usage(**{bucket: 1})) is None
-    assert rates.cost(Usage(**{name: 1 for name in BUCKETS})) is None
+    assert rates.cost(Usage(**dict.fromkeys(BUCKETS, 1))) is None
 
 
 def test_a_bucket_without_tokens_needs_no_price():
