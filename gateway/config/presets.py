@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-Api: TypeAlias = Literal["chat", "completions", "responses", "embeddings", "moderations", "rerank"]
+Api: TypeAlias = Literal["chat", "completions", "responses", "messages", "embeddings", "moderations", "rerank"]
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,18 +11,21 @@ from gateway.config.provider_settings import (
     OpenAISettings,
     ProviderSettings,
     ScriptedSettings,
+    VllmSettings,
 )
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.embedded.provider import EmbeddedProvider
 from gateway.providers.openai import OpenAIProvider
 from gateway.providers.provider import Provider
 from gateway.providers.scripted.provider import ScriptedProvider
+from gateway.providers.vllm.provider import VllmProvider
 
 _KINDS: Mapping[type, Callable[[str, Any], Provider]] = {
     AnthropicSettings: AnthropicProvider,
     EmbeddedSettings: EmbeddedProvider,
     OpenAISettings: OpenAIProvider,
     ScriptedSettings: ScriptedProvider,
+    VllmSettings: VllmProvider,
 }
 
 

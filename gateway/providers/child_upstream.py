@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from anyio import CancelScope, Event
+from anyio import CancelScope, Event, move_on_after
 from anyio.abc import TaskGroup
 
+from gateway.core.errors import Unavailable
 from gateway.providers.http.native import NativeUpstream
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts
 from gateway.providers.provider import Health
 from gateway.providers.supervisor import ChildSupervisor
 
+_RETRY_S = 5.0
+
 
 class ChildUpstream:
-    """Keeps this protocol: gateway.providers.http.protocol.Upstream. `prefix` is put before every path."""
+    """Keeps this protocol: gateway.providers.http.protocol.Upstream. `prefix` is put before every path.
 
-    def __init__(self, child: ChildSupervisor, *, connections: int, prefix: str = "/v1") -> None:
+    A request waits for a child that starts, as long as that may take; one that is not `patient`, for its connect timeout.
+    """
+
+    def __init__(self, child: ChildSupervisor, *, connections: int, prefix: str = "/v1", patient: bool = True) -> None:
         self._child = child
         self._connections = connections
         self._prefix = prefix
+        self._patient = patient
         self._address = ""
         self._client: NativeUpstream | None = None
         self._scope = CancelScope()
@@ -36,8 +43,8 @@ class ChildUpstream:
             ended.set()
 
     async def request(self, request: HttpRequest, timeouts: HttpTimeouts) -> HttpResponse:
-        """Send the request once the child is ready. Raises UpstreamUnreachable when it does not become so."""
-        address = await self._child.ensure_ready()
+        """Send the request once the child is ready. Raises UpstreamUnreachable or Unavailable when it does not become so."""
+        address = await self._address_within(None if self._patient else timeouts.connect)
         client = self._client
         if client is None or address != self._address:
             # The child came back on another port. Answers in flight from the old one have failed with it.
@@ -46,6 +53,11 @@ class ChildUpstream:
             if old is not None:
                 await old.aclose()
         return await client.request(request, timeouts)
+
+    async def _address_within(self, seconds: float | None) -> str:
+        with move_on_after(seconds):
+            return await self._child.ensure_ready()
+        raise Unavailable(f"{self._child.name} is not ready: {self._child.reason}.", retry_after=_RETRY_S)
 
     async def aclose(self) -> None:
         """Close the connections and stop the child."""

@@ -10,6 +10,7 @@ from gateway.core.call import Call
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
+from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.openai_chat import OPENAI_CHAT, strip_usage_chunk
 from gateway.dialects.openai_completions import OPENAI_COMPLETIONS
@@ -29,12 +30,14 @@ APIS: Mapping[str, tuple[Dialect, bytes]] = {
     "chat": (OPENAI_CHAT, b"/chat/completions"),
     "completions": (OPENAI_COMPLETIONS, b"/completions"),
     "responses": (OPENAI_RESPONSES, b"/responses"),
+    # Not OpenAI's, but many servers of its shape have Anthropic's API beside it.
+    "messages": (ANTHROPIC_MESSAGES, b"/messages"),
     "embeddings": (OPENAI_EMBEDDINGS, b"/embeddings"),
     "moderations": (OPENAI_MODERATIONS, b"/moderations"),
     "rerank": (RERANK, b"/rerank"),
 }
 _TRANSLATE_TO: Mapping[Operation, tuple[str, ...]] = {
-    "generate": ("chat", "responses"),
+    "generate": ("chat", "responses", "messages"),
     "embed": ("embeddings",),
     "moderate": ("moderations",),
     "rerank": ("rerank",),
@@ -109,7 +112,8 @@ class OpenAIWire:
         if not call.stream or not self._access.stream_usage or call.dialect not in _STREAMED_WITH_USAGE:
             return False
         options = call.fields.get("stream_options")
-        return not (isinstance(options, dict) and options.get("include_usage"))
+        # What is no object is the upstream's to refuse.
+        return options is None or (isinstance(options, dict) and not options.get("include_usage"))
 
 
 def credential(header: str, key: str | None) -> Headers:
