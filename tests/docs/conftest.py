@@ -62,13 +62,24 @@ def start_server(directory: Path, env: dict[str, str], *args: str) -> Server:
         process = subprocess.Popen(
             ["switchgear", "serve", *args], cwd=directory, env=env, text=True, stdout=subprocess.PIPE, stderr=errors
         )
+    try:
+        return wait_until_it_answers(process)
+    except BaseException as problem:
+        process.kill()
+        process.communicate(timeout=10)
+        problem.add_note(log.read_text())
+        raise
+
+
+def wait_until_it_answers(process: subprocess.Popen[str]) -> Server:
+    """Read what the server prints when it begins, up to the line to try."""
     lines: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
         lines.append(line)
         if "curl" in line:
             break
-    assert lines, f"the server did not start: {log.read_text()}"
+    assert lines, "the server did not start"
     address = lines[0].split("http://", 1)[1].split()[0]
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -76,7 +87,7 @@ def start_server(directory: Path, env: dict[str, str], *args: str) -> Server:
             with urllib.request.urlopen(f"http://{address}/healthz", timeout=2):
                 return Server(process, address, "".join(lines))
         except OSError:
-            assert time.monotonic() < deadline, f"the server does not answer: {log.read_text()}"
+            assert time.monotonic() < deadline, "the server does not answer"
 
 
 def stop_server(server: Server) -> int:
@@ -102,8 +113,11 @@ def furnish(directory: Path) -> dict[str, str]:
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m gateway "$@"\n')
     command.chmod(0o755)
     env = environment(directory, commands)
-    (directory / "secrets").mkdir()
-    (directory / "secrets" / "any_other.key").write_text("a-key-from-a-file\n")
+    # Files that configurations on the pages refer to; they are named there, and never opened as what they are named.
+    for name in ("secrets/any_other.key", "vllm-env/bin/python", "models/qwen2.5-1.5b-instruct-q4_k_m.gguf"):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text("a-key-from-a-file\n")
+    shutil.copy(ROOT / "examples" / "demo.yaml", directory)
     return env
 
 

@@ -169,10 +169,8 @@ class Story:
             self._compare(example.place, shown, self._printed)
 
     def _yaml(self, example: Example) -> None:
-        path = self._place.directory / "examples" / f"example_{example.line}.yaml"
+        path = self._place.directory / f"example_{example.line}.yaml"
         path.write_text(yaml.safe_dump(completed(yaml.safe_load(example.text)), sort_keys=False))
-        (path.parent / "secrets").mkdir(exist_ok=True)
-        (path.parent / "secrets" / "any_other.key").write_text("a-key-from-a-file\n")
         try:
             load(path, self._place.env)
         except Exception as fault:  # noqa: BLE001 - whatever is wrong is the page's fault, and the page is to be named

@@ -1,0 +1,156 @@
+"""The tables of the documentation say what the code says: settings, presets, error codes, the words of a script, links."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.config import provider_settings, settings
+from gateway.config.presets import PRESETS
+from gateway.core import errors
+from gateway.providers.scripted import document
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {
+    page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+}
+TABLE = re.compile(r"<!-- settings: (\w+) -->\n((?:\|.*\n)+)")
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
+RECORDS = {
+    name: record
+    for module in (settings, provider_settings)
+    for name, record in vars(module).items()
+    if isinstance(record, type) and issubclass(record, msgspec.Struct) and record.__module__ == module.__name__
+}
+# They are described where they are used: the whole is the page, what kinds have in common is told once.
+PARTLY = {"Settings": set(), "OpenAIShapedSettings": set()}
+INHERITED = {field.name for field in msgspec.structs.fields(provider_settings.HttpSettings)}
+
+
+def rows(table: str) -> dict[str, str]:
+    """The first two columns of a table: name to default."""
+    cells = [[cell.strip().strip("`") for cell in row.strip("|\n").split("|")] for row in table.splitlines()[2:]]
+    return {row[0]: row[1] for row in cells}
+
+
+def written(field: msgspec.structs.FieldInfo) -> str | None:
+    """A field's default as the pages write it; None for a section of its own, which has its own table."""
+    default = field.default
+    if default is msgspec.NODEFAULT:
+        if field.default_factory is msgspec.NODEFAULT:
+            return "required"
+        default = field.default_factory()
+    if isinstance(default, msgspec.Struct):
+        return None
+    if isinstance(default, float):
+        return f"{default:g}"
+    return {"()": "[]", "": '""', "None": "null", "True": "true", "False": "false"}.get(str(default), str(default))
+
+
+def documented() -> dict[str, dict[str, str]]:
+    return {name: rows(table) for page in PAGES.values() for name, table in TABLE.findall(page)}
+
+
+def own_fields(name: str) -> dict[str, str | None]:
+    """What a table of this record must have: all but what every HTTP provider has in common."""
+    record = RECORDS[name]
+    common = set() if name == "HttpSettings" or not issubclass(record, provider_settings.HttpSettings) else INHERITED
+    return {f.encode_name: written(f) for f in msgspec.structs.fields(record) if f.name not in common}
+
+
+def test_every_record_of_settings_has_its_table():
+    assert sorted(RECORDS.keys() - documented().keys() - PARTLY.keys()) == []
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS.keys() - PARTLY.keys()))
+def test_a_settings_table_has_every_setting_with_its_default(name):
+    table = documented()[name]
+    expected = own_fields(name)
+
+    assert table.keys() == expected.keys()
+    assert {
+        field: table[field] for field, value in expected.items() if value is not None and table[field] != value
+    } == {}
+
+
+def test_the_presets_table_is_the_presets():
+    shown = re.search(r"<!-- presets -->\n((?:\|.*\n)+)", PAGES["docs/providers.md"])
+    assert shown is not None
+    for kind, preset in PRESETS.items():
+        if kind in ("anthropic", "vllm"):
+            continue  # kinds of their own, with their own sections
+        row = next(line for line in shown[1].splitlines() if line.startswith(f"| `{kind}` |"))
+        assert (preset.base_url or "you give") in row
+        assert (preset.key_variable or "none") in row
+        assert ("optional" in row) == (preset.key_variable is not None and not preset.key_required)
+        assert row.rstrip(" |").endswith(", ".join(preset.apis))
+
+
+def every_error() -> list[type[errors.SwitchgearError]]:
+    found = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    return [kind for kind in found if issubclass(kind, errors.SwitchgearError) and kind is not errors.SwitchgearError]
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_every_error_code_has_its_row(kind):
+    page = PAGES["docs/errors.md"]
+
+    row = next((line for line in page.splitlines() if line.startswith(f"| `{kind.code}` |")), None)
+
+    assert row is not None
+    assert str(kind.status) in row.split("|")[2]
+
+
+def test_every_refusal_of_the_http_server_has_its_row():
+    source = "".join(path.read_text() for path in (ROOT / "gateway" / "server").glob("*.py"))
+    refusals = re.findall(r"Refused\(\s*(\d{3}),\s*\"(\w+)\"", source)
+    page = PAGES["docs/errors.md"]
+
+    assert refusals
+    assert sorted({code for status, code in refusals if not re.search(rf"\| `{code}` \|[^|]*{status}", page)}) == []
+
+
+def test_every_word_of_a_script_is_explained():
+    records = [
+        record
+        for record in vars(document).values()
+        if isinstance(record, type) and issubclass(record, msgspec.Struct) and record.__module__ == document.__name__
+    ]
+    words = {field.encode_name for record in records for field in msgspec.structs.fields(record)}
+
+    assert sorted(word for word in words if f"`{word}`" not in PAGES["docs/scripted.md"]) == []
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as forges make them."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_links_lead_somewhere(page):
+    broken = []
+    for link in LINK.findall(FENCE.sub("", PAGES[page])):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        name = target.resolve().relative_to(ROOT).as_posix()
+        if not target.exists() or (anchor and anchor not in anchors(PAGES[name])):
+            broken.append(link)
+
+    assert broken == []
+
+
+def test_the_index_links_every_page():
+    linked = {
+        (ROOT / index).parent.joinpath(link.partition("#")[0]).resolve().relative_to(ROOT).as_posix()
+        for index in ("docs/index.md", "docs/decisions/index.md")
+        for link in LINK.findall(PAGES[index])
+        if not re.match(r"[a-z]+:", link)
+    }
+
+    assert sorted(page for page in PAGES if page.startswith("docs/") and page not in linked | {"docs/index.md"}) == []
