@@ -44,6 +44,7 @@ from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.logs import log_writer
 from gateway.telemetry.metrics import CallMetrics, Reading
 from gateway.telemetry.process_metrics import process_metrics
+from gateway.telemetry.spans import Spans
 
 
 class Application:
@@ -59,6 +60,9 @@ class Application:
         sinks: list[Sink] = [self.metrics.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
+        self._spans = self._open_spans()
+        if self._spans is not None:
+            sinks.append(self._spans.take)
         self.recorder = Recorder(sinks)
         surroundings = Surroundings(take_record=self.recorder.take, cost=lambda target, usage: None, clock=clock)
         self.live = Live(settings, load, surroundings)
@@ -76,6 +80,14 @@ class Application:
     def end_streams(self) -> None:
         """Give every answer still in progress a terminal event: the server's patience is over."""
         self.edge.interrupt_all(Unavailable("The server is shutting down and this answer took too long."))
+
+    def _open_spans(self) -> Spans | None:
+        otlp = self.settings.telemetry.otlp
+        if otlp is None:
+            return None
+        return Spans(
+            otlp, find_provider=lambda name: self.live.current().settings.providers.get(name), version=__version__
+        )
 
     def _readings(self, clock: Clock) -> list[Reading]:
         began = clock.monotonic()
@@ -134,6 +146,9 @@ class Application:
             await started.wait()
             yield
             tasks.cancel_scope.cancel()
+        if self._spans is not None:
+            # Only now: the recorder hands its last records on when its task ends.
+            await self._spans.aclose()
 
     async def _reload(self) -> dict[str, object]:
         report = await self.live.reload("admin")
