@@ -33,7 +33,7 @@ from gateway.api import (
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
-from gateway.config import Settings
+from gateway.config import ProviderSettings, Settings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
@@ -85,9 +85,10 @@ class Application:
         otlp = self.settings.telemetry.otlp
         if otlp is None:
             return None
-        return Spans(
-            otlp, find_provider=lambda name: self.live.current().settings.providers.get(name), version=__version__
-        )
+        return Spans(otlp, find_provider=self._find_provider, version=__version__)
+
+    def _find_provider(self, name: str) -> ProviderSettings | None:
+        return self.live.current().settings.providers.get(name)
 
     def _readings(self, clock: Clock) -> list[Reading]:
         began = clock.monotonic()
