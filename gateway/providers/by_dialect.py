@@ -27,6 +27,18 @@ class ByDialect:
         await responder(call, send)
 
 
+class Counted:
+    """A Responder that sends token counts one way and everything else another."""
+
+    def __init__(self, rest: Responder, count: Responder) -> None:
+        self._rest = rest
+        self._count = count
+
+    async def __call__(self, call: Call, send: Send) -> None:
+        """Pass the call on."""
+        await (self._count if call.operation == "count_tokens" else self._rest)(call, send)
+
+
 _VERBS: dict[Operation, str] = {
     "generate": "generate text",
     "count_tokens": "count tokens",

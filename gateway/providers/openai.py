@@ -12,10 +12,14 @@ from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.providers import openai_shaped
+from gateway.providers.by_dialect import Counted
+from gateway.providers.exchange import Exchange
 from gateway.providers.http.connect import make_upstream
 from gateway.providers.http.protocol import Upstream
 from gateway.providers.keyring import Keyring
 from gateway.providers.provider import Health
+from gateway.providers.token_count import INPUT_TOKENS
+from gateway.providers.token_estimate import TokenEstimate
 
 
 class OpenAIProvider:
@@ -26,6 +30,7 @@ class OpenAIProvider:
         self._apis = settings.spoken_apis
         self._dialects = openai_shaped.dialects(self._apis)
         self._operations = openai_shaped.operations(self._apis)
+        self._counts = settings.kind == "openai" and "responses" in self._apis
         self._output_limit = PRESETS[settings.kind].output_limit
         query = f"?api-version={settings.azure_api_version}" if settings.azure_api_version else ""
         self._access = openai_shaped.Access(
@@ -39,7 +44,15 @@ class OpenAIProvider:
 
     def responder(self, target: Target) -> Responder:
         """Give what answers calls for one model."""
-        return openai_shaped.responder(self.name, self._access, self._apis, target, self._adapt)
+        shaped = openai_shaped.responder(self.name, self._access, self._apis, target, self._adapt)
+        return Counted(shaped, self._count(target)) if "generate" in self._operations else shaped
+
+    def _count(self, target: Target) -> Responder:
+        """Only OpenAI itself can be asked; for the others there is an estimate that says so."""
+        if not self._counts:
+            return TokenEstimate(target)
+        wire = openai_shaped.OpenAIWire(self._access, INPUT_TOKENS, b"/responses/input_tokens")
+        return Exchange(wire, target, verbatim=False)
 
     def _adapt(self, body: dict[str, object], call: Call) -> dict[str, object]:
         """Give the token limit the name that this vendor knows, in a translated chat call."""
@@ -54,7 +67,7 @@ class OpenAIProvider:
 
     def serves(self, operation: Operation) -> bool:
         """Whether one of the upstream's APIs does this."""
-        return operation in self._operations
+        return operation in self._operations or (operation == "count_tokens" and "generate" in self._operations)
 
     def health(self, model: str) -> Health:
         """Ready: whether it answers shows with each call."""

@@ -14,6 +14,7 @@ from gateway.core.errors import UpstreamRefused, UpstreamUnreachable
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.providers import openai_shaped
+from gateway.providers.by_dialect import Counted
 from gateway.providers.child_upstream import ChildUpstream
 from gateway.providers.embedded.launch import (
     EMBEDDING_MODEL,
@@ -22,9 +23,12 @@ from gateway.providers.embedded.launch import (
     chat_model,
     embedding_command,
 )
+from gateway.providers.exchange import Exchange
+from gateway.providers.http.below import Below
 from gateway.providers.keyring import Keyring
 from gateway.providers.provider import Health
 from gateway.providers.supervisor import ChildCommand, ChildSupervisor, RestartPolicy
+from gateway.providers.token_count import TOKENIZE
 
 _CONNECTIONS = 256  # requests that may wait for a slot at once
 
@@ -40,6 +44,7 @@ class EmbeddedModel:
         self.missing: str | None = None
         self.upstream: ChildUpstream | None = None
         self.access: openai_shaped.Access | None = None
+        self.at_root: openai_shaped.Access | None = None
         try:
             started_by = command()
         except MissingModel as exc:
@@ -47,8 +52,10 @@ class EmbeddedModel:
             return
         policy = RestartPolicy(start_timeout=settings.start_timeout)
         child = ChildSupervisor(name, started_by, policy=policy, lazy=settings.load == "lazy")
-        self.upstream = ChildUpstream(child, connections=_CONNECTIONS)
-        self.access = openai_shaped.Access(upstream=self.upstream, keyring=Keyring([started_by.first_line or ""]))
+        self.upstream = ChildUpstream(child, connections=_CONNECTIONS, prefix="")
+        keyring = Keyring([started_by.first_line or ""])
+        self.at_root = openai_shaped.Access(upstream=self.upstream, keyring=keyring)
+        self.access = openai_shaped.Access(upstream=Below(self.upstream, b"/v1"), keyring=keyring)
 
     def health(self) -> Health:
         """Tell the child's state."""
@@ -83,17 +90,21 @@ class EmbeddedProvider:
                     upstream_status=404,
                 )
             )
-        if model.access is None:
+        if model.access is None or model.at_root is None:
             return _Unserved(UpstreamUnreachable(model.missing or ""))
-        return openai_shaped.responder(self.name, model.access, model.apis, target)
+        shaped = openai_shaped.responder(self.name, model.access, model.apis, target)
+        if "chat" not in model.apis:
+            return shaped
+        count = Exchange(openai_shaped.OpenAIWire(model.at_root, TOKENIZE, b"/tokenize"), target, verbatim=False)
+        return Counted(shaped, count)
 
     def relays(self, dialect: str) -> bool:
         """The children speak OpenAI's chat, completions and embeddings themselves."""
         return dialect in self._dialects
 
     def serves(self, operation: Operation) -> bool:
-        """Generation and embeddings, as far as they are switched on."""
-        return operation in self._operations
+        """Generation, its token counts, and embeddings, as far as they are switched on."""
+        return operation in self._operations or (operation == "count_tokens" and "generate" in self._operations)
 
     def health(self, model: str) -> Health:
         """Tell the state of the model's child."""

@@ -22,17 +22,17 @@ from gateway.providers import openai_shaped
 from gateway.providers.by_dialect import ByDialect
 from gateway.providers.child_upstream import ChildUpstream
 from gateway.providers.exchange import Exchange
+from gateway.providers.http.below import Below
 from gateway.providers.http.protocol import Upstream
 from gateway.providers.keyring import Keyring
 from gateway.providers.openai import extra_headers, open_upstream
 from gateway.providers.provider import Health
+from gateway.providers.token_count import TOKENIZE
 from gateway.providers.vllm import spawn
 from gateway.providers.vllm.adapters import Adapters
-from gateway.providers.vllm.below import Below
 from gateway.providers.vllm.fields import Fitted
 from gateway.providers.vllm.load import Load, read_load
 from gateway.providers.vllm.server_api import ServerApi
-from gateway.providers.vllm.tokenize import VLLM_TOKENIZE
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class VllmProvider:
     def responder(self, target: Target) -> Responder:
         """Give what answers calls for one model, or one adapter."""
         shaped = openai_shaped.responder(self.name, self._access, self._apis, target)
-        count = Exchange(openai_shaped.OpenAIWire(self._at_root, VLLM_TOKENIZE, b"/tokenize"), target, verbatim=False)
+        count = Exchange(openai_shaped.OpenAIWire(self._at_root, TOKENIZE, b"/tokenize"), target, verbatim=False)
         own: dict[str, Responder] = {}
         if "messages" in self._apis:
             wire = openai_shaped.OpenAIWire(self._access, ANTHROPIC_COUNT_TOKENS, b"/messages/count_tokens")
