@@ -1,7 +1,7 @@
 """What comes back for a call, in order.
 
-Perhaps some `Tried`, then exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event boundaries) or item events, then
-exactly one `Finished`; or an error is raised. Items are numbered from 0 in the order in which they start; deltas name the
+Perhaps some `Tried`, then exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event
+boundaries) or item events, then exactly one `Finished`; or an error is raised, perhaps after one `CutShort`. Items are numbered from 0 in the order in which they start; deltas name the
 number. `ItemFinished` carries the whole item, so who does not stream needs nothing else.
 """
 
@@ -120,11 +120,21 @@ class Moderations(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[Json, ...]
 
 
+class CutShort(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer will not be completed, and this is what it has used so far. For the record only: nothing is written."""
+
+    usage: Usage
+
+
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer is complete. `usage` is None when nobody counted."""
+    """The answer is complete. `usage` is None when nobody counted.
+
+    `error` is the code of an error that the upstream reported inside its answer, and that went out verbatim.
+    """
 
     reason: FinishReason = "stop"
     usage: Usage | None = None
+    error: str | None = None
     stop_sequence: str | None = None
     detail: dict[str, Json] = {}
 
@@ -143,5 +153,6 @@ Event = (
     | Ranking
     | TokenCount
     | Moderations
+    | CutShort
     | Finished
 )

@@ -11,9 +11,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Everything worth knowing about one finished call, and nothing that was said in it.
 
     Times: `started_at` is wall-clock seconds since 1970; `duration`, `first_token` (None when none came), and `upstream`
-    (waiting for the upstream's first byte) are seconds. `provider` and `served` are None when no target was reached;
-    `route` lists the targets tried, in order. `cost` is in US dollars, None when a price is unknown. `parameters` are the
-    sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it left).
+    (waiting for the upstream's first byte) are seconds. `provider` and `served` name the target that answered, or the last
+    that was tried (None when the request never became a call); `route` lists the targets tried, in order. `usage` of an
+    answer that was cut short is what had been used by then. `cost` is in US dollars, None when a price is unknown.
+    `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
+    left).
     """
 
     id: str

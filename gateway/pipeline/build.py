@@ -65,5 +65,7 @@ def build_route(
     owners = tuple(providers[target.provider] for target in targets)
     answering = [(target, owner.responder(target)) for target, owner in zip(targets, owners, strict=True)]
     responder: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
-    responder = Recorded(responder, take=surroundings.take_record, cost=surroundings.cost, clock=surroundings.clock)
+    responder = Recorded(
+        responder, targets=targets, take=surroundings.take_record, cost=surroundings.cost, clock=surroundings.clock
+    )
     return Route(model=model, description=description, targets=tuple(targets), providers=owners, responder=responder)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError
-from gateway.core.events import Event, Finished, Started, Tried
+from gateway.core.events import CutShort, Event, Finished, Started, Tried
 from gateway.core.record import Record
 from gateway.core.responder import Responder, Send
+from gateway.core.target import Target
 from gateway.core.usage import Usage
 
 TakeRecord = Callable[[Record], None]
@@ -26,8 +27,11 @@ PARAMETERS = (
 class Recorded:
     """A Stage: hands over one Record when the call is over, also when it failed or its client left."""
 
-    def __init__(self, inner: Responder, *, take: TakeRecord, cost: Cost, clock: Clock) -> None:
+    def __init__(
+        self, inner: Responder, *, targets: Sequence[Target], take: TakeRecord, cost: Cost, clock: Clock
+    ) -> None:
         self._inner = inner
+        self._targets = tuple(target.name for target in targets)
         self._take = take
         self._cost = cost
         self._clock = clock
@@ -54,12 +58,14 @@ class Recorded:
 
     def _record(self, call: Call, watch: _Watch, error: str | None, status: int) -> Record:
         started, finished = watch.started, watch.finished
-        usage = None if finished is None else finished.usage
-        target = None if started is None else started.target
-        provider, _, served = (target or "").partition("/")
+        usage = watch.used if finished is None else finished.usage
+        # Before it has begun an answer, a target is known only by its turn.
+        target = self._targets[min(len(watch.tried), len(self._targets) - 1)] if started is None else started.target
+        if finished is not None and finished.error is not None:
+            error = error or finished.error
+        provider, _, served = target.partition("/")
         monotonic = self._clock.monotonic()
         duration = monotonic - call.received
-        route = (*watch.tried, target) if target else tuple(watch.tried)
         fields = call.fields
         return Record(
             id=call.id,
@@ -69,15 +75,15 @@ class Recorded:
             stream=call.stream,
             caller=call.caller.id,
             model=call.model,
-            provider=provider or None,
-            served=served or None,
-            route=route,
+            provider=provider,
+            served=served,
+            route=(*watch.tried, target),
             status=status,
             duration=duration,
             first_token=None if watch.first_at is None else watch.first_at - call.received,
             upstream=None if started is None else started.waited,
             usage=usage,
-            cost=None if usage is None or target is None else self._cost(target, usage),
+            cost=None if usage is None else self._cost(target, usage),
             finish_reason=None if finished is None else finished.reason,
             error=error,
             parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_scalar(fields[name])},
@@ -88,7 +94,7 @@ class Recorded:
 class _Watch:
     """Notes what the record needs while events pass. After the first piece of content it costs next to nothing."""
 
-    __slots__ = ("_now", "_send", "finished", "first_at", "started", "tried")
+    __slots__ = ("_now", "_send", "finished", "first_at", "started", "tried", "used")
 
     def __init__(self, send: Send, now: Callable[[], float]) -> None:
         self._send = send
@@ -97,11 +103,14 @@ class _Watch:
         self.finished: Finished | None = None
         self.first_at: float | None = None
         self.tried: list[str] = []
+        self.used: Usage | None = None
 
     def __call__(self, event: Event) -> Awaitable[None]:
         kind = type(event)
         if kind is Finished:
             self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
+        elif kind is CutShort:
+            self.used = event.usage  # type: ignore[union-attr]  # as above
         elif self.first_at is None:
             if isinstance(event, Started):
                 self.started = event

@@ -14,9 +14,10 @@ import msgspec
 from gateway.core.answer import replay
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError, UpstreamBroken, UpstreamRefused, UpstreamUnreachable
-from gateway.core.events import Event, Finished, FinishReason, Started, Verbatim
+from gateway.core.events import CutShort, Event, Finished, FinishReason, Started, Verbatim
 from gateway.core.responder import Send
 from gateway.core.target import Target
+from gateway.core.usage import Usage
 from gateway.dialects.dialect import Dialect, Outcome
 from gateway.dialects.splice import splice
 from gateway.dialects.sse import SseParser
@@ -26,12 +27,13 @@ from gateway.providers.retry_after import retry_after
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 _EDGE_BYTES = 4096  # of a stream's beginning and end, kept for its usage
-_NOTHING_READ = Outcome()
-_JSON = b"application/json"
+_BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
+_ANSWER_FIELDS = frozenset({"choices", "content", "data", "output", "results"})
 _PASSED_PREFIXES = (
     b"x-ratelimit-",
     b"anthropic-ratelimit-",
-    b"openai-",
+    b"openai-processing-ms",
+    b"openai-version",
     b"x-request-id",
     b"request-id",
     b"retry-after",
@@ -131,9 +133,12 @@ class Exchange:
             response = await self._wire.upstream.request(request, self._timeouts)
             if response.status < 300:
                 return response
-            refusal = await self._refusal(response)
-            if not (isinstance(refusal, UpstreamRefused) and refusal.blames_key):
-                raise refusal
+            found = await self._refusal(response)
+            if not (isinstance(found, UpstreamRefused) and found.blames_key):
+                raise found
+            # A key that is only tired says more than one that is dead: the caller may come back for it.
+            if refusal is None or refusal.status != 429:
+                refusal = found
         raise refusal or UpstreamUnreachable("No key is configured for this provider.")
 
     async def _refusal(self, response: HttpResponse) -> SwitchgearError:
@@ -150,34 +155,50 @@ class Exchange:
     async def _relay_document(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
         body = await response.read_all(MAX_ANSWER_BYTES)
         outcome = self._wire.dialect.read_answer(body)
-        if outcome == _NOTHING_READ:
-            self._must_be_json(started.content_type, body)
+        if outcome.usage is None or outcome.error is not None:
+            self._must_be_an_answer(self._must_be_json(started.content_type, body), body)
         await send(started)
         await send(Verbatim(body))
         await send(_finished(outcome))
 
     async def _relay_stream(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
-        if started.content_type is None or not started.content_type.startswith("text/event-stream"):
+        if not _is_event_stream(started.content_type):
             await self._refuse_document(response, started.content_type)
         await send(started)
+        dialect, seen = self._wire.dialect, _Seen()
+        try:
+            await self._pump(call, response, seen, send)
+            outcome = dialect.read_stream(seen.head, seen.tail)
+            self._must_be_complete(outcome)
+        except BaseException:
+            if seen.events:
+                # Nothing is written any more, so this does not wait, and cannot be cancelled.
+                await send(CutShort(usage=_used(dialect.read_stream(seen.head, seen.tail).usage, call, seen.events)))
+            raise
+        await send(_finished(outcome))
+
+    async def _pump(self, call: Call, response: HttpResponse, seen: _Seen, send: Send) -> None:
+        """Hand the stream's bytes on, cut at event boundaries."""
         strip = self._wire.stripper(call)
-        head = tail = held = b""
+        held = b""
         while data := await response.read():
-            if len(head) < _EDGE_BYTES:
-                head += data
-            tail = (tail + data)[-_EDGE_BYTES:] if len(data) < _EDGE_BYTES else data[-_EDGE_BYTES:]
+            seen.note(data)
             if held or not data.endswith(b"\n\n"):
                 data, held = _at_boundary(held + data)
+            if not seen.events and b'"error"' in data:
+                _raise_first_error(self._wire.dialect, data)
+            seen.events += data.count(b"\n\n") or data.count(b"\r\n\r\n")
             if strip is not None:
                 data = strip(data)
             if data:
                 await send(Verbatim(data))
         if held:
             await send(Verbatim(held if strip is None else strip(held)))
-        outcome = self._wire.dialect.read_stream(head, tail)
-        if not outcome.complete:
+
+    def _must_be_complete(self, outcome: Outcome) -> None:
+        """Raise for a stream that broke off. (An error in its end is an end: the client has seen it.)"""
+        if not outcome.complete and outcome.error is None:
             raise UpstreamBroken(f"The upstream {self._name} ended its stream before the answer was complete.")
-        await send(_finished(outcome))
 
     async def _translate_document(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
         body = await response.read_all(MAX_ANSWER_BYTES)
@@ -187,15 +208,22 @@ class Exchange:
 
     async def _translate_stream(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
         content_type = _text(response.header(b"content-type"))
-        if content_type is None or not content_type.startswith("text/event-stream"):
+        if not _is_event_stream(content_type):
             await self._refuse_document(response, content_type)
         parser, decoder = SseParser(), self._wire.dialect.event_decoder()
-        while data := await response.read():
-            for name, payload in parser.feed(data):
+        events = 0
+        try:
+            while data := await response.read():
+                for name, payload in parser.feed(data):
+                    events += 1
+                    await _send_all(decoder.feed(name, payload), started, send)
+            for name, payload in parser.finish():
                 await _send_all(decoder.feed(name, payload), started, send)
-        for name, payload in parser.finish():
-            await _send_all(decoder.feed(name, payload), started, send)
-        await _send_all(decoder.finish(), started, send)
+            await _send_all(decoder.finish(), started, send)
+        except BaseException:
+            if events:
+                await send(CutShort(usage=_used(None, call, events)))
+            raise
 
     def _must_be_json(self, content_type: str | None, body: bytes) -> dict[str, object]:
         try:
@@ -207,12 +235,17 @@ class Exchange:
             raise UpstreamBroken(f"The upstream {self._name} sent JSON that is not an object.")
         return fields
 
+    def _must_be_an_answer(self, fields: dict[str, object], body: bytes) -> None:
+        """Raise for an error that came with status 200. (A Response that failed is an answer, and tells so itself.)"""
+        if fields.get("error") and fields.keys().isdisjoint(_ANSWER_FIELDS):
+            self._wire.dialect.decode_answer(fields)
+            raise self._wire.dialect.read_error(502, body)
+
     async def _refuse_document(self, response: HttpResponse, content_type: str | None) -> None:
         """A stream was asked for and something else came: perhaps an error with status 200."""
         body = await response.read_all(MAX_ERROR_BYTES)
-        error = self._wire.dialect.read_error(response.status, body)
-        if content_type is not None and content_type.startswith(_JSON.decode()) and b'"error"' in body:
-            raise error
+        if content_type is not None and content_type.lower().startswith("application/json") and b'"error"' in body:
+            self._must_be_an_answer(self._must_be_json(content_type, body), body)
         raise UpstreamBroken(f"The upstream {self._name} sent {content_type or 'no content type'} instead of a stream.")
 
 
@@ -220,6 +253,39 @@ def _at_boundary(data: bytes) -> tuple[bytes, bytes]:
     """Split after the last complete event."""
     cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
     return (b"", data) if cut < 5 else (data[:cut], data[cut:])
+
+
+class _Seen:
+    """What is kept of a verbatim stream for the record: its first and last bytes, and how many events there were."""
+
+    __slots__ = ("events", "head", "tail")
+
+    def __init__(self) -> None:
+        self.head = self.tail = b""
+        self.events = 0
+
+    def note(self, data: bytes) -> None:
+        if len(self.head) < _EDGE_BYTES:
+            self.head += data
+        self.tail = (self.tail + data)[-_EDGE_BYTES:] if len(data) < _EDGE_BYTES else data[-_EDGE_BYTES:]
+
+
+def _is_event_stream(content_type: str | None) -> bool:
+    return content_type is not None and content_type.lower().startswith("text/event-stream")
+
+
+def _raise_first_error(dialect: Dialect, data: bytes) -> None:
+    """Raise the error that a stream begins with: nothing of it has gone out, so it can still have a status of its own."""
+    decoder = dialect.event_decoder()
+    for name, payload in SseParser().feed(data):
+        decoder.feed(name, payload)
+
+
+def _used(known: Usage | None, call: Call, events: int) -> Usage:
+    """Give the usage of an answer that was cut short: what the upstream said, else an estimate: an event is a token."""
+    if known is not None:
+        return msgspec.structs.replace(known, output=max(known.output, events), estimated=True)
+    return Usage(input=len(call.body) // _BYTES_A_TOKEN, output=events, estimated=True)
 
 
 async def _send_all(events: Iterable[Event], started: Started, send: Send) -> None:
@@ -240,7 +306,9 @@ _REASONS: dict[str, FinishReason] = {
 
 
 def _finished(outcome: Outcome) -> Finished:
-    return Finished(reason=_REASONS.get(outcome.finish_reason or "stop", "stop"), usage=outcome.usage)
+    return Finished(
+        reason=_REASONS.get(outcome.finish_reason or "stop", "stop"), usage=outcome.usage, error=outcome.error
+    )
 
 
 def _text(value: bytes | None) -> str | None:

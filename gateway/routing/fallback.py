@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
-from gateway.core.events import Event, Started, Tried
+from gateway.core.events import CutShort, Event, Started, Tried
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 
@@ -47,7 +47,7 @@ class _Commit:
             await self._send(event)
         elif isinstance(event, Started):
             self._held = event
-        else:
+        elif not isinstance(event, CutShort):
             self.done = True
             if self._held is not None:
                 await self._send(self._held)

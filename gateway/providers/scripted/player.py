@@ -13,6 +13,7 @@ from gateway.core.call import Call
 from gateway.core.errors import UpstreamBroken, UpstreamRefused
 from gateway.core.events import (
     ArgumentsDelta,
+    CutShort,
     Event,
     Finished,
     FinishReason,
@@ -40,19 +41,25 @@ async def play(answer: ScriptedAnswer, now: Situation, call: Call, started: Star
     if answer.delay:
         await sleep(answer.delay)
     await send(started)
-    deltas = 0
-    for index, item in enumerate(items := _items(answer, now, call)):
-        await send(ItemStarted(index=index, item=skeleton(item)))
-        for delta in _deltas(index, item, answer.deltas):
-            if failure is not None and deltas >= failure.after_deltas:
-                await _fail(failure)
-            if answer.pace and deltas:
-                await sleep(answer.pace)
-            await send(delta)
-            deltas += 1
-        await send(ItemFinished(index=index, item=item))
-    if failure is not None:
-        await _fail(failure)
+    items = _items(answer, now, call)
+    said = 0
+    try:
+        for index, item in enumerate(items):
+            await send(ItemStarted(index=index, item=skeleton(item)))
+            for delta in _deltas(index, item, answer.deltas):
+                if failure is not None and said >= failure.after_deltas:
+                    await _fail(failure)
+                if answer.pace and said:
+                    await sleep(answer.pace)
+                await send(delta)
+                said += 1
+            await send(ItemFinished(index=index, item=item))
+        if failure is not None:
+            await _fail(failure)
+    except BaseException:
+        # Also when the client left: it is in nobody's way, because nothing is written any more.
+        await send(CutShort(usage=Usage(input=_words_in(now), output=said, estimated=True)))
+        raise
     await send(_finished(answer, now, items))
 
 
@@ -130,5 +137,8 @@ def _usage(scripted: ScriptedUsage | None, now: Situation, items: Iterable[Item]
             output += len(item.arguments.split())
         elif isinstance(item, Message):
             output += sum(len(part.text.split()) for part in item.parts if isinstance(part, (Text, Refusal)))
-    words = len(now.user.split()) + len((now.tool_result or "").split())
-    return Usage(input=words, output=output, reasoning=reasoning, estimated=True)
+    return Usage(input=_words_in(now), output=output, reasoning=reasoning, estimated=True)
+
+
+def _words_in(now: Situation) -> int:
+    return len(now.user.split()) + len((now.tool_result or "").split())
