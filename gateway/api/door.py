@@ -6,7 +6,6 @@ A raw ASGI class, because this is the hot path: no middleware, no Request object
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Iterable
 
 import structlog
@@ -16,6 +15,7 @@ from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge, Generation, refuse_while_draining
 from gateway.api.errors import reply_error
 from gateway.api.interruption import Interruption
+from gateway.api.lookup import find_route
 from gateway.api.relay import DocumentRelay, Relay, StreamRelay
 from gateway.core.call import Call
 from gateway.core.caller import Caller
@@ -24,7 +24,6 @@ from gateway.core.errors import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
-    ModelNotFound,
     SwitchgearError,
 )
 from gateway.core.record import Record
@@ -58,8 +57,10 @@ class Door:
         except ClientLeft as error:
             self._record_refusal(error, call_id, received)
         except SwitchgearError as error:
-            self._record_refusal(error, call_id, received)
-            await reply_error(send, self._dialect, error, [(b"x-switchgear-call-id", call_id.encode())])
+            await self._refuse(send, error, call_id, received)
+        except Exception:
+            log.exception("call.crashed", call=call_id)
+            await self._refuse(send, InternalError(), call_id, received)
         else:
             make = StreamRelay if call.stream and call.operation == "generate" else DocumentRelay
             await self._answer(scope, receive, call, route, make(call, self._dialect, send, edge.clock.monotonic))
@@ -73,7 +74,7 @@ class Door:
         refuse_while_draining(scope)
         if scope["method"] != "POST":
             msg = f"{scope['path']} takes POST, not {scope['method']}."
-            raise MethodNotAllowed(msg)
+            raise MethodNotAllowed(msg, allowed=self.methods)
         caller, passed = _read_headers(scope["headers"], generation)
         body = await read_body(receive, edge.body_bytes)
         fields = decode_object(body, depth=edge.json_depth)
@@ -85,9 +86,7 @@ class Door:
         if stream is not None and not isinstance(stream, bool):
             msg = "`stream` must be true or false."
             raise InvalidRequest(msg, param="stream")
-        route = generation.routes.get(model)
-        if route is None:
-            raise ModelNotFound(_unknown_model(model, generation.routes), param="model")
+        route = find_route(generation.routes, model)
         relayed = route.relays(dialect.name)
         call = Call(
             id=call_id,
@@ -128,6 +127,10 @@ class Door:
             del edge.in_progress[interruption]
             if departure is not None:
                 departure.unsubscribe()
+
+    async def _refuse(self, send: AsgiSend, error: SwitchgearError, call_id: str, received: float) -> None:
+        self._record_refusal(error, call_id, received)
+        await reply_error(send, self._dialect, error, [(b"x-switchgear-call-id", call_id.encode())])
 
     def _record_refusal(self, error: SwitchgearError, call_id: str, received: float) -> None:
         """Record a request that never became a call."""
@@ -178,10 +181,3 @@ def _read_headers(
     caller = generation.identity.caller(authorization, api_key)
     check_media_type(content_type, content_encoding)
     return caller, passed
-
-
-def _unknown_model(model: str, routes: Iterable[str]) -> str:
-    known = list(routes)
-    near = difflib.get_close_matches(model[:200], known, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
-    return f"The model {model[:200]!r} does not exist here.{hint} GET /v1/models lists what there is."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
-from anyio import sleep
+from anyio import move_on_after, sleep
 
 from gateway.api.asgi import Scope
 from gateway.api.identity import Identity
@@ -66,7 +66,10 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
         while idle > 0:
             await sleep(min(1.0, idle / 4))
             for relay in tuple(self.in_progress.values()):
-                await relay.keep_alive(idle)
+                # One client that takes nothing must not hold up the comments for all others: what cannot be written at
+                # once is not written. (A scope that is over from the start cancels only what waits.)
+                with move_on_after(0):
+                    await relay.keep_alive(idle)
 
 
 def is_draining(scope: Scope) -> bool:

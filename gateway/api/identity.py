@@ -36,7 +36,9 @@ class Identity:
         """Give the caller for the values of `authorization` and `x-api-key`. Raises Unauthenticated."""
         if not self._known:
             return ANONYMOUS
-        key = _bearer(authorization) if authorization is not None else api_key
+        # Some clients send `Authorization: Basic` on their own account, beside the key.
+        key = _bearer(authorization) if authorization is not None else None
+        key = api_key if key is None else key
         if key is None:
             msg = "No API key was given. Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`."
             raise Unauthenticated(msg)

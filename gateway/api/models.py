@@ -8,8 +8,8 @@ from typing import Any
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
 from gateway.api.errors import dialect_of
+from gateway.api.lookup import find_route
 from gateway.api.plain import Document, PlainEndpoint, json_document
-from gateway.core.errors import ModelNotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.pipeline.build import Route
 
@@ -37,10 +37,7 @@ def one_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
     async def compute(scope: Scope, receive: Receive) -> Document:
         del receive
         model = scope["path_params"]["model"]
-        route = edge.current().routes.get(model)
-        if route is None:
-            msg = f"The model {model[:200]!r} does not exist here."
-            raise ModelNotFound(msg, param="model")
+        route = find_route(edge.current().routes, model)
         return json_document(_entry(scope, route, started_at))
 
     return PlainEndpoint(edge, compute)

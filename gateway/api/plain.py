@@ -63,7 +63,7 @@ class PlainEndpoint:
     def _check(self, scope: Scope) -> None:
         if scope["method"] not in self.methods:
             msg = f"{scope['path']} takes {' or '.join(self.methods)}, not {scope['method']}."
-            raise MethodNotAllowed(msg)
+            raise MethodNotAllowed(msg, allowed=self.methods)
         if not self._public:
             headers = dict(scope["headers"])
             self._edge.current().identity.caller(headers.get(b"authorization"), headers.get(b"x-api-key"))

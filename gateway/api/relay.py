@@ -6,19 +6,22 @@ Nothing is written before the first content event, so that until then an error c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 from gateway.api.asgi import AsgiSend, Headers, reply
 from gateway.api.errors import reply_error
 from gateway.core.answer import AnswerBuilder
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
-from gateway.core.events import Event, Finished, Started, Tried, Verbatim
+from gateway.core.events import CutShort, Event, Finished, Started, Tried, Verbatim
 from gateway.dialects.dialect import Dialect, EventEncoder
 from gateway.dialects.sse import KEEP_ALIVE
 
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _JSON = b"application/json"
+_UNSEEN = re.compile(r"[^ -~]")
+_MOST_DROPPED = 1024
 
 
 def answer_headers(call: Call, started: Started | None, now: float) -> Headers:
@@ -33,8 +36,13 @@ def answer_headers(call: Call, started: Started | None, now: float) -> Headers:
         *started.headers,
     ]
     if started.dropped:
-        headers.append((b"x-switchgear-dropped", ", ".join(started.dropped).encode("latin-1", "replace")))
+        headers.append((b"x-switchgear-dropped", _shown(started.dropped)))
     return headers
+
+
+def _shown(names: Iterable[str]) -> bytes:
+    """Give names that a client chose as a header's value: what is not visible ASCII becomes a question mark."""
+    return _UNSEEN.sub("?", ", ".join(names))[:_MOST_DROPPED].encode("ascii")
 
 
 class DocumentRelay:
@@ -91,6 +99,7 @@ class StreamRelay:
         self._wrote_at = call.received
         self._held = b""
         self.answered = False
+        self._writing = False
         self._ended = False
 
     async def __call__(self, event: Event) -> None:
@@ -98,14 +107,13 @@ class StreamRelay:
         if isinstance(event, Verbatim):
             if not self.answered:
                 await self._begin()
-            self._wrote_at = self._now()
-            await self._send({"type": "http.response.body", "body": event.data, "more_body": True})
+            await self._put(event.data)
             return
         if isinstance(event, Started):
             self._started = event
             if event.content_type is None:
                 self._encoder = self._dialect.event_encoder(self._call)
-        if self._encoder is not None and not isinstance(event, Tried):
+        if self._encoder is not None and not isinstance(event, (Tried, CutShort)):
             await self._write(self._encoder.encode(event), begin=not isinstance(event, Started))
         if isinstance(event, Finished):
             await self._end(b"")
@@ -122,18 +130,30 @@ class StreamRelay:
             await self._begin()
         elif self._held:
             data, self._held = self._held + data, b""
+        await self._put(data)
+
+    async def _put(self, data: bytes) -> None:
+        """Write whole events. While a slow client keeps us waiting here, nobody else writes into the stream."""
         self._wrote_at = self._now()
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._writing = True
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            self._writing = False
 
     async def _begin(self) -> None:
-        self.answered = True
         headers = answer_headers(self._call, self._started, self._now())
         headers += [
             (b"content-type", EVENT_STREAM),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),
         ]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._writing = True
+        try:
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        finally:
+            self._writing = False
+        self.answered = True
 
     async def _end(self, data: bytes) -> None:
         if self._ended:
@@ -155,13 +175,15 @@ class StreamRelay:
         await self._end(encoder.error(error))
 
     async def keep_alive(self, idle: float) -> None:
-        """Write a comment when nothing was written for `idle` seconds; begins the stream if it has not begun."""
-        if self._ended or self._now() - self._wrote_at < idle:
+        """Write a comment when nothing was written for `idle` seconds; begins the stream if it has not begun.
+
+        Nothing is written while a slow client keeps the stream waiting. Cancelled in a wait of its own, it wrote nothing.
+        """
+        if self._ended or self._writing or self._now() - self._wrote_at < idle:
             return
-        self._wrote_at = self._now()
         if not self.answered:
             await self._begin()
-        await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+        await self._put(KEEP_ALIVE)
 
 
 Relay = DocumentRelay | StreamRelay

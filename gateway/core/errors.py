@@ -104,10 +104,14 @@ class ModelNotFound(NotFound):
 
 
 class MethodNotAllowed(InvalidRequest):
-    """The path exists, but not for this method."""
+    """The path exists, but not for this method; `allowed` are the methods that it takes (RFC 9110, 15.5.6)."""
 
     status = 405
     code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Unauthenticated(SwitchgearError):

@@ -147,8 +147,9 @@ class LoopbackApp:
         endpoint = self._routes.get(f"{scope['method']} {scope['path']}")
         if endpoint is not None:
             return endpoint
-        if any(route.split(" ")[1] == scope["path"] for route in self._routes):
-            raise MethodNotAllowed(f"{scope['path']} does not take {scope['method']}.")
+        allowed = tuple(route.split(" ")[0] for route in self._routes if route.split(" ")[1] == scope["path"])
+        if allowed:
+            raise MethodNotAllowed(f"{scope['path']} does not take {scope['method']}.", allowed=allowed)
         raise NotFound(f"There is no {scope['path']} here.")
 
 
