@@ -7,7 +7,7 @@ generations; one that nobody uses any more is closed when its last call is over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -23,6 +23,7 @@ from gateway.core.clock import Clock
 from gateway.core.target import Target, Timeouts
 from gateway.pipeline.build import Route, Surroundings, build_route
 from gateway.providers.catalog import open_provider
+from gateway.providers.documents import document_digest
 from gateway.providers.provider import Provider
 
 log = structlog.get_logger()
@@ -72,6 +73,14 @@ class Generation:
         return self._held == 0
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """An open provider, and what it was made from: when both are the same again, so is the provider."""
+
+    settings: ProviderSettings
+    document: bytes | None
+    provider: Provider
+
+
 class Live:
     """Holds the present generation and replaces it."""
 
@@ -83,9 +92,9 @@ class Live:
         self._wake = Event()
         self._retired: list[Generation] = []
         self._tasks: TaskGroup | None = None
-        self._kept: dict[str, tuple[ProviderSettings, Provider]] = {}
+        self._kept: dict[str, Kept] = {}
         self.report = ReloadReport(status="applied", generation=1, at=self._clock.wall())
-        self._current = self._build(1, settings)
+        self._current, self._kept = self._build(1, settings)
 
     def current(self) -> Generation:
         """Give the generation that new calls begin with."""
@@ -104,7 +113,7 @@ class Live:
                     await self._close_unused()
             finally:
                 with CancelScope(shield=True):
-                    for _, provider in self._kept.values():
+                    for provider in self._open():
                         await provider.aclose()
                 tasks.cancel_scope.cancel()
 
@@ -114,14 +123,19 @@ class Live:
             old = self._current
             try:
                 settings = self._load()
-                changes = diff(old.settings, settings)
+                changes = (*diff(old.settings, settings), *self._rewritten(settings))
                 if changes:
                     await self._swap(old, settings)
             except ConfigError as error:
-                self.report = self._reported("refused", faults=tuple(error.faults))
                 # Not an exception of ours: the faults say all there is to say, a traceback would bury them.
-                log.error("config.reload.refused", reason=reason, faults=[str(fault) for fault in error.faults])  # noqa: TRY400
-                return self.report
+                return self._refused(reason, tuple(error.faults))
+            except Exception as error:
+                # Whatever it is: the generation in force goes on, and so does the server.
+                log.exception("config.reload.crashed", reason=reason)
+                message = (
+                    f"the new configuration could not be put into force ({type(error).__name__}): the log says more"
+                )
+                return self._refused(reason, (Fault(file="", message=message),))
             if not changes:
                 self.report = self._reported("unchanged")
                 log.info("config.reload.unchanged", reason=reason)
@@ -137,9 +151,29 @@ class Live:
             )
             return self.report
 
+    def _rewritten(self, settings: Settings) -> Iterator[Change]:
+        """Give the documents that changed although the settings that name them did not."""
+        for name, wanted in settings.providers.items():
+            kept = self._kept.get(name)
+            if kept is not None and kept.settings == wanted and kept.document != document_digest(wanted):
+                yield Change(path=f"providers.{name}.document", kind="changed")
+
+    def _refused(self, reason: str, faults: tuple[Fault, ...]) -> ReloadReport:
+        self.report = self._reported("refused", faults=faults)
+        log.error("config.reload.refused", reason=reason, faults=[str(fault) for fault in faults])
+        return self.report
+
     async def _swap(self, old: Generation, settings: Settings) -> None:
-        new = self._build(old.number + 1, settings)
-        await self._start(provider for provider in new.providers.values() if provider not in old.providers.values())
+        new, kept = self._build(old.number + 1, settings)
+        fresh = [provider for provider in new.providers.values() if provider not in old.providers.values()]
+        try:
+            await self._start(fresh)
+        except BaseException:
+            with CancelScope(shield=True):
+                for provider in fresh:
+                    await provider.aclose()
+            raise
+        self._kept = kept
         old.retired = self._rouse
         self._retired.append(old)
         self._current = new
@@ -162,17 +196,21 @@ class Live:
             faults=faults,
         )
 
-    def _build(self, number: int, settings: Settings) -> Generation:
-        providers: dict[str, Provider] = {}
+    def _build(self, number: int, settings: Settings) -> tuple[Generation, dict[str, Kept]]:
+        """Make the generation and its providers. Nothing of it is in force, or started, yet."""
+        kept: dict[str, Kept] = {}
         for name, wanted in settings.providers.items():
-            kept = self._kept.get(name)
-            providers[name] = kept[1] if kept is not None and kept[0] == wanted else open_provider(name, wanted)
+            # Read before the provider opens it: a change in between is then seen by the next reload, not missed.
+            document = document_digest(wanted)
+            before = self._kept.get(name)
+            if before is not None and before.settings == wanted and before.document == document:
+                kept[name] = before
+            else:
+                kept[name] = Kept(settings=wanted, document=document, provider=open_provider(name, wanted))
         # Prices belong to the generation: a reload changes what the calls that begin after it cost.
         surroundings = msgspec.structs.replace(self._surroundings, cost=open_prices(settings).cost)
-        generation = Generation(number, settings, providers, surroundings)
-        # Only now, when everything was built, does the new set replace the old one.
-        self._kept = {name: (settings.providers[name], provider) for name, provider in providers.items()}
-        return generation
+        providers = {name: entry.provider for name, entry in kept.items()}
+        return Generation(number, settings, providers, surroundings), kept
 
     async def _start(self, providers: Iterable[Provider]) -> None:
         if self._tasks is None:
@@ -186,15 +224,22 @@ class Live:
     async def _close_unused(self) -> None:
         finished = [generation for generation in self._retired if generation.idle]
         self._retired = [generation for generation in self._retired if not generation.idle]
-        living = {
-            id(provider) for generation in (self._current, *self._retired) for provider in generation.providers.values()
-        }
+        living = self._open()
         for generation in finished:
             for provider in generation.providers.values():
-                if id(provider) not in living:
-                    living.add(id(provider))
+                if provider not in living:
+                    living.append(provider)
                     await provider.aclose()
                     log.info("provider.closed", provider=provider.name, generation=generation.number)
+
+    def _open(self) -> list[Provider]:
+        """Give the providers of the generations that are in use, each once."""
+        unique = {
+            id(provider): provider
+            for generation in (self._current, *self._retired)
+            for provider in generation.providers.values()
+        }
+        return list(unique.values())
 
 
 def _targets(name: str, settings: Settings) -> tuple[Target, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,7 +45,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     next answer that fits.
     """
 
-    status: int | None = None
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
     message: str = "The script says so."
     retry_after: float | None = None
     broken: bool = False
@@ -108,9 +109,22 @@ def load_script(path: Path) -> Script:
     if len(content) > MAX_DOCUMENT_BYTES:
         raise ConfigError([Fault(file=str(path), message="the script is larger than 4 MiB")])
     try:
-        return msgspec.convert(yaml.load(content, Loader=yaml.CSafeLoader), Script)
+        script = msgspec.convert(yaml.load(content, Loader=yaml.CSafeLoader), Script)
+        _compile_patterns(script)
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 0
         raise ConfigError([Fault(file=str(path), line=line, message=f"not valid YAML: {exc.problem}")]) from exc
-    except (yaml.YAMLError, msgspec.ValidationError, RecursionError) as exc:
+    except (yaml.YAMLError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as exc:
         raise ConfigError([Fault(file=str(path), message=str(exc))]) from exc
+    except re.error as exc:
+        message = f"`matches` is not a regular expression: {exc.pattern!r}: {exc}"
+        raise ConfigError([Fault(file=str(path), message=message)]) from exc
+    return script
+
+
+def _compile_patterns(script: Script) -> None:
+    """Find a broken pattern now, and not in the middle of a call. Raises re.error."""
+    for model in script.models.values():
+        for answer in model.answers:
+            if answer.when.matches is not None:
+                re.compile(answer.when.matches)
