@@ -5,7 +5,9 @@ The server is `switchgear serve` with examples/switchgear.yaml on a free port. T
 """
 
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -141,18 +143,14 @@ class Workplace:
 
     def translate(self, text: str) -> str:
         """Put the real addresses into a page's text."""
-        return (
-            text.replace(*self._there)
-            .replace(f":{SECOND_PORT}", f":{self._second}")
-            .replace(f"port {SECOND_PORT}", f"port {self._second}")
-        )
+        return re.sub(rf"\b{SECOND_PORT}\b", self._second, text.replace(*self._there))
 
     def _back(self, text: str) -> str:
         return text.replace(self._there[1], self._there[0]).replace(self._second, SECOND_PORT)
 
     def run(self, *command: str) -> tuple[int, str]:
         """Run a command; its status and its output, both streams together, with the page's addresses."""
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=self.directory,
             env=self.env,
@@ -160,10 +158,16 @@ class Workplace:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=BLOCK_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-        return done.returncode, self._back(done.stdout)
+        try:
+            output, _ = process.communicate(timeout=BLOCK_SECONDS)
+        except subprocess.TimeoutExpired:
+            # With what it has started: a server in the background keeps the output open.
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate(timeout=10)
+            return 124, f"{self._back(output)}\n(took more than {BLOCK_SECONDS} s)"
+        return process.returncode, self._back(output)
 
 
 @pytest.fixture

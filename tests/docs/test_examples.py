@@ -84,7 +84,7 @@ def missing_line(shown: str, printed: str) -> str | None:
     for wanted in filter(None, (squeezed(line) for line in shown.splitlines())):
         if wanted == "…":
             continue
-        pattern = re.compile(".*".join(re.escape(part) for part in wanted.split("…")), flags=re.DOTALL)
+        pattern = re.compile(".*".join(re.escape(part.strip()) for part in wanted.split("…")), flags=re.DOTALL)
         if not any(pattern.fullmatch(line) for line in lines):
             return wanted
     return None
