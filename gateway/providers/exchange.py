@@ -171,10 +171,13 @@ class Exchange:
             outcome = dialect.read_stream(seen.head, seen.tail)
             self._must_be_complete(outcome)
         except BaseException:
-            if seen.events:
+            known = dialect.read_stream(seen.head, seen.tail).usage
+            if known is not None or seen.events > 1:  # a lone event may be the error itself
                 # Nothing is written any more, so this does not wait, and cannot be cancelled.
-                await send(CutShort(usage=_used(dialect.read_stream(seen.head, seen.tail).usage, call, seen.events)))
+                await send(CutShort(usage=_used(known, call, seen.events)))
             raise
+        if outcome.error is not None:
+            outcome = msgspec.structs.replace(outcome, usage=_used(outcome.usage, call, seen.events))
         await send(_finished(outcome))
 
     async def _pump(self, call: Call, response: HttpResponse, seen: _Seen, send: Send) -> None:
@@ -185,9 +188,10 @@ class Exchange:
             seen.note(data)
             if held or not data.endswith(b"\n\n"):
                 data, held = _at_boundary(held + data)
-            if not seen.events and b'"error"' in data:
-                _raise_first_error(self._wire.dialect, data)
+            first = not seen.events
             seen.events += data.count(b"\n\n") or data.count(b"\r\n\r\n")
+            if first and b'"error"' in data:
+                _raise_first_error(self._wire.dialect, data)
             if strip is not None:
                 data = strip(data)
             if data:
