@@ -2,137 +2,131 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import click
-from rich.console import Console
+import msgspec
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from click.shell_completion import CompletionItem
 
-from gateway.cli.conversation import Conversation, Turn
-from gateway.cli.costs import Costs
+from gateway.cli.conversation import Conversation
+from gateway.cli.costs import Costs, figures
+from gateway.cli.embedding_models import makes_embeddings
 from gateway.cli.gateway_url import open_gateway
-from gateway.cli.options import config_option
-from gateway.config import ConfigError
-from gateway.core.errors import SwitchgearError
+from gateway.cli.options import config_option, default_config, url_option
+from gateway.cli.repl import Repl
+from gateway.cli.screen import Screen, one_line
+from gateway.config import ConfigError, load, read_environment
+from gateway.core.errors import ModelNotFound, SwitchgearError
+from gateway.server import ServerStartError
 from gateway.telemetry.logs import configure_logs
 
-HELP = "/model NAME changes the model, /system TEXT the instructions, /clear forgets, /quit (or Ctrl-D) leaves; Ctrl-C stops an answer."
+
+class _Talk(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation with a model that exists, and the names of all models."""
+
+    conversation: Conversation
+    models: list[str]
+
+
+def _complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del param
+    try:
+        settings = load(ctx.params.get("config") or default_config(), read_environment())
+    except ConfigError:
+        return []
+    return [CompletionItem(name) for name in settings.models if name.startswith(incomplete)]
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=_complete_model)
 @config_option
-@click.option(
-    "--url",
-    help="A running gateway, for example http://127.0.0.1:8080. Without it: the configured one, or one of its own.",
-)
-@click.option("--key", envvar="SWITCHGEAR_KEY", help="The key to send (or the variable SWITCHGEAR_KEY).")
+@url_option
+@click.option("--key", envvar="SWITCHGEAR_KEY", show_envvar=True, help="The key to send.")
 @click.option("--system", help="Instructions for the model.")
 def command(model: str | None, config: Path, url: str | None, key: str | None, system: str | None) -> None:
-    """Talk with MODEL (without it: the first one). Text from a pipe is one message; its answer is printed plainly."""
+    """Talk with MODEL (without it: the first one that chats).
+
+    It talks to the gateway at --url, else to the one that runs where the configuration says, else it starts one of its own
+    for as long as the conversation lasts. Text from a pipe is one message: its answer goes to standard output, figures to
+    standard error.
+    """
     configure_logs(format="auto", level="error")
-
-    async def run() -> None:
-        async with open_gateway(config, url, key) as found:
-            conversation = Conversation(found.url, found.key, model or "", system)
-            try:
-                if not conversation.model:
-                    conversation.model = (await conversation.models())[0]
-                chat = Chat(conversation, Costs.of(config))
-                await (chat.interactive() if sys.stdin.isatty() else chat.once(sys.stdin.read()))
-            finally:
-                await conversation.aclose()
-
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    question = "" if interactive else sys.stdin.read().strip()
+    if not interactive and not question:
+        click.echo("There is no message on standard input.", err=True)
+        sys.exit(1)
     try:
-        anyio.run(run, backend="asyncio", backend_options={"use_uvloop": True})
-    except* (ConfigError, SwitchgearError) as errors:
+        with (
+            start_blocking_portal(backend="asyncio", backend_options={"use_uvloop": True}) as portal,
+            portal.wrap_async_context_manager(_open_talk(config, url, key, model, system)) as talk,
+        ):
+            costs = Costs.of(config)
+            if interactive:
+                Repl(portal, talk.conversation, talk.models, costs, Screen()).run()
+            else:
+                _answer_once(portal, talk.conversation, question, costs)
+    except* (ConfigError, SwitchgearError, ServerStartError, BrokenPipeError) as errors:
         for error in _leaves(errors):
-            click.echo(str(error), err=True)
+            _say_error(error)
         sys.exit(1)
 
 
-class Chat:
-    """Reads lines, shows answers."""
-
-    def __init__(self, conversation: Conversation, costs: Costs) -> None:
-        self._conversation = conversation
-        self._costs = costs
-        self._out = Console(highlight=False)
-        self._notes = Console(stderr=True, highlight=False)
-        self._scope: anyio.CancelScope | None = None
-
-    async def once(self, text: str) -> None:
-        """Answer one message; figures go to standard error."""
-        turn = await self._conversation.say(text.strip(), self._show)
-        self._out.print()
-        self._notes.print(self._figures(turn), style="dim", markup=False, soft_wrap=True)
-
-    async def interactive(self) -> None:
-        """Talk until the user leaves."""
-        self._out.print(f"[bold]{self._conversation.model}[/] {HELP}", style="dim")
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._stop_answers_on_interrupt)
-            while (line := await self._ask()) is not None:
-                if line.startswith("/"):
-                    if not self._obey(line):
-                        break
-                elif line:
-                    await self._answer(line)
-            tasks.cancel_scope.cancel()
-
-    async def _ask(self) -> str | None:
+@asynccontextmanager
+async def _open_talk(
+    config: Path, url: str | None, key: str | None, model: str | None, system: str | None
+) -> AsyncIterator[_Talk]:
+    async with open_gateway(config, url, key) as found:
+        if found.instead_of:
+            click.echo(f"No gateway answers at {found.instead_of}; this chat runs its own.", err=True)
+        conversation = Conversation(found.url, found.key, model or "", system)
         try:
-            return (await anyio.to_thread.run_sync(input, "you> ", abandon_on_cancel=True)).strip()
-        except EOFError:
-            return None
+            models = await conversation.models()
+            conversation.model = _choose(model, models)
+            yield _Talk(conversation=conversation, models=list(models))
+        finally:
+            await conversation.aclose()
 
-    def _obey(self, line: str) -> bool:
-        """Follow a command; False leaves."""
-        name, _, value = line.partition(" ")
-        conversation = self._conversation
-        if name in ("/quit", "/exit"):
-            return False
-        if name == "/model" and value:
-            conversation.model = value.strip()
-        elif name == "/system":
-            conversation.system = value.strip() or None
-        elif name == "/clear":
-            conversation.messages = []
-        else:
-            self._out.print(HELP, style="dim")
-        return True
 
-    async def _answer(self, line: str) -> None:
-        with anyio.CancelScope() as self._scope:
-            try:
-                turn = await self._conversation.say(line, self._show)
-            except SwitchgearError as error:
-                self._out.print(f"\n{error.code}: {error.message}", style="red", markup=False)
-            else:
-                self._out.print(f"\n{self._figures(turn)}", style="dim", markup=False, soft_wrap=True)
-        if self._scope.cancelled_caught:
-            self._out.print("\n(stopped)", style="dim")
-        self._scope = None
+def _choose(model: str | None, models: dict[str, list[str]]) -> str:
+    """Give the model asked for, else the first that chats. Raises ModelNotFound, which names those that there are."""
+    if model is None:
+        chatting = (name for name, targets in models.items() if not any(map(makes_embeddings, targets)))
+        model = next(chatting, "")
+    if model not in models:
+        raise ModelNotFound(f"There is no model {model!r}. There are: {', '.join(models) or 'none'}")
+    return model
 
-    async def _stop_answers_on_interrupt(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT) as signals:
-            async for _ in signals:
-                if self._scope is None:
-                    raise KeyboardInterrupt
-                self._scope.cancel()
 
-    def _show(self, piece: str, thinking: bool) -> None:
-        self._out.print(piece, end="", style="dim italic" if thinking else None, markup=False, soft_wrap=True)
+def _answer_once(portal: BlockingPortal, conversation: Conversation, question: str, costs: Costs) -> None:
+    """Answer one message plainly: its words to standard output, the figures to standard error. Raises SwitchgearError."""
+    shown = [""]
 
-    def _figures(self, turn: Turn) -> str:
-        usage = turn.usage
-        tokens = "tokens unknown" if usage is None else f"{usage.input_total} + {usage.output_total} tokens"
-        if usage is not None and usage.estimated:
-            tokens += " (estimated)"
-        first = "" if turn.first is None else f", first after {turn.first:.2f} s"
-        return f"{turn.target or self._conversation.model}: {tokens}, {self._costs.shown(turn.target, usage)}, {turn.duration:.2f} s{first}"
+    def show(piece: str, thinking: bool) -> None:
+        if piece and not thinking:
+            click.echo(piece, nl=False)
+            shown[0] = piece
+
+    try:
+        turn = portal.call(conversation.say, question, show)
+    finally:
+        if shown[0] and not shown[0].endswith("\n"):
+            click.echo()
+    click.echo(figures(turn, conversation.model, costs), err=True)
+
+
+def _say_error(error: BaseException) -> None:
+    if isinstance(error, ConfigError):
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+    elif isinstance(error, SwitchgearError):
+        click.echo(f"{error.code}: {one_line(error.message)}", err=True)
+    elif isinstance(error, ServerStartError):
+        click.echo(str(error), err=True)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from gateway.app import Application
+from gateway.cli.address import local_url_of
 from gateway.config import Settings, load, read_environment
 from gateway.core.errors import UpstreamError
 from gateway.providers.http.native import NativeUpstream
@@ -20,11 +21,14 @@ _PROBE = HttpTimeouts(connect=1.0, first_byte=2.0, idle=2.0, total=3.0)
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway: its URL, the key to send (None where none is asked for), and whether it is this process's own."""
+    """A gateway: its URL, the key to send (None where none is asked for).
+
+    `instead_of` is the URL at which none ran, so that this one is the process's own; empty for all others.
+    """
 
     url: str
     key: str | None
-    own: bool
+    instead_of: str = ""
 
 
 async def answers(url: str) -> bool:
@@ -40,6 +44,12 @@ async def answers(url: str) -> bool:
     return response.status == 200
 
 
+async def find_running(settings: Settings) -> str | None:
+    """Give the URL of the gateway that runs where these settings say, None when none does."""
+    url = local_url_of(settings.server.host, settings.server.port)
+    return url if settings.server.port and await answers(url) else None
+
+
 @asynccontextmanager
 async def open_gateway(config: Path, url: str | None, key: str | None) -> AsyncIterator[Found]:
     """Give the gateway at `url`, else a running one where `config` says, else one started here for as long as needed.
@@ -47,17 +57,17 @@ async def open_gateway(config: Path, url: str | None, key: str | None) -> AsyncI
     Raises ConfigError for a configuration that cannot be used.
     """
     if url is not None:
-        yield Found(url=url.rstrip("/"), key=key, own=False)
+        yield Found(url=url, key=key)
         return
     settings = load(config, read_environment())
     keys = settings.server.keys
     key = key or (keys[0].reveal() if keys else None)
-    configured = f"http://{settings.server.host}:{settings.server.port}"
-    if settings.server.port and await answers(configured):
-        yield Found(url=configured, key=key, own=False)
+    running = await find_running(settings)
+    if running is not None:
+        yield Found(url=running, key=key)
         return
     async with _own_gateway(settings, config) as own:
-        yield Found(url=own, key=key, own=True)
+        yield Found(url=own, key=key, instead_of=local_url_of(settings.server.host, settings.server.port))
 
 
 @asynccontextmanager

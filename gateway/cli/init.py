@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,11 +16,18 @@ from gateway.config.schema import schema_text
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def command(directory: Path) -> None:
     """Write switchgear.yaml, commented, and its schema for editors into DIRECTORY. Nothing is overwritten."""
-    document = directory / "switchgear.yaml"
-    if document.exists():
-        click.echo(f"{document} exists already; nothing was written.", err=True)
+    document, schema = directory / "switchgear.yaml", directory / "switchgear.schema.json"
+    for path in (document, schema):
+        if path.exists():
+            click.echo(f"{path} exists already; nothing was written.", err=True)
+            sys.exit(1)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        document.write_text(starter_text(), encoding="utf-8")
+        schema.write_text(schema_text(), encoding="utf-8")
+    except OSError as error:
+        click.echo(f"cannot write {error.filename}: {error.strerror}", err=True)
         sys.exit(1)
-    directory.mkdir(parents=True, exist_ok=True)
-    document.write_text(starter_text(), encoding="utf-8")
-    (directory / "switchgear.schema.json").write_text(schema_text(), encoding="utf-8")
-    click.echo(f"Wrote {document}. Next: switchgear serve --config {document}")
+    shown = shlex.quote(str(document))
+    click.echo(f"Wrote {document}. Next: switchgear serve --config {shown}")
+    click.echo(f"After a change: switchgear check --config {shown}; a running server takes it over by itself.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import anyio
 import click
@@ -12,53 +11,84 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.gateway_url import answers
-from gateway.cli.options import config_option
+from gateway.cli.gateway_url import find_running
+from gateway.cli.options import config_option, url_option
 from gateway.config import ConfigError, load, read_environment
-from gateway.core.errors import UpstreamError
+from gateway.core.errors import SwitchgearError, UpstreamBroken
 from gateway.providers.http.native import NativeUpstream
 from gateway.providers.http.protocol import HttpRequest, HttpTimeouts
+
+NOT_RUNNING = "not running"
+_TIMEOUTS = HttpTimeouts(connect=3, first_byte=10, total=10)
+
+
+class TargetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What serves a model ("provider/model"), and its state: ready, cold, starting, failed, or not running."""
+
+    target: str
+    state: str
+    detail: str | None = None
+
+
+class _Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of /readyz."""
+
+    models: dict[str, list[TargetState]]
 
 
 @click.command()
 @config_option
-@click.option("--url", help="A running gateway; without it the configured one is asked if it runs.")
+@url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(config: Path, url: str | None, as_json: bool) -> None:
-    """List the configured models. States are known only of a running gateway."""
+    """List the models and what serves them.
+
+    States are known only of a running gateway: the one at --url, else the one where the configuration says. A cold model
+    is loaded by its first call.
+    """
     try:
         found = anyio.run(_collect, config, url)
-    except (ConfigError, UpstreamError) as error:
+    except (ConfigError, SwitchgearError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        click.echo(msgspec.json.encode(found))
         return
     table = Table("model", "target", "state", box=None, pad_edge=False)
     for model, targets in found.items():
         for number, target in enumerate(targets):
-            state = target.get("state", "not running")
-            detail = f" ({target['detail']})" if target.get("detail") else ""
-            table.add_row("" if number else model, target["target"], state + detail)
-    Console(highlight=False).print(table)
+            detail = f" ({target.detail})" if target.detail else ""
+            table.add_row("" if number else model, target.target, target.state + detail)
+    # Names may look like markup; a pipe has no width to fit into.
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table, width=None if console.is_terminal else 4096, crop=False)
 
 
-async def _collect(config: Path, url: str | None) -> dict[str, list[dict[str, Any]]]:
+async def _collect(config: Path, url: str | None) -> dict[str, list[TargetState]]:
     if url is None:
         settings = load(config, read_environment())
-        configured = f"http://{settings.server.host}:{settings.server.port}"
-        if not settings.server.port or not await answers(configured):
+        url = await find_running(settings)
+        if url is None:
             return {
-                name: [{"target": f"{target.provider}/{target.model}"} for target in model.targets]
+                name: [
+                    TargetState(target=f"{target.provider}/{target.model}", state=NOT_RUNNING)
+                    for target in model.targets
+                ]
                 for name, model in settings.models.items()
             }
-        url = configured
-    client = NativeUpstream(url.rstrip("/"), connections=1)
+    return await _fetch(url)
+
+
+async def _fetch(url: str) -> dict[str, list[TargetState]]:
+    client = NativeUpstream(url, connections=1)
     try:
-        response = await client.request(HttpRequest(method=b"GET", path=b"/readyz"), HttpTimeouts(connect=3, total=10))
+        # It answers 503 while something starts or the server drains, and still tells all.
+        response = await client.request(HttpRequest(method=b"GET", path=b"/readyz"), _TIMEOUTS)
         body = await response.read_all(1 << 24)
         await response.aclose()
     finally:
         await client.aclose()
-    models: dict[str, list[dict[str, Any]]] = msgspec.json.decode(body)["models"]
-    return models
+    try:
+        return msgspec.json.decode(body, type=_Readiness).models
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise UpstreamBroken(f"what answers at {url} is no Switchgear gateway") from exc

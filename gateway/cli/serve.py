@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import anyio
 import click
 
 from gateway.app import Application
+from gateway.cli.announcement import announcement
 from gateway.cli.options import config_option
 from gateway.config import ConfigError, Settings, load, read_environment
 from gateway.server import EdgeServer, ServerOptions, ServerStartError
 from gateway.telemetry.logs import configure_logs
+
+FORCED_EXIT = 1
+"""After a second signal: answers were cut off."""
 
 
 @click.command()
@@ -20,22 +25,29 @@ from gateway.telemetry.logs import configure_logs
 @click.option("--host", help="Listen on this address instead of the configured one.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port; 0 takes a free one.")
 def command(config: Path, host: str | None, port: int | None) -> None:
-    """Serve the configured models over HTTP until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
+    """Serve the configured models over HTTP.
+
+    SIGTERM or Ctrl-C lets answers in flight finish and exits 0, a second one ends them and exits 1. SIGHUP reloads the
+    configuration. Where it listens is printed to standard output, the log to standard error.
+    """
     overrides = {("server", key): value for key, value in (("host", host), ("port", port)) if value is not None}
 
     def load_settings() -> Settings:
         return load(config, read_environment(), overrides=overrides)
 
-    async def run() -> None:
+    async def run() -> int:
         settings = load_settings()
         configure_logs(format=settings.logging.format, level=settings.logging.level)
         application = Application(settings, load_settings, config_path=config)
         server = EdgeServer(application.asgi, _options(settings), render_error=application.render_error)
         server.on_drain_deadline(application.end_streams)
-        await server.serve(on_listening=lambda host, port: _announce(settings, host, port))
+        await server.serve(
+            on_listening=lambda host, port: _say(announcement(settings, host, port, directory=config.parent))
+        )
+        return FORCED_EXIT if server.forced else 0
 
     try:
-        anyio.run(run, backend="asyncio", backend_options={"use_uvloop": True})
+        status = anyio.run(run, backend="asyncio", backend_options={"use_uvloop": True})
     except ConfigError as error:
         click.echo("The configuration cannot be used:", err=True)
         for fault in error.faults:
@@ -44,6 +56,7 @@ def command(config: Path, host: str | None, port: int | None) -> None:
     except ServerStartError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
+    sys.exit(status)
 
 
 def _options(settings: Settings) -> ServerOptions:
@@ -62,17 +75,10 @@ def _options(settings: Settings) -> ServerOptions:
     )
 
 
-def _announce(settings: Settings, host: str, port: int) -> None:
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{port}"
-    access = "keys are asked for" if settings.server.keys else "no keys configured: open to everybody on this machine"
-    click.echo(f"Switchgear listens on {url} ({access})")
-    for name, model in settings.models.items():
-        served = ", ".join(f"{target.provider}/{target.model}" for target in model.targets)
-        click.echo(f"  model {name:<20} {served}")
-    first = next(iter(settings.models))
-    key = " -H 'authorization: Bearer YOUR_KEY'" if settings.server.keys else ""
-    body = f'{{"model": "{first}", "messages": [{{"role": "user", "content": "Say hello."}}]}}'
-    click.echo("Try:")
-    click.echo(f"  curl {url}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body}'")
-    sys.stdout.flush()
+def _say(text: str) -> None:
+    """Print what nobody may be there to read: a server goes on when the pipe behind its standard output is closed."""
+    try:
+        click.echo(text)
+    except OSError:
+        # Else the interpreter tries again when it ends, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

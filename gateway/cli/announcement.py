@@ -1,0 +1,55 @@
+"""What `switchgear serve` says when it listens: where, to whom, which models, and a request to paste into a shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from gateway.cli.address import local_url_of, url_of
+from gateway.cli.embedding_models import makes_embeddings
+from gateway.config import Secret, Settings
+
+MOST_MODELS = 20
+"""So many are named; a terminal is not longer."""
+
+
+def announcement(settings: Settings, host: str, port: int, *, directory: Path) -> str:
+    """Give the lines. `directory` is the configuration's: files with keys are named relative to it."""
+    keys = settings.server.keys
+    access = "keys are asked for" if keys else "no keys configured: open to everybody on this machine"
+    lines = [f"Switchgear listens on {url_of(host, port)} ({access})"]
+    for name, model in list(settings.models.items())[:MOST_MODELS]:
+        served = ", ".join(f"{target.provider}/{target.model}" for target in model.targets)
+        lines.append(f"  model {name:<20} {served}")
+    if len(settings.models) > MOST_MODELS:
+        lines.append(f"  and {len(settings.models) - MOST_MODELS} more: switchgear models")
+    lines.append("Try:")
+    lines.append(f"  {_curl(settings, local_url_of(host, port), directory)}")
+    return "\n".join(lines)
+
+
+def _curl(settings: Settings, url: str, directory: Path) -> str:
+    path, body = _example(settings)
+    address = url + path
+    # Brackets are a pattern to zsh.
+    address = shlex.quote(address) if "[" in address else address
+    key = f" {_key_header(settings.server.keys[0], directory)}" if settings.server.keys else ""
+    return f"curl {address} -H 'content-type: application/json'{key} -d {shlex.quote(json.dumps(body))}"
+
+
+def _example(settings: Settings) -> tuple[str, dict[str, object]]:
+    for name, model in settings.models.items():
+        if not makes_embeddings(model.targets[0].model):
+            message = {"role": "user", "content": "Say hello."}
+            return "/v1/chat/completions", {"model": name, "messages": [message]}
+    return "/v1/embeddings", {"model": next(iter(settings.models)), "input": "hello"}
+
+
+def _key_header(key: Secret, directory: Path) -> str:
+    """Give the option that sends a key, which the shell reads from where the configuration does."""
+    scheme, _, name = key.source.partition(":")
+    if scheme == "env":
+        return f'-H "authorization: Bearer ${name}"'
+    path = Path(name).expanduser()
+    return f'-H "authorization: Bearer $(cat {shlex.quote(str(directory / path))})"'
