@@ -8,6 +8,7 @@ from typing import Any
 from gateway.config.provider_settings import (
     AnthropicSettings,
     EmbeddedSettings,
+    LitellmSettings,
     OpenAISettings,
     ProviderSettings,
     ScriptedSettings,
@@ -15,6 +16,7 @@ from gateway.config.provider_settings import (
 )
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.embedded.provider import EmbeddedProvider
+from gateway.providers.litellm.provider import LitellmProvider
 from gateway.providers.openai import OpenAIProvider
 from gateway.providers.provider import Provider
 from gateway.providers.scripted.provider import ScriptedProvider
@@ -23,6 +25,7 @@ from gateway.providers.vllm.provider import VllmProvider
 _KINDS: Mapping[type, Callable[[str, Any], Provider]] = {
     AnthropicSettings: AnthropicProvider,
     EmbeddedSettings: EmbeddedProvider,
+    LitellmSettings: LitellmProvider,
     OpenAISettings: OpenAIProvider,
     ScriptedSettings: ScriptedProvider,
     VllmSettings: VllmProvider,
