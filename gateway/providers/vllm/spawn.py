@@ -42,6 +42,8 @@ def command(settings: VllmSpawnSettings, lora: Mapping[str, str], environ: Mappi
     env |= {name: value.reveal() if isinstance(value, Secret) else value for name, value in settings.env.items()}
     # Through the environment, because everybody on the machine can read a command line.
     env.setdefault(_API_KEY, key)
+    # -m puts the working folder first on the path; nothing there is meant to be imported by vLLM.
+    env.setdefault("PYTHONSAFEPATH", "1")
     # -I: nothing in the working folder can stand in for a module of the standard library.
     argv = (python, "-I", str(_LAUNCHER), str(settings.port), python, *serve, *settings.args)
     return ChildCommand(argv=argv, first_line="", env=env)

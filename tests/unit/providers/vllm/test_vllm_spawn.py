@@ -91,6 +91,7 @@ def test_the_environment_holds_no_secret_of_the_gateway():
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "HF_TOKEN": "hf",
         "VLLM_API_KEY": "k",
+        "PYTHONSAFEPATH": "1",
     }
     assert "k" not in command.argv
 

@@ -1,0 +1,101 @@
+"""What is promised in form is kept in form by vLLM's own constraints, and an old way to ask is refused, never ignored."""
+
+import json
+import re
+
+import jsonschema
+import openai
+import pytest
+
+pytestmark = pytest.mark.vllm
+
+ASK = [{"role": "user", "content": "Describe a fruit."}]
+FRUIT = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 12, "pattern": "^[a-z]+$"},
+        "color": {"enum": ["red", "green", "yellow"]},
+        "grams": {"type": "integer", "minimum": 1, "maximum": 999},
+    },
+    "required": ["name", "color", "grams"],
+    "additionalProperties": False,
+}
+TOOL = {"name": "note_fruit", "description": "Note a fruit.", "parameters": FRUIT, "strict": True}
+
+
+def test_a_json_schema_holds_streaming_and_not(gateway):
+    client = gateway.openai()
+    form = {"type": "json_schema", "json_schema": {"name": "fruit", "schema": FRUIT, "strict": True}}
+    asked = {"model": "smol", "messages": ASK, "response_format": form, "max_tokens": 120}
+    whole = client.chat.completions.create(**asked)
+    chunks = client.chat.completions.create(**asked, stream=True)
+
+    jsonschema.validate(json.loads(whole.choices[0].message.content), FRUIT)
+    jsonschema.validate(json.loads("".join(chunk.choices[0].delta.content or "" for chunk in chunks)), FRUIT)
+
+
+def test_a_json_schema_holds_through_responses_and_messages(gateway):
+    format_ = {"type": "json_schema", "name": "fruit", "schema": FRUIT, "strict": True}
+    response = gateway.openai().responses.create(
+        model="smol", input="Describe a fruit.", text={"format": format_}, max_output_tokens=120
+    )
+    message = gateway.anthropic().messages.create(
+        model="smol",
+        messages=ASK,
+        max_tokens=120,
+        output_config={"format": {"type": "json_schema", "schema": FRUIT}},
+    )
+
+    jsonschema.validate(json.loads(response.output_text), FRUIT)
+    jsonschema.validate(json.loads(message.content[0].text), FRUIT)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "pattern"),
+    [
+        ({"choice": ["positive", "negative"]}, "positive|negative"),
+        ({"regex": "[0-9]{3}-[0-9]{2}"}, "[0-9]{3}-[0-9]{2}"),
+        ({"grammar": 'root ::= "yes" | "no"'}, "yes|no"),
+        ({"json": {"enum": ["a", "b"]}}, '"a"|"b"'),
+    ],
+)
+def test_structured_outputs_of_vllm_go_out_verbatim(gateway, constraint, pattern):
+    answer = gateway.openai().chat.completions.create(
+        model="smol", messages=ASK, max_tokens=20, extra_body={"structured_outputs": constraint}
+    )
+
+    assert re.fullmatch(pattern, answer.choices[0].message.content.strip())
+
+
+def test_the_old_fields_are_refused_with_their_new_names(gateway):
+    with pytest.raises(openai.BadRequestError, match="structured_outputs") as caught:
+        gateway.openai().chat.completions.create(
+            model="smol", messages=ASK, max_tokens=5, extra_body={"guided_choice": ["a"]}
+        )
+
+    assert caught.value.param == "guided_choice"
+
+
+def test_arguments_of_a_required_strict_tool_are_valid(gateway):
+    answer = gateway.openai().chat.completions.create(
+        model="smol",
+        messages=ASK,
+        max_tokens=200,
+        tools=[{"type": "function", "function": TOOL}],
+        tool_choice={"type": "function", "function": {"name": "note_fruit"}},
+    )
+
+    (call,) = answer.choices[0].message.tool_calls
+    assert call.function.name == "note_fruit"
+    jsonschema.validate(json.loads(call.function.arguments), FRUIT)
+
+
+def test_a_required_tool_is_called_through_messages(gateway):
+    tool = {"name": "note_fruit", "description": "Note a fruit.", "input_schema": FRUIT, "strict": True}
+    answer = gateway.anthropic().messages.create(
+        model="smol", messages=ASK, max_tokens=200, tools=[tool], tool_choice={"type": "tool", "name": "note_fruit"}
+    )
+
+    (block,) = [block for block in answer.content if block.type == "tool_use"]
+    assert answer.stop_reason == "tool_use"
+    jsonschema.validate(block.input, FRUIT)
