@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from gateway.core.call import Call
-from gateway.core.errors import InvalidRequest, SwitchgearError, UpstreamBroken
+from gateway.core.errors import InvalidRequest, UpstreamBroken
 from gateway.core.events import Started
 from gateway.core.items import Json
 from gateway.dialects import openai_errors
 from gateway.dialects.dialect import EventDecoder, EventEncoder, Outcome
-from gateway.dialects.openai_chat import outcome
+from gateway.dialects.openai_chat.shaped import ChatShaped
 
 
-class OneDocument:
+class OneDocument(ChatShaped):
     """The part of a Dialect that needs no thought where nothing streams and errors are OpenAI's."""
 
     title: str
@@ -26,21 +26,9 @@ class OneDocument:
         msg = f"The upstream sent a stream where the {self.title} has none."
         raise UpstreamBroken(msg)
 
-    def encode_error(self, error: SwitchgearError) -> bytes:
-        """The error document."""
-        return openai_errors.encode_error(error)
-
-    def read_answer(self, body: bytes) -> Outcome:
-        """Usage, where the answer has it."""
-        return outcome.read_answer(body)
-
     def read_stream(self, head: bytes, tail: bytes) -> Outcome:
         """Nothing: there is no stream."""
         return Outcome(complete=False)
-
-    def read_error(self, status: int, body: bytes) -> SwitchgearError:
-        """An upstream's refusal."""
-        return openai_errors.read_error(status, body)
 
     def wrong_content(self, content: object) -> InvalidRequest:
         """The error for content of another operation."""

@@ -22,9 +22,11 @@ from gateway.core.events import (
 )
 from gateway.core.items import Item, Json, Message, Refusal, Text
 from gateway.dialects import openai_errors
+from gateway.dialects.answer_ids import answer_id
 from gateway.dialects.completion_logprobs import decode_logprobs, encode_logprobs
-from gateway.dialects.dialect import Dialect, EncodedCall, Outcome
-from gateway.dialects.openai_chat import outcome, wire
+from gateway.dialects.dialect import Dialect, EncodedCall
+from gateway.dialects.openai_chat import wire
+from gateway.dialects.openai_chat.shaped import ChatShaped
 from gateway.dialects.openai_chat.shapes import StreamOptions
 from gateway.dialects.openai_chat.stream_decode import ChatEventDecoder
 from gateway.dialects.openai_chat.stream_encode import DONE
@@ -60,7 +62,7 @@ class _Body(msgspec.Struct):
     user: str | None = None
 
 
-class OpenAICompletions:
+class OpenAICompletions(ChatShaped):
     """`POST /v1/completions`. Implements Dialect."""
 
     name: str = NAME
@@ -135,22 +137,6 @@ class OpenAICompletions:
         """An encoder for one stream."""
         return CompletionEventEncoder(call)
 
-    def encode_error(self, error: SwitchgearError) -> bytes:
-        """The error document."""
-        return openai_errors.encode_error(error)
-
-    def read_answer(self, body: bytes) -> Outcome:
-        """Usage and finish reason of a whole answer."""
-        return outcome.read_answer(body)
-
-    def read_stream(self, head: bytes, tail: bytes) -> Outcome:
-        """Usage and finish reason of a stream."""
-        return outcome.read_stream(head, tail)
-
-    def read_error(self, status: int, body: bytes) -> SwitchgearError:
-        """An upstream's refusal."""
-        return openai_errors.read_error(status, body)
-
 
 def _prompt(content: Prompt) -> Json:
     mine = content.rest[NAME]
@@ -215,7 +201,7 @@ def _as_chat(choice: dict[str, Json]) -> dict[str, Json]:
 
 
 def _head(started: Started, call: Call) -> dict[str, Json]:
-    return {**wire.head(started, call, "text_completion"), "id": started.id or f"cmpl-{call.id}"}
+    return {**wire.head(started, call, "text_completion"), "id": answer_id(started.id, call.id, "cmpl-")}
 
 
 def _choice(number: int, items: list[Item], answer: Answer) -> dict[str, Json]:

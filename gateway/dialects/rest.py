@@ -7,8 +7,10 @@ asks for nothing, and nor does null or anything empty. This module decides nothi
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gateway.core.errors import UnsupportedParameter
-from gateway.core.items import Json
+from gateway.core.items import Foreign, Json
 
 Rest = dict[str, Json]
 
@@ -57,6 +59,11 @@ NEUTRAL: dict[str, tuple[Json, ...]] = {
 """Values that ask for what every API does anyway."""
 
 
+def extras(raw: dict[str, Json], known: Collection[str]) -> Rest:
+    """Give the fields of `raw` that are not `known`, and the nulls, which are kept so that they go back as they came."""
+    return {name: value for name, value in raw.items() if value is None or name not in known}
+
+
 def own(rest: Rest, dialect: str) -> Rest:
     """Give the fields of `dialect` itself, without its notes."""
     mine = rest.get(dialect)
@@ -93,6 +100,10 @@ class Leftovers:
             msg = f"{what or f'`{name}`'} cannot be expressed in the {self._title}, which would serve this call."
             raise UnsupportedParameter(msg, param=name)
         self._dropped[name] = None
+
+    def alien(self, what: str, element: Foreign, path: str) -> None:
+        """Refuse a whole element (a "tool", a "part" …) that only its own dialect understands."""
+        self.refuse(path, f"A {what} of type {element.raw.get('type')!r} of the API {element.dialect!r}")
 
     def foreign(self, rest: Rest, path: str = "") -> None:
         """Judge the fields of other dialects in `rest`; `path` leads to the element that has them ("" or "tools[0].")."""

@@ -25,6 +25,15 @@ def check(value: Any, shape: type[T], path: str = "") -> T:
         raise fault(str(exc), path) from exc
 
 
+def kind_of(raw: dict[str, Any], path: str, what: str) -> str:
+    """Give the `type` of an element; `what` names such elements ("A tool"). Raises InvalidRequest."""
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        msg = f"{what} needs a `type`, which is a string: `{path}.type`."
+        raise InvalidRequest(msg, param=f"{path}.type")
+    return kind
+
+
 def fault(text: str, path: str = "") -> InvalidRequest:
     """Translate a message of msgspec's into the error for the caller."""
     where = path

@@ -13,6 +13,7 @@ from gateway.core.call import Call
 from gateway.core.errors import InvalidRequest, UpstreamBroken
 from gateway.core.events import Finished, FinishReason, Started
 from gateway.core.items import Foreign, Item, Json, Message, Reasoning, Refusal, Text, ToolCall
+from gateway.dialects.answer_ids import answer_id
 from gateway.dialects.anthropic_messages.blocks_decode import decode_block
 from gateway.dialects.anthropic_messages.blocks_encode import marked, text_block, thinking_block, tool_input
 from gateway.dialects.anthropic_messages.errors import stream_error
@@ -102,7 +103,7 @@ def encode_message(answer: Answer, call: Call) -> bytes:
     calls = any(isinstance(item, ToolCall) for item in answer.items)
     return _encode(
         {
-            "id": answer.started.id or f"msg_{call.id}",
+            "id": answer_id(answer.started.id, call.id, "msg_"),
             "type": "message",
             "role": "assistant",
             "model": answer.started.model or call.model,

@@ -13,8 +13,9 @@ from gateway.core.events import ArgumentsDelta, Event, ReasoningDelta, RefusalDe
 from gateway.core.items import Foreign, Item, Json, Message, Reasoning, Refusal, Text, ToolCall
 from gateway.dialects.anthropic_messages.blocks_encode import citations_of, thinking_block, tool_input
 from gateway.dialects.anthropic_messages.names import NAME
-from gateway.dialects.anthropic_messages.sealed_reasoning import SUMMARY_GAP, Shown, is_native, seal
+from gateway.dialects.anthropic_messages.sealed_reasoning import SUMMARY_GAP, is_native, seal
 from gateway.dialects.rest import own
+from gateway.dialects.sealed_reasoning import Shown
 from gateway.dialects.sse import event as sse_event
 
 Raw = dict[str, Json]

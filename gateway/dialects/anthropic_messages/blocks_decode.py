@@ -8,9 +8,10 @@ import msgspec
 
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Document, Foreign, Image, Json, Part, Reasoning, Text, ToolCall, ToolResult
-from gateway.dialects.anthropic_messages.names import NAME, extras, rest_of
+from gateway.dialects.anthropic_messages.names import NAME, rest_of
 from gateway.dialects.anthropic_messages.shapes import BLOCKS, SOURCES
-from gateway.dialects.shapes import check
+from gateway.dialects.rest import extras
+from gateway.dialects.shapes import check, kind_of
 
 Raw = dict[str, Json]
 Block = Part | ToolCall | ToolResult | Reasoning
@@ -23,10 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 def decode_block(raw: Raw, path: str) -> Block:
     """Translate one block. Raises InvalidRequest with the path of the fault."""
-    kind = raw.get("type")
-    if not isinstance(kind, str):
-        msg = f"A content block needs a `type`, which is a string: `{path}.type`."
-        raise InvalidRequest(msg, param=f"{path}.type")
+    kind = kind_of(raw, path, "A content block")
     if kind not in BLOCKS:
         return Foreign(dialect=NAME, raw=raw)
     check(raw, BLOCKS[kind], path)
@@ -52,10 +50,7 @@ def _text(raw: Raw, _: str) -> Text:
 def _source(raw: Raw, path: str, kinds: tuple[str, ...]) -> Raw | None:
     """Give the checked source, None when it is of a kind or has fields that the hub has no name for."""
     source: Raw = raw["source"]
-    kind = source.get("type")
-    if not isinstance(kind, str):
-        msg = f"A source needs a `type`, which is a string: `{path}.source.type`."
-        raise InvalidRequest(msg, param=f"{path}.source.type")
+    kind = kind_of(source, f"{path}.source", "A source")
     if kind not in kinds:
         return None
     shape = SOURCES[kind]

@@ -11,6 +11,7 @@ from gateway.core.items import Document, Foreign, Image, Json, Part, Reasoning, 
 from gateway.dialects.anthropic_messages.blocks_decode import UNPARSED
 from gateway.dialects.anthropic_messages.names import NAME
 from gateway.dialects.anthropic_messages.sealed_reasoning import SUMMARY_GAP, is_native, seal, shown_of
+from gateway.dialects.data_urls import image_type
 from gateway.dialects.rest import Leftovers, own
 
 Raw = dict[str, Json]
@@ -26,8 +27,6 @@ _CITATIONS = frozenset(
         "search_result_location",
     }
 )
-_IMAGE_STARTS = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lG": "image/gif", "UklG": "image/webp"}
-"""How the base64 of each format that the API takes begins."""
 
 
 def citations_of(part: Text) -> list[Json]:
@@ -89,7 +88,7 @@ def foreign_block(part: Foreign, path: str, left: Leftovers) -> Raw | None:
     """Give a foreign block of this dialect as it came; judge those of others."""
     if part.dialect == NAME:
         return part.raw
-    left.refuse(path, f"A block of type {part.raw.get('type')!r} of the dialect {part.dialect}")
+    left.alien("block", part, path)
     return None
 
 
@@ -122,9 +121,7 @@ def _image(part: Image, path: str, left: Leftovers) -> Raw | None:
         left.hint("detail")
     source: Raw
     if part.data is not None:
-        media_type = part.media_type or next(
-            (kind for start, kind in _IMAGE_STARTS.items() if part.data.startswith(start)), None
-        )
+        media_type = image_type(part.media_type, part.data)
         if media_type is None:
             left.refuse(path, "An image without its media type")
             return None

@@ -17,7 +17,7 @@ from gateway.core.content import (
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Foreign, Item, Json
 from gateway.dialects.anthropic_messages.messages_decode import decode_messages, decode_system
-from gateway.dialects.anthropic_messages.names import NAME, extras, rest_of
+from gateway.dialects.anthropic_messages.names import NAME, rest_of
 from gateway.dialects.anthropic_messages.shapes import (
     Body,
     Choice,
@@ -27,6 +27,7 @@ from gateway.dialects.anthropic_messages.shapes import (
     Thinking,
     ToolDefinition,
 )
+from gateway.dialects.rest import extras
 from gateway.dialects.shapes import check
 
 Raw = dict[str, Json]
@@ -70,7 +71,8 @@ def decode_prompt(fields: Raw) -> Prompt:
         reasoning=_reasoning(body, rest),
         user=_user(body.metadata, rest),
         service_tier=_service_tier(body.service_tier, rest),
-        rest=rest_of({**rest, **_empties(fields)}),
+        # Even if it holds nothing, it says where the prompt came from.
+        rest={NAME: {**rest, **_empties(fields)}},
     )
 
 
@@ -121,8 +123,8 @@ def _choice(raw: Raw) -> ToolChoice:
         raise InvalidRequest(msg, param="tool_choice.name")
     mode = _MODES[choice.type]
     names = (choice.name,) if choice.type == "tool" and choice.name is not None else ()
-    raw_form = raw if extras(raw, {"type", "name", "disable_parallel_tool_use"}) else None
-    return ToolChoice(mode=mode, names=names, raw=raw_form)  # type: ignore[arg-type]  # the table has only its words
+    has_more = bool(extras(raw, {"type", "name", "disable_parallel_tool_use"}))
+    return ToolChoice(mode=mode, names=names, raw={NAME: raw} if has_more else None)  # type: ignore[arg-type]  # the table has only its words
 
 
 def _parallel(raw: Raw | None) -> bool | None:

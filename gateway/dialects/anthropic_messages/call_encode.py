@@ -25,6 +25,7 @@ from gateway.dialects.anthropic_messages.messages_encode import encode_messages
 from gateway.dialects.anthropic_messages.names import NAME, TITLE
 from gateway.dialects.dialect import EncodedCall
 from gateway.dialects.rest import Leftovers, note, own
+from gateway.dialects.tool_choices import choice_among
 
 Raw = dict[str, Json]
 
@@ -67,7 +68,7 @@ def _body(prompt: Prompt, model: str, left: Leftovers) -> Raw:
     tools = _tools(prompt, left)
     if tools or note(prompt.rest, NAME, "tools") is not None:
         body["tools"] = tools
-    if (choice := _tool_choice(prompt, left)) is not None:
+    if (choice := _tool_choice(prompt, tools, left)) is not None:
         body["tool_choice"] = choice
     body["messages"] = messages
     _sampling(prompt, body, left)
@@ -108,8 +109,10 @@ def _tool(tool: Tool, path: str, left: Leftovers) -> Raw | None:
     if isinstance(tool, Foreign) and tool.dialect == NAME:
         return tool.raw
     if not isinstance(tool, FunctionTool):
-        kind = tool.raw.get("type") if isinstance(tool, Foreign) else "custom"
-        left.refuse(path, f"A tool of type {kind!r}")
+        if isinstance(tool, Foreign):
+            left.alien("tool", tool, path)
+        else:
+            left.refuse(path, "A tool of type 'custom', which takes free text,")
         return None
     left.foreign(tool.rest, path + ".")
     raw: Raw = {}
@@ -132,15 +135,17 @@ def _schema(tool: FunctionTool) -> Raw:
     return {"type": "object", **schema} if untyped else schema
 
 
-def _tool_choice(prompt: Prompt, left: Leftovers) -> Raw | None:
-    choice = prompt.tool_choice
+def _tool_choice(prompt: Prompt, tools: list[Raw], left: Leftovers) -> Raw | None:
+    names = [tool.get("name", "") for tool in tools]
+    # Its own client's choice goes out however odd it is.
+    choice = prompt.tool_choice if NAME in prompt.rest else choice_among(prompt.tool_choice, names, left)
     parallel = prompt.parallel_tool_calls
     if choice is None:
-        if parallel is False and prompt.tools:
+        if parallel is False and tools:
             return {"type": "auto", "disable_parallel_tool_use": True}
         return None
-    if choice.raw is not None and choice.raw.get("type") not in _CHOICES.values():
-        left.refuse("tool_choice", f"A `tool_choice` of type {choice.raw.get('type')!r}")
+    if choice.raw is not None and NAME not in choice.raw:
+        left.refuse("tool_choice", "Such a `tool_choice`")
         return None
     wire = _choice(choice)
     if parallel is not None and (wire["type"] != "none" or choice.raw is not None):
@@ -150,7 +155,7 @@ def _tool_choice(prompt: Prompt, left: Leftovers) -> Raw | None:
 
 def _choice(choice: ToolChoice) -> Raw:
     if choice.raw is not None:
-        return dict(choice.raw)
+        return dict(choice.raw[NAME])
     wire: Raw = {"type": _CHOICES[choice.mode]}
     if choice.mode == "named":
         wire["name"] = choice.names[0]

@@ -7,9 +7,11 @@ import msgspec
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Foreign, Item, Json, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 from gateway.dialects.anthropic_messages.blocks_decode import Block, decode_block
-from gateway.dialects.anthropic_messages.names import NAME, extras, rest_of, with_notes
-from gateway.dialects.anthropic_messages.sealed_reasoning import PREFIX, unseal
+from gateway.dialects.anthropic_messages.names import NAME, rest_of, with_notes
+from gateway.dialects.anthropic_messages.sealed_reasoning import unseal
 from gateway.dialects.anthropic_messages.shapes import Said
+from gateway.dialects.rest import extras
+from gateway.dialects.sealed_reasoning import PREFIX
 from gateway.dialects.shapes import check
 
 Raw = dict[str, Json]

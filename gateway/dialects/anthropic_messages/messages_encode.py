@@ -26,6 +26,7 @@ from gateway.dialects.anthropic_messages.blocks_encode import (
 from gateway.dialects.anthropic_messages.names import NAME, TITLE
 from gateway.dialects.anthropic_messages.sealed_reasoning import is_native
 from gateway.dialects.rest import Leftovers, note
+from gateway.dialects.tool_choices import calls_left_out
 
 Raw = dict[str, Json]
 
@@ -48,8 +49,12 @@ def encode_messages(items: tuple[Item, ...], left: Leftovers) -> tuple[Json, lis
         head += 1
     system = _system(items[:head], left)
     turns: list[_Turn] = []
-    for item in items[head:]:
-        _add(item, turns, left)
+    unheard = calls_left_out(items, NAME)
+    for number, item in enumerate(items[head:], head):
+        if isinstance(item, ToolResult) and item.call_id in unheard:
+            left.refuse(f"items[{number}]")
+        else:
+            _add(item, turns, left)
     messages = [_wire(turn) for turn in turns if turn.blocks or turn.keep]
     if not messages:
         msg = f"The {TITLE}, which would serve this call, needs at least one message that is not a system prompt."

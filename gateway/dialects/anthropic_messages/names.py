@@ -8,8 +8,6 @@ fields of the message around an item), and a few of single fields.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from gateway.core.events import FinishReason
 from gateway.core.items import Json
 
@@ -38,11 +36,6 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "compaction": "pause",
 }
 """`stop_reason` -> the hub's reason; an unknown one is a `stop`."""
-
-
-def extras(raw: dict[str, Json], known: Collection[str]) -> dict[str, Json]:
-    """Give the fields of `raw` that are not `known`, and the nulls, which are kept so that they go back as they came."""
-    return {name: value for name, value in raw.items() if value is None or name not in known}
 
 
 def rest_of(fields: dict[str, Json]) -> dict[str, Json]:

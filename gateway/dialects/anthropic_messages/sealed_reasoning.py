@@ -1,45 +1,17 @@
-"""Carries the reasoning of another API through an Anthropic client and back.
+"""Reasoning of other APIs inside thinking blocks, which an Anthropic client returns unchanged.
 
-An Anthropic client returns thinking blocks unchanged, but has no place for OpenAI's `encrypted_content`, item ids or the
-line between a summary and thinking in the clear. All of that travels in the block's opaque field (`signature` of a thinking
-block, `data` of a redacted one) as `sgr1.` and base64url of JSON; the visible text stays in the block. It is an encoding,
-not a secret: nothing in it was hidden from this caller. A block that Anthropic itself made is never touched, unless its own
-opaque field begins with our prefix (two gateways in a row): then it is wrapped once more.
+What such a block has no place for (OpenAI's `encrypted_content`, item ids, the line between a summary and thinking in the
+clear) travels in its opaque field: `signature` of a thinking block, `data` of a redacted one; the visible text stays in the
+block. A block that Anthropic itself made is never touched, unless its own opaque field begins with our prefix (two gateways
+in a row): then it is wrapped once more.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Literal
-
-import msgspec
-
-from gateway.core.errors import InvalidRequest
 from gateway.core.items import Reasoning
 from gateway.dialects.anthropic_messages.names import NAME
+from gateway.dialects.sealed_reasoning import PREFIX, Envelope, Shown, others, unwrap, wrap
 
-PREFIX = "sgr1."
-
-Shown = Literal["text", "summary", "nothing"]
-
-
-class _Seal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the block cannot show. `lengths` are those of the summary's parts when that is shown."""
-
-    origin: str | None = None
-    shown: Shown = "nothing"
-    lengths: tuple[int, ...] = ()
-    text: str = ""
-    summary: tuple[str, ...] = ()
-    signature: str | None = None
-    encrypted: str | None = None
-    redacted: bool = False
-    id: str | None = None
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Seal).decode
 SUMMARY_GAP = "\n\n"
 
 
@@ -55,7 +27,7 @@ def is_native(item: Reasoning) -> bool:
 
 def seal(item: Reasoning, shown: Shown) -> str:
     """Give the opaque text that `unseal` needs, beside the shown one, to make `item` again."""
-    seal_ = _Seal(
+    envelope = Envelope(
         origin=item.origin,
         shown=shown,
         lengths=tuple(len(part) for part in item.summary) if shown == "summary" else (),
@@ -65,18 +37,14 @@ def seal(item: Reasoning, shown: Shown) -> str:
         encrypted=item.encrypted,
         redacted=item.redacted,
         id=item.id,
+        rest=others(item, NAME),
     )
-    return PREFIX + base64.urlsafe_b64encode(_encode(seal_)).rstrip(b"=").decode()
+    return wrap(envelope)
 
 
 def unseal(opaque: str, visible: str, path: str) -> Reasoning:
     """Make the item again. Raises InvalidRequest for `path` when the opaque text was damaged on the way."""
-    text = opaque[len(PREFIX) :]
-    try:
-        found = _decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (msgspec.DecodeError, binascii.Error, ValueError) as exc:
-        msg = f"`{path}` was made by this gateway and is damaged; send thinking blocks back unchanged."
-        raise InvalidRequest(msg, param=path) from exc
+    found = unwrap(opaque, path)
     return Reasoning(
         text=visible if found.shown == "text" else found.text,
         summary=_cut(visible, found.lengths) if found.shown == "summary" else found.summary,
@@ -85,6 +53,7 @@ def unseal(opaque: str, visible: str, path: str) -> Reasoning:
         redacted=found.redacted,
         origin=found.origin,
         id=found.id,
+        rest=found.rest,
     )
 
 

@@ -24,6 +24,7 @@ from gateway.core.events import (
     Verbatim,
 )
 from gateway.core.items import Item, Json, Message, Reasoning, ToolCall
+from gateway.dialects.answer_ids import answer_id
 from gateway.dialects.anthropic_messages.answers import own_detail, stop_reason
 from gateway.dialects.anthropic_messages.block_writers import (
     TEXT_TAIL,
@@ -100,15 +101,17 @@ class AnthropicEventEncoder:
             return self._apply(event) + (self._next() if self._current is None else b"")
         if not isinstance(event, ItemStarted):
             return b""
-        left = b""
         if self._current is not None:
             writer = self._writers[self._current]
+            self._waiting[index] = [event]
             if not isinstance(writer, TextWriter):
-                self._waiting[index] = [event]
                 return b""
             left = writer.leave()
             self._waiting[self._current] = []
-        return left + self._apply(event)
+            self._current = None
+            # Items that wait already were first.
+            return left + self._next()
+        return self._apply(event)
 
     def _next(self) -> bytes:
         """Give the turn to the first item that has something to say, until one stays open."""
@@ -170,7 +173,7 @@ class AnthropicEventEncoder:
 
 def _message_start(event: Started, call: Call) -> bytes:
     message: Raw = {
-        "id": event.id or f"msg_{call.id}",
+        "id": answer_id(event.id, call.id, "msg_"),
         "type": "message",
         "role": "assistant",
         "model": event.model or call.model,

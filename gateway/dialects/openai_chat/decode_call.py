@@ -6,9 +6,10 @@ from gateway.core.content import Prompt, ReasoningOptions, ToolChoice
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Json
 from gateway.dialects.openai_chat.decode_messages import decode_messages
-from gateway.dialects.openai_chat.names import NAME, extras
+from gateway.dialects.openai_chat.names import NAME
 from gateway.dialects.openai_chat.shapes import Body
 from gateway.dialects.openai_chat.tools import decode_choice, decode_format, decode_tools
+from gateway.dialects.rest import extras
 from gateway.dialects.shapes import check
 
 SAME = (

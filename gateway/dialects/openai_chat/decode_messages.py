@@ -6,11 +6,11 @@ import msgspec
 
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Item, Json, Message, Part, Refusal, ToolCall, ToolResult
-from gateway.dialects.openai_chat.names import NAME, extras, rest_of
+from gateway.dialects.openai_chat.names import NAME, rest_of
 from gateway.dialects.openai_chat.parts import decode_content
 from gateway.dialects.openai_chat.reasoning import decode_reasoning
 from gateway.dialects.openai_chat.shapes import MESSAGES
-from gateway.dialects.rest import EMPTY, HINTS
+from gateway.dialects.rest import EMPTY, HINTS, extras
 from gateway.dialects.shapes import check
 
 _ASSISTANT_FIELDS = {

@@ -5,19 +5,19 @@ from __future__ import annotations
 from gateway.core.answer import Answer
 from gateway.core.call import Call
 from gateway.core.content import Content, Operation, Prompt
-from gateway.core.errors import InvalidRequest, SwitchgearError
+from gateway.core.errors import InvalidRequest
 from gateway.core.items import Json
-from gateway.dialects import openai_errors
-from gateway.dialects.dialect import Dialect, EncodedCall, Outcome
-from gateway.dialects.openai_chat import answers, outcome
+from gateway.dialects.dialect import Dialect, EncodedCall
+from gateway.dialects.openai_chat import answers
 from gateway.dialects.openai_chat.decode_call import decode_call
 from gateway.dialects.openai_chat.encode_call import encode_call
 from gateway.dialects.openai_chat.names import NAME, TITLE
+from gateway.dialects.openai_chat.shaped import ChatShaped
 from gateway.dialects.openai_chat.stream_decode import ChatEventDecoder
 from gateway.dialects.openai_chat.stream_encode import ChatEventEncoder
 
 
-class OpenAIChat:
+class OpenAIChat(ChatShaped):
     """`POST /v1/chat/completions`. Implements Dialect."""
 
     name: str = NAME
@@ -49,22 +49,6 @@ class OpenAIChat:
     def event_encoder(self, call: Call) -> ChatEventEncoder:
         """An encoder for one stream."""
         return ChatEventEncoder(call)
-
-    def encode_error(self, error: SwitchgearError) -> bytes:
-        """The error document."""
-        return openai_errors.encode_error(error)
-
-    def read_answer(self, body: bytes) -> Outcome:
-        """Usage and finish reason of a whole answer."""
-        return outcome.read_answer(body)
-
-    def read_stream(self, head: bytes, tail: bytes) -> Outcome:
-        """Usage and finish reason of a stream."""
-        return outcome.read_stream(head, tail)
-
-    def read_error(self, status: int, body: bytes) -> SwitchgearError:
-        """An upstream's refusal."""
-        return openai_errors.read_error(status, body)
 
 
 OPENAI_CHAT: Dialect = OpenAIChat()

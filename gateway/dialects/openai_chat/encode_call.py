@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.core.content import Prompt, ReasoningOptions
+from gateway.core.content import Prompt
 from gateway.core.items import Json
 from gateway.dialects.dialect import EncodedCall
 from gateway.dialects.openai_chat.decode_call import read_choice, read_reasoning, read_stop
 from gateway.dialects.openai_chat.encode_messages import encode_messages
 from gateway.dialects.openai_chat.names import NAME, TITLE
-from gateway.dialects.openai_chat.tools import decode_format, encode_choice, encode_format, encode_tools
+from gateway.dialects.openai_chat.tools import decode_format, encode_choice, encode_format, encode_tools, names_of
 from gateway.dialects.rest import Leftovers, note, own
-
-EFFORTS = ((2048, "low"), (8192, "medium"))
-"""Thinking budget in tokens, up to and including -> effort; above the last: high."""
+from gateway.dialects.thinking import effort_of
+from gateway.dialects.tool_choices import choice_among
 
 _PLAIN = (
     *("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"),
@@ -32,7 +31,9 @@ def encode_call(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> Enco
     if prompt.top_logprobs is not None and NAME not in prompt.rest:
         body["logprobs"] = True
     body |= _limit(prompt)
-    body |= _formed(prompt, left)
+    body |= _formed(prompt, names_of(body), left)
+    if NAME not in prompt.rest and "tools" not in body:
+        body.pop("parallel_tool_calls", None)
     body |= _particular(prompt, left)
     _frame(body, mine, stream=stream)
     return EncodedCall(
@@ -50,7 +51,7 @@ def _limit(prompt: Prompt) -> dict[str, Json]:
     return {"max_tokens": limit} if old == limit else {"max_completion_tokens": limit, "max_tokens": old}
 
 
-def _formed(prompt: Prompt, left: Leftovers) -> dict[str, Json]:
+def _formed(prompt: Prompt, names: list[str], left: Leftovers) -> dict[str, Json]:
     """Give the fields that can be written in several ways: as the caller wrote them, unless a stage changed the value."""
     forms: dict[str, Json] = note(prompt.rest, NAME, "forms") or {}
     kept = {name: forms[name] for name in _unchanged(prompt, forms) if name in forms}
@@ -60,10 +61,15 @@ def _formed(prompt: Prompt, left: Leftovers) -> dict[str, Json]:
     if prompt.output is not None and "response_format" not in kept:
         body["response_format"] = encode_format(prompt.output)
     if prompt.tool_choice is not None and kept.keys().isdisjoint(("tool_choice", "function_call")):
-        choice = encode_choice(prompt.tool_choice, prompt.tools, left)
+        # Its own client's choice goes out however odd it is.
+        chosen = prompt.tool_choice if NAME in prompt.rest else choice_among(prompt.tool_choice, names, left)
+        choice = None if chosen is None else encode_choice(chosen, prompt.tools, left)
         body |= {"tool_choice": choice} if choice is not None else {}
     if prompt.reasoning is not None and kept.keys().isdisjoint(("reasoning", "reasoning_effort")):
-        effort = _effort(prompt.reasoning, left)
+        left.foreign(prompt.reasoning.rest, "reasoning.")
+        if prompt.reasoning.summary is not None:
+            left.hint("reasoning.summary")
+        effort = effort_of(prompt.reasoning, left)
         body |= {"reasoning_effort": effort} if effort is not None else {}
     return body
 
@@ -81,23 +87,6 @@ def _unchanged(prompt: Prompt, forms: dict[str, Json]) -> list[str]:
     if read_reasoning(forms) == prompt.reasoning:
         names += ("reasoning", "reasoning_effort")
     return names
-
-
-def _effort(reasoning: ReasoningOptions, left: Leftovers) -> str | None:
-    left.foreign(reasoning.rest, "reasoning.")
-    if reasoning.summary is not None:
-        left.hint("reasoning.summary")
-    if reasoning.effort is not None:
-        return reasoning.effort
-    if reasoning.mode == "disabled":
-        return "none"
-    if reasoning.budget is not None:
-        return next((effort for most, effort in EFFORTS if reasoning.budget <= most), "high")
-    if reasoning.mode == "adaptive":
-        # The model decides how much to think, which is what it does when nobody says anything.
-        left.hint("thinking")
-        return None
-    return "medium" if reasoning.mode == "enabled" else None
 
 
 def _particular(prompt: Prompt, left: Leftovers) -> dict[str, Json]:

@@ -6,13 +6,15 @@ images and files of a tool's result follow, named, in a user message after the l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from gateway.core.errors import InvalidRequest
 from gateway.core.items import Foreign, Item, Json, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
-from gateway.dialects.openai_chat.names import NAME
+from gateway.dialects.openai_chat.names import NAME, TITLE
 from gateway.dialects.openai_chat.parts import encode_content, encode_part
 from gateway.dialects.openai_chat.reasoning import plain_text
 from gateway.dialects.rest import Leftovers, note, own
+from gateway.dialects.tool_choices import calls_left_out
 
 Wire = dict[str, Json]
 
@@ -21,23 +23,31 @@ _OPENING = {"role", "reasoning_content", "reasoning", "reasoning_details"}
 
 
 def encode_messages(items: Sequence[Item], left: Leftovers) -> list[Wire]:
-    """Translate `items`; what cannot go is judged by `left`."""
-    writer = _Writer(left)
+    """Translate `items`; what cannot go is judged by `left`. Raises InvalidRequest where nothing is left."""
+    writer = _Writer(left, calls_left_out(items, NAME))
     for number, item in enumerate(items):
         writer.write(item, f"items[{number}]")
-    return writer.finish()
+    messages = writer.finish()
+    if not messages:
+        msg = f"The {TITLE}, which would serve this call, needs at least one message."
+        raise InvalidRequest(msg, param="messages")
+    return messages
 
 
 class _Writer:
-    def __init__(self, left: Leftovers) -> None:
+    def __init__(self, left: Leftovers, unheard: Collection[str]) -> None:
         self._left = left
+        self._unheard = unheard  # calls that were left out
         self._messages: list[Wire] = []
         self._turn: Wire | None = None  # the assistant message that is being put together
         self._shown: list[Wire] = []  # parts of tool results that a tool message cannot hold
 
     def write(self, item: Item, path: str) -> None:
         if isinstance(item, Foreign):
-            self._left.refuse(path, f"An item of type {item.raw.get('type')!r} of the dialect {item.dialect}")
+            self._left.alien("step", item, path)
+            return
+        if isinstance(item, ToolResult) and item.call_id in self._unheard:
+            self._left.refuse(path)
             return
         if item.rest:
             self._left.foreign(item.rest, path + ".")
@@ -81,7 +91,7 @@ class _Writer:
         return self._turn
 
     def _reasoning(self, item: Reasoning) -> None:
-        if NAME not in item.rest and item.origin not in (None, NAME):
+        if item.origin not in (None, NAME):
             self._left.hint("reasoning")
             return
         turn = self._open(anew=NAME in item.rest)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from gateway.core.items import Json
 
 NAME = "openai_chat"
@@ -16,11 +14,6 @@ ORIGINS = {name: origin for origin, name in REASONING_FORMATS.items()}
 
 MARK: dict[str, Json] = {NAME: {}}
 """A `rest` that says nothing but where its element came from."""
-
-
-def extras(raw: dict[str, Json], known: Collection[str]) -> dict[str, Json]:
-    """Give the fields of `raw` that are not `known`, and the nulls, which are kept so that they go back as they came."""
-    return {name: value for name, value in raw.items() if value is None or name not in known}
 
 
 def rest_of(fields: dict[str, Json]) -> dict[str, Json]:

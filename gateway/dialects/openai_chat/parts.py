@@ -6,15 +6,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.core.errors import InvalidRequest
 from gateway.core.items import Audio, Document, Foreign, Image, Json, Part, Refusal, Text
-from gateway.dialects.openai_chat.names import MARK, NAME, TITLE, extras, rest_of
+from gateway.dialects.data_urls import data_url, file_name, image_type, split_data_url
+from gateway.dialects.openai_chat.names import MARK, NAME, TITLE, rest_of
 from gateway.dialects.openai_chat.shapes import PARTS
-from gateway.dialects.rest import Leftovers, own
-from gateway.dialects.shapes import check
+from gateway.dialects.rest import Leftovers, extras, own
+from gateway.dialects.shapes import check, kind_of
 
 _PART_FIELDS = {"type", "cache_control"}
-_EXTENSIONS = {"application/pdf": ".pdf", "text/plain": ".txt", "text/markdown": ".md", "text/html": ".html"}
 
 
 def decode_content(content: str | list[dict[str, Json]], path: str) -> tuple[Part, ...]:
@@ -29,10 +28,7 @@ def decode_content(content: str | list[dict[str, Json]], path: str) -> tuple[Par
 
 
 def _decode_part(raw: dict[str, Json], path: str) -> Part:
-    kind = raw.get("type")
-    if not isinstance(kind, str):
-        msg = f"A content part needs a `type`, which is a string: `{path}.type`."
-        raise InvalidRequest(msg, param=f"{path}.type")
+    kind = kind_of(raw, path, "A content part")
     if kind not in PARTS:
         return Foreign(dialect=NAME, raw=raw)
     check(raw, PARTS[kind], path)
@@ -105,17 +101,6 @@ _DECODERS: dict[str, Callable[[dict[str, Json]], Part]] = {
 }
 
 
-def split_data_url(url: str) -> tuple[str | None, str | None]:
-    """Give (media type, base64 text) of a plain base64 data URL (RFC 2397), else (None, None)."""
-    if not url.startswith("data:"):
-        return None, None
-    head, comma, data = url[:200].partition(",")
-    media_type = head[5:].removesuffix(";base64")
-    if not comma or not head.endswith(";base64") or not media_type or ";" in media_type:
-        return None, None
-    return media_type, url[len(head) + 1 :] if data or len(url) > 200 else ""
-
-
 def encode_content(parts: tuple[Part, ...], path: str, left: Leftovers) -> str | list[dict[str, Json]]:
     """Translate parts for the wire: a text where that says everything, else a list."""
     if len(parts) == 1 and isinstance(parts[0], Text) and NAME not in parts[0].rest:
@@ -130,7 +115,7 @@ def encode_part(part: Part, path: str, left: Leftovers) -> dict[str, Json] | Non
     if isinstance(part, Foreign):
         if part.dialect == NAME:
             return part.raw
-        left.refuse(path, f"A part of type {part.raw.get('type')!r} of the dialect {part.dialect}")
+        left.alien("part", part, path)
         return None
     _judge(part, path, left)
     mine = own(part.rest, NAME)
@@ -169,7 +154,7 @@ def _body(part: Part, path: str, left: Leftovers) -> tuple[str, Json] | None:
 
 def _image(part: Image, path: str, left: Leftovers) -> tuple[str, Json] | None:
     if part.data is not None:
-        url = f"data:{part.media_type or 'image/png'};base64,{part.data}"
+        url = data_url(image_type(part.media_type, part.data) or "image/png", part.data)
     elif part.url is not None:
         url = part.url
     else:
@@ -190,10 +175,9 @@ def _document(part: Document, path: str, left: Leftovers) -> tuple[str, Json] | 
     if part.url is not None:
         file["file_data"] = part.url
     elif part.data is not None:
-        file["file_data"] = f"data:{part.media_type};base64,{part.data}" if part.media_type else part.data
+        file["file_data"] = data_url(part.media_type, part.data) if part.media_type else part.data
     if part.name is not None:
         file["filename"] = part.name
     elif part.data is not None and NAME not in part.rest:
-        # The API asks for a name beside data.
-        file["filename"] = "document" + _EXTENSIONS.get(part.media_type or "", "")
+        file["filename"] = file_name(part.media_type)
     return "file", file

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from gateway.core.content import CustomTool, FunctionTool, OutputFormat, Tool, ToolChoice
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Foreign, Json
-from gateway.dialects.openai_chat.names import MARK, NAME, extras, rest_of
+from gateway.dialects.openai_chat.names import MARK, NAME, rest_of
 from gateway.dialects.openai_chat.shapes import CHOICES, TOOLS, FunctionDefinition, SchemaFormat
-from gateway.dialects.rest import Leftovers, note, own
-from gateway.dialects.shapes import check
+from gateway.dialects.rest import Leftovers, extras, note, own
+from gateway.dialects.shapes import check, kind_of
 
 _FUNCTION = {"name", "description", "parameters", "strict"}
 _CUSTOM = {"name", "description", "format"}
@@ -26,10 +26,7 @@ def decode_tools(fields: dict[str, Json]) -> tuple[Tool, ...]:
 
 
 def _decode_tool(raw: dict[str, Json], path: str) -> Tool:
-    kind = raw.get("type")
-    if not isinstance(kind, str):
-        msg = f"A tool needs a `type`, which is a string: `{path}.type`."
-        raise InvalidRequest(msg, param=f"{path}.type")
+    kind = kind_of(raw, path, "A tool")
     if kind not in TOOLS:
         return Foreign(dialect=NAME, raw=raw)
     check(raw, TOOLS[kind], path)
@@ -81,7 +78,7 @@ def encode_tools(tools: Sequence[Tool], left: Leftovers) -> dict[str, Json]:
             if tool.dialect == NAME:
                 wire.append(tool.raw)
             else:
-                left.refuse(path, f"A tool of type {tool.raw.get('type')!r} of the dialect {tool.dialect}")
+                left.alien("tool", tool, path)
             continue
         left.foreign(tool.rest, path + ".")
         if note(tool.rest, NAME, "deprecated"):
@@ -89,6 +86,11 @@ def encode_tools(tools: Sequence[Tool], left: Leftovers) -> dict[str, Json]:
         else:
             wire.append(_encode_tool(tool, left))
     return {name: value for name, value in (("tools", wire), ("functions", functions)) if value}
+
+
+def names_of(body: dict[str, Json]) -> list[str]:
+    """Give the names of the tools in a body that `encode_tools` made."""
+    return [tool[tool["type"]]["name"] for tool in body.get("tools", ()) if tool["type"] in TOOLS]
 
 
 def _encode_tool(tool: FunctionTool | CustomTool, left: Leftovers) -> dict[str, Json]:

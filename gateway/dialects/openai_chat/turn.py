@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from gateway.core.events import Event, ItemFinished, ItemStarted, ReasoningDelta, RefusalDelta, TextDelta
 from gateway.core.items import Foreign, Json, Message, Part, Reasoning, Refusal, Text
 from gateway.dialects.openai_chat.names import NAME
-from gateway.dialects.openai_chat.reasoning import decode_details
+from gateway.dialects.openai_chat.reasoning import opaque_items
 from gateway.dialects.openai_chat.reasoning_deltas import merge_details
 from gateway.dialects.openai_chat.tool_deltas import CallAssembler
 
@@ -130,16 +130,17 @@ class Turn:
             return
         index, self._reasoning = self._reasoning, None
         text = "".join(self._thoughts)
-        items = [item for item in decode_details(self._details) if item.signature or item.encrypted]
+        items = opaque_items(self._details)
         if not items:
-            items = [Reasoning(text=text, origin=NAME)]
+            items = [Reasoning(text=text, origin=NAME, rest=self._rest)]
         elif not any(item.text or item.summary for item in items):
             items[0] = replace(items[0], text=text)
         for number, item in enumerate(items):
             at = index if number == 0 else self._number()
             if number:
-                yield ItemStarted(index=at, item=Reasoning(origin=item.origin, id=item.id, rest=self._rest))
-            yield ItemFinished(index=at, item=replace(item, rest=self._rest))
+                yield ItemStarted(index=at, item=Reasoning(origin=NAME, rest=self._rest))
+            rest = {NAME: {**self._rest.get(NAME, {}), **item.rest.get(NAME, {})}} if item.rest else item.rest
+            yield ItemFinished(index=at, item=replace(item, rest=rest))
         self._thoughts = []
         self._details = []
 

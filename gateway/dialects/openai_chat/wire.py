@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.core.call import Call
 from gateway.core.events import Finished, FinishReason, Started
 from gateway.core.items import Foreign, Item, Json, Message, Refusal, Text, ToolCall
+from gateway.dialects.answer_ids import answer_id
 from gateway.dialects.openai_chat.names import NAME
 from gateway.dialects.rest import note, own
 
@@ -57,7 +58,7 @@ def raw_usage(finished: Finished) -> Json:
 def head(started: Started, call: Call, kind: str) -> dict[str, Json]:
     """Give the fields that every chunk and every answer begins with."""
     return {
-        "id": started.id or f"chatcmpl-{call.id}",
+        "id": answer_id(started.id, call.id, "chatcmpl-"),
         "object": kind,
         "created": started.created,
         "model": started.model or call.model,

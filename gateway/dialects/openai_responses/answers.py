@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.answer import Answer
+from gateway.core.call import Call
 from gateway.core.errors import InvalidRequest, SwitchgearError, UpstreamBroken
 from gateway.core.events import Finished, FinishReason, Started
-from gateway.core.items import Item, Json, Message, Refusal, ToolCall
+from gateway.core.items import Item, Json, Message, Reasoning, Refusal, ToolCall
 from gateway.dialects.openai_errors import in_stream, refusal
 from gateway.dialects.openai_responses.decode_items import decode_item
 from gateway.dialects.openai_responses.encode_items import item_prefix, output_item
-from gateway.dialects.openai_responses.response_object import ResponseDocument, is_incomplete
+from gateway.dialects.openai_responses.response_object import ResponseDocument, incomplete_reason
 from gateway.dialects.openai_responses.usage import decode_usage
+from gateway.dialects.openai_responses.written import NAME
 
 _encode = msgspec.json.Encoder().encode
 
@@ -22,14 +24,15 @@ _STATUS_OF_CODE = {"rate_limit_exceeded": 429, "server_error": 500, "vector_stor
 _CALLERS_FAULT = ("invalid_", "image_", "empty_", "unsupported_", "context_length_exceeded", "failed_to_download")
 
 
-def encode_document(answer: Answer, request: dict[str, Json]) -> bytes:
-    """Give the Response for a whole answer; `request` is what the client sent."""
-    document = ResponseDocument(request)
+def encode_document(answer: Answer, call: Call) -> bytes:
+    """Give the Response for a whole answer to `call`."""
+    document = ResponseDocument(call)
     document.start(answer.started)
+    cut_off = incomplete_reason(answer.finished, refuses=any(map(refuses, answer.items))) is not None
     last = len(answer.items) - 1
     output: list[Json] = []
     for number, item in enumerate(answer.items):
-        status = "incomplete" if number == last and is_incomplete(answer.finished) else "completed"
+        status = "incomplete" if number == last and cut_off else "completed"
         wire = output_item(item, item_name(item, document.id, len(output)), status)
         if wire is not None:
             output.append(wire)
@@ -59,10 +62,13 @@ def decode_document(fields: dict[str, Json]) -> Answer:
 def decode_output_item(value: Json, number: int) -> Item:
     """Read one item of an upstream's output. Raises UpstreamBroken."""
     try:
-        return decode_item(value, f"output[{number}]")
+        item = decode_item(value, f"output[{number}]")
     except InvalidRequest as exc:
         msg = f"The upstream's answer is not what the Responses API promises: {exc.message}"
         raise UpstreamBroken(msg) from exc
+    # A client may send reasoning in the clear from anywhere; this one is known to be from here.
+    is_own = isinstance(item, Reasoning) and item.origin is None
+    return msgspec.structs.replace(item, origin=NAME) if is_own else item
 
 
 def started(fields: dict[str, Json]) -> Started:
@@ -86,16 +92,19 @@ def finished(fields: dict[str, Json], items: Sequence[Item]) -> Finished:
     usage = decode_usage(fields.get("usage"))
     if fields.get("status") == "incomplete" or why is not None:
         reason: FinishReason = "content_filter" if why == "content_filter" else "length"
-        return Finished(reason=reason, usage=usage, detail={} if why is None else {"reason": why})
+        return Finished(reason=reason, usage=usage, detail={} if why is None else {NAME: {"reason": why}})
     return Finished(reason=_end(items), usage=usage)
 
 
 def _end(items: Sequence[Item]) -> FinishReason:
     if any(isinstance(item, ToolCall) for item in items):
         return "tool_calls"
-    last = items[-1] if items else None
-    refused = isinstance(last, Message) and any(isinstance(part, Refusal) for part in last.parts)
-    return "refusal" if refused else "stop"
+    return "refusal" if items and refuses(items[-1]) else "stop"
+
+
+def refuses(item: Item) -> bool:
+    """Whether the model says in its own words that it will not."""
+    return isinstance(item, Message) and any(isinstance(part, Refusal) for part in item.parts)
 
 
 def failure(fields: dict[str, Json]) -> SwitchgearError:

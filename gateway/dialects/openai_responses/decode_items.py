@@ -47,24 +47,13 @@ def _message(reader: Reader) -> Message:
     return Message(role=_ROLES[role], parts=parts, id=name, rest=keep(reader.rest(), form))
 
 
-def _function_call(reader: Reader) -> ToolCall:
-    reader.take("type")
+def _call(reader: Reader) -> ToolCall:
+    is_custom = reader.take("type") == "custom_tool_call"
     return ToolCall(
         call_id=reader.needed_string("call_id"),
         name=reader.needed_string("name"),
-        arguments=reader.needed_string("arguments"),
-        id=reader.string("id"),
-        rest=keep(reader.rest()),
-    )
-
-
-def _custom_call(reader: Reader) -> ToolCall:
-    reader.take("type")
-    return ToolCall(
-        call_id=reader.needed_string("call_id"),
-        name=reader.needed_string("name"),
-        arguments=reader.needed_string("input"),
-        kind="custom",
+        arguments=reader.needed_string("input" if is_custom else "arguments"),
+        kind="custom" if is_custom else "function",
         id=reader.string("id"),
         rest=keep(reader.rest()),
     )
@@ -107,8 +96,8 @@ def _reasoning(reader: Reader) -> Reasoning:
 
 _DECODERS: dict[str, Callable[[Reader], Item]] = {
     "message": _message,
-    "function_call": _function_call,
-    "custom_tool_call": _custom_call,
+    "function_call": _call,
+    "custom_tool_call": _call,
     "function_call_output": _result,
     "custom_tool_call_output": _result,
     "reasoning": _reasoning,

@@ -30,11 +30,11 @@ class OpenAIResponses:
 
     def encode_answer(self, answer: Answer, call: Call) -> bytes:
         """Give the Response for a whole answer."""
-        return encode_document(answer, call.fields)
+        return encode_document(answer, call)
 
     def event_encoder(self, call: Call) -> EventEncoder:
         """Give an encoder for one streamed answer to `call`."""
-        return ResponsesEventEncoder(call.fields)
+        return ResponsesEventEncoder(call)
 
     def encode_error(self, error: SwitchgearError) -> bytes:
         """Give the JSON document for an error."""

@@ -1,7 +1,8 @@
 """The hub's prompt to a request body for an upstream that speaks this API: OpenAI's, or vLLM's `/v1/responses`.
 
 `store: false` is sent unless the client said otherwise in this dialect: who translates must not make others store. Encrypted
-reasoning is asked for only if the client did.
+reasoning is asked for where the client did, and, for clients of other APIs, where they speak of reasoning: they send back what
+this server made of it, and models that do not think refuse to be asked.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from gateway.core.content import OutputFormat, Prompt, ReasoningOptions
-from gateway.core.items import Item, Json, Message, Text
+from gateway.core.items import Item, Json, Message, Text, ToolResult
 from gateway.dialects.dialect import EncodedCall
 from gateway.dialects.openai_responses.decode_call import LOGPROBS
 from gateway.dialects.openai_responses.encode_items import encode_item
 from gateway.dialects.openai_responses.tools import encode_tool_choice, encode_tools
 from gateway.dialects.openai_responses.written import NAME, TITLE, came_from_here, own_fields, own_form
 from gateway.dialects.rest import Leftovers, Rest
+from gateway.dialects.thinking import effort_of
+from gateway.dialects.tool_choices import calls_left_out, choice_among
 
 _SAME_ELSEWHERE = (
     "moderation",
@@ -32,7 +35,7 @@ _EXTENSIONS = ("top_k", "seed", "presence_penalty", "frequency_penalty")
 """Not in OpenAI's API, but some servers' take them: passed on for a client that wrote them in this dialect."""
 
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
-_EFFORT_OF_BUDGET = ((2_048, "low"), (12_288, "medium"), (49_152, "high"))
+_ENCRYPTED = "reasoning.encrypted_content"
 
 
 def encode_prompt(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> EncodedCall:
@@ -51,8 +54,11 @@ def encode_prompt(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> En
 
 def _put_items(body: dict[str, Json], items: Sequence[Item], left: Leftovers) -> None:
     written: list[Json] = []
+    unheard = calls_left_out(items, NAME)
     for number, item in enumerate(items):
-        if "instructions" not in body and _is_instructions(item):
+        if isinstance(item, ToolResult) and item.call_id in unheard:
+            left.refuse(f"input[{number}]")
+        elif "instructions" not in body and _is_instructions(item):
             body["instructions"] = "\n\n".join(part.text for part in item.parts if isinstance(part, Text))
         elif (wire := encode_item(item, number, left)) is not None:
             written.append(wire)
@@ -68,12 +74,13 @@ def _is_instructions(item: Item) -> TypeGuard[Message]:
 
 
 def _put_tools(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
-    if prompt.tools:
-        body["tools"] = encode_tools(prompt.tools, left)
-    if prompt.tool_choice is not None:
-        choice = encode_tool_choice(prompt.tool_choice, prompt.tools, left)
-        if choice is not None:
-            body["tool_choice"] = choice
+    if tools := encode_tools(prompt.tools, left):
+        body["tools"] = tools
+    names = [str(tool.get("name")) for tool in tools]
+    # Its own client's choice goes out however odd it is.
+    chosen = prompt.tool_choice if came_from_here(prompt.rest) else choice_among(prompt.tool_choice, names, left)
+    if chosen is not None and (choice := encode_tool_choice(chosen, prompt.tools, left)) is not None:
+        body["tool_choice"] = choice
     if prompt.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = prompt.parallel_tool_calls
 
@@ -110,7 +117,7 @@ def _put_form(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
 def _format(output: OutputFormat) -> dict[str, Json]:
     if output.kind != "json_schema":
         return {"type": output.kind}
-    fields: dict[str, Json] = {"type": "json_schema", "name": output.name or "response", "schema": output.schema}
+    fields: dict[str, Json] = {"type": "json_schema", "name": output.name or "answer", "schema": output.schema or {}}
     if output.description is not None:
         fields["description"] = output.description
     if output.strict is not None:
@@ -121,22 +128,12 @@ def _format(output: OutputFormat) -> dict[str, Json]:
 def _reasoning(options: ReasoningOptions, left: Leftovers) -> dict[str, Json] | None:
     left.foreign(options.rest, "reasoning.")
     fields: dict[str, Json] = {}
-    effort = options.effort or _effort(options.budget)
-    if effort is not None:
+    if (effort := effort_of(options, left)) is not None:
         fields["effort"] = effort
-    elif options.mode == "disabled":
-        left.hint("reasoning")  # many models here refuse to be told not to think, and think as they will
     if options.summary is not None:
         fields["summary"] = options.summary
     fields = {**own_fields(options.rest), **fields}
     return fields if fields or came_from_here(options.rest) else None
-
-
-def _effort(budget: int | None) -> str | None:
-    """Give the effort that spends about `budget` tokens on thinking."""
-    if budget is None:
-        return None
-    return next((effort for limit, effort in _EFFORT_OF_BUDGET if budget <= limit), "xhigh")
 
 
 def _put_rest(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
@@ -154,7 +151,16 @@ def _put_rest(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
         body["user"] = prompt.user
     if prompt.logprobs and LOGPROBS not in body.get("include", ()):
         body["include"] = [*body.get("include", ()), LOGPROBS]
+    if not came_from_here(prompt.rest) and _speaks_of_reasoning(body):
+        body["include"] = [*body.get("include", ()), _ENCRYPTED]
     body.setdefault("store", False)
+
+
+def _speaks_of_reasoning(body: dict[str, Json]) -> bool:
+    asked = body.get("reasoning")
+    if asked is not None:
+        return bool(asked.get("effort") != "none")
+    return any(isinstance(item, dict) and item.get("type") == "reasoning" for item in body["input"])
 
 
 def _put_foreign(body: dict[str, Json], rest: Rest, left: Leftovers) -> None:

@@ -17,7 +17,7 @@ def encode_item(item: Item, number: int, left: Leftovers) -> Json:
     if isinstance(item, Foreign):
         if item.dialect == NAME:
             return item.raw
-        left.refuse(f"{path}.type")
+        left.alien("step", item, path)
         return None
     if isinstance(item, Reasoning):
         return _reasoning_for_upstream(item, left)
@@ -62,7 +62,7 @@ def _is_one_plain_text(parts: Sequence[Part]) -> bool:
     return part.cache is None and not part.annotations and not part.rest
 
 
-def _own_id(item: Message | ToolCall | ToolResult | Reasoning) -> dict[str, Json]:
+def _own_id(item: Message | ToolCall | ToolResult) -> dict[str, Json]:
     """Give the id where it is this wire's: other APIs' ids mean nothing here, and OpenAI refuses their prefixes."""
     return {"id": item.id} if item.id is not None and came_from_here(item.rest) else {}
 
@@ -92,12 +92,19 @@ def _written_result(item: ToolResult, left: Leftovers, path: str) -> dict[str, J
 
 
 def _reasoning_for_upstream(item: Reasoning, left: Leftovers) -> Json:
-    foreign = item.origin not in (None, NAME)
-    if foreign or not came_from_here(item.rest):
+    if not _is_own(item):
         # Nobody but its origin can use it, and an upstream refuses reasoning that it did not make.
         left.hint("reasoning")
         return None
-    return {**own_fields(item.rest), **_own_id(item), **_reasoning(item), **_encrypted(item.encrypted)}
+    identity = {} if item.id is None else {"id": item.id}
+    return {**own_fields(item.rest), **identity, **_reasoning(item), **_encrypted(item.encrypted)}
+
+
+def _is_own(item: Reasoning) -> bool:
+    """Whether an upstream of this API can use it: it made it, and there is more than a digest, or its own client sent it."""
+    if came_from_here(item.rest):
+        return item.origin in (None, NAME)
+    return item.origin == NAME and bool(item.encrypted or item.text)
 
 
 def _encrypted(content: str | None) -> dict[str, Json]:

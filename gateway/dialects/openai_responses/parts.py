@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Sequence
 
 from gateway.core.items import Audio, Document, Foreign, Image, Json, Part, Refusal, Text
+from gateway.dialects.data_urls import data_url, file_name, image_type, split_data_url
 from gateway.dialects.openai_responses.reader import Reader, wrong
 from gateway.dialects.openai_responses.written import NAME, came_from_here, keep, own_fields, own_form
 from gateway.dialects.rest import Leftovers
 
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,", re.ASCII)
 _BREAKPOINT = "prompt_cache_breakpoint"
 _ANNOTATIONS = frozenset({"file_citation", "url_citation", "container_file_citation", "file_path"})
 
@@ -69,11 +68,11 @@ def _cache_mark(reader: Reader) -> dict[str, Json] | None:
 def _image(reader: Reader) -> Image:
     reader.take("type")
     address = reader.string("image_url")
-    found = _DATA_URL.match(address) if address is not None else None
+    media_type, data = split_data_url(address or "")
     return Image(
-        url=None if found else address,
-        data=address[found.end() :] if found and address else None,
-        media_type=found[1] if found else None,
+        url=address if data is None else None,
+        data=data,
+        media_type=media_type,
         file_id=reader.string("file_id"),
         detail=reader.string("detail"),
         cache=_cache_mark(reader),
@@ -83,12 +82,12 @@ def _image(reader: Reader) -> Image:
 
 def _file(reader: Reader) -> Document:
     reader.take("type")
-    data = reader.string("file_data")
-    found = _DATA_URL.match(data) if data is not None else None
+    given = reader.string("file_data")
+    media_type, data = split_data_url(given or "")
     return Document(
         url=reader.string("file_url"),
-        data=data[found.end() :] if found and data else data,
-        media_type=found[1] if found else None,
+        data=given if data is None else data,
+        media_type=media_type,
         file_id=reader.string("file_id"),
         name=reader.string("filename"),
         cache=_cache_mark(reader),
@@ -135,7 +134,7 @@ def _encode(part: Part, left: Leftovers, path: str, said_by_model: bool) -> Json
     if isinstance(part, Foreign):
         if part.dialect == NAME:
             return part.raw
-        left.refuse(f"{path}.type")
+        left.alien("part", part, path)
         return None
     return _write_file(part)
 
@@ -158,28 +157,25 @@ def _write_file(part: Image | Document | Audio) -> dict[str, Json]:
     if isinstance(part, Audio):
         return {**rest, "type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
     if isinstance(part, Image):
-        address = _data_url(part.media_type, part.data) if part.data is not None else part.url
-        known = _present(image_url=address, file_id=part.file_id, detail=part.detail)
+        address = part.url
+        if part.data is not None:
+            address = data_url(image_type(part.media_type, part.data) or "image/png", part.data)
+        detail = part.detail if came_from_here(part.rest) else part.detail or "auto"  # strict upstreams want it
+        known = _present(image_url=address, file_id=part.file_id, detail=detail)
         return {**rest, "type": "input_image", **known}
     data, name = part.data, part.name
     if data is not None and part.media_type is not None:
-        data = _data_url(part.media_type, data)
+        data = data_url(part.media_type, data)
     elif part.text is not None:
-        data = _data_url("text/plain", base64.b64encode(part.text.encode()).decode())
+        data = data_url("text/plain", base64.b64encode(part.text.encode()).decode())
         name = name or "document.txt"
     if data is not None and name is None and not came_from_here(part.rest):
-        name = (
-            "document.pdf" if part.media_type == "application/pdf" else "document"
-        )  # OpenAI refuses data without a name
+        name = file_name(part.media_type)
     return {
         **rest,
         "type": "input_file",
         **_present(file_data=data, file_url=part.url, file_id=part.file_id, filename=name),
     }
-
-
-def _data_url(media_type: str | None, data: str) -> str:
-    return f"data:{media_type or 'application/octet-stream'};base64,{data}"
 
 
 def _present(**fields: Json) -> dict[str, Json]:

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.call import Call
 from gateway.core.errors import ContextLengthExceeded, InvalidRequest, SwitchgearError
 from gateway.core.events import Finished, Started
 from gateway.core.items import Json
+from gateway.dialects.answer_ids import answer_id
 from gateway.dialects.openai_responses.usage import encode_usage
 
 _encode = msgspec.json.Encoder().encode
@@ -45,7 +47,9 @@ _DEFAULTS: dict[str, Json] = {
 class ResponseDocument:
     """Writes the Response at each point of one answer. The echo is encoded once, for it may hold long instructions."""
 
-    def __init__(self, request: dict[str, Json]) -> None:
+    def __init__(self, call: Call) -> None:
+        request = call.fields
+        self._call = call.id
         echo = {name: default if request.get(name) is None else request[name] for name, default in _DEFAULTS.items()}
         echo["text"] = {"format": {"type": "text"}, **(request.get("text") or {})}
         echo["reasoning"] = {"effort": None, "summary": None, **(request.get("reasoning") or {})}
@@ -57,9 +61,8 @@ class ResponseDocument:
         self.id = ""
 
     def start(self, started: Started) -> None:
-        """Take who answers. The id is the upstream's where it is this API's, else made from it."""
-        tail = started.id.removeprefix("resp_").removeprefix("chatcmpl-").removeprefix("msg_")
-        self.id = "resp_" + tail
+        """Take who answers."""
+        self.id = answer_id(started.id, self._call, "resp_")
         self._begin = {
             "id": self.id,
             "object": "response",
@@ -73,7 +76,8 @@ class ResponseDocument:
 
     def finished(self, finished: Finished, output: Sequence[Json]) -> dict[str, Json]:
         """Give the complete document; its status is completed or incomplete."""
-        reason = _INCOMPLETE.get(finished.reason)
+        refuses = any(part.get("type") == "refusal" for item in output for part in item.get("content") or ())
+        reason = incomplete_reason(finished, refuses=refuses)
         document = self._document("incomplete" if reason else "completed", output, finished)
         if reason:
             document["incomplete_details"] = {"reason": reason}
@@ -99,12 +103,15 @@ class ResponseDocument:
         }
 
 
-_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter", "refusal": "content_filter"}
 
 
-def is_incomplete(finished: Finished) -> bool:
-    """Whether the answer was cut off rather than ended."""
-    return finished.reason in _INCOMPLETE
+def incomplete_reason(finished: Finished, *, refuses: bool) -> str | None:
+    """Say why the answer was cut off, None where it ended.
+
+    A refusal is an end where the model `refuses` in its own words; without them it is a filter's.
+    """
+    return None if finished.reason == "refusal" and refuses else _INCOMPLETE.get(finished.reason)
 
 
 def failure_code(error: SwitchgearError) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import (
     ArgumentsDelta,
@@ -21,9 +22,9 @@ from gateway.core.events import (
     TextDelta,
 )
 from gateway.core.items import Json
-from gateway.dialects.openai_responses.answers import item_name
+from gateway.dialects.openai_responses.answers import item_name, refuses
 from gateway.dialects.openai_responses.encode_items import output_item
-from gateway.dialects.openai_responses.response_object import ResponseDocument, failure_code, is_incomplete
+from gateway.dialects.openai_responses.response_object import ResponseDocument, failure_code, incomplete_reason
 from gateway.dialects.openai_responses.stream_items import OpenItem, Pieces, open_item
 
 _encode = msgspec.json.Encoder().encode
@@ -32,12 +33,13 @@ _encode = msgspec.json.Encoder().encode
 class ResponsesEventEncoder:
     """Encodes one answer."""
 
-    def __init__(self, request: dict[str, Json]) -> None:
-        self._document = ResponseDocument(request)
+    def __init__(self, call: Call) -> None:
+        self._document = ResponseDocument(call)
         self._sequence = 0
         self._started = False
         self._ended = False
         self._open: dict[int, OpenItem] = {}
+        self._refuses = False
         self._held: ItemFinished | None = None
         self._places = 0
         self._output: dict[int, Json] = {}
@@ -51,7 +53,7 @@ class ResponsesEventEncoder:
                 sequence = self._sequence
                 self._sequence = sequence + 1
                 return b"%b%d%b%b%b" % (_TEXT_DELTA, sequence, fast, _encode(event.text), _TEXT_DELTA_END)
-        return self._release(cut_off=isinstance(event, Finished) and is_incomplete(event)) + self._say(event)
+        return self._release(cut_off=isinstance(event, Finished) and self._is_cut_off(event)) + self._say(event)
 
     def error(self, error: SwitchgearError) -> bytes:
         """Give the stream's terminal event: `response.failed`, or a bare `error` when no response had begun."""
@@ -63,6 +65,10 @@ class ResponsesEventEncoder:
         before = self._release(cut_off=True)
         self._ended = True
         return before + self._write("response.failed", {"response": self._document.failed(error, self._so_far())})
+
+    def _is_cut_off(self, finished: Finished) -> bool:
+        held = self._held is not None and refuses(self._held.item)
+        return incomplete_reason(finished, refuses=held or self._refuses) is not None
 
     def _say(self, event: Event) -> bytes:
         if isinstance(event, (TextDelta, RefusalDelta, ReasoningDelta, ArgumentsDelta)):
@@ -99,6 +105,7 @@ class ResponsesEventEncoder:
         if (event := self._held) is None:
             return b""
         self._held = None
+        self._refuses = self._refuses or refuses(event.item)
         item = self._open.pop(event.index)
         wire = output_item(event.item, item.name, "incomplete" if cut_off else "completed")
         self._output[item.place] = wire

@@ -32,17 +32,17 @@ def decode_tool(value: Json, path: str) -> Tool:
     )
 
 
-def encode_tools(tools: Sequence[Tool], left: Leftovers) -> list[Json]:
+def encode_tools(tools: Sequence[Tool], left: Leftovers) -> list[dict[str, Json]]:
     """Write the tools."""
     written = [_encode_tool(tool, left, f"tools[{number}]") for number, tool in enumerate(tools)]
     return [tool for tool in written if tool is not None]
 
 
-def _encode_tool(tool: Tool, left: Leftovers, path: str) -> Json:
+def _encode_tool(tool: Tool, left: Leftovers, path: str) -> dict[str, Json] | None:
     if isinstance(tool, Foreign):
         if tool.dialect == NAME:
             return tool.raw
-        left.refuse(f"{path}.type")
+        left.alien("tool", tool, path)
         return None
     left.foreign(tool.rest, path + ".")
     fields: dict[str, Json] = {"type": "function" if isinstance(tool, FunctionTool) else "custom", "name": tool.name}
@@ -88,15 +88,15 @@ def decode_tool_choice(value: Json) -> ToolChoice | None:
 
 def encode_tool_choice(choice: ToolChoice, tools: Sequence[Tool], left: Leftovers) -> Json:
     """Write `tool_choice`; None where it must be left out."""
-    if choice.raw is not None and NAME in choice.raw:
-        return choice.raw[NAME]
+    if choice.raw is not None:
+        if NAME in choice.raw:
+            return choice.raw[NAME]
+        left.refuse("tool_choice")
+        return None
     custom = {tool.name for tool in tools if isinstance(tool, CustomTool)}
     named = [{"type": "custom" if name in custom else "function", "name": name} for name in choice.names]
-    if choice.mode == "named" and named:
+    if choice.mode == "named":
         return named[0]
-    if named:
+    if named and choice.mode != "none":
         return {"type": "allowed_tools", "mode": choice.mode, "tools": named}
-    if choice.mode != "named" and choice.raw is None:
-        return choice.mode
-    left.refuse("tool_choice")
-    return None
+    return choice.mode

@@ -171,13 +171,13 @@ def test_a_custom_tools_result_is_one():
     assert prompt.tools[0].format == {"type": "grammar", "syntax": "lark", "definition": "start: /a/"}
 
 
-def test_signed_reasoning_keeps_its_origin():
+def test_what_a_chat_upstream_sealed_goes_back_to_chat_upstreams_alone():
     prompt = OPENAI_CHAT.decode_call(json.loads((REQUESTS[0].parent / "reasoning_details.json").read_bytes()))
 
     signed, redacted, encrypted = [item for item in prompt.items if isinstance(item, Reasoning)]
-    assert (signed.signature, signed.origin, signed.text) == ("sig==", "anthropic_messages", "I think")
-    assert (redacted.encrypted, redacted.redacted) == ("blob", True)
-    assert (encrypted.id, encrypted.summary, encrypted.origin) == ("rs_1", ("s",), "openai_responses")
+    assert (signed.signature, signed.origin, signed.text) == ("sig==", "openai_chat", "I think")
+    assert (redacted.encrypted, redacted.origin) == ("blob", "openai_chat")
+    assert (encrypted.encrypted, encrypted.summary, encrypted.origin) == ("blob", ("s",), "openai_chat")
 
 
 # What comes from other dialects.
@@ -242,7 +242,7 @@ def test_reasoning_goes_back_only_to_where_it_came_from():
     ("options", "effort"),
     [
         (ReasoningOptions(effort="xhigh"), "xhigh"),
-        (ReasoningOptions(mode="disabled"), "none"),
+        (ReasoningOptions(mode="disabled"), None),
         (ReasoningOptions(mode="enabled", budget=1024), "low"),
         (ReasoningOptions(mode="enabled", budget=8192), "medium"),
         (ReasoningOptions(mode="enabled", budget=32000), "high"),

@@ -42,7 +42,7 @@ def same(one, other):
 def test_reasoning_comes_back_with_what_its_origin_vouches_for(call_of, reasoning):
     item = shown(reasoning, call_of())
 
-    assert item["encrypted_content"].startswith("switchgear.reasoning.v1.")
+    assert item["encrypted_content"].startswith("sgr1.")
     assert same(back(item), reasoning)
     assert same(back({key: value for key, value in item.items() if key not in ("content", "id")}), reasoning)
 
@@ -74,10 +74,10 @@ def test_reasoning_in_the_clear_has_nothing_opaque(call_of):
     assert "encrypted_content" not in shown(Reasoning(text="hm"), call_of())
 
 
-@pytest.mark.parametrize("data", ["!!", "AAAA", "bnVsbA", "e30"])
+@pytest.mark.parametrize("data", ["!!", "AAAA", "bnVsbA"])
 def test_a_changed_envelope_is_refused_by_its_path(data):
     with pytest.raises(InvalidRequest) as caught:
-        back({"type": "reasoning", "summary": [], "encrypted_content": "switchgear.reasoning.v1." + data})
+        back({"type": "reasoning", "summary": [], "encrypted_content": "sgr1." + data})
 
     assert caught.value.param == "input[0].encrypted_content"
 

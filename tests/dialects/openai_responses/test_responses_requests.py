@@ -194,7 +194,7 @@ def test_a_call_from_another_dialect_is_written_in_the_plainest_way():
                 "role": "user",
                 "content": [
                     {"type": "input_text", "text": "Look"},
-                    {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
+                    {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "auto"},
                 ],
             },
             {"type": "message", "role": "assistant", "content": "I look."},
@@ -225,9 +225,10 @@ def test_a_call_from_another_dialect_is_written_in_the_plainest_way():
         ],
         "tool_choice": {"type": "custom", "name": "sing"},
         "max_output_tokens": 50,
-        "text": {"format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}}},
+        "text": {"format": {"type": "json_schema", "name": "answer", "schema": {"type": "object"}}},
         "reasoning": {"effort": "medium"},
         "user": "u",
+        "include": ["reasoning.encrypted_content"],
         "store": False,
     }
 
@@ -249,13 +250,13 @@ def test_equal_calls_are_written_as_equal_bytes(fixtures):
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"rest": {"openai_chat": {"n": 2}}}, "n"),
         ({"rest": {"openai_chat": {"logit_bias": {"1": 2}}}}, "logit_bias"),
-        ({"tools": (Foreign(dialect="anthropic_messages", raw={"type": "bash_20250124"}),)}, "tools[0].type"),
+        ({"tools": (Foreign(dialect="anthropic_messages", raw={"type": "bash_20250124"}),)}, "tools[0]"),
         (
             {"tools": (FunctionTool(name="f", rest={"anthropic_messages": {"defer_loading": True}}),)},
             "tools[0].defer_loading",
         ),
         ({"tool_choice": ToolChoice(mode="auto", raw={"openai_chat": {"type": "x"}})}, "tool_choice"),
-        ({"items": (Foreign(dialect="anthropic_messages", raw={"type": "server_tool_use"}),)}, "input[0].type"),
+        ({"items": (Foreign(dialect="anthropic_messages", raw={"type": "server_tool_use"}),)}, "input[0]"),
     ],
 )
 def test_what_this_api_lacks_is_refused_or_by_permission_dropped_and_named(fields, name):
