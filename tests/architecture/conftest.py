@@ -7,19 +7,8 @@ from pathlib import Path
 
 import pytest
 
-NOT_OURS = {
-    ".git",
-    ".venv",
-    ".vllm",
-    ".cache",
-    ".hypothesis",
-    "__pycache__",
-    ".build",
-    "build",
-    "dist",
-    "kit",
-    "vendor",
-}
+NOT_OURS = {"__pycache__", "build", "dist", "kit", "node_modules", "vendor"}
+HIDDEN_BUT_OURS = {".ci"}
 SOURCE = ("gateway", "mcp_servers")
 
 
@@ -31,9 +20,11 @@ class Repository:
 
     def _walk(self, folder: Path) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
-            if path.name in NOT_OURS or path.name.endswith(("_cache", ".egg-info")):
+            if path.name in NOT_OURS or path.name.endswith(".egg-info"):
                 continue
             if path.is_dir():
+                if path.name.startswith(".") and path.name not in HIDDEN_BUT_OURS:
+                    continue  # environments and caches, each in a hidden folder
                 yield from self._walk(path)
             elif not path.is_symlink():
                 yield path
