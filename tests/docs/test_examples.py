@@ -163,6 +163,7 @@ class Story:
     def _python(self, example: Example) -> None:
         script = self._place.directory / f"example_{example.line}.py"
         script.write_text(self._place.translate(example.text))
+        # What the clients' packages warn of is not the page's business.
         self._run(example.place, sys.executable, "-W", "ignore", script.name)
 
     def _console(self, example: Example) -> None:

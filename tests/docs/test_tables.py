@@ -9,6 +9,8 @@ import pytest
 from gateway.config import provider_settings, settings
 from gateway.config.presets import PRESETS
 from gateway.core import errors
+from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from gateway.dialects.openai_chat import OPENAI_CHAT
 from gateway.providers.scripted import document
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,12 +98,25 @@ def every_error() -> list[type[errors.SwitchgearError]]:
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_code_has_its_row(kind):
-    page = PAGES["docs/errors.md"]
-
-    row = next((line for line in page.splitlines() if line.startswith(f"| `{kind.code}` |")), None)
+    row = next((line for line in PAGES["docs/errors.md"].splitlines() if line.startswith(f"| `{kind.code}` |")), None)
 
     assert row is not None
     assert str(kind.status) in row.split("|")[2]
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_the_row_of_an_error_says_what_each_dialect_calls_it(kind):
+    error = errors.SwitchgearError.__new__(kind)
+    errors.SwitchgearError.__init__(error, "A message.")
+    cells = next(line for line in PAGES["docs/errors.md"].splitlines() if line.startswith(f"| `{kind.code}` |")).split(
+        "|"
+    )
+
+    if kind is errors.ClientLeft:
+        assert cells[4].strip() == cells[5].strip() == ""
+        return
+    assert f"`{msgspec.json.decode(OPENAI_CHAT.encode_error(error))['error']['type']}`" in cells[4]
+    assert f"`{msgspec.json.decode(ANTHROPIC_MESSAGES.encode_error(error))['error']['type']}`" in cells[5]
 
 
 def test_every_refusal_of_the_http_server_has_its_row():
