@@ -18,9 +18,9 @@ from gateway.core.events import CutShort, Event, Finished, FinishReason, Started
 from gateway.core.responder import Send
 from gateway.core.target import Target
 from gateway.core.usage import Usage
-from gateway.dialects.dialect import Dialect, Outcome
+from gateway.dialects.dialect import Dialect, EventDecoder, Outcome
 from gateway.dialects.splice import splice
-from gateway.dialects.sse import SseParser
+from gateway.dialects.sse import MAX_EVENT_BYTES, SseParser
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts, Upstream
 from gateway.providers.retry_after import retry_after
 
@@ -167,9 +167,9 @@ class Exchange:
         await send(started)
         dialect, seen = self._wire.dialect, _Seen()
         try:
-            await self._pump(call, response, seen, send)
+            lost = await self._pump(call, response, seen, send)
             outcome = dialect.read_stream(seen.head, seen.tail)
-            self._must_be_complete(outcome)
+            self._must_be_complete(outcome, lost)
         except BaseException:
             known = dialect.read_stream(seen.head, seen.tail).usage
             if known is not None or seen.events > 1:  # a lone event may be the error itself
@@ -180,14 +180,20 @@ class Exchange:
             outcome = msgspec.structs.replace(outcome, usage=_used(outcome.usage, call, seen.events))
         await send(_finished(outcome))
 
-    async def _pump(self, call: Call, response: HttpResponse, seen: _Seen, send: Send) -> None:
-        """Hand the stream's bytes on, cut at event boundaries."""
+    async def _pump(self, call: Call, response: HttpResponse, seen: _Seen, send: Send) -> UpstreamBroken | None:
+        """Hand the stream's bytes on, cut at event boundaries. Gives how the connection was lost, if it was."""
         strip = self._wire.stripper(call)
         held = b""
-        while data := await response.read():
+        while True:
+            try:
+                data = await response.read()
+            except UpstreamBroken as error:
+                return error
+            if not data:
+                break
             seen.note(data)
             if held or not data.endswith(b"\n\n"):
-                data, held = _at_boundary(held + data)
+                data, held = _at_boundary(held, data)
             first = not seen.events
             seen.events += data.count(b"\n\n") or data.count(b"\r\n\r\n")
             if first and b'"error"' in data:
@@ -198,11 +204,15 @@ class Exchange:
                 await send(Verbatim(data))
         if held:
             await send(Verbatim(held if strip is None else strip(held)))
+        return None
 
-    def _must_be_complete(self, outcome: Outcome) -> None:
-        """Raise for a stream that broke off. (An error in its end is an end: the client has seen it.)"""
+    def _must_be_complete(self, outcome: Outcome, lost: UpstreamBroken | None) -> None:
+        """Raise for a stream that broke off: not for one whose connection was lost after its last event.
+
+        (An error as the last event is an end: the client has seen it.)
+        """
         if not outcome.complete and outcome.error is None:
-            raise UpstreamBroken(f"The upstream {self._name} ended its stream before the answer was complete.")
+            raise lost or UpstreamBroken(f"The upstream {self._name} ended its stream before the answer was complete.")
 
     async def _translate_document(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
         body = await response.read_all(MAX_ANSWER_BYTES)
@@ -217,15 +227,21 @@ class Exchange:
         parser, decoder = SseParser(), self._wire.dialect.event_decoder()
         events = 0
         try:
-            while data := await response.read():
-                for name, payload in parser.feed(data):
+            lost: UpstreamBroken | None = None
+            while True:
+                try:
+                    data = await response.read()
+                except UpstreamBroken as error:
+                    lost = error
+                    break
+                for name, payload in parser.feed(data) if data else parser.finish():
                     events += 1
                     await _send_all(decoder.feed(name, payload), started, send)
-            for name, payload in parser.finish():
-                await _send_all(decoder.feed(name, payload), started, send)
-            await _send_all(decoder.finish(), started, send)
+                if not data:
+                    break
+            await _send_all(_finish(decoder, lost), started, send)
         except BaseException:
-            if events:
+            if events > 1:  # a lone event may be the error itself
                 await send(CutShort(usage=_used(None, call, events)))
             raise
 
@@ -253,10 +269,18 @@ class Exchange:
         raise UpstreamBroken(f"The upstream {self._name} sent {content_type or 'no content type'} instead of a stream.")
 
 
-def _at_boundary(data: bytes) -> tuple[bytes, bytes]:
-    """Split after the last complete event."""
-    cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-    return (b"", data) if cut < 5 else (data[:cut], data[cut:])
+def _at_boundary(held: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Split after the last complete event. `held` has none. Raises UpstreamBroken for an event without end."""
+    near = held[-3:]
+    window = near + data
+    cut = max(window.rfind(b"\n\n") + 2, window.rfind(b"\r\n\r\n") + 4)
+    whole = held + data
+    if cut < 5:
+        if len(whole) > MAX_EVENT_BYTES:
+            raise UpstreamBroken(f"The upstream sent a server-sent event of more than {MAX_EVENT_BYTES >> 20} MiB.")
+        return b"", whole
+    cut += len(held) - len(near)
+    return whole[:cut], whole[cut:]
 
 
 class _Seen:
@@ -272,6 +296,14 @@ class _Seen:
         if len(self.head) < _EDGE_BYTES:
             self.head += data
         self.tail = (self.tail + data)[-_EDGE_BYTES:] if len(data) < _EDGE_BYTES else data[-_EDGE_BYTES:]
+
+
+def _finish(decoder: EventDecoder, lost: UpstreamBroken | None) -> Sequence[Event]:
+    """Give the last events of a stream, also where the connection was lost after they had come."""
+    try:
+        return decoder.finish()
+    except UpstreamBroken as error:
+        raise lost or error from None
 
 
 def _is_event_stream(content_type: str | None) -> bool:

@@ -82,7 +82,8 @@ def read_message_stream(head: bytes, tail: bytes) -> Outcome:
             error = stream_error(found.error).code
         elif found.type == "message_delta":
             reason = _reason(found.delta.stop_reason)
-            usage = merge_usage(usage or {}, found.usage or {})
+            if found.usage is not None:
+                usage = merge_usage(usage or {}, found.usage)
             break
     return Outcome(
         usage=None if usage is None else decode_usage(usage), finish_reason=reason, complete=complete, error=error
