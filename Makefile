@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fmt bench test-vllm lock clean
+.PHONY: help setup serve test check fmt bench test-clis test-vllm lock clean
 PYTHON ?=
 ARGS ?=
 export PYTHON
@@ -33,6 +33,11 @@ bench: ## measure beside nginx and write benchmarks/RESULTS.md (needs nginx and 
 	@scripts/setup.sh dev
 	@exec .venv/bin/python benchmarks/run.py $(ARGS)
 
+test-clis: ## install Codex CLI and Claude Code into .agent-clis (640 MB) and run them against Switchgear
+	@scripts/setup.sh dev
+	@scripts/setup-agent-clis.sh
+	@exec .venv/bin/python -m pytest -m agent_clis tests/journeys/agent_clis $(ARGS)
+
 test-vllm: ## install vLLM for CPU into .vllm (3.5 GB) and run the tests against it
 	@scripts/setup.sh dev
 	@scripts/setup-vllm.sh
@@ -42,6 +47,6 @@ lock: ## refresh requirements/*.txt; make lock ARGS=--upgrade takes the newest
 	@scripts/setup.sh dev
 	@exec scripts/lock.sh $(ARGS)
 
-clean: ## remove caches and build output; .venv, .vllm and their models stay
+clean: ## remove caches and build output; .venv, .vllm and .agent-clis stay
 	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache dist build benchmarks/.build
-	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -path ./.agent-clis -prune -o -name __pycache__ -type d -exec rm -rf {} +
