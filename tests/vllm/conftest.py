@@ -1,5 +1,6 @@
 """A real vLLM on CPU, started and ended by a real Switchgear process. `make test-vllm` installs it; it starts in minutes."""
 
+import json
 import os
 import secrets
 import signal
@@ -34,7 +35,8 @@ providers:
       start_timeout: {start_s}
       args: [--served-model-name, smol, --enforce-eager, --dtype, bfloat16, --max-model-len, "2048", --max-num-seqs, "8",
              --enable-auto-tool-choice, --tool-call-parser, hermes]
-      env: {{VLLM_CPU_KVCACHE_SPACE: "1", HF_HUB_OFFLINE: "1", VLLM_API_KEY: "env:VLLM_KEY_OF_THIS_TEST"}}
+      env: {{VLLM_CPU_KVCACHE_SPACE: "1", HF_HUB_OFFLINE: "1", VLLM_API_KEY: "env:VLLM_KEY_OF_THIS_TEST",
+            VLLM_LOGGING_CONFIG_PATH: {vllm_logging}}}
   native:
     kind: vllm
     base_url: http://127.0.0.1:{vllm_port}/v1
@@ -60,6 +62,13 @@ def free_port():
         return free.getsockname()[1]
 
 
+def to_file(path):
+    """Python's logging configuration for vLLM, so that a failing test can be explained."""
+    handler = {"class": "logging.FileHandler", "filename": str(path)}
+    loggers = {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}}
+    return {"version": 1, "disable_existing_loggers": False, "handlers": {"file": handler}, "loggers": loggers}
+
+
 def still_running(processes):
     return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
@@ -72,8 +81,12 @@ class Gateway:
         self.port, self.vllm_port = free_port(), free_port()
         self.url, self.vllm_url = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.vllm_port}"
         config = folder / "switchgear.yaml"
+        self.vllm_log, vllm_logging = folder / "vllm.log", folder / "vllm-logging.json"
+        vllm_logging.write_text(json.dumps(to_file(self.vllm_log)))
         ports = {"port": self.port, "vllm_port": self.vllm_port}
-        config.write_text(CONFIGURATION.format(python=PYTHON, model=MODEL, start_s=START_S, **ports))
+        config.write_text(
+            CONFIGURATION.format(python=PYTHON, model=MODEL, start_s=START_S, vllm_logging=vllm_logging, **ports)
+        )
         self.log = folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -95,7 +108,9 @@ class Gateway:
             if condition():
                 return
             time.sleep(0.5)
-        pytest.fail(f"not in time; the log ends with:\n{self.log.read_text()[-3000:]}")
+        pytest.fail(
+            f"not in time; the logs end with:\n{self.log.read_text()[-3000:]}\n{self.vllm_log.read_text()[-3000:]}"
+        )
 
     def is_ready(self):
         try:

@@ -43,6 +43,9 @@ class Answering:
         asked = arguments(call, self._target, dialect, known)
         functions = await self._library.functions(self._target.timeouts.connect)
         given: dict[str, object] = {**asked.values, **self._fixed}
+        if dialect is OPENAI_CHAT:
+            # Else, where there are tools, it looks for some of its own MCP gateway, for which it wants a package more.
+            given["_skip_mcp_handler"] = True
         started = Started(
             id=call.id, model=call.model, created=int(time.time()), target=self._name, dropped=asked.dropped
         )
@@ -77,8 +80,7 @@ class Answering:
                 for event in decoder.feed("", chunk.model_dump_json(exclude_none=True).encode()):
                     await send(_stamped(event, started, begun))
                 left, what = limits.idle, "idle"
-            # Where the upstream's stream was cut off, litellm makes up a good end; it remembers whether there was one.
-            if getattr(stream, "received_finish_reason", "unknown") is None:
+            if _was_cut_off(stream):
                 raise UpstreamBroken(f"{self._name} ended its stream before the answer was complete.")
             for event in decoder.finish():
                 await send(_stamped(event, started, begun))
@@ -96,6 +98,15 @@ class Answering:
         except Exception as exc:
             raise translate(exc, self._name) from exc
         raise UpstreamTimeout(f"{self._name} did not answer in time ({what} timeout).")
+
+
+def _was_cut_off(stream: object) -> bool:
+    """Where the upstream's stream was cut off, litellm makes up a good end; with most adapters it remembers that it did.
+
+    With a few (Gemini's) every piece counts as a possible end, so that nobody can tell.
+    """
+    marks = ("received_finish_reason", "intermittent_finish_reason")
+    return all(getattr(stream, mark, "unknown") is None for mark in marks)
 
 
 def _dialect(call: Call, target: Target) -> tuple[Dialect, frozenset[str]]:
