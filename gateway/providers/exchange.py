@@ -319,9 +319,11 @@ def _raise_first_error(dialect: Dialect, data: bytes) -> None:
 
 def _used(known: Usage | None, call: Call, events: int) -> Usage:
     """Give the usage of an answer that was cut short: what the upstream said, else an estimate: an event is a token."""
-    if known is not None:
-        return msgspec.structs.replace(known, output=max(known.output, events), estimated=True)
-    return Usage(input=len(call.body) // _BYTES_A_TOKEN, output=events, estimated=True)
+    estimate = len(call.body) // _BYTES_A_TOKEN
+    if known is None:
+        return Usage(input=estimate, output=events, estimated=True)
+    input_tokens = known.input if known.input_total else estimate
+    return msgspec.structs.replace(known, input=input_tokens, output=max(known.output, events), estimated=True)
 
 
 async def _send_all(events: Iterable[Event], started: Started, send: Send) -> None:
