@@ -53,6 +53,8 @@ NEUTRAL: dict[str, tuple[Json, ...]] = {
     "logit_bias": ({},),
     "modalities": (["text"],),
     "background": (False,),
+    "status": ("completed",),
+    "store": (False,),
     "truncation": ("disabled",),
     "citations": ({"enabled": False},),
 }
@@ -97,7 +99,10 @@ class Leftovers:
     def refuse(self, name: str, what: str = "") -> None:
         """Leave out `name` where that is permitted; else raise UnsupportedParameter for it."""
         if not self._drop:
-            msg = f"{what or f'`{name}`'} cannot be expressed in the {self._title}, which would serve this call."
+            msg = (
+                f"{what or f'`{name}`'} cannot be expressed in the {self._title}, which would serve this call. Leave it out, "
+                "or permit that for the model (on_unsupported: drop)."
+            )
             raise UnsupportedParameter(msg, param=name)
         self._dropped[name] = None
 

@@ -75,7 +75,7 @@ def _system(items: tuple[Item, ...], left: Leftovers) -> Json:
     for item in items:
         if isinstance(item, Message):
             _say(item, turn, "system", left)
-    if turn.plain and len(turn.blocks) == 1:
+    if turn.plain and len(turn.blocks) == 1 and set(turn.blocks[0]) == {"type", "text"}:
         return turn.blocks[0]["text"]
     return turn.blocks if turn.blocks or turn.keep else None
 

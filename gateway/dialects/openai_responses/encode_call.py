@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from gateway.core.content import OutputFormat, Prompt, ReasoningOptions
+from gateway.core.errors import InvalidRequest
 from gateway.core.items import Item, Json, Message, Text, ToolResult
 from gateway.dialects.dialect import EncodedCall
 from gateway.dialects.openai_responses.decode_call import LOGPROBS
@@ -39,7 +40,7 @@ _ENCRYPTED = "reasoning.encrypted_content"
 
 
 def encode_prompt(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> EncodedCall:
-    """Translate a prompt. Raises UnsupportedParameter, or names the loss when `drop` permits it."""
+    """Translate a prompt. Raises InvalidRequest where nothing is said, UnsupportedParameter, or names the loss when `drop` permits it."""
     left = Leftovers(NAME, TITLE, drop=drop)
     body: dict[str, Json] = {"model": model}
     _put_items(body, prompt.items, left)
@@ -47,6 +48,9 @@ def encode_prompt(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> En
     _put_sampling(body, prompt, left)
     _put_form(body, prompt, left)
     _put_rest(body, prompt, left)
+    if not body["input"] and not came_from_here(prompt.rest):
+        msg = f"The {TITLE}, which would serve this call, needs at least one message."
+        raise InvalidRequest(msg, param="input")
     if stream:
         body["stream"] = True
     return EncodedCall(body=body, dropped=left.dropped)

@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from gateway.core.answer import AnswerBuilder, replay
 from gateway.core.errors import ContextLengthExceeded, RateLimited, UpstreamBroken, UpstreamRefused
 from gateway.core.events import Finished, ItemFinished, Started, TextDelta
-from gateway.core.items import Message, Reasoning, Refusal, Text, ToolCall
+from gateway.core.items import Message, Refusal, Text, ToolCall
 from gateway.core.usage import Usage
 from gateway.dialects.openai_chat import OPENAI_CHAT
 from gateway.dialects.sse import SseParser

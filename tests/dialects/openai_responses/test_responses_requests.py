@@ -256,7 +256,15 @@ def test_equal_calls_are_written_as_equal_bytes(fixtures):
             "tools[0].defer_loading",
         ),
         ({"tool_choice": ToolChoice(mode="auto", raw={"openai_chat": {"type": "x"}})}, "tool_choice"),
-        ({"items": (Foreign(dialect="anthropic_messages", raw={"type": "server_tool_use"}),)}, "input[0]"),
+        (
+            {
+                "items": (
+                    Foreign(dialect="anthropic_messages", raw={"type": "server_tool_use"}),
+                    Message(role="user", parts=(Text(text="x"),)),
+                )
+            },
+            "input[0]",
+        ),
     ],
 )
 def test_what_this_api_lacks_is_refused_or_by_permission_dropped_and_named(fields, name):
