@@ -12,6 +12,7 @@ import msgspec
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from click.shell_completion import CompletionItem
 
+from gateway.cli.answering import answer
 from gateway.cli.conversation import Conversation
 from gateway.cli.costs import Costs, figures
 from gateway.cli.embedding_models import makes_embeddings
@@ -23,6 +24,9 @@ from gateway.config import ConfigError, load, read_environment
 from gateway.core.errors import ModelNotFound, SwitchgearError
 from gateway.server import ServerStartError
 from gateway.telemetry.logs import configure_logs
+
+INTERRUPTED_EXIT = 130
+"""What shells make of SIGINT."""
 
 
 class _Talk(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +64,7 @@ def command(model: str | None, config: Path, url: str | None, key: str | None, s
     if not interactive and not question:
         click.echo("There is no message on standard input.", err=True)
         sys.exit(1)
+    status = 0
     try:
         with (
             start_blocking_portal(backend="asyncio", backend_options={"use_uvloop": True}) as portal,
@@ -69,11 +74,15 @@ def command(model: str | None, config: Path, url: str | None, key: str | None, s
             if interactive:
                 Repl(portal, talk.conversation, talk.models, costs, Screen()).run()
             else:
-                _answer_once(portal, talk.conversation, question, costs)
+                status = _answer_once(portal, talk.conversation, question, costs)
+    except* KeyboardInterrupt:
+        click.echo(err=True)
+        status = INTERRUPTED_EXIT
     except* (ConfigError, SwitchgearError, ServerStartError, BrokenPipeError) as errors:
         for error in _leaves(errors):
             _say_error(error)
-        sys.exit(1)
+        status = 1
+    sys.exit(status)
 
 
 @asynccontextmanager
@@ -81,8 +90,9 @@ async def _open_talk(
     config: Path, url: str | None, key: str | None, model: str | None, system: str | None
 ) -> AsyncIterator[_Talk]:
     async with open_gateway(config, url, key) as found:
-        if found.instead_of:
-            click.echo(f"No gateway answers at {found.instead_of}; this chat runs its own.", err=True)
+        if found.own:
+            where = f" at {found.tried}" if found.tried else ""
+            click.echo(f"No gateway answers{where}; this chat runs its own.", err=True)
         conversation = Conversation(found.url, found.key, model or "", system)
         try:
             models = await conversation.models()
@@ -98,12 +108,16 @@ def _choose(model: str | None, models: dict[str, list[str]]) -> str:
         chatting = (name for name, targets in models.items() if not any(map(makes_embeddings, targets)))
         model = next(chatting, "")
     if model not in models:
-        raise ModelNotFound(f"There is no model {model!r}. There are: {', '.join(models) or 'none'}")
+        missing = f"model {model!r}" if model else "model that chats"
+        raise ModelNotFound(f"There is no {missing}. There are: {', '.join(models) or 'none'}")
     return model
 
 
-def _answer_once(portal: BlockingPortal, conversation: Conversation, question: str, costs: Costs) -> None:
-    """Answer one message plainly: its words to standard output, the figures to standard error. Raises SwitchgearError."""
+def _answer_once(portal: BlockingPortal, conversation: Conversation, question: str, costs: Costs) -> int:
+    """Answer one message plainly: words to standard output, figures to standard error. Gives the exit status.
+
+    Raises SwitchgearError.
+    """
     shown = [""]
 
     def show(piece: str, thinking: bool) -> None:
@@ -112,11 +126,14 @@ def _answer_once(portal: BlockingPortal, conversation: Conversation, question: s
             shown[0] = piece
 
     try:
-        turn = portal.call(conversation.say, question, show)
+        turn = answer(portal, conversation, question, show)
     finally:
         if shown[0] and not shown[0].endswith("\n"):
             click.echo()
+    if turn is None:
+        return INTERRUPTED_EXIT
     click.echo(figures(turn, conversation.model, costs), err=True)
+    return 0
 
 
 def _say_error(error: BaseException) -> None:

@@ -23,12 +23,13 @@ _PROBE = HttpTimeouts(connect=1.0, first_byte=2.0, idle=2.0, total=3.0)
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway: its URL, the key to send (None where none is asked for).
 
-    `instead_of` is the URL at which none ran, so that this one is the process's own; empty for all others.
+    `own` says that it is this process's; `tried` is the URL at which none ran, empty where none is fixed.
     """
 
     url: str
     key: str | None
-    instead_of: str = ""
+    own: bool = False
+    tried: str = ""
 
 
 async def answers(url: str) -> bool:
@@ -67,7 +68,8 @@ async def open_gateway(config: Path, url: str | None, key: str | None) -> AsyncI
         yield Found(url=running, key=key)
         return
     async with _own_gateway(settings, config) as own:
-        yield Found(url=own, key=key, instead_of=local_url_of(settings.server.host, settings.server.port))
+        tried = local_url_of(settings.server.host, settings.server.port) if settings.server.port else ""
+        yield Found(url=own, key=key, own=True, tried=tried)
 
 
 @asynccontextmanager

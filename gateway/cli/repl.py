@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-import anyio
 from anyio.from_thread import BlockingPortal
 
-from gateway.cli.conversation import Conversation, Turn
+from gateway.cli.answering import answer
+from gateway.cli.conversation import Conversation
 from gateway.cli.costs import Costs, figures
 from gateway.cli.screen import Screen
 from gateway.core.errors import SwitchgearError
@@ -87,24 +87,22 @@ class Repl:
 
     def _answer(self, question: str) -> None:
         self._last_question, self._last_was_answered = question, False
-        answering = _Answering(self._conversation, question, self._screen)
-        running = self._portal.start_task_soon(answering.run)
         try:
-            try:
-                running.result()
-            except KeyboardInterrupt:
-                self._portal.call(answering.stop)
-                running.result()
+            turn = answer(self._portal, self._conversation, question, self._screen.piece, before=self._wait)
         except SwitchgearError as error:
             self._screen.end()
             self._screen.error(f"{error.code}: {error.message}")
             return
         self._screen.end()
-        if answering.turn is None:
+        if turn is None:
             self._screen.note("(stopped; this question and answer are not remembered)")
             return
         self._last_was_answered = True
-        self._screen.note(figures(answering.turn, self._conversation.model, self._costs))
+        self._screen.note(figures(turn, self._conversation.model, self._costs))
+
+    async def _wait(self) -> None:
+        loaded = await self._conversation.is_loaded()
+        self._screen.wait(self._conversation.model if loaded else f"loading {self._conversation.model}")
 
     def _clear(self, _: str) -> None:
         self._conversation.clear()
@@ -152,28 +150,3 @@ class Repl:
         # macOS's Python has libedit behind the same name, which knows other words.
         libedit = "libedit" in (readline.__doc__ or "")
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
-
-
-class _Answering:
-    """One answer, in the event loop's thread. `turn` stays None when it was stopped."""
-
-    def __init__(self, conversation: Conversation, question: str, screen: Screen) -> None:
-        self.turn: Turn | None = None
-        self._conversation = conversation
-        self._question = question
-        self._screen = screen
-        self._scope: anyio.CancelScope | None = None
-
-    async def run(self) -> None:
-        """Ask and show. Raises SwitchgearError."""
-        with anyio.CancelScope() as self._scope:
-            model = self._conversation.model
-            with suppress(SwitchgearError):
-                loaded = await self._conversation.is_loaded()
-                self._screen.wait(model if loaded else f"loading {model}")
-            self.turn = await self._conversation.say(self._question, self._screen.piece)
-
-    async def stop(self) -> None:
-        """Stop it and close its connection, so that the gateway stops computing."""
-        if self._scope is not None:
-            self._scope.cancel()

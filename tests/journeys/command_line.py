@@ -80,3 +80,7 @@ class Workplace:
     def terminal(self, *args: str) -> Terminal:
         """Run a command on a terminal."""
         return Terminal([*SWITCHGEAR, *args], cwd=self.directory, env=self.env)
+
+    def shell(self, line: str) -> Terminal:
+        """Run a line of shell, in which $SWITCHGEAR is the command, on a terminal."""
+        return Terminal(["sh", "-c", line], cwd=self.directory, env={**self.env, "SWITCHGEAR": " ".join(SWITCHGEAR)})

@@ -1,6 +1,7 @@
 """`switchgear chat` on a real terminal, and in a pipe."""
 
 import re
+import socket
 from pathlib import Path
 
 import anyio.to_thread
@@ -69,6 +70,30 @@ def test_leaving_is_clean(chat, leaving):
 
     assert chat.exit_code() == 0
     assert "Traceback" not in chat.text
+
+
+def test_ctrl_c_in_a_pipe_stops_with_the_status_of_an_interrupt(workplace):
+    with workplace.shell("trap : INT; echo slowly | $SWITCHGEAR chat; echo status $?") as terminal:
+        terminal.wait_for("one")
+        terminal.press(INTERRUPT)
+
+        terminal.wait_for("status 130", within=3)
+
+    assert "Traceback" not in terminal.text
+
+
+def test_ctrl_c_while_a_gateway_keeps_silent_is_clean(workplace):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(10)
+        with workplace.terminal("chat", "--url", f"127.0.0.1:{silent.getsockname()[1]}") as terminal:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1024)
+                terminal.press(INTERRUPT)
+
+                assert terminal.exit_code(within=3) == 130
+
+    assert terminal.text.split() == ["^C"]
 
 
 def test_an_error_is_one_line_and_the_conversation_goes_on(chat):
