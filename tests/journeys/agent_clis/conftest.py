@@ -26,6 +26,7 @@ NOTE = "the secret word is heliotrope"
 EDGE = """
 providers:
   script: {{kind: scripted, document: {script}}}
+  local: {{kind: embedded}}
   chat: {{kind: openai, base_url: "{upstream}/v1", apis: [chat], api_key: "env:UPSTREAM_KEY"}}
   messages: {{kind: anthropic, base_url: "{upstream}", api_key: "env:UPSTREAM_KEY"}}
   responses: {{kind: openai, base_url: "{upstream}/v1", apis: [responses], api_key: "env:UPSTREAM_KEY"}}
@@ -33,6 +34,7 @@ models:
   scripted: script/coder
   flaky-for-codex: script/coder-for-codex
   flaky-for-claude: script/coder-for-claude
+  embedded: {{targets: [{{provider: local, model: smollm2-135m-instruct}}], on_unsupported: drop}}
   over-chat: {{targets: [{{provider: chat, model: coder}}], on_unsupported: drop}}
   over-chat-strictly: chat/coder
   over-messages: {{targets: [{{provider: messages, model: coder}}], on_unsupported: drop}}
@@ -198,25 +200,17 @@ def claude(project):
     """Run `claude -p`, as docs/clients-codex-claude.md says."""
     program = installed("@anthropic-ai/claude-code-*/claude")
 
-    def run(model: str, task: str) -> Run:
+    def run(model: str, task: str, *options: str, **more: str) -> Run:
+        form = ["--output-format", "stream-json", "--verbose"]
         return project.run(
-            [
-                program,
-                "-p",
-                task,
-                "--output-format",
-                "stream-json",
-                "--verbose",
-                "--allowedTools",
-                "Bash(cat:*)",
-                "Read",
-            ],
+            [program, "-p", task, *form, *(options or ("--allowedTools", "Bash(cat:*)", "Read"))],
             ANTHROPIC_BASE_URL=project.gateway.address,
             ANTHROPIC_AUTH_TOKEN="a-key",
             ANTHROPIC_MODEL=model,
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
             DISABLE_AUTOUPDATER="1",
             DISABLE_TELEMETRY="1",
+            **more,
         )
 
     return run

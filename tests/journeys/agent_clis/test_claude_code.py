@@ -89,6 +89,19 @@ def test_claude_code_shows_that_a_model_does_not_exist(claude):
     assert end["api_error_status"] == 404
 
 
+def test_claude_code_talks_to_the_embedded_model(claude):
+    """Without its tools, for which so small a model has no room, and without an effort, which it does not know."""
+    modest = ("--system-prompt", "You are helpful.", "--tools", "")
+
+    run = claude("embedded", "Say hello in one short sentence.", *modest, CLAUDE_CODE_EFFORT_LEVEL="unset")
+
+    end = result(run)
+    assert (end["subtype"], generations(run)) == ("success", [200]), run.text
+    assert end["result"].strip()
+    assert end["usage"]["input_tokens"] > 0
+    assert end["usage"]["output_tokens"] > 0
+
+
 def test_claude_code_counts_tokens(claude):
     run = claude("scripted", "/context")
 
