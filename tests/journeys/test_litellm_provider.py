@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -127,7 +128,7 @@ class Vendor(BaseHTTPRequestHandler):
                 self.event(json.dumps(word))
             while "forever" in said:
                 self.event(json.dumps(words[-1]))
-                time.sleep(0.02)
+                LEFT.wait(0.02)
         except OSError:
             LEFT.set()
             return
@@ -181,12 +182,18 @@ class Gateway:
 
     def __init__(self, port, log):
         self.url, self.log = f"http://127.0.0.1:{port}", log
+        self._openai = openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=30)
+        self._anthropic = anthropic.Anthropic(base_url=self.url, api_key="none", max_retries=0, timeout=30)
 
     def openai(self):
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=30)
+        return self._openai
 
     def anthropic(self):
-        return anthropic.Anthropic(base_url=self.url, api_key="none", max_retries=0, timeout=30)
+        return self._anthropic
+
+    def close(self):
+        self._openai.close()
+        self._anthropic.close()
 
     def states(self):
         try:
@@ -214,10 +221,12 @@ def gateway(vendor, tmp_path_factory):
             seen |= states
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
-            time.sleep(0.05)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
         gateway.seen = seen
         yield gateway
     finally:
+        gateway.close()
         process.terminate()
         assert process.wait(20) == 0, log.read_text()
 
