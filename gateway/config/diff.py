@@ -8,8 +8,10 @@ import msgspec
 from gateway.config.faults import child_path, item_path
 from gateway.config.settings import Settings
 
-# The listening socket outlives every generation of the configuration.
-_FIXED_AT_START: Final = frozenset({"server.host", "server.port"})
+# The listening socket, its limits, the log and the exporter outlive every generation of the configuration. The server's keys
+# do not: they are the one part of `server` that a reload changes.
+_FIXED_AT_START: Final = ("server", "logging", "telemetry")
+_RELOADED: Final = "server.keys"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +31,15 @@ def diff(old: Settings, new: Settings) -> tuple[Change, ...]:
 
 def needs_restart(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Return those of the changes that a reload cannot apply to a running server."""
-    return tuple(change for change in changes if change.path in _FIXED_AT_START)
+    return tuple(change for change in changes if _is_fixed(change.path))
+
+
+def _is_fixed(path: str) -> bool:
+    return _below(path, _FIXED_AT_START) and not _below(path, (_RELOADED,))
+
+
+def _below(path: str, roots: Iterable[str]) -> bool:
+    return any(path == root or path.startswith((f"{root}.", f"{root}[")) for root in roots)
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[Change]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from gateway.core.call import Call
-from gateway.core.content import Operation
+from gateway.core.content import Operation, Prompt
 from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
@@ -147,3 +147,11 @@ def operations(apis: Sequence[str]) -> frozenset[Operation]:
 def dialects(apis: Sequence[str]) -> frozenset[str]:
     """Give the names of the dialects that go out as they came."""
     return frozenset(APIS[api][0].name for api in apis)
+
+
+def with_top_k(prompt: Prompt) -> Prompt:
+    """Move `top_k` where the chat dialect sends it: OpenAI's API has none, servers of its shape often do."""
+    if prompt.top_k is None:
+        return prompt
+    own = {**prompt.rest.get(OPENAI_CHAT.name, {}), "top_k": prompt.top_k}
+    return msgspec.structs.replace(prompt, top_k=None, rest={**prompt.rest, OPENAI_CHAT.name: own})

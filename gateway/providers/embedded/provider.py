@@ -16,6 +16,7 @@ from gateway.core.target import Target
 from gateway.providers import openai_shaped
 from gateway.providers.by_dialect import Counted
 from gateway.providers.child_upstream import ChildUpstream
+from gateway.providers.embedded.fitted import Fitted
 from gateway.providers.embedded.launch import (
     EMBEDDING_MODEL,
     MissingModel,
@@ -96,7 +97,7 @@ class EmbeddedProvider:
         if "chat" not in model.apis:
             return shaped
         count = Exchange(openai_shaped.OpenAIWire(model.at_root, TOKENIZE, b"/tokenize"), target, verbatim=False)
-        return Counted(shaped, count)
+        return Fitted(Counted(shaped, count), target)
 
     def relays(self, dialect: str) -> bool:
         """The children speak OpenAI's chat, completions and embeddings themselves."""

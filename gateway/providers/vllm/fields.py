@@ -10,7 +10,7 @@ from gateway.core.call import Call
 from gateway.core.content import Prompt
 from gateway.core.errors import UnsupportedParameter
 from gateway.core.responder import Responder, Send
-from gateway.dialects.openai_chat import OPENAI_CHAT
+from gateway.providers.openai_shaped import with_top_k
 
 RENAMED: Mapping[str, str] = {
     "guided_json": "structured_outputs: {json: …}, or response_format with a json_schema",
@@ -37,16 +37,10 @@ class Fitted:
         if not _IGNORED.isdisjoint(call.fields):
             raise _refusal(next(name for name in call.fields if name in _IGNORED))
         if isinstance(call.content, Prompt) and call.content.top_k is not None:
-            call = msgspec.structs.replace(call, content=_with_top_k(call.content))
+            call = msgspec.structs.replace(call, content=with_top_k(call.content))
         await self._responder(call, send)
 
 
 def _refusal(name: str) -> UnsupportedParameter:
     msg = f"vLLM no longer knows `{name}` and would ignore it. Use {RENAMED[name]}."
     return UnsupportedParameter(msg, param=name)
-
-
-def _with_top_k(prompt: Prompt) -> Prompt:
-    """OpenAI's chat API has no `top_k`, vLLM's has: it travels as a field of that dialect alone."""
-    own = {**prompt.rest.get(OPENAI_CHAT.name, {}), "top_k": prompt.top_k}
-    return msgspec.structs.replace(prompt, top_k=None, rest={**prompt.rest, OPENAI_CHAT.name: own})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.config import diff, needs_restart
+from gateway.config import Change, diff, needs_restart
 
 BASE = """\
 server: {port: 8080}
@@ -45,10 +45,21 @@ def test_a_change_is_told_where_it_is(configuration, old, new, expected):
     assert changes(configuration, BASE, BASE.replace(old, new)) == expected
 
 
-def test_only_the_listening_address_needs_a_restart(configuration):
+def test_what_is_read_only_at_the_start_is_said_to_need_a_restart(configuration):
+    """A reload that changes nothing must not look like one that did."""
     new = BASE.replace("{port: 8080}", "{host: localhost, port: 1, drain_timeout: 1}").replace("m: a/x", "m: a/y")
 
     changed = diff(configuration.load(BASE), configuration.load(new))
 
     assert len(changed) == 4
-    assert [change.path for change in needs_restart(changed)] == ["server.host", "server.port"]
+    assert {change.path for change in needs_restart(changed)} == {
+        "server.host",
+        "server.port",
+        "server.drain_timeout",
+    }
+
+
+def test_new_keys_need_no_restart():
+    change = Change(path="server.keys[0]", kind="added")
+
+    assert needs_restart([change]) == ()
