@@ -211,12 +211,12 @@ def _choice(number: int, items: list[Item], answer: Answer) -> dict[str, Json]:
         "index": number,
         "text": "".join(part.text for part in parts if isinstance(part, (Text, Refusal))),
         "logprobs": encode_logprobs(marks),
-        "finish_reason": _finish(answer.finished, number),
+        "finish_reason": _finish(answer.finished, number, refusal=any(map(wire.has_refusal, items))),
     }
 
 
-def _finish(finished: Finished, number: int) -> str:
-    reason = wire.finish_reason(finished, number, refusal=True, deprecated=False)
+def _finish(finished: Finished, number: int, *, refusal: bool) -> str:
+    reason = wire.finish_reason(finished, number, refusal=refusal, deprecated=False)
     return reason if reason in ("length", "content_filter") else "stop"
 
 
@@ -229,6 +229,7 @@ class CompletionEventEncoder:
         self._document: dict[str, Json] = {}
         self._choices: dict[int, int] = {}
         self._offsets: dict[int, int] = {}
+        self._refusing: set[int] = set()
 
     def encode(self, event: Event) -> bytes:
         """Give the server-sent events for one event."""
@@ -253,6 +254,8 @@ class CompletionEventEncoder:
         offset = self._offsets.get(number, 0)
         self._offsets[number] = offset + len(event.text)
         marks = event.logprobs if isinstance(event, TextDelta) else None
+        if isinstance(event, RefusalDelta):
+            self._refusing.add(number)
         return self._chunk(number, event.text, encode_logprobs(marks or (), offset), None)
 
     def _chunk(self, number: int, text: str, logprobs: Json, finish: str | None) -> bytes:
@@ -264,7 +267,10 @@ class CompletionEventEncoder:
 
     def _finished(self, event: Finished) -> bytes:
         numbers = sorted({0, *self._choices.values()})
-        chunks = [self._chunk(number, "", None, _finish(event, number)) for number in numbers]
+        chunks = [
+            self._chunk(number, "", None, _finish(event, number, refusal=number in self._refusing))
+            for number in numbers
+        ]
         if self._with_usage and event.usage is not None:
             usage = encode_usage(event.usage, wire.raw_usage(event))
             chunks.append(sse(msgspec.json.encode({**self._document, "choices": [], "usage": usage})))

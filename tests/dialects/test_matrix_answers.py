@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from openai.types import Completion
 
 from gateway.core.errors import UpstreamBroken
 from gateway.core.events import Finished, Started
@@ -68,6 +69,29 @@ def test_the_official_accumulators_make_the_whole_answer_of_the_stream(case, ups
     expected = essence(client, shown(client, answer))
     assert essence(client, streamed(client, heard(upstream, said))) == expected
     assert essence(client, streamed(client, again(answer))) == expected
+
+
+def words(message):
+    return (message["content"] or "") + (message["refusal"] or "")
+
+
+@pytest.mark.parametrize(("upstream", "said"), SAID)
+def test_a_client_of_the_completions_api_reads_the_words_of_every_answer(upstream, said):
+    answer = whole(upstream, said)
+    encoder = OPENAI_COMPLETIONS.event_encoder(call_of("openai_chat"))
+    expected = shown("openai_chat", answer)["choices"][0]
+
+    document = json.loads(OPENAI_COMPLETIONS.encode_answer(answer, call_of("openai_completions")))
+    stream = b"".join(encoder.encode(event) for event in heard(upstream, said))
+    chunks = [json.loads(data) for _, data in SseParser().feed(stream) if data != b"[DONE]"]
+
+    assert Completion.model_validate(document).choices[0].text == words(expected["message"])
+    # The official type has no null for the finish reason of a chunk; OpenAI sends one all the same.
+    pieces = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(choice["text"] for choice in pieces) == words(expected["message"])
+    reason = expected["finish_reason"] if expected["finish_reason"] in ("length", "content_filter") else "stop"
+    assert document["choices"][0]["finish_reason"] == pieces[-1]["finish_reason"] == reason
+    assert document["usage"] == chunks[-1]["usage"]
 
 
 PREFIXES = {

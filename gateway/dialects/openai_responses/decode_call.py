@@ -46,7 +46,7 @@ def decode_prompt(fields: dict[str, Json]) -> Prompt:
         seed=reader.integer("seed"),
         presence_penalty=reader.number("presence_penalty", least=-2, most=2),
         frequency_penalty=reader.number("frequency_penalty", least=-2, most=2),
-        logprobs=LOGPROBS in rest.get("include", ()) or None,
+        logprobs=_asks_for_logprobs(rest),
         top_logprobs=reader.integer("top_logprobs", least=0, most=20),
         reasoning=_reasoning(reader),
         verbosity=verbosity,
@@ -106,6 +106,17 @@ def _items(reader: Reader) -> tuple[Item, ...]:
         msg = "`input` must not be empty."
         raise InvalidRequest(msg, param="input")
     return items
+
+
+def _asks_for_logprobs(rest: dict[str, Json]) -> bool | None:
+    """Take what the hub has a place for out of `include`; a note keeps the list as it was written."""
+    listed = rest.get("include", ())
+    if LOGPROBS not in listed:
+        return None
+    rest["$include"] = rest.pop("include")
+    if others := [name for name in listed if name != LOGPROBS]:
+        rest["include"] = others
+    return True
 
 
 def _text(reader: Reader, rest: dict[str, Json]) -> tuple[OutputFormat | None, str | None]:

@@ -18,7 +18,7 @@ from gateway.dialects.openai_responses.decode_call import LOGPROBS
 from gateway.dialects.openai_responses.encode_items import encode_item
 from gateway.dialects.openai_responses.tools import encode_tool_choice, encode_tools
 from gateway.dialects.openai_responses.written import NAME, TITLE, came_from_here, own_fields, own_form
-from gateway.dialects.rest import Leftovers, Rest
+from gateway.dialects.rest import Leftovers, Rest, note
 from gateway.dialects.thinking import effort_of
 from gateway.dialects.tool_choices import calls_left_out, choice_among
 
@@ -153,8 +153,8 @@ def _put_rest(body: dict[str, Json], prompt: Prompt, left: Leftovers) -> None:
         body[name] = _merged(value, body[name]) if name in body else value
     if prompt.user is not None and prompt.user != body.get("safety_identifier"):
         body["user"] = prompt.user
-    if prompt.logprobs and LOGPROBS not in body.get("include", ()):
-        body["include"] = [*body.get("include", ()), LOGPROBS]
+    if prompt.logprobs:
+        body["include"] = note(prompt.rest, NAME, "include") or [*body.get("include", ()), LOGPROBS]
     if not came_from_here(prompt.rest) and _speaks_of_reasoning(body):
         body["include"] = [*body.get("include", ()), _ENCRYPTED]
     body.setdefault("store", False)

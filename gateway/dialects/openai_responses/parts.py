@@ -136,6 +136,9 @@ def _encode(part: Part, left: Leftovers, path: str, said_by_model: bool) -> Json
             return part.raw
         left.alien("part", part, path)
         return None
+    if isinstance(part, Audio) and not came_from_here(part.rest):
+        left.refuse(path, "Audio")
+        return None
     return _write_file(part)
 
 

@@ -92,3 +92,13 @@ def test_reasoning_of_another_origin_is_not_shown_to_this_upstream(call_of):
     assert encoded.body["input"] == [{"role": "user", "content": "x"}]
     assert encoded.dropped == ("reasoning",)
     assert b"EqQBCkYIBxgC" not in msgspec.json.encode(encoded.body)
+
+
+def test_a_seal_of_another_gateway_is_wrapped_once_more_and_comes_back_whole(call_of):
+    """Two gateways in a row: what the upstream gateway sealed is, for this one, opaque content of this API."""
+    theirs = Reasoning(encrypted=seal(SIGNED), origin="openai_responses")
+
+    item = shown(theirs, call_of())
+
+    assert item["encrypted_content"] != theirs.encrypted
+    assert same(back(item), theirs)
