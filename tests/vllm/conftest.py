@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import anthropic
@@ -34,7 +35,8 @@ providers:
       port: {vllm_port}
       start_timeout: {start_s}
       args: [--served-model-name, smol, --enforce-eager, --dtype, bfloat16, --max-model-len, "2048", --max-num-seqs, "8",
-             --enable-auto-tool-choice, --tool-call-parser, hermes]
+             --enable-auto-tool-choice, --tool-call-parser, hermes,
+             --structured-outputs-config, '{{"backend": "xgrammar", "disable_any_whitespace": true}}']
       env: {{VLLM_CPU_KVCACHE_SPACE: "1", HF_HUB_OFFLINE: "1", VLLM_API_KEY: "env:VLLM_KEY_OF_THIS_TEST",
             VLLM_LOGGING_CONFIG_PATH: {vllm_logging}}}
   native:
@@ -88,6 +90,10 @@ class Gateway:
             CONFIGURATION.format(python=PYTHON, model=MODEL, start_s=START_S, vllm_logging=vllm_logging, **ports)
         )
         self.log = folder / "log"
+        self._clients = [
+            openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=180),
+            anthropic.Anthropic(base_url=self.url, api_key="none", max_retries=0, timeout=180),
+        ]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 ["nice", "-n", "5", sys.executable, "-m", "gateway", "serve", "--config", str(config)],
@@ -107,7 +113,8 @@ class Gateway:
                 break
             if condition():
                 return
-            time.sleep(0.5)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.5)
         pytest.fail(
             f"not in time; the logs end with:\n{self.log.read_text()[-3000:]}\n{self.vllm_log.read_text()[-3000:]}"
         )
@@ -124,14 +131,16 @@ class Gateway:
         samples = [line for line in metrics.splitlines() if line.startswith("vllm:num_requests_running{")]
         return sum(float(line.rpartition(" ")[2]) for line in samples)
 
-    def openai(self, **options):
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=180, **options)
+    def openai(self):
+        return self._clients[0]
 
     def anthropic(self):
-        return anthropic.Anthropic(base_url=self.url, api_key="none", max_retries=0, timeout=180)
+        return self._clients[1]
 
     def end(self, how=signal.SIGTERM):
         """End the gateway; give what is left of its family after 30 seconds."""
+        for client in self._clients:
+            client.close()
         family = self.family()
         self.process.send_signal(how)
         self.process.wait(60)

@@ -13,7 +13,7 @@ ASK = [{"role": "user", "content": "Describe a fruit."}]
 FRUIT = {
     "type": "object",
     "properties": {
-        "name": {"type": "string", "maxLength": 12, "pattern": "^[a-z]+$"},
+        "name": {"type": "string", "pattern": "^[a-z]{1,12}$"},
         "color": {"enum": ["red", "green", "yellow"]},
         "grams": {"type": "integer", "minimum": 1, "maximum": 999},
     },
