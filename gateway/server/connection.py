@@ -238,7 +238,8 @@ class HardenedProtocol(HttpToolsProtocol):
         if self.parser.get_method() == b"CONNECT":
             raise Refused(405, "method_not_allowed", "This server is not a proxy: CONNECT is not supported.")
         if any(name == b"upgrade" and b"websocket" in value.lower() for name, value in self.headers):
-            raise Refused(400, "websocket_not_supported", "This server has no WebSocket endpoint.")
+            # 426, because Codex CLI takes only that for a reason to go on without a WebSocket; 400 ends its turn.
+            raise Refused(426, "websocket_not_supported", "This server has no WebSocket endpoint.")
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request again without its offer (h2c, as Java's client makes it): the parser would skip its body."""

@@ -84,6 +84,14 @@ def test_what_codex_wants_beyond_chat_is_refused_by_name_unless_dropping_is_allo
     assert modest.statuses == [200, 200]
 
 
+def test_codex_goes_on_without_the_web_socket_that_it_tries_first(codex):
+    run = codex("scripted", "SHELL task", "--config", "model_providers.switchgear.supports_websockets=true")
+
+    assert "failed to connect to Responses WebSocket" in run.text
+    assert "the secret word is heliotrope" in messages(run)[-1], run.text
+    assert run.statuses == [200, 200]
+
+
 def test_what_is_dropped_of_a_codex_request_is_named(codex):
     run = codex("over-chat", "PLAIN question")
 

@@ -79,7 +79,7 @@ REFUSED = {
     "unknown expectation": (b"POST / HTTP/1.1\r\n" + HOST + b"Expect: coffee\r\n\r\n", 417, "unsupported_expectation"),
     "websocket": (
         b"GET / HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-        400,
+        426,
         "websocket_not_supported",
     ),
     "long target": (b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, "target_too_long"),
