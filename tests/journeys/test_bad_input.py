@@ -307,7 +307,7 @@ FIELDS = [
 
 def mutated(chance, value, depth=0):
     """`value` with something odd in it."""
-    if depth and chance.random() < 0.08:
+    if depth and chance.random() < 0.04:
         return chance.choice(ODD)
     if isinstance(value, dict):
         changed = {key: mutated(chance, item, depth + 1) if key != "model" else item for key, item in value.items()}
