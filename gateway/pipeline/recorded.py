@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.core.call import Call
@@ -22,6 +23,8 @@ PARAMETERS = (
     "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "seed", "n", "presence_penalty",
     "frequency_penalty", "reasoning_effort", "parallel_tool_calls", "service_tier", "dimensions", "encoding_format", "top_n",
 )  # fmt: skip
+
+_WORD = re.compile(r"[a-z0-9_-]{1,16}").fullmatch
 
 
 class Recorded:
@@ -86,7 +89,7 @@ class Recorded:
             cost=None if usage is None else self._cost(target, usage),
             finish_reason=None if finished is None else finished.reason,
             error=error,
-            parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_scalar(fields[name])},
+            parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_telling(fields[name])},
             dropped=() if started is None else started.dropped,
         )
 
@@ -121,5 +124,6 @@ class _Watch:
         return self._send(event)
 
 
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, (bool, int, float, str)) and not (isinstance(value, str) and len(value) > 64)
+def _is_telling(value: object) -> bool:
+    """Whether it is a number, or a word as parameters have them. Any other text may be something that was said."""
+    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and _WORD(value) is not None)

@@ -1,0 +1,106 @@
+"""A server that is told to stop: streams finish or are ended properly, newcomers are sent away, and it exits with 0."""
+
+import json
+import signal
+
+import anyio
+import httpx2
+import pytest
+
+from tests.faults.faulty_upstream import APIS, asked
+from tests.journeys.running_gateway import served_process
+
+SCRIPT = """
+models:
+  talker:
+    answers:
+      - {when: {contains: slow}, say: one two three four five six, pace: 0.2}
+      - {when: {contains: endless}, say: one two three, pace: 600}
+      - {say: Quick.}
+"""
+CONFIG = """
+server: {{drain_timeout: {drain}}}
+providers: {{play: {{kind: scripted, document: script.yaml}}}}
+models: {{talker: play/talker}}
+"""
+DIALECTS = ("chat", "responses", "messages")
+
+
+async def open_stream(http, api, text):
+    request = http.build_request("POST", APIS[api], json=asked(api, stream=True, text=text))
+    response = await http.send(request, stream=True)
+    assert response.status_code == 200
+    pieces = response.aiter_bytes()
+    return [await anext(pieces)], pieces
+
+
+async def rest_of(seen, pieces):
+    with anyio.fail_after(15):
+        async for piece in pieces:
+            seen.append(piece)
+    return b"".join(seen)
+
+
+async def test_on_sigterm_streams_finish_and_newcomers_are_sent_away_in_their_dialect(tmp_path):
+    (tmp_path / "script.yaml").write_text(SCRIPT)
+    async with (
+        served_process(tmp_path, CONFIG.format(drain=10)) as server,
+        httpx2.AsyncClient(base_url=server.url, timeout=20) as http,
+        httpx2.AsyncClient(base_url=server.url, timeout=20) as waiting,
+    ):
+        await waiting.get("/healthz")  # a connection that is kept open
+        streams = {api: await open_stream(http, api, "slow") for api in DIALECTS}
+        server.signal(signal.SIGTERM)
+        with anyio.fail_after(5):
+            while (ready := await waiting.get("/readyz")).status_code != 503:
+                await anyio.sleep(0.01)
+        refused = {api: await http.post(APIS[api], json=asked(api, stream=False)) for api in DIALECTS}
+        finished = {api: await rest_of(*streams[api]) for api in DIALECTS}
+        code = await server.exit_code(10)
+
+    assert ready.json()["status"] == "draining"
+    for api, answer in refused.items():
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answer.json()["error"]["code"] == "unavailable"
+        assert (answer.json().get("type") == "error") == (api == "messages")
+    assert finished["chat"].rstrip().endswith(b"data: [DONE]")
+    assert b"response.completed" in finished["responses"]
+    assert b"message_stop" in finished["messages"]
+    assert all(b"six" in seen for seen in finished.values())
+    assert code == 0
+
+
+async def test_after_the_drain_timeout_streams_end_with_an_error_of_their_dialect(tmp_path):
+    (tmp_path / "script.yaml").write_text(SCRIPT)
+    async with (
+        served_process(tmp_path, CONFIG.format(drain=0.3)) as server,
+        httpx2.AsyncClient(base_url=server.url, timeout=20) as http,
+    ):
+        streams = {api: await open_stream(http, api, "endless") for api in DIALECTS}
+        server.signal(signal.SIGTERM)
+        seen = {api: await rest_of(*streams[api]) for api in DIALECTS}
+        code = await server.exit_code(10)
+        log = server.log.read_text()
+
+    last = {api: json.loads(text.strip().split(b"\n\n")[-1].rpartition(b"data: ")[2]) for api, text in seen.items()}
+    assert last["chat"]["error"]["code"] == "unavailable"
+    assert last["responses"]["type"] == "response.failed"
+    assert last["messages"]["error"]["code"] == "unavailable"
+    assert "Traceback" not in log
+    records = [json.loads(line) for line in log.splitlines() if '"call.finished"' in line]
+    assert [record["error"] for record in records] == ["unavailable"] * 3
+    assert code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_an_idle_server_stops_at_once(tmp_path, number):
+    (tmp_path / "script.yaml").write_text(SCRIPT)
+    async with (
+        served_process(tmp_path, CONFIG.format(drain=10)) as server,
+        httpx2.AsyncClient(base_url=server.url) as http,
+    ):
+        await http.get("/healthz")
+        server.signal(number)
+
+        assert await server.exit_code(3) == 0
