@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
 from gateway.live import Live
 from gateway.pipeline.build import Surroundings
+from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.logs import log_writer
@@ -56,6 +57,7 @@ class Application:
         self.settings = settings
         self._config_path = config_path
         self.render_error = render_refusal
+        self._refused: Callable[[], Mapping[str, int]] = dict
         self.metrics = CallMetrics(self._readings(clock))
         sinks: list[Sink] = [self.metrics.take]
         if settings.logging.calls:
@@ -107,9 +109,36 @@ class Application:
                 "Number of the configuration's generation in force.",
                 lambda: {(): self.live.report.generation},
             ),
+            Reading(
+                "switchgear_http_refused_total",
+                "Requests that the server refused before any endpoint saw them.",
+                lambda: {(code,): count for code, count in self._refused().items()},
+                labels=("code",),
+                kind="counter",
+            ),
+            Reading("switchgear_vllm_requests_running", "As vLLM says.", self._loads("running"), labels=("provider",)),
+            Reading("switchgear_vllm_requests_waiting", "As vLLM says.", self._loads("waiting"), labels=("provider",)),
+            Reading(
+                "switchgear_vllm_kv_cache_usage",
+                "From 0 to 1, as vLLM says.",
+                self._loads("kv_cache_usage"),
+                labels=("provider",),
+            ),
             Reading("switchgear_uptime_seconds", "Time since the start.", lambda: {(): clock.monotonic() - began}),
             *process_metrics(version=__version__, started_at=clock.wall(), writer=log_writer),
         ]
+
+    def watch_server(self, refused: Callable[[], Mapping[str, int]]) -> None:
+        """Tell who counts, by error code, the requests that the HTTP server refused by itself."""
+        self._refused = refused
+
+    def _loads(self, figure: str) -> Callable[[], dict[tuple[str, ...], float]]:
+        def read() -> dict[tuple[str, ...], float]:
+            providers = self.live.current().providers.values()
+            loads = [(provider.name, provider.load()) for provider in providers if isinstance(provider, VllmProvider)]
+            return {(name,): getattr(load, figure) for name, load in loads if load is not None}
+
+        return read
 
     def _router(self, started_at: float) -> AsgiApp:
         edge = self.edge

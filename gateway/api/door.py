@@ -33,6 +33,7 @@ from gateway.pipeline.build import Route
 
 log = structlog.get_logger()
 
+TRACEPARENT_BYTES = 55
 PASSED_HEADERS = frozenset({b"anthropic-beta", b"anthropic-version", b"openai-beta"})
 
 
@@ -75,7 +76,7 @@ class Door:
         if scope["method"] != "POST":
             msg = f"{scope['path']} takes POST, not {scope['method']}."
             raise MethodNotAllowed(msg, allowed=self.methods)
-        caller, passed = _read_headers(scope["headers"], generation)
+        caller, trace, passed = _read_headers(scope["headers"], generation)
         body = await read_body(receive, edge.body_bytes)
         fields = decode_object(body, depth=edge.json_depth)
         model = fields.get("model")
@@ -99,6 +100,7 @@ class Door:
             body=body,
             fields=fields,
             content=None if relayed else dialect.decode_call(fields),
+            trace=trace,
             headers=passed,
         )
         return call, route
@@ -163,8 +165,9 @@ class Door:
 
 def _read_headers(
     headers: Iterable[tuple[bytes, bytes]], generation: Generation
-) -> tuple[Caller, tuple[tuple[bytes, bytes], ...]]:
-    """One pass over the headers: who calls, whether the body is JSON, and what an upstream may see."""
+) -> tuple[Caller, str | None, tuple[tuple[bytes, bytes], ...]]:
+    """One pass over the headers: who calls, whether the body is JSON, in which trace, and what an upstream may see."""
+    trace: str | None = None
     authorization = api_key = content_type = content_encoding = None
     passed: tuple[tuple[bytes, bytes], ...] = ()
     for name, value in headers:
@@ -176,8 +179,10 @@ def _read_headers(
             api_key = value
         elif name == b"content-encoding":
             content_encoding = value
+        elif name == b"traceparent":
+            trace = value.decode("latin-1") if len(value) == TRACEPARENT_BYTES else None
         elif name in PASSED_HEADERS:
             passed = (*passed, (name, value))
     caller = generation.identity.caller(authorization, api_key)
     check_media_type(content_type, content_encoding)
-    return caller, passed
+    return caller, trace, passed

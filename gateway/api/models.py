@@ -15,6 +15,7 @@ from gateway.pipeline.build import Route
 
 LIST_PATH = "/v1/models"
 ONE_PATH = "/v1/models/{model:path}"
+_UNKNOWN_TO_US = ("capabilities", "deprecated_at", "line", "max_input_tokens", "max_tokens", "retires_at")
 
 
 def list_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
@@ -46,7 +47,14 @@ def one_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
 def _entry(scope: Scope, route: Route, started_at: float) -> dict[str, Any]:
     if dialect_of(scope) is ANTHROPIC_MESSAGES:
         created = dt.datetime.fromtimestamp(int(started_at), dt.UTC).isoformat().replace("+00:00", "Z")
-        return {"type": "model", "id": route.model, "display_name": route.model, "created_at": created}
+        return {
+            "type": "model",
+            "id": route.model,
+            "display_name": route.model,
+            "created_at": created,
+            "lifecycle": "active",
+            **dict.fromkeys(_UNKNOWN_TO_US),
+        }
     entry: dict[str, Any] = {
         "id": route.model,
         "object": "model",

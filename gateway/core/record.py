@@ -15,7 +15,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     that was tried (None when the request never became a call); `route` lists the targets tried, in order. `usage` of an
     answer that was cut short is what had been used by then. `cost` is in US dollars, None when a price is unknown.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
-    left).
+    left). `trace` is the client's `traceparent`, as sent.
     """
 
     id: str
@@ -38,3 +38,4 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     parameters: dict[str, float | int | str | bool]
     dropped: tuple[str, ...] = ()
+    trace: str | None = None

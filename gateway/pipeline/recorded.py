@@ -50,8 +50,7 @@ class Recorded:
             error, status = exc.code, exc.status
             raise
         except asyncio.CancelledError as exc:
-            # Who cancels says why: the client left, or the server is going down.
-            error, status = str(exc.args[0]) if exc.args else "cancelled", 499
+            error, status = _why(exc), 499
             raise
         except BaseException:
             error, status = "internal_error", 500
@@ -91,6 +90,7 @@ class Recorded:
             error=error,
             parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_telling(fields[name])},
             dropped=() if started is None else started.dropped,
+            trace=call.trace,
         )
 
 
@@ -122,6 +122,12 @@ class _Watch:
             else:
                 self.first_at = self._now()
         return self._send(event)
+
+
+def _why(cancelled: asyncio.CancelledError) -> str:
+    """Who cancels on purpose says why, as an error's code; what anybody else says is not for records."""
+    said = str(cancelled.args[0]) if cancelled.args else ""
+    return said if said.isidentifier() else "cancelled"
 
 
 def _is_telling(value: object) -> bool:

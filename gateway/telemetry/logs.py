@@ -35,7 +35,11 @@ def configure_logs(
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
     if is_console(format):
-        ending: list[Any] = [structlog.dev.ConsoleRenderer(timestamp_key="at", colors=sys.stderr.isatty())]
+        # Plain: rich's tracebacks would show local variables, and with them prompts and keys.
+        plain = structlog.dev.plain_traceback
+        ending: list[Any] = [
+            structlog.dev.ConsoleRenderer(timestamp_key="at", colors=sys.stderr.isatty(), exception_formatter=plain)
+        ]
     else:
         ending = [structlog.processors.format_exc_info, _render_json]
     structlog.configure(

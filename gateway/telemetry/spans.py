@@ -6,11 +6,13 @@ is configured.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 from anyio import to_thread
 
 from gateway.config import ConfigError, Fault, ProviderSettings
@@ -30,8 +32,27 @@ SEND_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 NANOSECONDS = 1_000_000_000
 
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
 Attribute = str | bool | int | float | tuple[str, ...]
 FindProvider = Callable[[str], ProviderSettings | None]
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """The trace that a span belongs to; `parent` and `sampled` are the client's, where it sent a `traceparent`."""
+
+    id: int
+    parent: int | None = None
+    sampled: bool | None = None
+
+
+def continued(traceparent: str | None) -> Trace | None:
+    """Read a `traceparent` header (W3C Trace Context, version 00 and later ones); None for none or an invalid one."""
+    found = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
+    if found is None:
+        return None
+    trace, parent, flags = (int(part, 16) for part in found.groups())
+    return Trace(id=trace, parent=parent, sampled=bool(flags & 1)) if trace and parent else None
 
 
 class Spans:
@@ -77,12 +98,18 @@ class Spans:
         self._find_provider = find_provider
         self._randbits = randbits
 
-        def new_span(record: Record, trace_id: int, attributes: dict[str, Attribute]) -> ReadableSpan:
+        def new_span(record: Record, trace: Trace, attributes: dict[str, Attribute]) -> ReadableSpan:
+            parent = (
+                None
+                if trace.parent is None
+                else SpanContext(trace.id, trace.parent, is_remote=True, trace_flags=sampled)
+            )
             model = f" {record.model}" if record.model else ""
             failed = Status(StatusCode.ERROR, record.error) if record.error else Status(StatusCode.UNSET)
             return ReadableSpan(
                 name=f"{attributes[names.OPERATION_NAME]}{model}",
-                context=SpanContext(trace_id, self._randbits(64) or 1, is_remote=False, trace_flags=sampled),
+                context=SpanContext(trace.id, self._randbits(64) or 1, is_remote=False, trace_flags=sampled),
+                parent=parent,
                 resource=resource,
                 attributes=attributes,
                 kind=SpanKind.CLIENT,
@@ -97,10 +124,15 @@ class Spans:
     def take(self, records: Sequence[Record]) -> None:
         """Make spans of a batch of records and queue them. Does not block."""
         for record in records:
-            trace_id = self._randbits(128) or 1
-            # The low 64 bits against the share: what OpenTelemetry's TraceIdRatioBased sampler decides, so does this.
-            if trace_id & (2**64 - 1) < self._sample * 2**64:
-                self._processor.on_end(self._new_span(record, trace_id, self._attributes(record)))
+            trace = continued(record.trace) or Trace(id=self._randbits(128) or 1)
+            if self._samples(trace):
+                self._processor.on_end(self._new_span(record, trace, self._attributes(record)))
+
+    def _samples(self, trace: Trace) -> bool:
+        """A client that traces has decided; else the low 64 bits decide, as OpenTelemetry's TraceIdRatioBased does."""
+        if trace.sampled is not None:
+            return trace.sampled
+        return trace.id & (2**64 - 1) < self._sample * 2**64
 
     async def aclose(self) -> None:
         """Send what is waiting, for at most five seconds; what is left then is lost."""

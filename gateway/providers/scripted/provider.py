@@ -13,7 +13,6 @@ from gateway.core.call import Call
 from gateway.core.content import EmbeddingInput, Operation, Prompt
 from gateway.core.errors import InvalidRequest, UpstreamRefused
 from gateway.core.events import Embeddings, Finished, Started, TokenCount
-from gateway.core.items import Message, Text
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.core.usage import Usage
@@ -21,6 +20,7 @@ from gateway.providers.provider import Health
 from gateway.providers.scripted.choose import fitting, situation
 from gateway.providers.scripted.document import ScriptedAnswer, ScriptedModel, load_script
 from gateway.providers.scripted.player import play
+from gateway.providers.token_estimate import ESTIMATED, estimate
 
 
 class ScriptedProvider:
@@ -40,7 +40,7 @@ class ScriptedProvider:
         return False
 
     def serves(self, operation: Operation) -> bool:
-        """Generation, token counts (of words), embeddings."""
+        """Generation, estimated token counts, embeddings."""
         return operation in ("generate", "count_tokens", "embed")
 
     def health(self, model: str) -> Health:
@@ -68,16 +68,23 @@ class ScriptedResponder:
         if self._model is None:
             msg = f"The script has no model {self._target.model!r}."
             raise UpstreamRefused(msg, upstream_status=404, code="model_not_found")
-        started = Started(id=call.id, model=call.model, created=int(time.time()), target=self._target.name)
+        counts = call.operation == "count_tokens"
+        started = Started(
+            id=call.id,
+            model=call.model,
+            created=int(time.time()),
+            target=self._target.name,
+            headers=(ESTIMATED,) if counts else (),
+        )
         content = call.content
         if isinstance(content, EmbeddingInput):
             await self._embed(content, self._model, started, send)
         elif not isinstance(content, Prompt):
             msg = f"The script of {self._target.name} has nothing for such calls."
             raise InvalidRequest(msg, param="model")
-        elif call.operation == "count_tokens":
+        elif counts:
             await send(started)
-            await send(TokenCount(input_tokens=_words(content)))
+            await send(TokenCount(input_tokens=estimate(content)))
             await send(Finished())
         else:
             now = situation(content.items)
@@ -112,14 +119,3 @@ def _vector(text: str, size: int) -> tuple[float, ...]:
     raw = [int.from_bytes(digest[2 * i : 2 * i + 2], "big") / 32767.5 - 1 for i in range(size)]
     norm = math.sqrt(sum(x * x for x in raw)) or 1.0
     return tuple(x / norm for x in raw)
-
-
-def _words(content: Prompt) -> int:
-    texts = [
-        part.text
-        for item in content.items
-        if isinstance(item, Message)
-        for part in item.parts
-        if isinstance(part, Text)
-    ]
-    return sum(len(text.split()) for text in texts)

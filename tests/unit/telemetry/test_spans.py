@@ -21,7 +21,7 @@ from gateway.config.settings import OtlpSettings
 from gateway.core.record import Record
 from gateway.core.usage import Usage
 from gateway.telemetry import genai_names
-from gateway.telemetry.spans import Spans
+from gateway.telemetry.spans import Spans, continued
 
 PROVIDERS: dict[str, ProviderSettings] = {"hosted": OpenAISettings(), "claude": AnthropicSettings()}
 
@@ -252,3 +252,29 @@ def test_a_missing_extra_is_a_clear_fault_of_the_configuration():
 
     assert "telemetry.otlp" in done.stdout
     assert "pip install 'switchgear[otlp]'" in done.stdout
+
+
+async def test_a_call_of_a_client_that_traces_continues_its_trace(collector):
+    """W3C Trace Context: the client's trace and span are the parent, and its decision to sample holds."""
+    sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    spans = await send(collector, record(trace=sent), sample=0.0)
+
+    assert [span.trace_id.hex() for span in spans] == ["0af7651916cd43dd8448eb211c80319c"]
+    assert spans[0].parent_span_id.hex() == "b7ad6b7169203331"
+
+
+async def test_a_client_that_decided_not_to_sample_is_obeyed(collector):
+    unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+    spans = await send(collector, record(trace=unsampled), record(id="call_seen"), sample=1.0)
+
+    assert [values(span)[genai_names.CALL_ID] for span in spans] == ["call_seen"]
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [None, "", "00-xyz", f"00-{'0' * 32}-b7ad6b7169203331-01", f"ff-{'a' * 32}-b7ad6b7169203331-01", "a" * 55],
+)
+def test_an_invalid_traceparent_begins_a_trace_of_its_own(traceparent):
+    assert continued(traceparent) is None
