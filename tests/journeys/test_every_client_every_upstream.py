@@ -291,17 +291,17 @@ async def test_a_stream_that_breaks_upstream_tells_the_client(front, client, mod
 
 @upstreams
 @both_ways
-async def test_thinking_comes_through_and_its_signature_survives_a_second_turn(front, model, stream):
+async def test_thinking_comes_through_and_can_be_sent_back(front, model, stream):
     client = Messages(front)
     async with client.client:
         told = await client.ask(model, [user("think")], stream=stream)
+        thoughts = [block.thinking for block in client.content if block.type == "thinking"]
         again = await client.ask(model, [user("think"), client.said, user("hello")], stream=stream)
-        thought = next((block for block in client.content if block.type == "thinking"), None)
 
     assert told.text == "So."
     assert told.tokens == (13, 5)
+    assert thoughts == ["A thought."]
     assert again.text == "You said: hello"
-    assert thought is None
 
 
 @both_ways
@@ -314,12 +314,11 @@ async def test_native_thinking_keeps_its_signature_byte_for_byte(front, stream):
     assert (thought.thinking, thought.signature) == ("A thought.", "c2lnbmVk")
 
 
-async def test_tokens_are_counted_for_every_upstream_exactly_where_it_counts(front):
+async def test_tokens_are_counted_for_every_upstream(front):
     async with Messages(front).client as client:
-        [exact, *others] = [
-            await client.messages.count_tokens(model=model, messages=[user("one two three")])
+        counts = [
+            (await client.messages.count_tokens(model=model, messages=[user("one two three")])).input_tokens
             for model in ("messages", "chat", "responses")
         ]
 
-    assert exact.input_tokens == 3
-    assert all(other.input_tokens > 0 for other in others)
+    assert min(counts) >= 3
