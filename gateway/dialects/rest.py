@@ -127,8 +127,14 @@ class Leftovers:
                     self.refuse(path + name)
 
 
+ASKS_WHEN_EMPTY = frozenset({"web_search_options"})
+"""Fields whose mere presence switches something on."""
+
+
 def _asks(name: str, value: Json) -> bool:
     """Whether a field asks for anything."""
+    if name in ASKS_WHEN_EMPTY:
+        return value is not None
     if name[0:1] == "$" or name in FRAMING or value in NEUTRAL.get(name, ()):
         return False
     if isinstance(value, dict):
