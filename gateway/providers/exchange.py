@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.core.answer import replay
 from gateway.core.call import Call
-from gateway.core.errors import SwitchgearError, UpstreamBroken, UpstreamRefused, UpstreamUnreachable
+from gateway.core.errors import SwitchgearError, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamUnreachable
 from gateway.core.events import CutShort, Event, Finished, FinishReason, Started, Verbatim
 from gateway.core.responder import Send
 from gateway.core.target import Target
@@ -180,14 +180,14 @@ class Exchange:
             outcome = msgspec.structs.replace(outcome, usage=_used(outcome.usage, call, seen.events))
         await send(_finished(outcome))
 
-    async def _pump(self, call: Call, response: HttpResponse, seen: _Seen, send: Send) -> UpstreamBroken | None:
+    async def _pump(self, call: Call, response: HttpResponse, seen: _Seen, send: Send) -> UpstreamError | None:
         """Hand the stream's bytes on, cut at event boundaries. Gives how the connection was lost, if it was."""
         strip = self._wire.stripper(call)
         held = b""
         while True:
             try:
                 data = await response.read()
-            except UpstreamBroken as error:
+            except UpstreamError as error:
                 return error
             if not data:
                 break
@@ -206,8 +206,8 @@ class Exchange:
             await send(Verbatim(held if strip is None else strip(held)))
         return None
 
-    def _must_be_complete(self, outcome: Outcome, lost: UpstreamBroken | None) -> None:
-        """Raise for a stream that broke off: not for one whose connection was lost after its last event.
+    def _must_be_complete(self, outcome: Outcome, lost: UpstreamError | None) -> None:
+        """Raise for a stream that broke off: not for one that was lost, or never closed, after its last event.
 
         (An error as the last event is an end: the client has seen it.)
         """
@@ -227,11 +227,11 @@ class Exchange:
         parser, decoder = SseParser(), self._wire.dialect.event_decoder()
         events = 0
         try:
-            lost: UpstreamBroken | None = None
+            lost: UpstreamError | None = None
             while True:
                 try:
                     data = await response.read()
-                except UpstreamBroken as error:
+                except UpstreamError as error:
                     lost = error
                     break
                 for name, payload in parser.feed(data) if data else parser.finish():
@@ -298,7 +298,7 @@ class _Seen:
         self.tail = (self.tail + data)[-_EDGE_BYTES:] if len(data) < _EDGE_BYTES else data[-_EDGE_BYTES:]
 
 
-def _finish(decoder: EventDecoder, lost: UpstreamBroken | None) -> Sequence[Event]:
+def _finish(decoder: EventDecoder, lost: UpstreamError | None) -> Sequence[Event]:
     """Give the last events of a stream, also where the connection was lost after they had come."""
     try:
         return decoder.finish()

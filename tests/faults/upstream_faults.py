@@ -195,6 +195,14 @@ def reset_at_the_end(upstream):
     return behave
 
 
+def never_ends(upstream):
+    async def behave(peer, asked):
+        await peer.send(STREAM_HEAD + b"".join(chunk(event) for event in upstream.answers.events[asked.api]))
+        await peer.left()
+
+    return behave
+
+
 def nothing_said(upstream):
     async def behave(peer, asked):
         answer = json.loads(upstream.answers.documents[asked.api])
@@ -244,6 +252,7 @@ FAULTS = {
     "error in a 200": (error_first, Error(status=429, text="Not now."), None),
     "error in the stream": (error_in_the_middle, None, CutOff(text="Gave up.")),
     "no usage": (without_usage, Answered(usage=False), None),
+    "silence after the last event": (never_ends, None, Answered()),
     "reset after the last event": (reset_at_the_end, Answered(), None),
     "400": (plain(refuse(400)), Error(status=400, text="It said so."), None),
     "400 too long": (
