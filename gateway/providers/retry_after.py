@@ -55,7 +55,7 @@ def _number(value: bytes) -> float | None:
 def _http_date(value: bytes) -> float | None:
     try:
         return email.utils.parsedate_to_datetime(value.decode("latin-1")).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
