@@ -47,7 +47,7 @@ class ResponsesEventDecoder:
         kind = fields.get("type") or name
         if kind == "error" or (fields.get("error") and "response" not in fields):
             raise failure(fields)
-        handler = _HANDLERS.get(kind)
+        handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
         if handler is None:
             return ()
         events: list[Event] = []
@@ -85,7 +85,7 @@ class ResponsesEventDecoder:
     def text(self, fields: Fields, events: list[Event]) -> None:
         """More text of a message, or all of one part."""
         heard = self._heard(fields, Message(role="assistant", parts=()), events)
-        part = fields.get("content_index") or 0
+        part = _number(fields, "content_index")
         if heard and (more := heard.more("text", part, fields.get("delta"), fields.get("text"))):
             logprobs = tuple(fields.get("logprobs") or ()) or None
             events.append(TextDelta(index=heard.index, part=part, text=more, logprobs=logprobs))
@@ -93,21 +93,21 @@ class ResponsesEventDecoder:
     def refuse(self, fields: Fields, events: list[Event]) -> None:
         """More text of a refusal, or all of it."""
         heard = self._heard(fields, Message(role="assistant", parts=()), events)
-        part = fields.get("content_index") or 0
+        part = _number(fields, "content_index")
         if heard and (more := heard.more("refusal", part, fields.get("delta"), fields.get("refusal"))):
             events.append(RefusalDelta(index=heard.index, part=part, text=more))
 
     def think(self, fields: Fields, events: list[Event]) -> None:
         """More thinking in the clear, or all of one part."""
         heard = self._heard(fields, Reasoning(), events)
-        part = fields.get("content_index") or 0
+        part = _number(fields, "content_index")
         if heard and (more := heard.more("thinking", part, fields.get("delta"), fields.get("text"))):
             events.append(ReasoningDelta(index=heard.index, part=part, text=more))
 
     def summarise(self, fields: Fields, events: list[Event]) -> None:
         """More of a summary, or all of one part."""
         heard = self._heard(fields, Reasoning(), events)
-        part = fields.get("summary_index") or 0
+        part = _number(fields, "summary_index")
         if heard and (more := heard.more("summary", part, fields.get("delta"), fields.get("text"))):
             events.append(ReasoningDelta(index=heard.index, kind="summary", part=part, text=more))
 
@@ -183,8 +183,13 @@ class ResponsesEventDecoder:
 
 
 def _place(fields: Fields) -> int:
-    place = fields.get("output_index")
-    return place if isinstance(place, int) else 0
+    return _number(fields, "output_index")
+
+
+def _number(fields: Fields, name: str) -> int:
+    """Give a position; what is none is the first."""
+    number = fields.get(name)
+    return number if isinstance(number, int) and number >= 0 else 0
 
 
 def _opened(wire: Json) -> Json:
