@@ -39,6 +39,7 @@ def environment(home: Path, bin_directory: Path) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if name in ("LANG", "LC_ALL", "TMPDIR")},
         **keys,
+        "COHERE_API_KEY": "a-key-of-the-vendor",
         "PATH": os.pathsep.join(path),
         "HOME": str(home),
         "PYTHONPATH": str(ROOT),
