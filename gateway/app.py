@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from anyio import Event, create_task_group
-from starlette.routing import Route as HttpRoute
 from starlette.routing import Router
 
 from gateway import __version__
@@ -33,6 +31,7 @@ from gateway.api import (
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
+from gateway.api.paths import Paths, pattern_routes
 from gateway.config import ProviderSettings, Settings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
@@ -77,7 +76,7 @@ class Application:
             json_depth=settings.server.limits.json_depth,
             configuration=self._configuration,
         )
-        self.asgi: AsgiApp = self._router(clock.wall())
+        self.asgi = self._paths(clock.wall())
 
     def end_streams(self) -> None:
         """Give every answer still in progress a terminal event: the server's patience is over."""
@@ -140,7 +139,7 @@ class Application:
 
         return read
 
-    def _router(self, started_at: float) -> AsgiApp:
+    def _paths(self, started_at: float) -> Paths:
         edge = self.edge
         hot = {
             module.PATH: module.endpoint(edge)
@@ -156,13 +155,14 @@ class Application:
             openapi.PAGE_PATH: openapi.page_endpoint(edge),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
         }
-        endpoints: dict[str, Any] = {**hot, **plain}
-        return Router(
-            routes=[HttpRoute(path, endpoint) for path, endpoint in endpoints.items()],
+        endpoints: dict[str, AsgiApp] = {**hot, **plain}
+        router = Router(
+            routes=pattern_routes(endpoints),
             default=unknown.endpoint(tuple(endpoints)),
             redirect_slashes=False,
             lifespan=self._lifespan,
         )
+        return Paths(endpoints, router)
 
     @asynccontextmanager
     async def _lifespan(self, app: object) -> AsyncIterator[None]:
