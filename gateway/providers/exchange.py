@@ -100,7 +100,7 @@ class Exchange:
                 waited=waited,
                 status=response.status,
                 content_type=_text(response.header(b"content-type")) if same else None,
-                headers=tuple(h for h in response.headers if h[0].startswith(_PASSED_PREFIXES)),
+                headers=tuple([h for h in response.headers if h[0].startswith(_PASSED_PREFIXES)]),
                 dropped=dropped,
             )
             streams = call.stream and call.operation == "generate"

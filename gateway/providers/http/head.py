@@ -3,6 +3,7 @@
 It is where a path or header that could smuggle a second request is refused, for both clients.
 """
 
+import functools
 import re
 from urllib.parse import urlsplit
 
@@ -57,12 +58,18 @@ def parse_base_url(base_url: str) -> Origin:
 
 def encode_headers(request: HttpRequest) -> bytes:
     """Return the request's headers as a block of lines. Raises InvalidRequest for what is not safe to send."""
-    if _PATH.fullmatch(request.path) is None or _METHOD.fullmatch(request.method) is None:
+    return _checked_block(request.method, request.path, request.headers)
+
+
+# A provider sends the same few sets of headers with every call: checking one again would find nothing new.
+@functools.lru_cache(maxsize=256)
+def _checked_block(method: bytes, path: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    if _PATH.fullmatch(path) is None or _METHOD.fullmatch(method) is None:
         raise InvalidRequest("the upstream request's method or path has characters that HTTP does not allow")
-    block = b"".join([b"%b: %b\r\n" % pair for pair in request.headers])
-    if block.count(b"\n") != len(request.headers) or _HEADERS.fullmatch(block) is None:
+    block = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    if block.count(b"\n") != len(headers) or _HEADERS.fullmatch(block) is None:
         raise InvalidRequest("a request header for the upstream has characters that HTTP does not allow")
-    names = {name.lower() for name, _ in request.headers}
+    names = {name.lower() for name, _ in headers}
     if not names.isdisjoint(_OWN_HEADERS):
         raise InvalidRequest("host, connection, content-length and transfer-encoding are set by the HTTP client itself")
     return block if b"accept-encoding" in names else block + b"accept-encoding: identity\r\n"
