@@ -6,6 +6,7 @@ Nothing is written before the first content event, so that until then an error c
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 
@@ -99,7 +100,6 @@ class StreamRelay:
         self._wrote_at = call.received
         self._held = b""
         self.answered = False
-        self._writing = False
         self._ended = False
 
     async def __call__(self, event: Event) -> None:
@@ -107,7 +107,10 @@ class StreamRelay:
         if isinstance(event, Verbatim):
             if not self.answered:
                 await self._begin()
-            await self._put(event.data)
+            # As _put, written out: this is done for every piece of every stream.
+            self._wrote_at = math.inf
+            await self._send({"type": "http.response.body", "body": event.data, "more_body": True})
+            self._wrote_at = self._now()
             return
         if isinstance(event, Started):
             self._started = event
@@ -133,13 +136,13 @@ class StreamRelay:
         await self._put(data)
 
     async def _put(self, data: bytes) -> None:
-        """Write whole events. While a slow client keeps us waiting here, nobody else writes into the stream."""
+        """Write whole events.
+
+        While a slow client keeps us waiting here, nobody else writes into the stream: it was then written to in the far future.
+        """
+        self._wrote_at = math.inf
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._wrote_at = self._now()
-        self._writing = True
-        try:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        finally:
-            self._writing = False
 
     async def _begin(self) -> None:
         headers = answer_headers(self._call, self._started, self._now())
@@ -148,11 +151,9 @@ class StreamRelay:
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),
         ]
-        self._writing = True
-        try:
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        finally:
-            self._writing = False
+        self._wrote_at = math.inf
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._wrote_at = self._now()
         self.answered = True
 
     async def _end(self, data: bytes) -> None:
@@ -179,11 +180,16 @@ class StreamRelay:
 
         Nothing is written while a slow client keeps the stream waiting. Cancelled in a wait of its own, it wrote nothing.
         """
-        if self._ended or self._writing or self._now() - self._wrote_at < idle:
+        before = self._wrote_at
+        if self._ended or self._now() - before < idle:
             return
-        if not self.answered:
-            await self._begin()
-        await self._put(KEEP_ALIVE)
+        try:
+            if not self.answered:
+                await self._begin()
+            await self._put(KEEP_ALIVE)
+        except BaseException:
+            self._wrote_at = before
+            raise
 
 
 Relay = DocumentRelay | StreamRelay

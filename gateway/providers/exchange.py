@@ -26,7 +26,8 @@ from gateway.providers.retry_after import retry_after
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
-_EDGE_BYTES = 4096  # of a stream's beginning and end, kept for its usage
+_HEAD_BYTES = 2048  # of a stream's beginning and end, kept for its usage
+_TAIL_BYTES = 4096
 _BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
 _ANSWER_FIELDS = frozenset({"choices", "content", "data", "output", "results"})
 _PASSED_PREFIXES = (
@@ -286,16 +287,26 @@ def _at_boundary(held: bytes, data: bytes) -> tuple[bytes, bytes]:
 class _Seen:
     """What is kept of a verbatim stream for the record: its first and last bytes, and how many events there were."""
 
-    __slots__ = ("events", "head", "tail")
+    __slots__ = ("_last", "_size", "events", "head")
 
     def __init__(self) -> None:
-        self.head = self.tail = b""
+        self.head = b""
+        self._last: list[bytes] = []
+        self._size = 0
         self.events = 0
 
     def note(self, data: bytes) -> None:
-        if len(self.head) < _EDGE_BYTES:
+        if len(self.head) < _HEAD_BYTES:
             self.head += data
-        self.tail = (self.tail + data)[-_EDGE_BYTES:] if len(data) < _EDGE_BYTES else data[-_EDGE_BYTES:]
+        self._last.append(data)
+        self._size += len(data)
+        if self._size > 3 * _TAIL_BYTES // 2:
+            self._last = [self.tail]
+            self._size = _TAIL_BYTES
+
+    @property
+    def tail(self) -> bytes:
+        return b"".join(self._last)[-_TAIL_BYTES:]
 
 
 def _finish(decoder: EventDecoder, lost: UpstreamError | None) -> Sequence[Event]:

@@ -20,6 +20,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from gateway.server.answer import Answer
 from gateway.server.asgi import ASGIApp
 from gateway.server.deadlines import LINGER_SECONDS
 from gateway.server.departure import DEPARTURE, SERVER, Departure
@@ -263,7 +264,7 @@ class HardenedProtocol(HttpToolsProtocol):
 
     async def _answer(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
         try:
-            await app(cast("dict[str, Any]", cycle.scope), cycle.receive, cycle.send)  # type: ignore[arg-type] # dicts
+            await app(cast("dict[str, Any]", cycle.scope), cycle.receive, Answer(cycle).send)  # type: ignore[arg-type] # dicts
         except Exception:
             # The last line of defence: whatever the application raised, the client gets a 500 and the log the reason.
             log.exception("server.application.failed", path=cycle.scope["path"])

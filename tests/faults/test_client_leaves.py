@@ -1,6 +1,7 @@
 """A client that leaves: its upstream is left within a second, and it is accounted for exactly once."""
 
 import json
+import math
 import time
 
 import anyio
@@ -229,7 +230,8 @@ async def test_a_client_that_takes_nothing_does_not_hold_up_the_comments_of_othe
             await slow.send(head + flood)
             await until(
                 lambda: any(
-                    getattr(relay, "_writing", False) for relay in gateway.application.edge.in_progress.values()
+                    getattr(relay, "_wrote_at", 0.0) == math.inf
+                    for relay in gateway.application.edge.in_progress.values()
                 )
             )
             await other.send(request("chat", "chat", stream=True))

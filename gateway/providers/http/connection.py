@@ -52,7 +52,6 @@ class Connection(asyncio.Protocol):
         "_name",
         "_owner",
         "_parser",
-        "_paused",
         "_response",
         "_surplus",
         "_timer",
@@ -61,6 +60,7 @@ class Connection(asyncio.Protocol):
         "_write_paused",
         "_written_at",
         "closed",
+        "paused",
         "uses",
     )
 
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._interim = False
         self._keep = False
         self._surplus = False
-        self._paused = False
+        self.paused = False
         self._uploading = False
         self._write_paused = False
         self._barren = 0
@@ -133,15 +133,20 @@ class Connection(asyncio.Protocol):
 
     def expect_body(self) -> "asyncio.Future[None]":
         """Start the idle timeout and return the future that the next piece of body, end or error completes."""
-        response = cast("NativeResponse", self._response)
-        self._timer.set(min(self._loop.time() + response.timeouts.idle, response.total_at))
+        response = self._response
+        if response is None:
+            raise UpstreamBroken(f"{self._name} is not answering any more")
+        # Only noted: the timer moves when it fires too early, not with every piece of a stream.
+        response.idle_at = idle_at = self._loop.time() + response.timeouts.idle
+        if idle_at < self._timer.deadline:
+            self._timer.set(min(idle_at, response.total_at))
         response.wake = wake = self._loop.create_future()
         return wake
 
     def drained(self) -> None:
         """Go on reading from the network if that was paused: the buffer is empty again."""
-        if self._paused and self._transport is not None:
-            self._paused = False
+        if self.paused and self._transport is not None:
+            self.paused = False
             self._transport.resume_reading()
 
     def close(self) -> None:
@@ -199,7 +204,9 @@ class Connection(asyncio.Protocol):
         elif got or response.status != status:
             self._barren = 0
             if got:
-                self._hold_back(response, len(pieces[before]))
+                response.buffered += len(pieces[before])
+                if response.buffered > BUFFER_LIMIT:
+                    self._hold_back()
             response.news()
         elif self._barren > HEAD_LIMIT:
             self._fail(UpstreamBroken(f"{self._name} sent more than {HEAD_LIMIT} bytes of headers"))
@@ -299,11 +306,10 @@ class Connection(asyncio.Protocol):
         reason = cause.message if isinstance(cause, UpstreamBroken) else str(exc)
         return UpstreamBroken(f"{self._name} sent something that is not an HTTP response ({reason})")
 
-    def _hold_back(self, response: NativeResponse, size: int) -> None:
-        """Stop reading from the network when the reader does not keep up."""
-        response.buffered += size
-        if response.buffered > BUFFER_LIMIT and not self._paused and self._transport is not None:
-            self._paused = True
+    def _hold_back(self) -> None:
+        """Stop reading from the network: the reader does not keep up."""
+        if not self.paused and self._transport is not None:
+            self.paused = True
             self._transport.pause_reading()
 
     def _ends_with_connection(self, response: NativeResponse) -> bool:
@@ -344,6 +350,8 @@ class Connection(asyncio.Protocol):
             self.close()
         elif response.wake is None and now < response.total_at:
             self._timer.set(response.total_at)  # Nobody waits for the upstream: only the total runs.
+        elif response.status and now < (due := min(response.idle_at, response.total_at)):
+            self._timer.set(due)  # Body has come since the timer was set.
         else:
             self._fail(self._timed_out(response, now))
 

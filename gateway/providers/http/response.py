@@ -17,6 +17,11 @@ class Carrier(Protocol):
         """Start the idle timeout and return the future that the next piece of body, end or error completes."""
         ...
 
+    @property
+    def paused(self) -> bool:
+        """Whether reading from the network is held back."""
+        ...
+
     def drained(self) -> None:
         """Go on reading from the network if that was paused: the buffer is empty again."""
         ...
@@ -35,6 +40,7 @@ class NativeResponse:
         "error",
         "finished",
         "headers",
+        "idle_at",
         "method",
         "pieces",
         "status",
@@ -54,6 +60,7 @@ class NativeResponse:
         self.pieces: list[bytes] = []
         self.buffered = 0
         self.touched = False
+        self.idle_at = 0.0  # the loop's time until which the one who waits for body will wait
         self.finished = False
         self.error: UpstreamError | None = None
         self.wake: asyncio.Future[None] | None = None
@@ -79,10 +86,10 @@ class NativeResponse:
             except BaseException:
                 self.abandon()
                 raise
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        data = pieces.pop() if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.buffered = 0
-        if self.carrier is not None:
+        if self.carrier is not None and self.carrier.paused:
             self.carrier.drained()
         return data
 
