@@ -7,7 +7,8 @@ safety_identifier, prompt_cache_key, store=false, service_tier=auto|default.
 Chat only: messages (text), max_completion_tokens, top_logprobs, response_format, tools (functions), tool_choice,
 parallel_tool_calls (several calls in one answer only where it says true: a tiny model repeats itself), verbosity=medium.
 Completions only: prompt (a string, strings, token ids), echo=false, best_of=1.
-What is not given has llama.cpp's defaults: temperature 0.8, top_k 40, top_p 0.95, min_p 0.05.
+What is not given has llama.cpp's defaults: temperature 0.8, top_k 40, top_p 0.95, min_p 0.05. An answer without a limit of its
+own ends after 512 tokens (completions: 16, as at OpenAI) with finish_reason length: a tiny model seldom ends by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ Kind = Literal["chat", "text"]
 
 MOST_PROMPTS = 16
 MOST_STOPS = 16
+DEFAULT_LIMIT = 512
+DEFAULT_TEXT_LIMIT = 16
 
 _BOTH = frozenset(
     {
@@ -81,6 +84,7 @@ def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
     limit = field.integer(body, "max_completion_tokens", 1, 1_000_000)
     if limit is not None:
         native["max_tokens"] = limit
+    native.setdefault("max_tokens", DEFAULT_LIMIT)
     schema = _schema(body.get("response_format"))
     constraint = _grammar(schema, tools, end)
     if constraint is not None:
@@ -100,7 +104,7 @@ def read_text(body: dict[str, Any], *, slots: int) -> Generation:
     """Read the body of /v1/completions. Raises InvalidRequest (or a kind of it) naming what is wrong."""
     field.refuse_unknown(body, _TEXT, inert=_INERT)
     native = _sampling(body)
-    native.setdefault("max_tokens", 16)
+    native.setdefault("max_tokens", DEFAULT_TEXT_LIMIT)
     top = field.integer(body, "logprobs", 0, 5)
     if top is not None:
         native["n_probs"] = max(1, top)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 from anyio.abc import TaskGroup
 
@@ -24,6 +25,7 @@ from gateway.providers.embedded.launch import (
     chat_model,
     embedding_command,
 )
+from gateway.providers.embedded.patient import Patient
 from gateway.providers.exchange import Exchange
 from gateway.providers.http.below import Below
 from gateway.providers.keyring import Keyring
@@ -93,7 +95,7 @@ class EmbeddedProvider:
             )
         if model.access is None or model.at_root is None:
             return _Unserved(UpstreamUnreachable(model.missing or ""))
-        shaped = openai_shaped.responder(self.name, model.access, model.apis, target)
+        shaped = Patient(partial(openai_shaped.responder, self.name, model.access, model.apis), target)
         if "chat" not in model.apis:
             return shaped
         count = Exchange(openai_shaped.OpenAIWire(model.at_root, TOKENIZE, b"/tokenize"), target, verbatim=False)

@@ -162,3 +162,9 @@ def test_each_prompt_has_its_own_choices():
 
     assert [request["prompt"] for request in wanted.requests] == ["a", "a", [1, 2], [1, 2]]
     assert wanted.requests[0]["max_tokens"] == 16
+
+
+def test_a_chat_answer_without_a_limit_has_one():
+    assert chat().requests[0]["max_tokens"] == 512
+    assert chat(max_tokens=700).requests[0]["max_tokens"] == 700
+    assert chat(max_completion_tokens=3).requests[0]["max_tokens"] == 3
