@@ -77,4 +77,4 @@ class ChildUpstream:
             return Health(state="failed", detail=child.reason)
         if child.state == "stopped":
             return Health(state="cold", detail="starts with its first request")
-        return Health(state="starting", detail=child.reason)
+        return Health(state="starting", detail=child.reason, first_load=child.first_load, waited_for=self._patient)

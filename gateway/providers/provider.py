@@ -13,10 +13,16 @@ from gateway.core.target import Target
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a provider could serve a call now: `cold` will start when first needed; `detail` is for people."""
+    """Whether a provider could serve a call now: `cold` will start when first needed; `detail` is for people.
+
+    Of one that is `starting`: `first_load` tells that it was to be loaded with the server and never was, `waited_for` that
+    calls wait until it is ready.
+    """
 
     state: Literal["ready", "cold", "starting", "failed"] = "ready"
     detail: str | None = None
+    first_load: bool = False
+    waited_for: bool = False
 
 
 class Provider(Protocol):

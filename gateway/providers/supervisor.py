@@ -121,6 +121,7 @@ class ChildSupervisor:
         self.address = ""
         self.pid: int | None = None
         self.restarts = 0
+        self.first_load = not lazy  # wanted from the start, and neither ready nor failed so far
         self.reason = "it has not been started"
         self._command = command
         self._ready = ready
@@ -259,6 +260,8 @@ class ChildSupervisor:
     def _enter(self, state: State, reason: str) -> None:
         self.state = state
         self.reason = reason
+        if state in ("ready", "failed"):
+            self.first_load = False
         self._changed.set()
         self._changed = anyio.Event()
 
