@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge, is_draining
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.pipeline.build import Route
+from gateway.providers.provider import Health
 
 HEALTH_PATH = "/healthz"
 READY_PATH = "/readyz"
@@ -24,15 +26,16 @@ def health_endpoint(edge: Edge) -> PlainEndpoint:
 
 
 def ready_endpoint(edge: Edge) -> PlainEndpoint:
-    """Readiness: 503 while draining, while a model that must be loaded is starting, and when no model can be served.
+    """Readiness: 503 while draining, while a model that is to be loaded with the server loads, and when no model can be served.
 
-    A cold model counts as ready: it starts with its first call.
+    A cold model counts as ready: it starts with its first call. So does one that starts while calls wait for it.
     """
 
     async def compute(scope: Scope, receive: Receive) -> Document:
         del receive
-        models = {name: _states(route) for name, route in edge.current().routes.items()}
-        status = _status(models, draining=is_draining(scope))
+        routes = edge.current().routes
+        models = {name: _states(route) for name, route in routes.items()}
+        status = "draining" if is_draining(scope) else overall([route.health() for route in routes.values()])
         detail = {"status": status, "models": models, "configuration": edge.configuration()}
         return json_document(detail, status=200 if status == "ready" else 503)
 
@@ -46,12 +49,22 @@ def _states(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _status(models: dict[str, list[dict[str, Any]]], *, draining: bool) -> str:
-    if draining:
-        return "draining"
-    states = [{target["state"] for target in targets} for targets in models.values()]
-    if any(state == {"starting"} for state in states):
+def overall(models: Sequence[Sequence[Health]]) -> Literal["ready", "starting", "failed"]:
+    """Give the state of a server from the states of each model's targets."""
+    lacking = [targets for targets in models if not any(_serves(health) for health in targets)]
+    theirs = [health for targets in lacking for health in targets]
+    if any(_is_first_load(health) for health in theirs):
         return "starting"
-    if states and all(state == {"failed"} for state in states):
-        return "failed"
-    return "ready"
+    if not lacking or len(lacking) < len(models):
+        return "ready"
+    return "starting" if any(health.state == "starting" for health in theirs) else "failed"
+
+
+def _is_first_load(health: Health) -> bool:
+    return health.state == "starting" and health.first_load
+
+
+def _serves(health: Health) -> bool:
+    if health.state == "starting":
+        return health.waited_for and not health.first_load
+    return health.state != "failed"
