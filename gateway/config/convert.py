@@ -214,7 +214,7 @@ class Conversion:
             elif not _left_empty(fields[key], entry.node):
                 before = len(self._log)
                 values[key] = self.read(fields[key].shape, entry.node, below)
-                faulty |= {key} if len(self._log) > before else set()
+                faulty |= {key} if len(self._log) > before or values[key] is INVALID else set()
         values = {name: value for name, value in values.items() if value is not INVALID}
         required = [name for name, field in fields.items() if field.required]
         for name in required:
@@ -243,7 +243,8 @@ class Conversion:
         return self._fault(node, place, f"expected {wanted}, found {_in_words(node)}{more}")
 
     def _fault(self, node: Node, place: Place, message: str) -> Any:
-        self._log.add(node.mark, place.path, message)
+        if not (isinstance(node, ScalarNode) and node.refused):
+            self._log.add(node.mark, place.path, message)
         return INVALID
 
 

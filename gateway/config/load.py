@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+import msgspec
+
 from gateway.config.convert import Conversion
 from gateway.config.faults import NOWHERE, ConfigError, Fault, FaultLog
 from gateway.config.settings import Settings
@@ -41,8 +43,19 @@ def parse(content: bytes, path: Path, environ: Mapping[str, str], *, overrides: 
     settings: Settings = Conversion(log, base=path.absolute().parent, environ=environ).settings(
         shape_of(Settings), root
     )
-    log.raise_if_any()
+    try:
+        log.raise_if_any()
+    except ConfigError as error:
+        raise ConfigError([_laid_at_its_door(fault, overrides) for fault in error.faults]) from None
     return settings
+
+
+def _laid_at_its_door(fault: Fault, overrides: Overrides) -> Fault:
+    """Return the fault; that of an overridden value is the command line's, not the file's."""
+    for (section, key), value in overrides.items():
+        if fault.line == 0 and fault.path == f"{section}.{key}":
+            return msgspec.structs.replace(fault, file=f"--{key} {value}")
+    return fault
 
 
 def _read_bytes(path: Path) -> bytes:

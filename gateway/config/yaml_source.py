@@ -32,16 +32,20 @@ _OCTAL: Final = re.compile(r"0o[0-7]+\Z", re.ASCII)
 _HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]+\Z", re.ASCII)
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z", re.ASCII)
 _INFINITE: Final = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)\Z", re.ASCII)
-_STRING_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str"})
+_NO_TAGS: Final = "YAML tags are not supported here; text goes in quotes"
 
 ScalarValue: TypeAlias = str | int | float | bool | None
 
 
 class ScalarNode(msgspec.Struct, frozen=True, kw_only=True):
-    """A value by the core schema: text, a number, true or false, or None for null."""
+    """A value by the core schema: text, a number, true or false, or None for null.
+
+    `refused` says that a fault was noted already: what kind of value it is says nothing then.
+    """
 
     mark: Mark
     value: ScalarValue
+    refused: bool = False
 
 
 class ListNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,12 +185,11 @@ class _Composer:
 
     def _fresh(self, event: yaml.Event, path: str, depth: int) -> Node:
         tag = getattr(event, "tag", None)
-        text_tag = isinstance(event, yaml.ScalarEvent) and tag in _STRING_TAGS
-        if tag is not None and not text_tag:
-            self._log.add(_mark(event), path, "YAML tags are not supported here")
+        if tag is not None:
+            self._log.add(_mark(event), path, _NO_TAGS)
         if isinstance(event, yaml.ScalarEvent):
-            plain = event.implicit[0] and not text_tag
-            return ScalarNode(mark=_mark(event), value=resolve_scalar(event.value) if plain else event.value)
+            value = resolve_scalar(event.value) if event.implicit[0] else event.value
+            return ScalarNode(mark=_mark(event), value=value, refused=tag is not None)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(event, path, depth)
         return self._map(event, path, depth)
@@ -219,6 +222,8 @@ class _Composer:
             if event.value == "<<" and event.implicit[0]:
                 self._log.add(_mark(event), path, "merge keys (<<) are not part of YAML 1.2: write the keys out")
                 return None
+            if event.tag is not None:
+                self._log.add(_mark(event), path, _NO_TAGS)
             if event.anchor is not None:
                 node = ScalarNode(mark=_mark(event), value=event.value)
                 self._anchors[event.anchor] = _Anchored(node=node, size=1, height=0)

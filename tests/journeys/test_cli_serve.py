@@ -174,6 +174,7 @@ def test_without_keys_it_refuses_to_listen_beyond_this_machine_and_says_how_to(w
     done = workplace.run("serve", "--host", "0.0.0.0")
 
     assert done.returncode == 1
+    assert "--host 0.0.0.0: server.host: without keys" in done.stderr
     assert "server.keys" in done.stderr
     assert "127.0.0.1" in done.stderr
 

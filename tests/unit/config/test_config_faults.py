@@ -172,10 +172,25 @@ def test_an_error_reads_as_file_line_path_and_message(configuration):
     assert str(caught.value) == f"{configuration.path}:3: server.port: expected a whole number, found text"
 
 
-def test_a_fault_of_the_command_line_has_no_line(configuration):
-    (fault,) = configuration.faults(LOCAL + SMALL, overrides={("server", "port"): 70000})
+@pytest.mark.parametrize("value", ["!!int 8080", '!!int "8080"', "!!str 8080", "!mine eighty"])
+def test_a_refused_tag_is_the_only_fault_of_its_value(configuration, value):
+    (fault,) = configuration.faults(LOCAL + SMALL + f"server: {{port: {value}}}\n")
 
-    assert str(fault).startswith(f"{configuration.path}: server.port: expected a whole number of")
+    assert (fault.path, fault.line) == ("server.port", 3)
+    assert "tags" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "beginning"),
+    [
+        ("port", 70000, "--port 70000: server.port: expected a whole number of"),
+        ("host", "0.0.0.0", "--host 0.0.0.0: server.host: without keys, anyone"),
+    ],
+)
+def test_a_fault_of_the_command_line_does_not_blame_the_file(configuration, option, value, beginning):
+    (fault,) = configuration.faults(LOCAL + SMALL, overrides={("server", option): value})
+
+    assert str(fault).startswith(beginning)
 
 
 @pytest.mark.parametrize(
