@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError
-from gateway.core.events import CutShort, Event, Finished, Started, Tried
+from gateway.core.events import CutShort, Event, Finished, Started, Tried, Verbatim
 from gateway.core.record import Record
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
@@ -119,9 +119,14 @@ class _Watch:
                 self.started = event
             elif isinstance(event, Tried):
                 self.tried.append(event.target)
-            else:
+            elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
                 self.first_at = self._now()
         return self._send(event)
+
+
+def _only_comments(data: bytes) -> bool:
+    """Whether a piece of a verbatim stream says nothing: servers write comments while they read a long prompt."""
+    return data.startswith(b":") and b"data:" not in data
 
 
 def _why(cancelled: asyncio.CancelledError) -> str:

@@ -125,6 +125,33 @@ async def test_a_verbatim_piece_is_the_first_content():
     assert stage.record.first_token == pytest.approx(1)
 
 
+@pytest.mark.parametrize("piece", [b'data: {"a": 1}\n\n', b': ping\n\ndata: {"a": 1}\n\n', b"event: ping\n\n", b"{}"])
+async def test_a_comment_of_a_verbatim_stream_is_no_content(piece):
+    """llama.cpp's kin write `: prompt 0/1` while they read a prompt: the first token is still to come."""
+
+    async def respond(call, send):
+        await send(STARTED)
+        await send(Verbatim(b": prompt 0/1\n\n"))
+        stage.time.now += 30
+        await send(Verbatim(b": prompt 1/2\n\n: prompt 2/2\n\n"))
+        await send(Verbatim(piece))
+        stage.time.now += 5
+        await send(FINISHED)
+
+    stage = Stage(respond)
+    await stage.run()
+
+    assert stage.record.first_token == pytest.approx(31)
+
+
+async def test_a_stream_of_comments_alone_has_no_first_token():
+    stage = Stage(playing(STARTED, Verbatim(b": prompt 0/1\n\n"), error=UpstreamTimeout("idle")))
+    with pytest.raises(UpstreamTimeout):
+        await stage.run()
+
+    assert stage.record.first_token is None
+
+
 async def test_an_error_is_recorded_and_still_raised():
     stage = Stage(playing(error=RateLimited("slow down")))
     with pytest.raises(RateLimited):
