@@ -16,7 +16,7 @@ from gateway.cli.answering import answer
 from gateway.cli.conversation import Conversation
 from gateway.cli.costs import Costs, figures
 from gateway.cli.embedding_models import makes_embeddings
-from gateway.cli.gateway_url import open_gateway
+from gateway.cli.gateway_url import Found, open_gateway
 from gateway.cli.options import config_option, default_config, url_option
 from gateway.cli.repl import Repl
 from gateway.cli.screen import Screen, one_line
@@ -96,20 +96,24 @@ async def _open_talk(
         conversation = Conversation(found.url, found.key, model or "", system)
         try:
             models = await conversation.models()
-            conversation.model = _choose(model, models)
+            if found.expected is not None and set(found.expected) != set(models):
+                click.echo(f"The gateway at {found.url} does not serve the models of {config}.", err=True)
+            conversation.model = _choose(model, models, found)
             yield _Talk(conversation=conversation, models=list(models))
         finally:
             await conversation.aclose()
 
 
-def _choose(model: str | None, models: dict[str, list[str]]) -> str:
+def _choose(model: str | None, models: dict[str, list[str]], found: Found) -> str:
     """Give the model asked for, else the first that chats. Raises ModelNotFound, which names those that there are."""
     if model is None:
         chatting = (name for name, targets in models.items() if not any(map(makes_embeddings, targets)))
         model = next(chatting, "")
     if model not in models:
         missing = f"model {model!r}" if model else "model that chats"
-        raise ModelNotFound(f"There is no {missing}. There are: {', '.join(models) or 'none'}")
+        where = "" if found.own else f" at {found.url}"
+        hint = "" if found.expected is None else ". Another gateway: --url"
+        raise ModelNotFound(f"There is no {missing}{where}. There are: {', '.join(models) or 'none'}{hint}")
     return model
 
 

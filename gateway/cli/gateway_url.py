@@ -23,13 +23,15 @@ _PROBE = HttpTimeouts(connect=1.0, first_byte=2.0, idle=2.0, total=3.0)
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway: its URL, the key to send (None where none is asked for).
 
-    `own` says that it is this process's; `tried` is the URL at which none ran, empty where none is fixed.
+    `own` says that it is this process's; `tried` is the URL at which none ran, empty where none is fixed. `expected` names
+    the models of the configuration whose address led here: what runs there may serve another; None where no file did.
     """
 
     url: str
     key: str | None
     own: bool = False
     tried: str = ""
+    expected: tuple[str, ...] | None = None
 
 
 async def answers(url: str) -> bool:
@@ -65,7 +67,7 @@ async def open_gateway(config: Path, url: str | None, key: str | None) -> AsyncI
     key = key or (keys[0].reveal() if keys else None)
     running = await find_running(settings)
     if running is not None:
-        yield Found(url=running, key=key)
+        yield Found(url=running, key=key, expected=tuple(settings.models))
         return
     async with _own_gateway(settings, config) as own:
         tried = local_url_of(settings.server.host, settings.server.port) if settings.server.port else ""

@@ -203,3 +203,20 @@ async def test_a_running_gateway_sees_the_key_and_the_cancel(tmp_path: Path):
         assert "open-sesame" not in shown
         assert "its own" not in shown
         assert gateway.records[-1].status == 499
+
+
+async def test_a_gateway_that_serves_another_configuration_is_named_with_the_way_out(tmp_path: Path):
+    (tmp_path / "script.yaml").write_text(SCRIPT)
+    other = "providers: {s: {kind: scripted, document: script.yaml}}\nmodels: {theirs: s/demo}\n"
+    async with running(tmp_path, other) as gateway:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        workplace = Workplace(elsewhere)
+        workplace.write("switchgear.yaml", CONFIG.replace("port: 0", f"port: {gateway.port}"))
+
+        done = await anyio.to_thread.run_sync(lambda: workplace.run("chat", "free", text="hi"))
+
+    note, complaint = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert note == f"The gateway at {gateway.url} does not serve the models of switchgear.yaml."
+    assert f"no model 'free' at {gateway.url}. There are: theirs. Another gateway: --url" in complaint
