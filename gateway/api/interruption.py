@@ -24,10 +24,10 @@ class Interruption:
         self.error: SwitchgearError | None = None
 
     def interrupt(self, error: SwitchgearError) -> None:
-        """End the call because of `error`. A second one changes nothing."""
+        """End the call because of `error`, which the CancelledError carries for who records it. A second one changes nothing."""
         if self.error is None and not self._task.done():
             self.error = error
-            self._task.cancel(error.code)
+            self._task.cancel(error)
 
     def settle(self) -> SwitchgearError | None:
         """Give the reason and take the cancellation back; None when the cancellation came from somebody else."""

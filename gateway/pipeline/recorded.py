@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.core.call import Call
 from gateway.core.clock import Clock
-from gateway.core.errors import SwitchgearError
+from gateway.core.errors import SwitchgearError, Unavailable
 from gateway.core.events import CutShort, Event, Finished, Started, Tried, Verbatim
 from gateway.core.record import Record
 from gateway.core.responder import Responder, Send
@@ -50,7 +50,8 @@ class Recorded:
             error, status = exc.code, exc.status
             raise
         except asyncio.CancelledError as exc:
-            error, status = _why(exc), 499
+            reason = _reason(exc)
+            error, status = reason.code, reason.status
             raise
         except BaseException:
             error, status = "internal_error", 500
@@ -129,10 +130,10 @@ def _only_comments(data: bytes) -> bool:
     return data.startswith(b":") and b"data:" not in data
 
 
-def _why(cancelled: asyncio.CancelledError) -> str:
-    """Who cancels on purpose says why, as an error's code; what anybody else says is not for records."""
-    said = str(cancelled.args[0]) if cancelled.args else ""
-    return said if said.isidentifier() else "cancelled"
+def _reason(cancelled: asyncio.CancelledError) -> SwitchgearError:
+    """Who ends a call on purpose cancels with the error that its client gets; anybody else, because the server ends."""
+    said = cancelled.args[0] if cancelled.args else None
+    return said if isinstance(said, SwitchgearError) else Unavailable("The server ended the call.")
 
 
 def _is_telling(value: object) -> bool:

@@ -89,7 +89,7 @@ async def test_after_the_drain_timeout_streams_end_with_an_error_of_their_dialec
     assert last["messages"]["error"]["code"] == "unavailable"
     assert "Traceback" not in log
     records = [json.loads(line) for line in log.splitlines() if '"call.finished"' in line]
-    assert [record["error"] for record in records] == ["unavailable"] * 3
+    assert [(record["error"], record["status"]) for record in records] == [("unavailable", 503)] * 3
     assert code == 0
 
 

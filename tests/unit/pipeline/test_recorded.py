@@ -8,7 +8,7 @@ import pytest
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.clock import Clock
-from gateway.core.errors import RateLimited, UpstreamTimeout
+from gateway.core.errors import ClientLeft, RateLimited, Unavailable, UpstreamTimeout
 from gateway.core.events import CutShort, Finished, Started, TextDelta, Tried, Verbatim
 from gateway.core.target import Target
 from gateway.core.usage import Usage
@@ -214,13 +214,33 @@ async def test_a_client_that_leaves_at_any_event_is_recorded_once(passed):
     task = asyncio.ensure_future(stage.run())
     with anyio.fail_after(5):
         await reached.wait()
-        task.cancel("client_left")
+        task.cancel(ClientLeft("gone"))
         with pytest.raises(asyncio.CancelledError):
             await task
 
     assert (stage.record.status, stage.record.error) == (499, "client_left")
     assert (stage.record.first_token is None) == (passed < 2)
     assert stage.record.usage == (USAGE if passed == len(ANSWER) else None)
+
+
+@pytest.mark.parametrize("reason", [Unavailable("the drain took too long"), "Cancelled by cancel scope 7f", None])
+async def test_a_call_that_the_server_cut_is_no_client_that_left(reason):
+    """docs/observe.md: 499 is for clients that left. Who was cut off by the drain's deadline saw a 503."""
+    reached = asyncio.Event()
+
+    async def respond(call, send):
+        reached.set()
+        await asyncio.Event().wait()
+
+    stage = Stage(respond)
+    task = asyncio.ensure_future(stage.run())
+    with anyio.fail_after(5):
+        await reached.wait()
+        task.cancel(reason)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert (stage.record.status, stage.record.error) == (503, "unavailable")
 
 
 async def test_what_a_cut_short_answer_used_is_billed():
