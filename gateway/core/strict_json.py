@@ -16,6 +16,7 @@ from gateway.core.errors import MalformedBody
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_MALFORMED = re.compile(r"JSON is malformed: (.*)").fullmatch
 _SPACED_COLON = re.compile(rb"\s:").search
 
 
@@ -32,8 +33,7 @@ def decode_object(body: bytes, *, depth: int = 100) -> dict[str, Any]:
     except RecursionError as exc:
         raise MalformedBody(_too_deep(depth)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        msg = f"The body is not valid JSON: {exc}"
-        raise MalformedBody(msg) from exc
+        raise MalformedBody(_complaint(body, exc)) from exc
     if not isinstance(value, dict):
         msg = f"The body must be a JSON object, not {_kind(value)}."
         raise MalformedBody(msg)
@@ -50,6 +50,19 @@ def _has_odd_keys(body: bytes) -> bool:
     if b" :" in body or (b"\\" in body and b"\\u00" in body):
         return True
     return (b"\n" in body or b"\t" in body or b"\r" in body) and _SPACED_COLON(body) is not None
+
+
+def _complaint(body: bytes, error: Exception) -> str:
+    """Say what is wrong with a body that msgspec cannot read, without msgspec's name for it."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as exc:
+        return f"The body is not valid UTF-8 (byte {exc.start})."
+    if isinstance(error, msgspec.ValidationError):
+        return "A number in the body is out of range."  # without a type to fit, nothing else can be
+    if malformed := _MALFORMED(str(error)):
+        return f"The body is not valid JSON: {malformed.group(1)}."
+    return "The body is not valid JSON: it ends too soon."
 
 
 def _too_deep(depth: int) -> str:

@@ -1,4 +1,4 @@
-"""Checks decoded JSON against a msgspec type and says, in the API's own words, where it does not fit."""
+"""Checks decoded JSON against a msgspec type and says, in plain sentences, where it does not fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,21 @@ from gateway.core.errors import InvalidRequest
 
 T = TypeVar("T")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
-_AT = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
+_UNEXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_AT = re.compile(r" - at `\$([^`]*)`$")
+_ANY_VALUE = "[...]"
+"""msgspec's path to a value in an object without fixed fields: it does not tell the key."""
+
+_WORDS = {
+    "array": "an array",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "null",
+    "object": "an object",
+    "str": "a string",
+}
+_FOUND = _WORDS | {"bool": "a boolean", "float": "a decimal number"}
 
 
 def check(value: Any, shape: type[T], path: str = "") -> T:
@@ -36,12 +50,27 @@ def kind_of(raw: dict[str, Any], path: str, what: str) -> str:
 
 def fault(text: str, path: str = "") -> InvalidRequest:
     """Translate a message of msgspec's into the error for the caller."""
-    where = path
+    inside = ""
     if at := _AT.search(text):
-        where += at.group(1)
+        inside = at.group(1)
         text = text[: at.start()]
-    if missing := _MISSING.match(text):
-        where = f"{where}.{missing.group(1)}"
-        text = "Missing required parameter"
-    where = where.removeprefix(".").replace("[...]", "")
-    return InvalidRequest(f"{text}: `{where}`." if where else f"{text}.", param=where or None)
+    where = (path + inside).replace(_ANY_VALUE, "").removeprefix(".")
+    if missing := _MISSING.fullmatch(text):
+        where = f"{where}.{missing.group(1)}".removeprefix(".")
+        return InvalidRequest(f"Missing required parameter: `{where}`.", param=where)
+    subject = f"`{where}`" if where else "The body"
+    if inside.endswith(_ANY_VALUE):
+        subject = f"Every value of {subject}"
+    return InvalidRequest(f"{subject} {_complaint(text)}.", param=where or None)
+
+
+def _complaint(text: str) -> str:
+    """Give what is said of the value at fault. What msgspec may say besides, no shape here can make it say."""
+    unexpected = _UNEXPECTED.fullmatch(text)
+    if unexpected is None:
+        return "is not valid"
+    # Null stands for absent: nobody is told to write it.
+    kinds = [kind for kind in unexpected.group(1).split(" | ") if kind != "null"]
+    wanted = " or ".join(_WORDS.get(kind, kind) for kind in kinds)
+    found = "a number" if unexpected.group(2) == "int" else _FOUND.get(unexpected.group(2), unexpected.group(2))
+    return f"must be {wanted}, not {found}"

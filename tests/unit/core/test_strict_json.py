@@ -76,3 +76,25 @@ def test_the_depth_that_is_allowed_is_exact(depth):
 
 def test_brackets_in_a_text_are_no_depth():
     assert decode_object(b'{"a":"' + b"[{" * 1000 + b'"}', depth=8)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"\xff", "The body is not valid UTF-8 (byte 0)."),
+        (b'{"a":"b\xff"}', "The body is not valid UTF-8 (byte 7)."),
+        (b'{"a":1e999}', "A number in the body is out of range."),
+        (b'[[1e999], "\xc3\xa9"]', "A number in the body is out of range."),
+        (b"1" * 5000, "A number in the body is out of range."),
+        (b'{"a":1', "The body is not valid JSON: it ends too soon."),
+        (b'{"a":1,}', "The body is not valid JSON: trailing comma in object (byte 7)."),
+        (b'{"a":NaN}', "The body is not valid JSON: invalid character (byte 5)."),
+        (b"\xef\xbb\xbf{}", "The body is not valid JSON: invalid character (byte 0)."),
+        (b"[]", "The body must be a JSON object, not an array."),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_a_plain_sentence(body, message):
+    with pytest.raises(MalformedBody) as caught:
+        decode_object(body)
+
+    assert caught.value.message == message
