@@ -1,8 +1,10 @@
 """Rules between settings that no single type can say: keys and addresses that fit together, and who may be let in.
 
-Each check looks at one struct that is well formed and yields what is wrong. It reads no file and knows no line.
+Each check looks at one struct that is well formed and yields what is wrong. It knows no line, and of files it reads no more
+than the first bytes of one that has to be of a certain format.
 """
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +13,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.config.faults import shown
 from gateway.config.presets import PRESETS
 from gateway.config.provider_settings import (
     AnthropicSettings,
+    EmbeddedSettings,
     HttpSettings,
     OpenAISettings,
     OpenAIShapedSettings,
@@ -25,18 +29,19 @@ from gateway.config.settings import OtlpSettings, ServerSettings, Settings
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
 UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
 
+_GGUF: Final = b"GGUF"
 _CREDENTIAL_HEADERS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key"})
 _EVERY_INTERFACE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check found. `path` leads from the checked struct to the culprit; empty is the struct itself.
+    """What a check found. `path` (keys, and indices of lists) leads from the checked struct to the culprit; empty is the struct.
 
     `needs` names the fields that the check relied on: when one of them is faulty already, this finding says nothing new.
     """
 
     message: str
-    path: tuple[str, ...] = ()
+    path: tuple[str | int, ...] = ()
     needs: tuple[str, ...] = ()
 
 
@@ -153,6 +158,36 @@ def _points_at(server: ServerSettings, address: str) -> bool:
     return parts.hostname == server.host or (local and is_loopback(parts.hostname))
 
 
+def _weights(settings: EmbeddedSettings) -> Iterator[Finding]:
+    path = settings.chat_model_path
+    if path is None or settings.chat_model == "off":
+        return
+    try:
+        with path.open("rb") as file:
+            found = file.read(len(_GGUF))
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    else:
+        problem = "" if found == _GGUF else "is not a GGUF file"
+    if problem:
+        yield Finding(path=("chat_model_path",), message=f"{shown(path.name)} {problem}")
+
+
+def _served_models(settings: Settings) -> Iterator[Finding]:
+    for name, model in settings.models.items():
+        for number, target in enumerate(model.targets):
+            provider = settings.providers.get(target.provider)
+            if not isinstance(provider, EmbeddedSettings) or target.model in (known := provider.served):
+                continue
+            close = difflib.get_close_matches(target.model[:100], known, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else f" (it has: {', '.join(known) or 'none'})"
+            yield Finding(
+                path=("models", name, "targets", number, "model"),
+                needs=("providers",),
+                message=f"the embedded provider '{target.provider}' has no model {shown(target.model)}{hint}",
+            )
+
+
 def _reserved_names(settings: Settings) -> Iterator[Finding]:
     for name in settings.models:
         if name.startswith("agent/"):
@@ -168,6 +203,8 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (OpenAISettings, _address),
     (VllmSettings, _spawn),
     (ServerSettings, _exposure),
+    (EmbeddedSettings, _weights),
     (Settings, _loops),
+    (Settings, _served_models),
     (Settings, _reserved_names),
 )

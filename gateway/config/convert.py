@@ -264,13 +264,19 @@ def _left_empty(field: FieldShape, node: Node) -> bool:
     return _is_null(node) and not field.required and isinstance(field.shape, RecordShape | MapShape | ListShape)
 
 
-def _follow(node: Node, place: Place, path: tuple[str, ...]) -> Place:
+def _follow(node: Node, place: Place, path: tuple[str | int, ...]) -> Place:
     """Return the place of what `path` leads to, or of the nearest thing above it that is written."""
-    for key in path:
-        entry = node.entries.get(key) if isinstance(node, MapNode) else None
+    for step in path:
+        if isinstance(step, int):
+            if not isinstance(node, ListNode):
+                return place
+            node = node.items[step]
+            place = place.item(step, node.mark)
+            continue
+        entry = node.entries.get(step) if isinstance(node, MapNode) else None
         if entry is None:
             return place
-        node, place = entry.node, place.child(key, entry.mark)
+        node, place = entry.node, place.child(step, entry.mark)
     return place
 
 

@@ -28,6 +28,9 @@ HttpUrl: TypeAlias = Annotated[
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 
 
+EMBEDDING_MODEL = "all-minilm-l6-v2"
+
+
 class TimeoutSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait for an upstream. A section written at a target replaces the model's, and that the provider's."""
 
@@ -62,6 +65,12 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["lazy", "start"], Meta(description="Load the model at its first request (lazy) or when starting.")
     ] = "lazy"
     start_timeout: Annotated[Seconds, Meta(description="Seconds for the child process to load its model.")] = 60.0
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The names of the models that are switched on."""
+        chat = () if self.chat_model == "off" else (self.chat_model,)
+        return (*chat, EMBEDDING_MODEL) if self.embedding else chat
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,12 @@ State = Literal["stopped", "starting", "ready", "backing_off", "failed"]
 
 _LINES_KEPT = 60
 _LINE_LENGTH = 500
+# A child that knows why it cannot go on says so in such a line on stderr; it is then all that is quoted.
+_KNOWN_REASON = "fatal: "
+# What interpreters and native code write about themselves when they die: nothing for those who read the reason.
+_DUMP = re.compile(
+    r"0x[0-9a-fA-F]{6,}|^Fatal Python error|^Python runtime state|^  File \"|^\s*<no Python frame>|^Extension modules:"
+)
 
 
 class ChildCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +200,8 @@ class ChildSupervisor:
             self.reason = f"it cannot be started: {exc}"
             return
         self.pid = process.pid
+        # What an earlier child said is no reason for how this one ends.
+        self._stderr.clear()
         self._drained = anyio.Event()
         try:
             await self._attend(process, began)
@@ -227,12 +236,19 @@ class ChildSupervisor:
         with anyio.move_on_after(0.2):
             await self._drained.wait()
         was = self.state
-        self._enter("backing_off", f"it {_ending(code)}{self._last_words()}")
+        self._enter("backing_off", f"it {_ending(code)}{self._last_words(code)}")
         log.warning("child.exited", child=self.name, pid=process.pid, exit=_ending(code), was=was)
         scope.cancel()
 
-    def _last_words(self) -> str:
-        return f"; it last said: {self.stderr_tail(3)}" if self._stderr else ""
+    def _last_words(self, code: int) -> str:
+        # A child that had been ready writes about its callers' requests; how a signal killed it, it cannot say.
+        if not self._never_ready and code < 0:
+            return ""
+        known = next((line for line in reversed(self._stderr) if line.startswith(_KNOWN_REASON)), None)
+        if known is not None:
+            return f": {known.removeprefix(_KNOWN_REASON)}"
+        told = [line for line in self._stderr if not _DUMP.search(line)]
+        return f"; it last said: {' '.join(line.strip() for line in told[-3:])}" if told else ""
 
     async def _keep_stderr(self, stream: ByteReceiveStream) -> None:
         await self._keep(stream)

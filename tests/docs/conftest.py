@@ -116,10 +116,11 @@ def furnish(directory: Path) -> dict[str, str]:
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m gateway "$@"\n')
     command.chmod(0o755)
     env = environment(directory, commands)
-    # Files that configurations on the pages refer to; they are named there, and never opened as what they are named.
+    # Files that configurations on the pages refer to; they are named there, and never read as what they are named.
     for name in ("secrets/any_other.key", "vllm-env/bin/python", "models/qwen2.5-1.5b-instruct-q4_k_m.gguf"):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text("a-key-from-a-file\n")
+        # A GGUF file by its first bytes, a key by all of them.
+        (directory / name).write_text("GGUF-or-a-key\n")
     shutil.copy(ROOT / "examples" / "demo.yaml", directory)
     return env
 

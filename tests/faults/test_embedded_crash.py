@@ -9,6 +9,7 @@ import anyio
 import httpx2
 import pytest
 
+from gateway.core.errors import UpstreamUnreachable
 from gateway.providers.embedded.launch import chat_command, chat_model
 from gateway.providers.supervisor import ChildSupervisor, RestartPolicy
 
@@ -70,3 +71,19 @@ async def test_a_child_whose_parent_was_killed_ends_too(killed_at):
         with anyio.fail_after(15):
             while not gone(pid):
                 await anyio.sleep(0.02)
+
+
+async def test_a_model_file_that_cannot_be_loaded_is_a_plain_reason(tmp_path):
+    file = tmp_path / "half.gguf"
+    file.write_bytes(b"GGUF, and then no model")
+    policy = RestartPolicy(crash_limit=1, slow=600)
+    child = ChildSupervisor("chat", chat_command(chat_model(str(file), cores=2)), policy=policy)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child.run)
+            with pytest.raises(UpstreamUnreachable) as caught:
+                await child.ensure_ready()
+            tasks.cancel_scope.cancel()
+
+    reason = "it exited with status 1: half.gguf is no model that llama.cpp can load"
+    assert caught.value.message == f"chat does not run: {reason}"

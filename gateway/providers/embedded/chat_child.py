@@ -8,8 +8,11 @@ POST /v1/chat/completions, /v1/completions (fields: see `generation`), /tokenize
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -148,7 +151,13 @@ def main() -> None:
     token = take_stdin()
     # The grammar compiler is loaded, and tried, before anyone waits for it (0.3 s).
     compile_schema({"type": "object"})
-    llama = load(options.model, threads=options.threads, slots=options.slots, context=options.context)
+    try:
+        llama = load(options.model, threads=options.threads, slots=options.slots, context=options.context)
+    except RuntimeError:
+        # Why is llama.cpp's secret but for its log lines. Left at once: the watching thread cannot be ended in order.
+        sys.stderr.write(f"fatal: {Path(options.model).name} is no model that llama.cpp can load\n")
+        sys.stderr.flush()
+        os._exit(1)
     serve(ChatService(llama, options.id).app(token), announce)
 
 

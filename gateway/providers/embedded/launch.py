@@ -12,17 +12,17 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.config.provider_settings import EMBEDDING_MODEL
 from gateway.providers.supervisor import ChildCommand
 
 CHAT_MODEL = "smollm2-135m-instruct"
-EMBEDDING_MODEL = "all-minilm-l6-v2"
 
 _ROOT = Path(__file__).resolve().parents[3]
 _RUN = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 
 
 class MissingModel(Exception):
-    """The file or the package of a model is not there; the message says what to install or mend."""
+    """The file or the package of a model is not there, or no model; the message says what to install or mend."""
 
 
 class ChatModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +45,10 @@ def chat_model(gguf: str | None, *, cores: int, slots: int = 4, context: int = 4
     if not path.is_file():
         message = f"There is no file {str(path)!r}."
         raise MissingModel(message)
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            message = f"{path.name} is not a GGUF file."
+            raise MissingModel(message)
     model_id = CHAT_MODEL if gguf is None else path.stem.lower()
     return ChatModel(id=model_id, path=str(path), threads=max(1, cores - 1), slots=slots, context=context)
 

@@ -8,23 +8,17 @@ from functools import partial
 
 from anyio.abc import TaskGroup
 
-from gateway.config.provider_settings import EmbeddedSettings
+from gateway.config.provider_settings import EMBEDDING_MODEL, EmbeddedSettings
 from gateway.core.call import Call
 from gateway.core.content import Operation
-from gateway.core.errors import UpstreamRefused, UpstreamUnreachable
+from gateway.core.errors import ModelNotFound, UpstreamUnreachable
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.providers import openai_shaped
 from gateway.providers.by_dialect import Counted
 from gateway.providers.child_upstream import ChildUpstream
 from gateway.providers.embedded.fitted import Fitted
-from gateway.providers.embedded.launch import (
-    EMBEDDING_MODEL,
-    MissingModel,
-    chat_command,
-    chat_model,
-    embedding_command,
-)
+from gateway.providers.embedded.launch import MissingModel, chat_command, chat_model, embedding_command
 from gateway.providers.embedded.patient import Patient
 from gateway.providers.exchange import Exchange
 from gateway.providers.http.below import Below
@@ -87,12 +81,8 @@ class EmbeddedProvider:
         model = self._models.get(target.model)
         if model is None:
             known = ", ".join(self._models) or "none"
-            return _Unserved(
-                UpstreamRefused(
-                    f"The embedded provider {self.name} has no model {target.model!r}; it has: {known}.",
-                    upstream_status=404,
-                )
-            )
+            message = f"The embedded provider {self.name} has no model {target.model!r}; it has: {known}."
+            return _Unserved(ModelNotFound(message))
         if model.access is None or model.at_root is None:
             return _Unserved(UpstreamUnreachable(model.missing or ""))
         shaped = Patient(partial(openai_shaped.responder, self.name, model.access, model.apis), target)
@@ -120,6 +110,12 @@ class EmbeddedProvider:
             if model.upstream is not None:
                 model.upstream.start(tasks)
 
+    def kill(self) -> None:
+        """End the children at once."""
+        for model in self._models.values():
+            if model.upstream is not None:
+                model.upstream.kill()
+
     async def aclose(self) -> None:
         """Stop the children."""
         for model in self._models.values():
@@ -130,14 +126,13 @@ class EmbeddedProvider:
 class _Unserved:
     """Answers every call with the reason why there is no answer."""
 
-    def __init__(self, reason: UpstreamRefused | UpstreamUnreachable) -> None:
+    def __init__(self, reason: ModelNotFound | UpstreamUnreachable) -> None:
         self._reason = reason
 
     async def __call__(self, call: Call, send: Send) -> None:
+        """Raise the reason: a new one each time, an exception carries the traceback of its call."""
         del call, send
-        raise (
-            type(self._reason)(self._reason.message) if isinstance(self._reason, UpstreamUnreachable) else self._reason
-        )
+        raise type(self._reason)(self._reason.message)
 
 
 def _chat_command(settings: EmbeddedSettings) -> ChildCommand:

@@ -7,7 +7,7 @@ from gateway.config import Change, diff, needs_restart
 BASE = """\
 server: {port: 8080}
 providers:
-  a: {kind: embedded}
+  a: {kind: lmstudio}
   b: {kind: ollama}
 models:
   m: a/x
@@ -28,7 +28,7 @@ def test_equal_configurations_have_no_changes(configuration):
     [
         ("port: 8080", "port: 8081", ["server.port changed"]),
         ("b: {kind: ollama}", "b: {kind: ollama, connections: 2}", ["providers.b.connections changed"]),
-        ("b: {kind: ollama}", "b: {kind: embedded}", ["providers.b changed"]),
+        ("b: {kind: ollama}", "b: {kind: vllm}", ["providers.b changed"]),
         ("  m: a/x\n", "  m: a/x\n  gpt-4.1: b/z\n", ['models["gpt-4.1"] added']),
         ("  m: a/x\n", "", ["models.m removed"]),
         ("m: a/x", "m: a/z", ["models.m.targets[0].model changed"]),

@@ -7,7 +7,7 @@ import pytest
 from gateway.config import ConfigError, load
 
 LOCAL = "providers: {local: {kind: embedded}}\n"
-SMALL = "models: {small: local/x}\n"
+SMALL = "models: {small: local/all-minilm-l6-v2}\n"
 
 # (document, line, path, part of the message)
 FAULTS = [
@@ -58,6 +58,20 @@ FAULTS = [
         5,
         'models["gpt-4.1"].targets[0].provider',
         "no provider is named 'loc'",
+    ),
+    (LOCAL + "models:\n  a: local/gpt4\n", 3, "models.a", "provider 'local' has no model 'gpt4' (it has: smollm2-135m"),
+    (LOCAL + "models:\n  a: local/all-minilm\n", 3, "models.a", "; did you mean 'all-minilm-l6-v2'?"),
+    (
+        LOCAL + "models:\n  a:\n    targets:\n      - provider: local\n        model: gpt4\n",
+        6,
+        "models.a.targets[0].model",
+        "has no model 'gpt4'",
+    ),
+    (
+        "providers: {p: {kind: embedded, chat_model: 'off', embedding: false}}\nmodels:\n  a: p/x\n",
+        3,
+        "models.a",
+        "(it has: none)",
     ),
     (LOCAL + "models:\n  agent/x: local/y\n", 3, "models.agent/x", "kept for agents"),
     (LOCAL + "models:\n  two words: local/y\n", 3, 'models["two words"]', "visible ASCII"),
@@ -215,3 +229,20 @@ def test_a_file_that_is_no_configuration_is_told_clearly(tmp_path, make, message
     (fault,) = caught.value.faults
     assert message in fault.message
     assert fault.file == str(path)
+
+
+def test_a_file_that_is_no_model_is_told_at_the_line_that_names_it(configuration):
+    (configuration.path.parent / "x.gguf").write_text("text")
+    text = "providers:\n  p:\n    kind: embedded\n    chat_model: x\n    chat_model_path: x.gguf\nmodels: {m: p/x}\n"
+
+    (fault,) = configuration.faults(text)
+
+    assert (fault.line, fault.path) == (5, "providers.p.chat_model_path")
+    assert fault.message == "'x.gguf' is not a GGUF file"
+
+
+def test_a_file_that_begins_like_a_model_is_taken(configuration):
+    (configuration.path.parent / "x.gguf").write_bytes(b"GGUF...")
+    inside = "kind: embedded, chat_model: x, chat_model_path: x.gguf"
+
+    assert configuration.load(f"providers: {{p: {{{inside}}}}}\nmodels: {{m: p/x}}\n").providers["p"].served[0] == "x"

@@ -56,7 +56,7 @@ def test_a_shorthand_is_one_target_split_at_the_first_slash(configuration):
 def test_the_long_form_keeps_the_order_of_targets_and_their_timeouts(configuration):
     model = configuration.load(
         """
-        providers: {a: {kind: embedded}, b: {kind: ollama}}
+        providers: {a: {kind: lmstudio}, b: {kind: ollama}}
         models:
           chat:
             on_unsupported: drop
@@ -81,7 +81,7 @@ def test_whole_numbers_are_taken_where_seconds_are_asked_and_become_floats(confi
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("kind: embedded, chat_model: off", EmbeddedSettings),
+        ("kind: embedded, chat_model: x", EmbeddedSettings),
         ("kind: vllm", VllmSettings),
         ("kind: anthropic, api_key: 'env:KEY'", AnthropicSettings),
         ("kind: litellm, provider: cohere, api_base: 'https://api.cohere.com'", LitellmSettings),
@@ -183,7 +183,7 @@ def test_the_starting_configuration_loads_as_it_is(configuration):
 def test_every_setting_of_the_starting_configuration_loads_once_uncommented(configuration, tmp_path):
     for name in ("models/another.gguf", "vllm-env/bin/python", "demo.yaml", "secrets/any_other.key"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / name).write_text("content\n")
+        (tmp_path / name).write_text("GGUF\n")  # a key, and what the file of a model begins with
     text = re.sub(r"^#(?! \S|$)", "", starter_text(), flags=re.MULTILINE)
     names = set(re.findall(r"env:([A-Z_0-9]+)", text)) | {preset.key_variable for preset in PRESETS.values()}
 

@@ -12,7 +12,7 @@ from gateway.config.schema import json_schema, schema_text
 from gateway.config.shapes import KindShape, ListShape, MapShape, OptionalShape, RecordShape, fields_of, shape_of
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema(), registry=Registry())
-MINIMAL = {"providers": {"p": {"kind": "embedded"}}, "models": {"m": "p/x"}}
+MINIMAL = {"providers": {"p": {"kind": "embedded", "chat_model": "x"}}, "models": {"m": "p/x"}}
 
 
 def records(shape, seen):

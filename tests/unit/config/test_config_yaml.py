@@ -77,7 +77,7 @@ def test_a_key_is_always_the_text_as_written():
 
 
 def test_a_byte_order_mark_is_no_part_of_the_document(configuration):
-    text = "\ufeffproviders: {local: {kind: embedded}}\nmodels: {m: local/x}\n"
+    text = "\ufeffproviders: {local: {kind: lmstudio}}\nmodels: {m: local/x}\n"
 
     assert list(configuration.load(text).models) == ["m"]
 

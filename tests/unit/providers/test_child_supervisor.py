@@ -81,6 +81,49 @@ async def test_a_child_that_dies_at_once_is_failed_with_its_last_words():
         assert child.restarts == BRISK.crash_limit
 
 
+async def test_a_child_that_knows_its_reason_is_quoted_with_nothing_else():
+    program = "import os, sys; print('noise\\nfatal: the file is empty\\nmore noise', file=sys.stderr, flush=True); os._exit(1)"
+    async with running(supervisor(program)) as child:
+        with pytest.raises(UpstreamUnreachable) as caught:
+            await child.ensure_ready()
+
+    assert caught.value.message == "child does not run: it exited with status 1: the file is empty"
+
+
+async def test_a_reason_holds_no_dump_of_an_interpreter():
+    dump = "out of paper\nFatal Python error: x\nPython runtime state: finalizing (tstate=0x00007fccc2776ef8)\n  <no Python frame>"
+    program = f"import os, sys; print({dump!r}, file=sys.stderr, flush=True); os.abort()"
+    async with running(supervisor(program)) as child:
+        with pytest.raises(UpstreamUnreachable) as caught:
+            await child.ensure_ready()
+
+    assert caught.value.message == "child does not run: it was killed by SIGABRT; it last said: out of paper"
+
+
+async def test_what_a_child_said_in_service_is_no_reason_for_its_crash():
+    chatty = f"import sys; print('request of somebody failed', file=sys.stderr, flush=True); {SERVES}"
+    async with running(supervisor(chatty, policy=RestartPolicy(first_delay=600))) as child:
+        await child.ensure_ready()
+        await until(child.stderr_tail)
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: child.state == "backing_off")
+
+        assert child.reason == "it was killed by SIGKILL"
+
+
+async def test_what_an_earlier_child_said_is_no_reason_for_the_next(tmp_path):
+    first = tmp_path / "first"
+    program = (
+        f"import os, sys\nif os.path.exists({str(first)!r}): os._exit(2)\nopen({str(first)!r}, 'w').close()\n"
+        "sys.exit('too little memory')"
+    )
+    async with running(supervisor(program)) as child:
+        with pytest.raises(UpstreamUnreachable) as caught:
+            await child.ensure_ready()
+
+    assert caught.value.message == "child does not run: it exited with status 2"
+
+
 async def test_a_failed_child_is_still_tried_and_may_recover(tmp_path):
     mended = tmp_path / "mended"
     program = f"import os, sys\nif not os.path.exists({str(mended)!r}): sys.exit('broken')\n{SERVES}"

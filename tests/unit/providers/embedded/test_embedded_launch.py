@@ -10,7 +10,7 @@ from gateway.providers.embedded.launch import MissingModel, chat_command, chat_m
 
 def test_a_gguf_file_is_named_by_its_stem(tmp_path):
     file = tmp_path / "Qwen3-0.6B-Q8_0.gguf"
-    file.touch()
+    file.write_bytes(b"GGUF")
     model = chat_model(str(file), cores=8)
 
     assert (model.id, model.threads) == ("qwen3-0.6b-q8_0", 7)
@@ -19,7 +19,7 @@ def test_a_gguf_file_is_named_by_its_stem(tmp_path):
 
 def test_one_core_still_has_one_thread(tmp_path):
     file = tmp_path / "m.gguf"
-    file.touch()
+    file.write_bytes(b"GGUF")
 
     assert chat_model(str(file), cores=1).threads == 1
 
@@ -27,6 +27,14 @@ def test_one_core_still_has_one_thread(tmp_path):
 def test_a_missing_file_is_said_before_anything_starts():
     with pytest.raises(MissingModel, match="nowhere"):
         chat_model("/nowhere/model.gguf", cores=2)
+
+
+def test_a_file_of_another_format_is_said_before_anything_starts(tmp_path):
+    file = tmp_path / "m.gguf"
+    file.write_text("just text")
+
+    with pytest.raises(MissingModel, match=r"^m\.gguf is not a GGUF file\.$"):
+        chat_model(str(file), cores=2)
 
 
 @pytest.mark.embedded
