@@ -12,6 +12,9 @@ from gateway.core.errors import InvalidRequest
 T = TypeVar("T")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _UNEXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_BOUND = re.compile(r"Expected `(?:int|float)` (>=|<=|>|<) (\S+)")
+_CHOICE = re.compile(r"Invalid enum value (.*)", re.DOTALL)
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _AT = re.compile(r" - at `\$([^`]*)`$")
 _ANY_VALUE = "[...]"
 """msgspec's path to a value in an object without fixed fields: it does not tell the key."""
@@ -66,6 +69,10 @@ def fault(text: str, path: str = "") -> InvalidRequest:
 
 def _complaint(text: str) -> str:
     """Give what is said of the value at fault. What msgspec may say besides, no shape here can make it say."""
+    if bound := _BOUND.fullmatch(text):
+        return f"must be {_BOUNDS[bound.group(1)]} {float(bound.group(2)):g}"
+    if choice := _CHOICE.fullmatch(text):
+        return f"cannot be {choice.group(1)[:100]}"
     unexpected = _UNEXPECTED.fullmatch(text)
     if unexpected is None:
         return "is not valid"

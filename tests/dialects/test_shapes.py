@@ -1,6 +1,6 @@
 """What does not fit a request's types is said in plain sentences, without the words of the library that checks."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -20,6 +20,9 @@ class Body(msgspec.Struct):
     bias: dict[str, float] | None = None
     inner: Inner | None = None
     parts: list[dict[str, Any]] | None = None
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    count: Annotated[int, msgspec.Meta(gt=0)] | None = None
+    role: Literal["user", "assistant"] | None = None
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,10 @@ class Body(msgspec.Struct):
         ({"inner": {}}, "", "Missing required parameter: `inner.flag`.", "inner.flag"),
         ({"parts": [{}, []]}, "", "`parts[1]` must be an object, not an array.", "parts[1]"),
         ({"n": {}}, "turns[1]", "`turns[1].n` must be a whole number, not an object.", "turns[1].n"),
+        ({"share": 1.5}, "", "`share` must be at most 1.", "share"),
+        ({"share": -1}, "", "`share` must be at least 0.", "share"),
+        ({"count": 0}, "", "`count` must be at least 1.", "count"),
+        ({"role": "tool"}, "", "`role` cannot be 'tool'.", "role"),
         ([], "", "The body must be an object, not an array.", None),
         ([], "turns[0]", "`turns[0]` must be an object, not an array.", "turns[0]"),
     ],
