@@ -104,6 +104,18 @@ async def test_a_stop_string_ends_the_answer_and_is_not_in_it(client):
 
     assert answer.choices[0].finish_reason == "stop"
     assert " time" not in answer.choices[0].message.content
+    assert answer.choices[0].stop_reason in (" a", " time")
+
+
+async def test_the_stop_string_that_was_met_is_told_in_streams_and_where_there_was_none_nothing_is(client):
+    wanted = {"messages": LONG, "temperature": 0, "max_tokens": 40}
+    chunks = await streamed(client, **wanted, stop=[" a", " time"])
+    (told,) = [chunk.choices[0] for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason]
+    other = await ask(client, temperature=0, max_tokens=3, stop=["never said"])
+
+    assert told.finish_reason == "stop"
+    assert told.stop_reason in (" a", " time")
+    assert not hasattr(other.choices[0], "stop_reason")
 
 
 async def test_greedy_answers_repeat(client):

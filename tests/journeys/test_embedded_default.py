@@ -5,6 +5,7 @@ import os
 import signal
 
 import anyio
+import httpx2
 import openai
 import psutil
 import pytest
@@ -120,3 +121,14 @@ async def test_a_killed_child_costs_one_answer_and_the_next_request_works(client
 
     assert answer.usage.completion_tokens > 0
     assert gateway.idle
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_stop_sequence_is_told_in_anthropics_api(gateway, stream):
+    body = {"model": "small", "max_tokens": 60, "temperature": 0, "stop_sequences": [" the", " a"], "stream": stream}
+    async with httpx2.AsyncClient(base_url=gateway.url, timeout=60) as http:
+        answer = await http.post("/v1/messages", json={**body, "messages": user("Write a very long story.")})
+
+    assert answer.status_code == 200, answer.text
+    assert '"stop_reason":"stop_sequence"' in answer.text
+    assert '"stop_sequence":" the"' in answer.text or '"stop_sequence":" a"' in answer.text

@@ -38,7 +38,12 @@ class Choice:
         self.counts = event.get("usage") or self.counts
         if "prompt_progress" in event:
             return []
-        return [chunk for native in event.get("choices", ()) for chunk in self._read(native)]
+        chunks = [chunk for native in event.get("choices", ()) for chunk in self._read(native)]
+        word = event.get("__verbose", {}).get("stopping_word")
+        if word and chunks and chunks[-1]["finish_reason"] == "stop":
+            # As vLLM tells it; OpenAI's API has no place for it, Anthropic's has.
+            chunks[-1]["stop_reason"] = word
+        return chunks
 
     def _read(self, native: dict[str, Any]) -> list[Chunk]:
         finish = native.get("finish_reason")
@@ -122,6 +127,7 @@ class Folded:
         self._calls: list[dict[str, Any]] = []
         self._logprobs: dict[str, list[Any]] = {}
         self._finish: str | None = None
+        self._stopped_by: dict[str, str] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Take one chunk."""
@@ -137,10 +143,17 @@ class Folded:
         for name, values in (chunk["logprobs"] or {}).items():
             self._logprobs.setdefault(name, []).extend(values)
         self._finish = chunk["finish_reason"] or self._finish
+        if "stop_reason" in chunk:
+            self._stopped_by = {"stop_reason": chunk["stop_reason"]}
 
     def whole(self) -> dict[str, Any]:
         """Give the member of `choices`."""
-        rest = {"index": self._index, "logprobs": self._logprobs or None, "finish_reason": self._finish}
+        rest = {
+            "index": self._index,
+            "logprobs": self._logprobs or None,
+            "finish_reason": self._finish,
+            **self._stopped_by,
+        }
         if self._kind == "text":
             return {"text": "".join(self._texts.get("text", ())), **rest}
         content = "".join(self._texts.get("content", ()))

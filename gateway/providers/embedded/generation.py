@@ -157,7 +157,9 @@ def _sampling(body: dict[str, Any]) -> dict[str, Any]:
         "logit_bias": _logit_bias(body.get("logit_bias")),
         "stop": _stops(body.get("stop")),
     }
-    return {name: value for name, value in values.items() if value is not None}
+    given = {name: value for name, value in values.items() if value is not None}
+    # Only then does llama.cpp say which stop string it met.
+    return {**given, "verbose": True} if "stop" in given else given
 
 
 def _logit_bias(value: Any) -> list[list[float]] | None:
