@@ -82,6 +82,11 @@ class Application:
         """Give every answer still in progress a terminal event: the server's patience is over."""
         self.edge.interrupt_all(Unavailable("The server is shutting down and this answer took too long."))
 
+    def end_at_once(self) -> None:
+        """Tell every caller that the server goes down, and let no child process hold that up: a second signal came."""
+        self.edge.interrupt_all(Unavailable("The server is shutting down."))
+        self.live.kill_children()
+
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp
         if otlp is None:

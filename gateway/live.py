@@ -24,7 +24,7 @@ from gateway.core.target import Target, Timeouts
 from gateway.pipeline.build import Route, Surroundings, build_route
 from gateway.providers.catalog import open_provider
 from gateway.providers.documents import document_digest
-from gateway.providers.provider import Provider
+from gateway.providers.provider import HasChildren, Provider
 
 log = structlog.get_logger()
 
@@ -116,6 +116,12 @@ class Live:
                     for provider in self._open():
                         await provider.aclose()
                 tasks.cancel_scope.cancel()
+
+    def kill_children(self) -> None:
+        """End the processes of all providers at once: who runs this is about to be cancelled."""
+        for provider in self._open():
+            if isinstance(provider, HasChildren):
+                provider.kill()
 
     async def reload(self, reason: str) -> ReloadReport:
         """Load the configuration again and put it into force, whole or not at all. A broken document changes nothing."""

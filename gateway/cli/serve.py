@@ -41,6 +41,7 @@ def command(config: Path, host: str | None, port: int | None) -> None:
         application = Application(settings, load_settings, config_path=config)
         server = EdgeServer(application.asgi, _options(settings), render_error=application.render_error)
         server.on_drain_deadline(application.end_streams)
+        server.on_forced_end(application.end_at_once)
         application.watch_server(lambda: server.state.refused)
         await server.serve(
             on_listening=lambda host, port: _say(announcement(settings, host, port, directory=config.parent))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import suppress
+
 from anyio import CancelScope, Event, move_on_after
 from anyio.abc import TaskGroup
 
@@ -58,6 +62,14 @@ class ChildUpstream:
         with move_on_after(seconds):
             return await self._child.ensure_ready()
         raise Unavailable(f"{self._child.name} is not ready: {self._child.reason}.", retry_after=_RETRY_S)
+
+    def kill(self) -> None:
+        """End the child, and all that it started, at once; it is not started again."""
+        self._scope.cancel()
+        if self._child.pid is not None:
+            # It leads a process group of its own.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGKILL)
 
     async def aclose(self) -> None:
         """Close the connections and stop the child."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 from anyio.abc import TaskGroup
@@ -52,4 +52,13 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close connections and stop children. Nothing uses the provider any more."""
+        ...
+
+
+@runtime_checkable
+class HasChildren(Protocol):
+    """A provider with processes of its own."""
+
+    def kill(self) -> None:
+        """End them at once, when nobody has the time to let them go in peace. `aclose` is still called."""
         ...

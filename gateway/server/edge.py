@@ -29,6 +29,7 @@ from gateway.server.state import EdgeState
 log = structlog.get_logger()
 
 END_STREAMS_SECONDS = 2.0  # what streams get for their terminal event after the drain deadline
+FORCED_SECONDS = 0.5  # what they get after a second signal
 CLOSE_SECONDS = 1.0  # what the last answers get to leave
 
 
@@ -47,6 +48,7 @@ class EdgeServer:
         self._options = options
         self._shared = ServerState()
         self._drain_deadline: list[Callable[[], None]] = []
+        self._forced_end: list[Callable[[], None]] = []
         self._drain_begun = anyio.Event()
         self._config = Config(
             app,
@@ -81,6 +83,10 @@ class EdgeServer:
         """Call `callback`, once, when streams have outlived the drain: it should end them with a terminal event."""
         self._drain_deadline.append(callback)
 
+    def on_forced_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after a second signal, before everything is cut: what it ends at once still gets its last word."""
+        self._forced_end.append(callback)
+
     def begin_drain(self) -> None:
         """Refuse new requests, let those in flight finish, then end `serve`. Call it in the server's event loop."""
         if self.state.draining:
@@ -93,8 +99,8 @@ class EdgeServer:
         """Serve until drained; `on_listening` gets the host as configured and the real port.
 
         Raises ServerStartError, with a line for the operator, when it cannot listen or the application does not start.
-        After a second signal it returns at once, with `forced` set; a signal while the application starts cancels the
-        start.
+        After a second signal it returns within about a second, with `forced` set; a signal while the application starts
+        cancels the start.
         """
         _warn_of_slow_loop()
         failure: ServerStartError | None = None
@@ -157,6 +163,7 @@ class EdgeServer:
                 if self.state.draining:
                     self.forced = True
                     log.warning("server.drain.forced", in_flight=self.in_flight)
+                    await self._end_at_once()
                     scope.cancel()
                     return
                 if not self._listening:
@@ -175,6 +182,18 @@ class EdgeServer:
         for callback in self._drain_deadline:
             callback()
         await _wait(pending, END_STREAMS_SECONDS)
+
+    async def _end_at_once(self) -> None:
+        """Cut everything while the application still runs, so that it can note what was cut."""
+        for callback in self._forced_end:
+            callback()
+        if self._forced_end:
+            await _wait(set(self._shared.tasks), FORCED_SECONDS)
+        for connection in self._open():
+            connection.shutdown()
+        for task in list(self._shared.tasks):
+            task.cancel()
+        await _wait(set(self._shared.tasks), 0.1)
 
     async def _close_connections(self) -> None:
         await _wait({task for task in self._shared.tasks if not task.done()}, 0.1)

@@ -93,6 +93,44 @@ async def test_after_the_drain_timeout_streams_end_with_an_error_of_their_dialec
     assert code == 0
 
 
+async def test_a_second_signal_ends_at_once_and_every_call_is_told_and_recorded(tmp_path):
+    """Seen: 3 s until the end, streams that blamed the upstream, and no record of the calls that were cut."""
+    (tmp_path / "script.yaml").write_text(SCRIPT)
+    documents = {}
+
+    async def ask(http, api):
+        documents[api] = await http.post(APIS[api], json=asked(api, stream=False, text="endless"))
+
+    async with (
+        served_process(tmp_path, CONFIG.format(drain=600)) as server,
+        httpx2.AsyncClient(base_url=server.url, timeout=20) as http,
+        anyio.create_task_group() as tasks,
+    ):
+        streams = {api: await open_stream(http, api, "endless") for api in DIALECTS}
+        for api in DIALECTS:
+            tasks.start_soon(ask, http, api)
+        with anyio.fail_after(10):
+            while "switchgear_calls_in_progress 6" not in (await http.get("/metrics")).text:
+                await anyio.sleep(0.01)
+        server.signal(signal.SIGTERM)
+        with anyio.fail_after(5):
+            while b"server.drain.begun" not in server.log.read_bytes():
+                await anyio.sleep(0.01)
+        server.signal(signal.SIGTERM)
+        code = await server.exit_code(2.5)
+        seen = {api: await rest_of(*streams[api]) for api in DIALECTS}
+        log = server.log.read_text()
+
+    assert code == 1
+    assert all(b"shutting down" in text.strip().split(b"\n\n")[-1] for text in seen.values())
+    assert {answer.status_code for answer in documents.values()} == {503}
+    assert all("shutting down" in answer.text for answer in documents.values())
+    assert len(documents) == 3
+    assert "Traceback" not in log
+    records = [json.loads(line) for line in log.splitlines() if '"call.finished"' in line]
+    assert [(record["error"], record["status"]) for record in records] == [("unavailable", 503)] * 6
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_an_idle_server_stops_at_once(tmp_path, number):
     (tmp_path / "script.yaml").write_text(SCRIPT)

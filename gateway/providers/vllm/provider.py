@@ -133,6 +133,11 @@ class VllmProvider:
             log.info("vllm.found_again", provider=self.name)
             self._fault = None
 
+    def kill(self) -> None:
+        """End the child, if there is one, at once."""
+        if self._child is not None:
+            self._child.kill()
+
     async def aclose(self) -> None:
         """Stop watching, unload the adapters loaded here, close the connections, stop the child."""
         self._watch.cancel()
