@@ -1,13 +1,14 @@
 """GET /openapi.json and GET /docs: what this server answers, for tools and for people.
 
-Request bodies are those of the APIs that they mirror; every field of the official clients is taken, so the schemas name what
-is required and leave the rest open.
+Request bodies are those of the APIs that they mirror; every field of the official clients is taken, so the schemas name the
+main ones and leave the rest open. The page's examples name configured models, so it is made anew for each request.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,10 @@ import msgspec
 from gateway import __version__
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
+from gateway.api.openapi_schemas import ANSWERS, REQUESTS, open_object, stream_schema
 from gateway.api.plain import Document, PlainEndpoint, json_document
+from gateway.core.content import Operation as Kind
+from gateway.pipeline.build import Route
 
 JSON_PATH = "/openapi.json"
 PAGE_PATH = "/docs"
@@ -24,12 +28,16 @@ _MESSAGES = [{"role": "user", "content": "Say hello."}]
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One endpoint as the document tells it. `body` is an example of a request, whose keys are the required ones."""
+    """One endpoint as the document tells it. `body` is an example of a request, whose keys are the required ones.
+
+    `kind` is what a model must be able to do for it.
+    """
 
     path: str
     method: str
     summary: str
     body: dict[str, Any] | None = None
+    kind: Kind = "generate"
     streams: bool = False
     public: bool = False
     answer: str = "application/json"
@@ -49,7 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body={"model": "small", "max_tokens": 64, "messages": _MESSAGES},
     ),
     Operation(
-        path="/v1/messages/count_tokens", method="post", summary="Anthropic token counting",
+        path="/v1/messages/count_tokens", method="post", summary="Anthropic token counting", kind="count_tokens",
         body={"model": "small", "messages": _MESSAGES},
     ),
     Operation(
@@ -57,14 +65,15 @@ OPERATIONS: tuple[Operation, ...] = (
         body={"model": "small", "prompt": "Once upon a time"},
     ),
     Operation(
-        path="/v1/embeddings", method="post", summary="OpenAI Embeddings", body={"model": "embed", "input": "Hello"}
+        path="/v1/embeddings", method="post", summary="OpenAI Embeddings", kind="embed",
+        body={"model": "embed", "input": "Hello"},
     ),
     Operation(
-        path="/v1/rerank", method="post", summary="Reranking, as Cohere, Jina and vLLM have it",
+        path="/v1/rerank", method="post", summary="Reranking, as Cohere, Jina and vLLM have it", kind="rerank",
         body={"model": "rerank", "query": "What is a relay?", "documents": ["A switch.", "A fruit."]},
     ),
     Operation(
-        path="/v1/moderations", method="post", summary="OpenAI Moderations, passed to an upstream that has them",
+        path="/v1/moderations", method="post", summary="OpenAI Moderations, passed to an upstream that has them", kind="moderate",
         body={"model": "moderation", "input": "some text"},
     ),
     Operation(path="/v1/models", method="get", summary="The configured models"),
@@ -118,9 +127,9 @@ _ERROR = {
 
 
 def _described(operation: Operation) -> dict[str, Any]:
-    contents: dict[str, Any] = {operation.answer: {}}
+    contents: dict[str, Any] = {operation.answer: {"schema": ANSWERS[operation.path]}}
     if operation.streams:
-        contents["text/event-stream"] = {}
+        contents["text/event-stream"] = {"schema": stream_schema(operation.path)}
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _operation_id(operation),
@@ -133,7 +142,7 @@ def _described(operation: Operation) -> dict[str, Any]:
         },
     }
     if operation.body is not None:
-        schema = {"type": "object", "required": list(operation.body), "additionalProperties": True}
+        schema = open_object(REQUESTS[operation.path], list(operation.body))
         content = {"application/json": {"schema": schema, "example": operation.body}}
         described["requestBody"] = {"required": True, "content": content}
     if "{" in operation.path:
@@ -162,17 +171,46 @@ def json_endpoint(edge: Edge) -> PlainEndpoint:
 
 def page_endpoint(edge: Edge) -> PlainEndpoint:
     """Give the endpoint of the page."""
-    page = Document(
-        body=_page(OPERATIONS).encode(),
-        content_type="text/html; charset=utf-8",
-        headers=((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),),
-    )
 
     async def compute(scope: Scope, receive: Receive) -> Document:
         del scope, receive
-        return page
+        return Document(
+            body=_page(with_models(OPERATIONS, edge.current().routes)).encode(),
+            content_type="text/html; charset=utf-8",
+            headers=((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),),
+        )
 
     return PlainEndpoint(edge, compute, public=True)
+
+
+def with_models(operations: Iterable[Operation], routes: Mapping[str, Route]) -> list[Operation]:
+    """Give the operations with the name of a configured model in each example, where one can do it."""
+    return [_with_model(operation, routes) for operation in operations]
+
+
+def _with_model(operation: Operation, routes: Mapping[str, Route]) -> Operation:
+    if operation.body is None:
+        return operation
+    able = [route for route in routes.values() if route.serves(operation.kind)]
+    if not able:
+        return operation
+    # A provider serves what its models do together; which of them does what, only names tell.
+    fitting = next((route for route in able if _looks_fit(route, operation.kind)), able[0])
+    return msgspec.structs.replace(operation, body={**operation.body, "model": fitting.model})
+
+
+_NAMES = {
+    "embed": re.compile(r"embed|minilm|(?:^|[/-])(?:bge|e5|gte)-", re.IGNORECASE),
+    "rerank": re.compile(r"rerank", re.IGNORECASE),
+    "moderate": re.compile(r"moderation", re.IGNORECASE),
+}
+"""What models that do not chat are customarily called; only for choosing examples."""
+
+
+def _looks_fit(route: Route, kind: Kind) -> bool:
+    names = [target.name for target in route.targets]
+    special = [of for of, pattern in _NAMES.items() if any(map(pattern.search, names))]
+    return kind in special if kind in _NAMES else not special
 
 
 def _page(operations: Sequence[Operation]) -> str:
