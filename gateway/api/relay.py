@@ -55,7 +55,7 @@ class DocumentRelay:
         self._send = send
         self._now = now
         self._started: Started | None = None
-        self._builder = AnswerBuilder()
+        self._builder: AnswerBuilder | None = None
         self.answered = False
 
     async def __call__(self, event: Event) -> None:
@@ -66,11 +66,19 @@ class DocumentRelay:
             await self._answer(event.data, (content_type or "application/json").encode("latin-1", "replace"))
         elif isinstance(event, Started):
             self._started = event
-            self._builder.add(event)
         elif not self.answered:
-            self._builder.add(event)
+            builder = self._fold(event)
             if isinstance(event, Finished):
-                await self._answer(self._dialect.encode_answer(self._builder.answer(), self._call), _JSON)
+                await self._answer(self._dialect.encode_answer(builder.answer(), self._call), _JSON)
+
+    def _fold(self, event: Event) -> AnswerBuilder:
+        builder = self._builder
+        if builder is None:
+            builder = self._builder = AnswerBuilder()
+            if self._started is not None:
+                builder.add(self._started)
+        builder.add(event)
+        return builder
 
     async def _answer(self, body: bytes, content_type: bytes) -> None:
         headers = [(b"content-type", content_type), *answer_headers(self._call, self._started, self._now())]

@@ -17,7 +17,7 @@ class Responder(Protocol):
     Awaiting `send` is the back-pressure: it returns when the receiver can take more.
     """
 
-    async def __call__(self, call: Call, send: Send) -> None:
+    def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer `call`. Raises SwitchgearError; cancellation means that nobody waits any longer."""
         ...
 

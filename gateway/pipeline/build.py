@@ -30,10 +30,17 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     providers: tuple[Provider, ...]
     responder: Responder
+    relaying: dict[str, bool] = {}
 
     def relays(self, dialect: str) -> bool:
-        """Whether calls of this dialect go out as they came at every target, so that they need not be decoded."""
-        return all(provider.relays(dialect) for provider in self.providers)
+        """Whether calls of this dialect go out as they came at every target, so that they need not be decoded.
+
+        Asked with every call, and always the same: it is remembered in `relaying`.
+        """
+        known = self.relaying.get(dialect)
+        if known is None:
+            known = self.relaying[dialect] = all(provider.relays(dialect) for provider in self.providers)
+        return known
 
     def serves(self, operation: Operation) -> bool:
         """Whether at least one target does this at all."""

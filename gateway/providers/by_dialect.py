@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from gateway.core.call import Call
 from gateway.core.content import Operation
@@ -18,13 +18,13 @@ class ByDialect:
         self._own = own
         self._translated = translated
 
-    async def __call__(self, call: Call, send: Send) -> None:
+    def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Pass the call on. Raises InvalidRequest where the upstream has no API for such a call."""
         responder = self._own.get(call.dialect) or self._translated.get(call.operation)
         if responder is None:
             msg = f"The model {call.model!r} is served by {self._name}, which has no API to {_VERBS[call.operation]}."
             raise InvalidRequest(msg, param="model")
-        await responder(call, send)
+        return responder(call, send)
 
 
 class Counted:
@@ -34,9 +34,9 @@ class Counted:
         self._rest = rest
         self._count = count
 
-    async def __call__(self, call: Call, send: Send) -> None:
+    def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Pass the call on."""
-        await (self._count if call.operation == "count_tokens" else self._rest)(call, send)
+        return (self._count if call.operation == "count_tokens" else self._rest)(call, send)
 
 
 _VERBS: dict[Operation, str] = {
