@@ -24,6 +24,9 @@ PARAMETERS = (
     "frequency_penalty", "reasoning_effort", "parallel_tool_calls", "service_tier", "dimensions", "encoding_format", "top_n",
 )  # fmt: skip
 
+_MADE_OF_TOKENS = ("generate", "embed", "rerank")
+_BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
+
 _WORD = re.compile(r"[a-z0-9_-]{1,16}").fullmatch
 
 
@@ -52,6 +55,9 @@ class Recorded:
         except asyncio.CancelledError as exc:
             reason = _reason(exc)
             error, status = reason.code, reason.status
+            if watch.used is None and call.operation in _MADE_OF_TOKENS:
+                # Most upstreams bill what they have read although nobody takes the answer.
+                watch.used = Usage(input=len(call.body) // _BYTES_A_TOKEN, estimated=True)
             raise
         except BaseException:
             error, status = "internal_error", 500

@@ -119,6 +119,9 @@ async def test_leaving_before_any_answer_leaves_the_upstream(gateway, upstream, 
 
         [record] = gateway.records
         assert (record.status, record.error) == (499, "client_left")
+        assert record.usage is not None
+        assert record.usage.estimated
+        assert (record.usage.input > 0, record.usage.output) == (True, 0)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

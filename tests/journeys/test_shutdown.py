@@ -129,6 +129,7 @@ async def test_a_second_signal_ends_at_once_and_every_call_is_told_and_recorded(
     assert "Traceback" not in log
     records = [json.loads(line) for line in log.splitlines() if '"call.finished"' in line]
     assert [(record["error"], record["status"]) for record in records] == [("unavailable", 503)] * 6
+    assert all(record["usage"]["estimated"] for record in records)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -16,6 +16,7 @@ from gateway.pipeline.recorded import Recorded
 
 USAGE = Usage(input=10, output=5)
 STARTED = Started(id="1", model="m", created=0, target="up/big", waited=0.25, dropped=("seed",))
+PROMPT_ALONE = Usage(input=10, output=0, estimated=True)
 FINISHED = Finished(reason="stop", usage=USAGE)
 ANSWER = (STARTED, TextDelta(index=0, text="a"), TextDelta(index=0, text="b"), FINISHED)
 TARGETS = (Target(provider="gpu", model="small"), Target(provider="up", model="big"))
@@ -59,10 +60,10 @@ class Stage:
     async def send(self, event):
         self.sent.append(event)
 
-    async def run(self, **fields):
+    async def run(self, operation="generate", **fields):
         call = Call(
-            id="call_1", operation="generate", dialect="openai_chat", model="chat", stream=True, caller=Caller(id="key_7"),
-            received=99.0, body=b"{}", fields=fields,
+            id="call_1", operation=operation, dialect="openai_chat", model="chat", stream=True, caller=Caller(id="key_7"),
+            received=99.0, body=b"x" * 40, fields=fields,
         )  # fmt: skip
         await self._stage(call, self.send)
 
@@ -220,7 +221,7 @@ async def test_a_client_that_leaves_at_any_event_is_recorded_once(passed):
 
     assert (stage.record.status, stage.record.error) == (499, "client_left")
     assert (stage.record.first_token is None) == (passed < 2)
-    assert stage.record.usage == (USAGE if passed == len(ANSWER) else None)
+    assert stage.record.usage == (USAGE if passed == len(ANSWER) else PROMPT_ALONE)
 
 
 @pytest.mark.parametrize("reason", [Unavailable("the drain took too long"), "Cancelled by cancel scope 7f", None])
@@ -241,6 +242,23 @@ async def test_a_call_that_the_server_cut_is_no_client_that_left(reason):
             await task
 
     assert (stage.record.status, stage.record.error) == (503, "unavailable")
+
+
+async def test_what_is_known_of_an_answer_that_was_left_goes_before_an_estimate():
+    used = Usage(input=7, output=2, estimated=True)
+    stage = Stage(playing(*ANSWER[:2], CutShort(usage=used), error=asyncio.CancelledError(ClientLeft("gone"))))
+    with pytest.raises(asyncio.CancelledError):
+        await stage.run()
+
+    assert stage.record.usage == used
+
+
+async def test_a_token_count_that_was_left_used_nothing():
+    stage = Stage(playing(error=asyncio.CancelledError(ClientLeft("gone"))))
+    with pytest.raises(asyncio.CancelledError):
+        await stage.run(operation="count_tokens")
+
+    assert stage.record.usage is None
 
 
 async def test_what_a_cut_short_answer_used_is_billed():
