@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -39,7 +40,10 @@ async def play(answer: ScriptedAnswer, now: Situation, call: Call, started: Star
     if failure is not None and failure.after_deltas == 0:
         await _fail(failure)
     if answer.delay:
+        # It stands for an upstream's time, and is told as such.
+        began = time.perf_counter()
         await sleep(answer.delay)
+        started = msgspec.structs.replace(started, waited=time.perf_counter() - began)
     await send(started)
     items = _items(answer, now, call)
     said = 0

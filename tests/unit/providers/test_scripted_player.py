@@ -1,0 +1,41 @@
+"""A script's delays stand for an upstream's time, so that a demonstration shows the gateway's own overhead as it is."""
+
+import time
+
+from gateway.core.call import Call
+from gateway.core.caller import Caller
+from gateway.core.events import Started
+from gateway.providers.scripted.choose import Situation
+from gateway.providers.scripted.document import ScriptedAnswer
+from gateway.providers.scripted.player import play
+
+NOW = Situation(user="hello", tool_result=None, tool=None, turn=0)
+STARTED = Started(id="1", model="m", created=0, target="play/m")
+
+
+async def started_of(answer):
+    events = []
+
+    async def send(event):
+        events.append(event)
+
+    call = Call(
+        id="call_1", operation="generate", dialect="openai_chat", model="m", stream=True, caller=Caller(id="k"),
+        received=0.0, body=b"{}", fields={},
+    )  # fmt: skip
+    began = time.perf_counter()
+    await play(answer, NOW, call, STARTED, send)
+    return events[0], time.perf_counter() - began
+
+
+async def test_the_delay_before_an_answer_is_time_spent_waiting_for_the_upstream():
+    """Seen: a delay of 200 ms was reported as 200 ms of x-switchgear-overhead-ms."""
+    started, took = await started_of(ScriptedAnswer(say="hi", delay=0.02))
+
+    assert 0.02 <= started.waited <= took
+
+
+async def test_an_answer_without_delay_has_waited_for_nothing():
+    started, _ = await started_of(ScriptedAnswer(say="hi"))
+
+    assert started.waited == 0
