@@ -174,6 +174,7 @@ def test_settings_cannot_be_changed(configuration):
 
 
 def test_the_starting_configuration_loads_as_it_is(configuration):
+    assert max(map(len, starter_text().splitlines())) <= 125
     assert configuration.load(starter_text()) == configuration.load(
         "providers: {local: {kind: embedded}}\n"
         "models: {small: local/smollm2-135m-instruct, embed: local/all-minilm-l6-v2}\n"
