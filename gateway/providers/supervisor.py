@@ -160,6 +160,14 @@ class ChildSupervisor:
             return self.address
         raise UpstreamUnreachable(f"{self.name} is not ready ({self.state}): {self.reason}", retry_after=5)
 
+    async def ended(self, address: str, *, within: float = 2) -> bool:
+        """Wait until it is noticed that the child that listened at `address` has ended; False when it still runs."""
+        with anyio.move_on_after(within):
+            while self._is("ready") and self.address == address:
+                await self._changed.wait()
+            return True
+        return False
+
     def _is(self, state: State) -> bool:
         return self.state == state
 

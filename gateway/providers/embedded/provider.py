@@ -49,7 +49,8 @@ class EmbeddedModel:
             return
         policy = RestartPolicy(start_timeout=settings.start_timeout)
         child = ChildSupervisor(name, started_by, policy=policy, lazy=settings.load == "lazy")
-        self.upstream = ChildUpstream(child, connections=_CONNECTIONS, prefix="")
+        noun = f"The embedded model {name!r}"
+        self.upstream = ChildUpstream(child, connections=_CONNECTIONS, prefix="", noun=noun)
         keyring = Keyring([started_by.first_line or ""])
         self.at_root = openai_shaped.Access(upstream=self.upstream, keyring=keyring)
         self.access = openai_shaped.Access(upstream=Below(self.upstream, b"/v1"), keyring=keyring)
