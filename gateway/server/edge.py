@@ -120,6 +120,8 @@ class EdgeServer:
             self._cut_everything()
         if failure is not None:
             raise failure
+        if self._listening:
+            log.info("server.stopped", forced=self.forced)
 
     async def _run(
         self,
@@ -144,6 +146,7 @@ class EdgeServer:
                 raise start_error(self._options.host, port, exc) from exc
             tasks.start_soon(sweep, self._shared.connections, self._options, loop.time)
             self._listening = True
+            log.info("server.started", host=self._options.host, port=port)
             on_listening(self._options.host, port)
             await self._drain_begun.wait()
             await self._drain()

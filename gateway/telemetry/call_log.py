@@ -62,6 +62,6 @@ class JsonCallLog:
 
 
 def _line(record: Record) -> bytes:
-    at = dt.datetime.fromtimestamp(record.started_at + record.duration, dt.UTC).isoformat()
+    at = dt.datetime.fromtimestamp(record.started_at + record.duration, dt.UTC).isoformat().removesuffix("+00:00")
     level = b"warning" if record.error else b"info"
-    return b'{"at":"%b","level":"%b","event":"call.finished",%b\n' % (at.encode(), level, _encode(record)[1:])
+    return b'{"at":"%bZ","level":"%b","event":"call.finished",%b\n' % (at.encode(), level, _encode(record)[1:])

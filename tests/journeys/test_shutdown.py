@@ -143,3 +143,8 @@ async def test_an_idle_server_stops_at_once(tmp_path, number):
         server.signal(number)
 
         assert await server.exit_code(3) == 0
+        events = [json.loads(line) for line in server.log.read_text().splitlines()]
+
+    assert [event["event"] for event in events] == ["server.started", "server.drain.begun", "server.stopped"]
+    assert events[0]["port"] == server.port
+    assert all(event["at"].endswith("Z") for event in events)

@@ -73,7 +73,7 @@ def test_a_call_is_one_line_with_every_field_of_its_record():
 
     assert (first["id"], second["id"]) == ("a", "b")
     assert first == {
-        "at": "2023-11-14T22:13:21.500000+00:00", "level": "info", "event": "call.finished",
+        "at": "2023-11-14T22:13:21.500000Z", "level": "info", "event": "call.finished",
         **msgspec.to_builtins(record(id="a")), "route": ["hosted/gpt-5-mini"], "dropped": [],
     }  # fmt: skip
 
