@@ -10,6 +10,7 @@ from gateway.api.edge import Edge
 from gateway.api.errors import dialect_of
 from gateway.api.lookup import find_route
 from gateway.api.plain import Document, PlainEndpoint, json_document
+from gateway.core.errors import NotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.pipeline.build import Route
 
@@ -38,6 +39,9 @@ def one_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
     async def compute(scope: Scope, receive: Receive) -> Document:
         del receive
         model = scope["path_params"]["model"]
+        if not model:
+            msg = f"There is nothing at {ONE_PATH.partition('{')[0]!r}. Did you mean {LIST_PATH}?"
+            raise NotFound(msg)
         route = find_route(edge.current().routes, model)
         return json_document(_entry(scope, route, started_at))
 
