@@ -51,7 +51,8 @@ def _message(message: dict[str, Any], where: str) -> Message:
         "assistant": ("role", "content", "tool_calls"),
         "tool": ("role", "content", "tool_call_id"),
     }.get(role, ("role", "content"))
-    field.refuse_unknown(message, accepted, what=f"{where}.")
+    # A name is a hint, says the reference; no template has a place for it.
+    field.refuse_unknown(message, (*accepted, "name"), what=f"{where}.")
     calls = field.sequence(message.get("tool_calls") or [], f"{where}.tool_calls")
     content = message.get("content")
     if content is None and not calls:

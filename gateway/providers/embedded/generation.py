@@ -2,8 +2,8 @@
 
 Accepted on both, all else is a 400 that names it (null, [] and {} ask for nothing and are let through):
 model, stream, stream_options.include_usage, temperature, top_p, top_k, min_p, seed, presence_penalty, frequency_penalty,
-repetition_penalty, logit_bias, stop, max_tokens, n, logprobs; and what changes no answer: user, metadata,
-safety_identifier, prompt_cache_key, store=false, service_tier=auto|default.
+repetition_penalty, logit_bias, stop, max_tokens, n, logprobs; and what changes no answer: the hints of `request_fields`,
+modalities=["text"], reasoning_effort=none, service_tier=auto|default.
 Chat only: messages (text), max_completion_tokens, top_logprobs, response_format, tools (functions), tool_choice,
 parallel_tool_calls (several calls in one answer only where it says true: a tiny model repeats itself), verbosity=medium.
 Completions only: prompt (a string, strings, token ids), echo=false, best_of=1.
@@ -35,7 +35,7 @@ _BOTH = frozenset(
     {
         *("model", "stream", "stream_options", "temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty"),
         *("frequency_penalty", "repetition_penalty", "logit_bias", "stop", "max_tokens", "n", "logprobs"),
-        *("user", "metadata", "safety_identifier", "prompt_cache_key"),
+        *field.HINTS,
     },
 )
 _CHAT = _BOTH | {
@@ -51,7 +51,8 @@ _CHAT = _BOTH | {
 }
 _TEXT = _BOTH | {"prompt"}
 _INERT = {
-    "store": (False,),
+    "modalities": (["text"],),
+    "reasoning_effort": ("none",),
     "service_tier": ("auto", "default"),
     "verbosity": ("medium",),
     "echo": (False,),

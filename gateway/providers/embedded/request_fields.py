@@ -9,6 +9,14 @@ from gateway.core.errors import InvalidRequest, UnsupportedParameter
 
 Body = Mapping[str, Any]
 
+HINTS = frozenset(
+    {
+        *("metadata", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
+        *("safety_identifier", "store", "user"),
+    },
+)
+"""Fields of a generation request that change no answer here: to label, store, speed up."""
+
 
 def refuse_unknown(body: Body, accepted: Iterable[str], *, what: str = "", inert: object = ()) -> None:
     """Raise UnsupportedParameter for a field that is not in `accepted` and holds something. `inert` values ask for nothing."""

@@ -1,5 +1,6 @@
 """What the embedded model cannot have is refused by the name that the client wrote, or left out and named."""
 
+import msgspec
 import pytest
 
 from gateway.core.call import Call
@@ -80,3 +81,13 @@ async def test_top_k_of_another_api_reaches_the_model():
 
     assert heard.call.content.top_k is None
     assert heard.call.content.rest["openai_chat"]["top_k"] == 40
+
+
+async def test_hints_that_go_out_as_they_came_are_named():
+    """docs/dialects.md#hints: what changes nothing in the answer is named in x-switchgear-dropped."""
+    fields = {"model": "small", "store": True, "user": "u", "metadata": {}, "prediction": None, "temperature": 1}
+    call = msgspec.structs.replace(_call("openai_chat"), content=None, fields=fields)
+
+    started, *_ = await _events(Fitted(Heard(), TARGET), call)
+
+    assert started.dropped == ("store", "user")
