@@ -86,6 +86,7 @@ async def test_a_text_that_is_too_long_is_an_error_that_names_it(client):
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
+        ({"input": 5}, "input"),
         ({"input": []}, "input"),
         ({"input": [""]}, "input[0]"),
         ({"input": [[1, 2]]}, "input[0]"),

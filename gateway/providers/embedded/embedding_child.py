@@ -41,7 +41,7 @@ class EmbeddingService:
     async def embeddings(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/embeddings."""
         field.refuse_unknown(body, ("model", "input", "encoding_format", "dimensions", "user"))
-        texts = _texts(body.get("input"))
+        texts = _texts(field.required(body, "input"))
         wanted = field.integer(body, "dimensions", 1, 1_000_000)
         if wanted not in (None, DIMENSIONS):
             message = f"This model has {DIMENSIONS} dimensions, and was not trained to be shortened."
@@ -76,9 +76,9 @@ class EmbeddingService:
 
 
 def _texts(value: Any) -> list[str]:
-    texts = [value] if isinstance(value, str) else field.sequence(value, "input")
-    if not 1 <= len(texts) <= MOST_TEXTS:
-        raise InvalidRequest(f"'input' takes 1 to {MOST_TEXTS} texts.", param="input")
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not 1 <= len(texts) <= MOST_TEXTS:
+        raise InvalidRequest(f"'input' is a text, or an array of 1 to {MOST_TEXTS} of them.", param="input")
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             message = "Token ids belong to another model's vocabulary; send texts."

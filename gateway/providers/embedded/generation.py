@@ -96,7 +96,7 @@ def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
     if field.boolean(body, "logprobs"):
         top = top or 0
         native |= {"logprobs": True, "top_logprobs": max(1, top)}
-    native["messages"] = read_messages(body.get("messages"), tools)
+    native["messages"] = read_messages(field.required(body, "messages"), tools)
     wanted = _generation(body, "chat", [native], slots=slots, top_logprobs=top, tools=tools)
     return msgspec.structs.replace(wanted, schema=schema)
 
@@ -109,7 +109,7 @@ def read_text(body: dict[str, Any], *, slots: int) -> Generation:
     top = field.integer(body, "logprobs", 0, 5)
     if top is not None:
         native["n_probs"] = max(1, top)
-    prompts = [{**native, "prompt": prompt} for prompt in _prompts(body.get("prompt"))]
+    prompts = [{**native, "prompt": prompt} for prompt in _prompts(field.required(body, "prompt"))]
     return _generation(body, "text", prompts, slots=slots, top_logprobs=top)
 
 
@@ -186,14 +186,15 @@ def _stops(value: Any) -> list[str] | None:
 def _prompts(value: Any) -> list[Any]:
     if isinstance(value, str) or (isinstance(value, list) and value and _is_token(value[0])):
         value = [value]
-    prompts = field.sequence(value, "prompt")
+    prompts = value if isinstance(value, list) else ()
     if not 1 <= len(prompts) <= MOST_PROMPTS:
-        raise InvalidRequest(f"'prompt' takes 1 to {MOST_PROMPTS} prompts.", param="prompt")
+        message = f"'prompt' is a string, an array of token ids, or an array of 1 to {MOST_PROMPTS} of either."
+        raise InvalidRequest(message, param="prompt")
     for prompt in prompts:
         tokens = isinstance(prompt, list) and all(_is_token(token) for token in prompt)
         if not prompt or not (isinstance(prompt, str) or tokens):
             raise InvalidRequest("'prompt' takes non-empty strings or arrays of token ids.", param="prompt")
-    return prompts
+    return list(prompts)
 
 
 def _is_token(value: Any) -> bool:

@@ -28,6 +28,14 @@ def refuse_unknown(body: Body, accepted: Iterable[str], *, what: str = "", inert
         raise UnsupportedParameter(message, param=f"{what}{name}")
 
 
+def required(body: Body, name: str) -> Any:
+    """Give a field that has to be there."""
+    value = body.get(name)
+    if value is None:
+        raise InvalidRequest(f"Missing required parameter: `{name}`.", param=name)
+    return value
+
+
 def number(body: Body, name: str, low: float, high: float) -> float | None:
     """Read a number from `low` to `high`."""
     value = body.get(name)

@@ -176,3 +176,18 @@ def test_a_chat_answer_without_a_limit_has_one():
     assert chat().requests[0]["max_tokens"] == 512
     assert chat(max_tokens=700).requests[0]["max_tokens"] == 700
     assert chat(max_completion_tokens=3).requests[0]["max_tokens"] == 3
+
+
+@pytest.mark.parametrize("messages", [{}, {"messages": None}])
+def test_what_is_missing_is_said_to_be_missing(messages):
+    with pytest.raises(InvalidRequest, match=r"^Missing required parameter: `messages`\.$") as of_chat:
+        read_chat({"model": "m", **messages}, slots=4)
+    with pytest.raises(InvalidRequest, match=r"^Missing required parameter: `prompt`\.$"):
+        read_text({"model": "m"}, slots=4)
+
+    assert of_chat.value.param == "messages"
+
+
+def test_a_prompt_of_a_wrong_type_is_told_all_that_it_may_be():
+    with pytest.raises(InvalidRequest, match="a string, an array of token ids, or an array"):
+        read_text({"prompt": 5}, slots=4)
