@@ -7,6 +7,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -56,6 +57,12 @@ def wait_for(url: str, *, seconds: float, body: bytes | None = None, headers: di
             time.sleep(0.01)
     msg = f"{url} did not answer within {seconds} s"
     raise TimeoutError(msg)
+
+
+def warm(core: int) -> None:
+    """Keep a core busy for a moment: one that has slept takes several times as long for the first wake-ups."""
+    work = "sum(len(str(n)) for n in range(150_000))"
+    subprocess.run(["taskset", "-c", str(core), sys.executable, "-c", work], check=True)
 
 
 def tree(root: int) -> list[int]:
