@@ -92,7 +92,7 @@ class ChatService:
 
     async def _whole(self, wanted: Generation, head: dict[str, Any], reply: Reply) -> None:
         choices = [Choice(index, wanted) for index in range(len(wanted.requests))]
-        folded = [Folded(index, wanted.kind) for index in range(len(choices))]
+        folded = [Folded(index, wanted) for index in range(len(choices))]
 
         async def on_event(index: int, event: Event) -> None:
             for chunk in choices[index].read(event):

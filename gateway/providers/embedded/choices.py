@@ -120,9 +120,11 @@ class Choice:
 class Folded:
     """Folds the chunks of one choice into the choice of a whole answer."""
 
-    def __init__(self, index: int, kind: Kind) -> None:
+    def __init__(self, index: int, wanted: Generation) -> None:
         self._index = index
-        self._kind = kind
+        self._kind: Kind = wanted.kind
+        # A call may be cut before its name is out: no text was said then either.
+        self._silence = None if wanted.tools is not None else ""
         self._texts: dict[str, list[str]] = {}
         self._calls: list[dict[str, Any]] = []
         self._logprobs: dict[str, list[Any]] = {}
@@ -157,7 +159,7 @@ class Folded:
         if self._kind == "text":
             return {"text": "".join(self._texts.get("text", ())), **rest}
         content = "".join(self._texts.get("content", ()))
-        message: dict[str, Any] = {"role": "assistant", "content": content or (None if self._calls else "")}
+        message: dict[str, Any] = {"role": "assistant", "content": content or self._silence}
         if "reasoning_content" in self._texts:
             message["reasoning_content"] = "".join(self._texts["reasoning_content"])
         if self._calls:

@@ -33,17 +33,34 @@ def read_tools(body: dict[str, Any]) -> ToolPlan | None:
         return ToolPlan(tools=tools, mode="auto", parallel=parallel)
     if choice == "required":
         return ToolPlan(tools=tools, mode="required", parallel=parallel)
-    return ToolPlan(tools=(_named(tools, choice),), mode="required", parallel=parallel)
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        return _allowed(tools, choice, parallel=parallel)
+    return ToolPlan(tools=(_named(tools, choice, "tool_choice"),), mode="required", parallel=parallel)
 
 
-def _named(tools: tuple[Tool, ...], choice: Any) -> Tool:
+def _allowed(tools: tuple[Tool, ...], choice: dict[str, Any], *, parallel: bool) -> ToolPlan:
+    where = "tool_choice.allowed_tools"
+    allowed = field.mapping(choice.get("allowed_tools"), where)
+    mode = allowed.get("mode")
+    if mode not in ("auto", "required"):
+        raise InvalidRequest("The mode is auto or required.", param=f"{where}.mode")
+    given = field.sequence(allowed.get("tools"), f"{where}.tools")
+    if not given:
+        raise InvalidRequest("At least one tool is to be allowed.", param=f"{where}.tools")
+    named = {_named(tools, tool, f"{where}.tools[{number}]").name for number, tool in enumerate(given)}
+    subset = tuple(tool for tool in tools if tool.name in named)
+    return ToolPlan(tools=subset, mode=mode, parallel=parallel)
+
+
+def _named(tools: tuple[Tool, ...], choice: Any, where: str) -> Tool:
     if not isinstance(choice, dict) or choice.get("type") != "function":
-        raise UnsupportedParameter("'tool_choice' is none, auto, required or a function.", param="tool_choice")
-    name = field.mapping(choice.get("function"), "tool_choice.function").get("name")
+        message = "'tool_choice' is none, auto, required, a function or a list of allowed functions."
+        raise UnsupportedParameter(message, param=where)
+    name = field.mapping(choice.get("function"), f"{where}.function").get("name")
     for tool in tools:
         if tool.name == name:
             return tool
-    raise InvalidRequest(f"There is no tool {str(name)[:64]!r}.", param="tool_choice.function.name")
+    raise InvalidRequest(f"There is no tool {str(name)[:64]!r}.", param=f"{where}.function.name")
 
 
 def _tool(value: Any, where: str) -> Tool:

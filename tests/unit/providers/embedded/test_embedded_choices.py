@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.core.errors import InvalidOutput
-from gateway.providers.embedded.choices import Choice
+from gateway.providers.embedded.choices import Choice, Folded
 from gateway.providers.embedded.generation import read_chat
 
 SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
@@ -45,3 +45,16 @@ def test_an_answer_cut_by_the_token_limit_is_incomplete_and_no_error():
     chunks = _choice().read(_said('{"age": ', "length"))
 
     assert chunks[-1]["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize(("tools", "content"), [([{"type": "function", "function": {"name": "f"}}], None), ([], "")])
+def test_a_call_that_was_cut_before_its_name_has_no_content(tools, content):
+    wanted = read_chat({"messages": [{"role": "user", "content": "Hi"}], "tools": tools}, slots=1)
+    choice, folded = Choice(0, wanted), Folded(0, wanted)
+    for chunk in choice.read(_said("<tool_call>" if tools else "", "length")):
+        folded.add(chunk)
+
+    whole = folded.whole()
+
+    assert whole["message"] == {"role": "assistant", "content": content}
+    assert whole["finish_reason"] == "length"

@@ -139,6 +139,36 @@ def test_a_named_tool_is_the_only_one_in_the_grammar():
     assert "other" not in wanted.requests[0]["grammar"]
 
 
+def allowed(mode, *names):
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_allowed_tools_are_the_only_ones_in_the_grammar(mode):
+    others = [{"type": "function", "function": {"name": name}} for name in ("other", "third")]
+    wanted = chat(tools=[WEATHER, *others], tool_choice=allowed(mode, "third", "get_weather"))
+
+    assert wanted.tools.mode == mode
+    assert [tool.name for tool in wanted.tools.tools] == ["get_weather", "third"]
+    assert "other" not in wanted.requests[0]["grammar"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        (allowed("none", "get_weather"), "mode"),
+        (allowed("auto"), "tools"),
+        (allowed("auto", "unknown"), "tools[0].function.name"),
+    ],
+)
+def test_a_faulty_list_of_allowed_tools_is_named(choice, param):
+    with pytest.raises(InvalidRequest) as caught:
+        chat(tools=[WEATHER], tool_choice=choice)
+
+    assert caught.value.param == f"tool_choice.allowed_tools.{param}"
+
+
 def test_earlier_calls_and_results_become_text_and_turns_alternate():
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = read_messages(
