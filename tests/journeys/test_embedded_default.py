@@ -132,3 +132,12 @@ async def test_a_stop_sequence_is_told_in_anthropics_api(gateway, stream):
     assert answer.status_code == 200, answer.text
     assert '"stop_reason":"stop_sequence"' in answer.text
     assert '"stop_sequence":" the"' in answer.text or '"stop_sequence":" a"' in answer.text
+
+
+async def test_hints_are_named_in_a_header(gateway):
+    body = {"model": "small", "max_tokens": 2, "store": True, "messages": user("Hi")}
+    async with httpx2.AsyncClient(base_url=gateway.url, timeout=60) as http:
+        answer = await http.post("/v1/chat/completions", json=body)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-switchgear-dropped"] == "store"
