@@ -119,7 +119,10 @@ def completed(fragment: object) -> dict[str, object]:
     ]
     wanted = {target["provider"]: {"kind": "openai_compatible", "base_url": "http://10.0.0.1/v1"} for target in targets}
     providers = fragment.get("providers") or wanted or {"local": {"kind": "embedded"}}
-    return {**fragment, "providers": providers, "models": models or {"example": f"{next(iter(providers))}/a-model"}}
+    name, provider = next(iter(providers.items()))
+    # What an embedded provider serves is known, and checked; every other takes any name.
+    served = provider.get("chat_model", "smollm2-135m-instruct")
+    return {**fragment, "providers": providers, "models": models or {"example": f"{name}/{served}"}}
 
 
 class Story:
