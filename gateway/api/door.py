@@ -63,10 +63,16 @@ class Door:
             log.exception("call.crashed", call=call_id)
             await self._refuse(send, InternalError(), call_id, received)
         else:
-            make = StreamRelay if call.stream and call.operation == "generate" else DocumentRelay
-            await self._answer(scope, receive, call, route, make(call, self._dialect, send, edge.clock.monotonic))
+            await self._answer(scope, receive, call, route, self._relay(scope, call, send))
         finally:
             generation.release()
+
+    def _relay(self, scope: Scope, call: Call, send: AsgiSend) -> Relay:
+        now = self._edge.clock.monotonic
+        if not call.stream or call.operation != "generate":
+            return DocumentRelay(call, self._dialect, send, now)
+        write = scope.get("extensions", {}).get("switchgear.write")
+        return StreamRelay(call, self._dialect, send, now, write)
 
     async def _admit(
         self, scope: Scope, receive: Receive, generation: Generation, call_id: str, received: float

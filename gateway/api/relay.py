@@ -16,6 +16,7 @@ from gateway.core.answer import AnswerBuilder
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import CutShort, Event, Finished, Started, Tried, Verbatim
+from gateway.core.responder import Lane
 from gateway.dialects.dialect import Dialect, EventEncoder
 from gateway.dialects.sse import KEEP_ALIVE
 
@@ -66,7 +67,7 @@ class DocumentRelay:
             await self._answer(event.data, (content_type or "application/json").encode("latin-1", "replace"))
         elif isinstance(event, Started):
             self._started = event
-        elif not self.answered:
+        elif not self.answered and not isinstance(event, Tried):
             builder = self._fold(event)
             if isinstance(event, Finished):
                 await self._answer(self._dialect.encode_answer(builder.answer(), self._call), _JSON)
@@ -96,9 +97,15 @@ class DocumentRelay:
 
 
 class StreamRelay:
-    """A Send that answers with server-sent events."""
+    """A Send that answers with server-sent events.
 
-    def __init__(self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float]) -> None:
+    `write` is the server's short way: it writes a piece of body at once, and says whether it did.
+    """
+
+    def __init__(
+        self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float], write: Lane | None = None
+    ) -> None:
+        self._direct = write
         self._call = call
         self._dialect = dialect
         self._send = send
@@ -128,6 +135,17 @@ class StreamRelay:
             await self._write(self._encoder.encode(event), begin=not isinstance(event, Started))
         if isinstance(event, Finished):
             await self._end(b"")
+
+    def lane(self) -> Lane | None:
+        """Whole events of a verbatim stream may go out without waiting, once the answer has begun."""
+        return self._write_now if self._direct is not None and self.answered and not self._ended else None
+
+    def _write_now(self, data: bytes) -> bool:
+        # While a comment waits for a slow client (see _put), nothing may overtake it.
+        if self._direct is None or self._ended or self._wrote_at == math.inf:
+            return False
+        self._wrote_at = self._now()
+        return self._direct(data)
 
     async def _write(self, data: bytes, *, begin: bool) -> None:
         if not data:

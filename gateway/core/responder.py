@@ -11,6 +11,20 @@ from gateway.core.events import Event
 Send = Callable[[Event], Awaitable[None]]
 
 
+Lane = Callable[[bytes], bool]
+"""Takes a piece of a verbatim stream at once; False when it was not taken, because the receiver is slow or gone."""
+
+
+def lane_of(send: Send) -> Lane | None:
+    """Give the short way to the receiver that `send` offers for the rest of a verbatim stream, if it does.
+
+    A stage that has to see every piece offers none.
+    """
+    offer = getattr(send, "lane", None)
+    lane: Lane | None = None if offer is None else offer()
+    return lane
+
+
 class Responder(Protocol):
     """Answers a call by pushing events: one `Started`, then events, then one `Finished`; or it raises.
 

@@ -11,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError, Unavailable
 from gateway.core.events import CutShort, Event, Finished, Started, Tried, Verbatim
 from gateway.core.record import Record
-from gateway.core.responder import Responder, Send
+from gateway.core.responder import Lane, Responder, Send, lane_of
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 
@@ -129,6 +129,10 @@ class _Watch:
             elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
                 self.first_at = self._now()
         return self._send(event)
+
+    def lane(self) -> Lane | None:
+        """Nothing more is noted between the first content and the end."""
+        return None if self.first_at is None else lane_of(self._send)
 
 
 def _only_comments(data: bytes) -> bool:

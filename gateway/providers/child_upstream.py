@@ -147,6 +147,10 @@ class _Named:
         self.status = response.status
         self.headers = response.headers
 
+    async def divert(self, sink: Callable[[bytes], bool]) -> None:
+        """As the response's own; what fails is told by `read`."""
+        await self._response.divert(sink)
+
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of the header `name`, or None."""
         return self._response.header(name)

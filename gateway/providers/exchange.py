@@ -15,19 +15,18 @@ from gateway.core.answer import replay
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamUnreachable
 from gateway.core.events import CutShort, Event, Finished, FinishReason, Started, Verbatim
-from gateway.core.responder import Send
+from gateway.core.responder import Lane, Send, lane_of
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.dialects.dialect import Dialect, EventDecoder, Outcome
 from gateway.dialects.splice import splice
-from gateway.dialects.sse import MAX_EVENT_BYTES, SseParser
+from gateway.dialects.sse import SseParser
+from gateway.providers.cutting import Cutter, Seen
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts, Upstream
 from gateway.providers.retry_after import retry_after
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
-_HEAD_BYTES = 2048  # of a stream's beginning and end, kept for its usage
-_TAIL_BYTES = 4096
 _BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
 _ANSWER_FIELDS = frozenset({"choices", "content", "data", "output", "results"})
 _PASSED_PREFIXES = (
@@ -166,7 +165,7 @@ class Exchange:
         if not _is_event_stream(started.content_type):
             await self._refuse_document(response, started.content_type)
         await send(started)
-        dialect, seen = self._wire.dialect, _Seen()
+        dialect, seen = self._wire.dialect, Seen()
         try:
             lost = await self._pump(call, response, seen, send)
             outcome = dialect.read_stream(seen.head, seen.tail)
@@ -181,10 +180,9 @@ class Exchange:
             outcome = msgspec.structs.replace(outcome, usage=_used(outcome.usage, call, seen.events))
         await send(_finished(outcome))
 
-    async def _pump(self, call: Call, response: HttpResponse, seen: _Seen, send: Send) -> UpstreamError | None:
+    async def _pump(self, call: Call, response: HttpResponse, seen: Seen, send: Send) -> UpstreamError | None:
         """Hand the stream's bytes on, cut at event boundaries. Gives how the connection was lost, if it was."""
-        strip = self._wire.stripper(call)
-        held = b""
+        cutter = Cutter(seen, self._wire.stripper(call))
         while True:
             try:
                 data = await response.read()
@@ -192,20 +190,39 @@ class Exchange:
                 return error
             if not data:
                 break
-            seen.note(data)
-            if held or not data.endswith(b"\n\n"):
-                data, held = _at_boundary(held, data)
             first = not seen.events
-            seen.events += data.count(b"\n\n") or data.count(b"\r\n\r\n")
+            data = cutter.cut(data)
             if first and b'"error"' in data:
                 _raise_first_error(self._wire.dialect, data)
-            if strip is not None:
-                data = strip(data)
             if data:
                 await send(Verbatim(data))
-        if held:
-            await send(Verbatim(held if strip is None else strip(held)))
+            if (lane := lane_of(send)) is not None:
+                await self._take_lane(response, cutter, lane, send)
+        if rest := cutter.rest():
+            await send(Verbatim(rest))
         return None
+
+    async def _take_lane(self, response: HttpResponse, cutter: Cutter, lane: Lane, send: Send) -> None:
+        """Let pieces go from connection to connection with nobody woken, as long as the client keeps up."""
+        left: list[bytes] = []
+        faults: list[UpstreamBroken] = []
+
+        def sink(data: bytes) -> bool:
+            try:
+                whole = cutter.cut(data)
+            except UpstreamBroken as fault:
+                faults.append(fault)
+                return False
+            if not whole or lane(whole):
+                return True
+            left.append(whole)
+            return False
+
+        await response.divert(sink)
+        if faults:
+            raise faults[0]
+        for whole in left:
+            await send(Verbatim(whole))
 
     def _must_be_complete(self, outcome: Outcome, lost: UpstreamError | None) -> None:
         """Raise for a stream that broke off: not for one that was lost, or never closed, after its last event.
@@ -268,45 +285,6 @@ class Exchange:
         if content_type is not None and content_type.lower().startswith("application/json") and b'"error"' in body:
             self._must_be_an_answer(self._must_be_json(content_type, body), body)
         raise UpstreamBroken(f"The upstream {self._name} sent {content_type or 'no content type'} instead of a stream.")
-
-
-def _at_boundary(held: bytes, data: bytes) -> tuple[bytes, bytes]:
-    """Split after the last complete event. `held` has none. Raises UpstreamBroken for an event without end."""
-    near = held[-3:]
-    window = near + data
-    cut = max(window.rfind(b"\n\n") + 2, window.rfind(b"\r\n\r\n") + 4)
-    whole = held + data
-    if cut < 5:
-        if len(whole) > MAX_EVENT_BYTES:
-            raise UpstreamBroken(f"The upstream sent a server-sent event of more than {MAX_EVENT_BYTES >> 20} MiB.")
-        return b"", whole
-    cut += len(held) - len(near)
-    return whole[:cut], whole[cut:]
-
-
-class _Seen:
-    """What is kept of a verbatim stream for the record: its first and last bytes, and how many events there were."""
-
-    __slots__ = ("_last", "_size", "events", "head")
-
-    def __init__(self) -> None:
-        self.head = b""
-        self._last: list[bytes] = []
-        self._size = 0
-        self.events = 0
-
-    def note(self, data: bytes) -> None:
-        if len(self.head) < _HEAD_BYTES:
-            self.head += data
-        self._last.append(data)
-        self._size += len(data)
-        if self._size > 3 * _TAIL_BYTES // 2:
-            self._last = [self.tail]
-            self._size = _TAIL_BYTES
-
-    @property
-    def tail(self) -> bytes:
-        return b"".join(self._last)[-_TAIL_BYTES:]
 
 
 def _finish(decoder: EventDecoder, lost: UpstreamError | None) -> Sequence[Event]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import CutShort, Event, Started, Tried
-from gateway.core.responder import Responder, Send
+from gateway.core.responder import Lane, Responder, Send, lane_of
 from gateway.core.target import Target
 
 
@@ -52,3 +52,7 @@ class _Commit:
             if self._held is not None:
                 await self._send(self._held)
             await self._send(event)
+
+    def lane(self) -> Lane | None:
+        """After the commit point nothing is looked at any more."""
+        return lane_of(self._send) if self.done else None

@@ -56,6 +56,14 @@ class Answer:
         else:
             raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
 
+    def write(self, body: bytes) -> bool:
+        """Write a piece of a chunked body at once, beside `send`. False when it was not written: the client is slow, or gone."""
+        cycle = self._cycle
+        if cycle.disconnected or not cycle.chunked_encoding or cycle.flow.write_paused or self._head:
+            return False
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
     def _start(self, cycle: RequestResponseCycle, status: int, headers: Any) -> None:
         lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in headers])
         # All that HTTP allows in a value taken away, nothing may be left but the ends of the lines.

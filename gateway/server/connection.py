@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 from gateway.server.answer import Answer
 from gateway.server.asgi import ASGIApp
 from gateway.server.deadlines import LINGER_SECONDS
-from gateway.server.departure import DEPARTURE, SERVER, Departure
+from gateway.server.departure import DEPARTURE, SERVER, WRITE, Departure
 from gateway.server.head import body_too_large, check_head, origin_form, without_upgrade
 from gateway.server.refusal import Refused, as_refused, refusal_bytes
 from gateway.server.state import EdgeState
@@ -263,8 +263,11 @@ class HardenedProtocol(HttpToolsProtocol):
         self.tasks.add(task)
 
     async def _answer(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
+        answer = Answer(cycle)
+        scope = cast("dict[str, Any]", cycle.scope)
+        scope["extensions"][WRITE] = answer.write
         try:
-            await app(cast("dict[str, Any]", cycle.scope), cycle.receive, Answer(cycle).send)  # type: ignore[arg-type] # dicts
+            await app(scope, cycle.receive, answer.send)  # type: ignore[arg-type] # dicts
         except Exception:
             # The last line of defence: whatever the application raised, the client gets a 500 and the log the reason.
             log.exception("server.application.failed", path=cycle.scope["path"])

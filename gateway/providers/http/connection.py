@@ -198,18 +198,31 @@ class Connection(asyncio.Protocol):
         got = len(pieces) - before
         if got > 1:
             pieces[before:] = [b"".join(pieces[before:])]
+        if got and response.sink is not None and self._diverted(response) and not response.finished:
+            return
+        self._tell(response, got=bool(got), head=response.status != status)
+
+    def _tell(self, response: NativeResponse, *, got: bool, head: bool) -> None:
+        """Let the response's holder know what a packet brought: the end, a piece of body, the head."""
         if response.finished:
             self._finish(response)
             response.news()
-        elif got or response.status != status:
+        elif got or head:
             self._barren = 0
-            if got:
-                response.buffered += len(pieces[before])
+            if response.pieces and got:
+                response.buffered += len(response.pieces[-1])
                 if response.buffered > BUFFER_LIMIT:
                     self._hold_back()
             response.news()
         elif self._barren > HEAD_LIMIT:
             self._fail(UpstreamBroken(f"{self._name} sent more than {HEAD_LIMIT} bytes of headers"))
+
+    def _diverted(self, response: NativeResponse) -> bool:
+        """Give the piece that has just come to the sink; whether it wants more."""
+        sink = response.sink
+        self._barren = 0
+        response.idle_at = self._loop.time() + response.timeouts.idle
+        return sink is not None and sink(response.pieces.pop())
 
     def eof_received(self) -> None:
         """Take the end of the stream as the end of the connection: a client needs no half-closed one."""

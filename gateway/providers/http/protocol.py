@@ -3,6 +3,7 @@
 Two implementations keep this contract (`native`, `httpx2_client`), and one contract suite runs both. Nothing here does I/O.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -58,6 +59,14 @@ class HttpResponse(Protocol):
 
         One reader at a time. A read that is cancelled closes the connection: the response cannot be read further.
         Raises UpstreamBroken (connection lost, truncated, malformed) or UpstreamTimeout (idle or total).
+        """
+        ...
+
+    async def divert(self, sink: Callable[[bytes], bool]) -> None:
+        """Hand every piece of body to `sink` as it comes, with nobody woken, until it gives False or the body ends or fails.
+
+        `sink` takes each piece and must not raise. `read` then goes on, and tells the end or the failure. A client that has
+        no such way returns at once. One reader at a time; cancelled, it closes the connection as `read` does.
         """
         ...
 

@@ -4,6 +4,7 @@ It knows no socket: the connection fills it, and is told when it is left.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.core.errors import UpstreamBroken, UpstreamError
@@ -43,6 +44,7 @@ class NativeResponse:
         "idle_at",
         "method",
         "pieces",
+        "sink",
         "status",
         "timeouts",
         "total_at",
@@ -59,6 +61,7 @@ class NativeResponse:
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.pieces: list[bytes] = []
         self.buffered = 0
+        self.sink: Callable[[bytes], bool] | None = None
         self.touched = False
         self.idle_at = 0.0  # the loop's time until which the one who waits for body will wait
         self.finished = False
@@ -92,6 +95,19 @@ class NativeResponse:
         if self.carrier is not None and self.carrier.paused:
             self.carrier.drained()
         return data
+
+    async def divert(self, sink: Callable[[bytes], bool]) -> None:
+        """Hand what comes to `sink` from within the connection's own callback."""
+        if self.pieces or self.finished or self.error is not None or self.carrier is None:
+            return
+        self.sink = sink
+        try:
+            await self.carrier.expect_body()
+        except BaseException:
+            self.abandon()
+            raise
+        finally:
+            self.sink = None
 
     async def read_all(self, limit: int) -> bytes:
         """Return the rest of the body; raise UpstreamBroken, and close, when it is larger than `limit` bytes."""
