@@ -29,6 +29,7 @@ State = Literal["stopped", "starting", "ready", "backing_off", "failed"]
 
 _LINES_KEPT = 60
 _LINE_LENGTH = 500
+_DRAIN_TIMEOUT = 2
 # A child that knows why it cannot go on says so in such a line on stderr; it is then all that is quoted.
 _KNOWN_REASON = "fatal: "
 # What interpreters and native code write about themselves when they die: nothing for those who read the reason.
@@ -240,8 +241,9 @@ class ChildSupervisor:
 
     async def _announce_exit(self, process: Process, scope: anyio.CancelScope) -> None:
         code = await process.wait()
-        # What it wrote last is the reason; the pipe may still hold it.
-        with anyio.move_on_after(0.2):
+        _kill_group(process)
+        # What it wrote last is the reason; with all writers gone the pipe ends, however late it is read.
+        with anyio.move_on_after(_DRAIN_TIMEOUT):
             await self._drained.wait()
         was = self.state
         self._enter("backing_off", f"it {_ending(code)}{self._last_words(code)}")
@@ -276,9 +278,7 @@ class ChildSupervisor:
                 process.send_signal(signal.SIGTERM)
             with anyio.move_on_after(self._policy.stop_timeout):
                 await process.wait()
-        # The group is killed even when its leader is gone: what it started would live on.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill_group(process)
         await process.aclose()
 
     def _enter(self, state: State, reason: str) -> None:
@@ -288,6 +288,12 @@ class ChildSupervisor:
             self.first_load = False
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _kill_group(process: Process) -> None:
+    # Even when its leader is gone: what it started would live on, and hold its pipes.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ending(code: int) -> str:
