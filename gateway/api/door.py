@@ -71,8 +71,8 @@ class Door:
         now = self._edge.clock.monotonic
         if not call.stream or call.operation != "generate":
             return DocumentRelay(call, self._dialect, send, now)
-        write = scope.get("extensions", {}).get("switchgear.write")
-        return StreamRelay(call, self._dialect, send, now, write)
+        direct = scope.get("extensions", {}).get("switchgear.answer")
+        return StreamRelay(call, self._dialect, send, now, direct)
 
     async def _admit(
         self, scope: Scope, receive: Receive, generation: Generation, call_id: str, received: float

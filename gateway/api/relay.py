@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from gateway.api.asgi import AsgiSend, Headers, reply
 from gateway.api.errors import reply_error
@@ -96,16 +97,27 @@ class DocumentRelay:
         """Documents have nothing to keep alive with."""
 
 
-class StreamRelay:
-    """A Send that answers with server-sent events.
+class Direct(Protocol):
+    """The server's short way to the client."""
 
-    `write` is the server's short way: it writes a piece of body at once, and says whether it did.
-    """
+    @property
+    def pieces(self) -> int:
+        """How many pieces have gone this way."""
+        ...
+
+    def write(self, body: bytes) -> bool:
+        """Write a piece of body at once. False when it was not written."""
+        ...
+
+
+class StreamRelay:
+    """A Send that answers with server-sent events. `direct` is for pieces that need nobody's attention."""
 
     def __init__(
-        self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float], write: Lane | None = None
+        self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float], direct: Direct | None = None
     ) -> None:
-        self._direct = write
+        self._direct = direct
+        self._pieces_seen = 0
         self._call = call
         self._dialect = dialect
         self._send = send
@@ -138,14 +150,7 @@ class StreamRelay:
 
     def lane(self) -> Lane | None:
         """Whole events of a verbatim stream may go out without waiting, once the answer has begun."""
-        return self._write_now if self._direct is not None and self.answered and not self._ended else None
-
-    def _write_now(self, data: bytes) -> bool:
-        # While a comment waits for a slow client (see _put), nothing may overtake it.
-        if self._direct is None or self._ended or self._wrote_at == math.inf:
-            return False
-        self._wrote_at = self._now()
-        return self._direct(data)
+        return self._direct.write if self._direct is not None and self.answered and not self._ended else None
 
     async def _write(self, data: bytes, *, begin: bool) -> None:
         if not data:
@@ -206,6 +211,11 @@ class StreamRelay:
 
         Nothing is written while a slow client keeps the stream waiting. Cancelled in a wait of its own, it wrote nothing.
         """
+        if self._direct is not None and self._direct.pieces != self._pieces_seen:
+            self._pieces_seen = self._direct.pieces
+            self._wrote_at = max(
+                self._wrote_at, self._now()
+            )  # or a little earlier: nobody looks at the clock for a piece
         before = self._wrote_at
         if self._ended or self._now() - before < idle:
             return

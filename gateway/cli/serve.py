@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from gateway.telemetry.logs import configure_logs
 
 FORCED_EXIT = 1
 """After a second signal: answers were cut off."""
+GARBAGE_THRESHOLD = 10_000
+"""Objects made and not freed, before the garbage collector looks for cycles among them."""
 
 
 @click.command()
@@ -43,9 +46,12 @@ def command(config: Path, host: str | None, port: int | None) -> None:
         server.on_drain_deadline(application.end_streams)
         server.on_forced_end(application.end_at_once)
         application.watch_server(lambda: server.state.refused)
-        await server.serve(
-            on_listening=lambda host, port: _say(announcement(settings, host, port, directory=config.parent))
-        )
+
+        def on_listening(host: str, port: int) -> None:
+            _say(announcement(settings, host, port, directory=config.parent))
+            _spare_the_garbage_collector()
+
+        await server.serve(on_listening=on_listening)
         return FORCED_EXIT if server.forced else 0
 
     try:
@@ -59,6 +65,16 @@ def command(config: Path, host: str | None, port: int | None) -> None:
         click.echo(str(error), err=True)
         sys.exit(1)
     sys.exit(status)
+
+
+def _spare_the_garbage_collector() -> None:
+    """Take what lives as long as the server out of the garbage collector's sight, and call it less often.
+
+    Looking through all of it took 20 ms, in which no stream went on, about once in a thousand calls.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def _options(settings: Settings) -> ServerOptions:

@@ -50,11 +50,10 @@ class Cutter:
 
     def cut(self, data: bytes) -> bytes:
         """Take a piece, give the whole events that are there now. Raises UpstreamBroken for an event without end."""
-        seen = self._seen
-        seen.note(data)
+        self._seen.note(data)
         if self._held or not data.endswith(b"\n\n"):
             data, self._held = _at_boundary(self._held, data)
-        seen.events += data.count(b"\n\n") or data.count(b"\r\n\r\n")
+        self._seen.events += data.count(b"\n\n") or data.count(b"\r\n\r\n")
         return data if self._strip is None else self._strip(data)
 
     def rest(self) -> bytes:

@@ -35,12 +35,13 @@ def _check_name(name: bytes) -> None:
 class Answer:
     """The `send` of one request. It awaits only while the client is slow to take what was written."""
 
-    __slots__ = ("_cycle", "_head", "_left")
+    __slots__ = ("_cycle", "_head", "_left", "pieces")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
         self._head = b""
         self._left = 0  # bytes that content-length still promises
+        self.pieces = 0  # written by `write`
 
     async def send(self, message: Message) -> None:
         """Take one ASGI message. Raises RuntimeError for what an application must not do."""
@@ -59,8 +60,15 @@ class Answer:
     def write(self, body: bytes) -> bool:
         """Write a piece of a chunked body at once, beside `send`. False when it was not written: the client is slow, or gone."""
         cycle = self._cycle
-        if cycle.disconnected or not cycle.chunked_encoding or cycle.flow.write_paused or self._head:
+        if (
+            cycle.flow.write_paused
+            or cycle.disconnected
+            or cycle.response_complete
+            or self._head
+            or not cycle.chunked_encoding
+        ):
             return False
+        self.pieces += 1
         cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return True
 

@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 from gateway.server.answer import Answer
 from gateway.server.asgi import ASGIApp
 from gateway.server.deadlines import LINGER_SECONDS
-from gateway.server.departure import DEPARTURE, SERVER, WRITE, Departure
+from gateway.server.departure import ANSWER, DEPARTURE, SERVER, Departure
 from gateway.server.head import body_too_large, check_head, origin_form, without_upgrade
 from gateway.server.refusal import Refused, as_refused, refusal_bytes
 from gateway.server.state import EdgeState
@@ -265,7 +265,7 @@ class HardenedProtocol(HttpToolsProtocol):
     async def _answer(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
         answer = Answer(cycle)
         scope = cast("dict[str, Any]", cycle.scope)
-        scope["extensions"][WRITE] = answer.write
+        scope["extensions"][ANSWER] = answer
         try:
             await app(scope, cycle.receive, answer.send)  # type: ignore[arg-type] # dicts
         except Exception:

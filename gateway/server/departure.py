@@ -7,7 +7,7 @@ from gateway.server.asgi import Scope
 
 DEPARTURE = "switchgear.departure"
 SERVER = "switchgear.server"
-WRITE = "switchgear.write"  # Answer.write of the request
+ANSWER = "switchgear.answer"  # the Answer of the request
 
 
 class Departure:

@@ -21,7 +21,7 @@ from gateway.server.asgi import ASGIApp
 from gateway.server.connection import HardenedProtocol
 from gateway.server.deadlines import sweep
 from gateway.server.lifespan import Lifespan
-from gateway.server.listening import bind, close, start_error
+from gateway.server.listening import bind, close, shared_out, start_error
 from gateway.server.options import ServerOptions, ServerStartError
 from gateway.server.refusal import RenderError, openai_error
 from gateway.server.state import EdgeState
@@ -140,7 +140,7 @@ class EdgeServer:
         listeners: list[asyncio.Server] = []
         try:
             try:
-                for sock in sockets:
+                for sock in shared_out(sockets):
                     listeners.append(await loop.create_server(connection, sock=sock, backlog=self._options.backlog))  # noqa: PERF401 - those already made are closed when one fails
             except OSError as exc:
                 raise start_error(self._options.host, port, exc) from exc

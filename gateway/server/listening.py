@@ -8,6 +8,7 @@ import anyio
 
 from gateway.server.options import ServerStartError
 
+ACCEPTS_A_TURN = 8
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -41,6 +42,16 @@ def close(sockets: list[socket.socket]) -> None:
     """Close every socket; harmless when they are closed."""
     for sock in sockets:
         sock.close()
+
+
+def shared_out(sockets: list[socket.socket]) -> list[socket.socket]:
+    """Give each socket several times, as duplicates that are added to `sockets` for whoever closes them.
+
+    The event loop (libuv) accepts one connection a turn and listener: in a burst of connections each would wait for a whole
+    turn, with all the work that is done in it.
+    """
+    sockets += [sock.dup() for sock in sockets for _ in range(ACCEPTS_A_TURN - 1)]
+    return sockets
 
 
 def start_error(host: str, port: int, exc: OSError) -> ServerStartError:

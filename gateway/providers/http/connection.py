@@ -99,7 +99,9 @@ class Connection(asyncio.Protocol):
         body = request.body
         try:
             if len(body) <= _WRITE_PIECE:
-                self._writable().write(head + body if body else head)
+                self._writable()
+                # After all that is ready now: requests that came together leave together, and so come their answers.
+                self._loop.call_soon(self._write_small, head + body if body else head)
             else:
                 await self._write_large(head, body, response)
             if response.status == 0 and response.error is None:
@@ -113,6 +115,10 @@ class Connection(asyncio.Protocol):
         if response.error is not None and response.status == 0:
             raise response.error
         return response
+
+    def _write_small(self, data: bytes) -> None:
+        if self._transport is not None and not self.closed:  # it may have been lost since
+            self._transport.write(data)
 
     async def _write_large(self, head: bytes, body: bytes, response: NativeResponse) -> None:
         """Write in pieces, as fast as the upstream takes them; stop when it has refused the request."""

@@ -165,3 +165,16 @@ async def test_streams_that_outlive_the_drain_are_ended_by_their_application(ser
         edge.server.begin_drain()
 
         assert (await client.rest()).endswith(b"terminal event\r\n0\r\n\r\n")
+
+
+async def test_a_burst_of_connections_is_accepted_in_a_few_turns_of_the_loop(serving, echo_app):
+    """Seen: one a turn, so that the last of 32 clients waited for the work of all others, turn by turn."""
+    async with serving(echo_app) as edge:
+        clients = [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(32)]
+        turns = 0
+        while edge.server.connections < 32:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+            assert turns < 20
+        for client in clients:
+            client.close()
