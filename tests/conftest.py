@@ -1,6 +1,11 @@
 """Shared by every test: the event loop that production uses."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long a machine takes to draw examples says nothing of the product.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

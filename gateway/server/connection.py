@@ -96,7 +96,9 @@ class HardenedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if not self.connections:
             self.edge.emptied.set()
-        self.transport = self._wire  # the proxy refers to us: leave no cycle to the garbage collector
+        # No cycle is left to the garbage collector: the proxy refers to us, and so does what refers to the proxy.
+        self.transport = self._wire
+        self.cycle = self._running = None  # type: ignore[assignment] # nothing is read any more, so nobody asks for it
 
     def shutdown(self) -> None:
         """Close now: what has been written is sent, a response that is not complete is cut."""
@@ -276,7 +278,9 @@ class HardenedProtocol(HttpToolsProtocol):
                 log.error("server.application.left_response_incomplete", path=cycle.scope["path"])
         if not cycle.response_complete and not cycle.disconnected:
             self._end_failed(cycle)
-        cycle.on_response = _nothing  # breaks the cycle between request and connection
+        # Breaks the cycles between request and connection, and between scope and answer.
+        cycle.on_response = _nothing
+        del scope["extensions"][ANSWER]
 
     def on_response_complete(self) -> None:
         """Start the next request of the queue, or wait for one."""

@@ -126,7 +126,7 @@ async def test_greedy_answers_repeat(client):
 
 
 async def test_several_choices_and_log_probabilities(client):
-    answer = await ask(client, n=2, logprobs=True, top_logprobs=2, max_tokens=3, temperature=1)
+    answer = await ask(client, n=2, logprobs=True, top_logprobs=2, max_tokens=3, temperature=0)
 
     assert [choice.index for choice in answer.choices] == [0, 1]
     tokens = answer.choices[1].logprobs.content

@@ -31,14 +31,30 @@ REASONS: dict[str, FinishReason] = {
 _ABOUT = ("system_fingerprint", "service_tier", "moderation")
 
 
+class _Numbers:
+    """What items and nameless calls are called. Turns refer to it, not to the decoder: there is no cycle of references."""
+
+    def __init__(self) -> None:
+        self.answer_id = ""
+        self._items = 0
+        self._calls = 0
+
+    def next_item(self) -> int:
+        self._items += 1
+        return self._items - 1
+
+    def next_call(self) -> str:
+        self._calls += 1
+        return f"call_{self.answer_id.rpartition('-')[2]}_{self._calls}"
+
+
 class ChatEventDecoder:
     """Decodes one stream. The end is `[DONE]`, or a finish reason for every choice where an upstream leaves it out."""
 
     def __init__(self) -> None:
         self._started: Started | None = None
         self._turns: dict[int, Turn] = {}
-        self._items = 0
-        self._calls = 0
+        self._numbers = _Numbers()
         self._reasons: dict[int, FinishReason] = {}
         self._stop_sequence: str | None = None
         self._refused = False
@@ -71,6 +87,7 @@ class ChatEventDecoder:
         # Azure begins with a chunk about its filters that has neither choices nor an id.
         if self._started is None and (choices or chunk.get("id")):
             self._started = _started(chunk)
+            self._numbers.answer_id = self._started.id
             yield self._started
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
@@ -83,7 +100,7 @@ class ChatEventDecoder:
         number = number if isinstance(number, int) else 0
         turn = self._turns.get(number)
         if turn is None:
-            turn = self._turns[number] = Turn(number, self._next_item, self._next_call)
+            turn = self._turns[number] = Turn(number, self._numbers.next_item, self._numbers.next_call)
         delta = choice.get("delta") or choice.get("message")
         if isinstance(delta, dict):
             yield from turn.feed(delta, choice.get("logprobs"))
@@ -98,15 +115,6 @@ class ChatEventDecoder:
         stopped = choice.get("stop_reason")
         if isinstance(stopped, str) and number == 0 and self._reasons[number] == "stop":
             self._stop_sequence = stopped
-
-    def _next_item(self) -> int:
-        self._items += 1
-        return self._items - 1
-
-    def _next_call(self) -> str:
-        self._calls += 1
-        suffix = self._started.id.rpartition("-")[2] if self._started else ""
-        return f"call_{suffix}_{self._calls}"
 
     def finish(self) -> Sequence[Event]:
         """The stream has ended. Raises UpstreamBroken when it had not come to its end."""

@@ -155,8 +155,8 @@ def main() -> None:
         llama = load(options.model, threads=options.threads, slots=options.slots, context=options.context)
     except RuntimeError:
         # Why is llama.cpp's secret but for its log lines. Left at once: the watching thread cannot be ended in order.
-        sys.stderr.write(f"fatal: {Path(options.model).name} is no model that llama.cpp can load\n")
-        sys.stderr.flush()
+        # On a line of its own, in one write: llama.cpp's thread may be in the middle of one of its lines.
+        os.write(2, f"\nfatal: {Path(options.model).name} is no model that llama.cpp can load\n".encode())
         os._exit(1)
     serve(ChatService(llama, options.id).app(token), announce)
 

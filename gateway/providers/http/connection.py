@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
             return
         self.closed = True
         self._parser = None
-        self._timer.stop()
+        self._timer.discard()
         response, self._response = self._response, None
         if response is not None:
             response.carrier = None
@@ -173,6 +173,7 @@ class Connection(asyncio.Protocol):
         """Give up a connection that is being opened; the owner hears nothing of it."""
         self.closed = True
         self._parser = None
+        self._timer.discard()
         if self._transport is not None:
             self._transport.abort()
 

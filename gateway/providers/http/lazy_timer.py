@@ -41,6 +41,11 @@ class LazyTimer:
             self._handle.cancel()
             self._handle = None
 
+    def discard(self) -> None:
+        """Never call again, and forget whom: no cycle of references is left."""
+        self.stop()
+        self._passed = _nobody
+
     def _fire(self) -> None:
         self._handle = None
         self._at = math.inf
@@ -48,3 +53,7 @@ class LazyTimer:
             self.set(self.deadline)
         else:
             self._passed()
+
+
+def _nobody() -> None:
+    """Whom a discarded timer calls."""

@@ -1,11 +1,15 @@
 """Starting, the application's lifespan, and draining without signals."""
 
+import gc
 import socket
 
 import anyio
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.server import EdgeServer, ServerOptions, ServerStartError
+from gateway.server.answer import Answer
+from gateway.server.connection import HardenedProtocol
 
 
 def unexpected(host, port):
@@ -178,3 +182,24 @@ async def test_a_burst_of_connections_is_accepted_in_a_few_turns_of_the_loop(ser
             assert turns < 20
         for client in clients:
             client.close()
+
+
+async def test_nothing_of_a_request_or_connection_is_left_to_the_garbage_collector(serving, echo_app):
+    """Seen: 14 objects a request, and with them 3 MiB more in 50,000 requests."""
+
+    def alive():
+        return [thing for thing in gc.get_objects() if type(thing) in (RequestResponseCycle, Answer, HardenedProtocol)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(echo_app) as edge:
+            for _ in range(3):
+                assert (await edge.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))[0] == 200
+            with anyio.fail_after(5):
+                while edge.server.connections or edge.server.in_flight:
+                    await anyio.sleep(0.01)
+
+            assert alive() == []
+    finally:
+        gc.enable()
