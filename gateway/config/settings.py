@@ -8,6 +8,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.access_settings import AccessSettings
+from gateway.config.database_settings import PostgresSettings, RedisSettings, SqliteSettings
+from gateway.config.ledger_settings import LedgerSettings
+from gateway.config.limit_settings import LimitRuleSettings
+from gateway.config.policy_settings import PolicySettings
+from gateway.config.protection_settings import ProtectionSettings
 from gateway.config.provider_settings import HeaderName, HeaderValue, HttpUrl, ProviderSettings, TimeoutSettings
 from gateway.config.secret import Secret
 from gateway.config.shapes import Expected, Reference, Shorthand
@@ -180,3 +186,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, PriceSettings],
         Meta(description="Prices that overrule the built-in table, by provider/model or by the model's name upstream."),
     ] = msgspec.field(default_factory=dict)
+    database: Annotated[
+        SqliteSettings | PostgresSettings | None,
+        Meta(description="Where keys, users, the ledger and the audit log live; null keeps nothing."),
+    ] = None
+    redis: Annotated[RedisSettings | None, Meta(description="What several replicas count their limits in.")] = None
+    access: Annotated[AccessSettings, Meta(description="Who is let in.")] = AccessSettings()
+    policies: Annotated[PolicySettings | None, Meta(description="Authorization by Cedar; null permits everything.")] = (
+        None
+    )
+    limits: Annotated[
+        dict[str, LimitRuleSettings], Meta(description="Limits and budgets, by the names that errors and metrics use.")
+    ] = msgspec.field(default_factory=dict)
+    protection: Annotated[ProtectionSettings | None, Meta(description="Data protection; null looks at nothing.")] = None
+    ledger: Annotated[LedgerSettings, Meta(description="The ledger.")] = LedgerSettings()

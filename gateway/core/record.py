@@ -15,7 +15,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     that was tried (None when the request never became a call); `route` lists the targets tried, in order. `usage` of an
     answer that was cut short is what had been used by then. `cost` is in US dollars, None when a price is unknown.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
-    left). `trace` is the client's `traceparent`, as sent.
+    left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
 
     id: str
@@ -39,3 +39,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, float | int | str | bool]
     dropped: tuple[str, ...] = ()
     trace: str | None = None
+    tenant: str = ""
+    team: str = ""
+    user: str = ""
+    tags: tuple[tuple[str, str], ...] = ()

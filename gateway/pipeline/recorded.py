@@ -98,6 +98,10 @@ class Recorded:
             parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_telling(fields[name])},
             dropped=() if started is None else started.dropped,
             trace=call.trace,
+            tenant=call.caller.tenant,
+            team=call.caller.team,
+            user=call.caller.user,
+            tags=call.caller.tags,
         )
 
 

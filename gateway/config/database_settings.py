@@ -1,0 +1,34 @@
+"""Settings of what keeps state: the database, Redis, and the key for what is encrypted at rest."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.config.secret import Secret
+
+
+class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A database in one file: for one replica."""
+
+    kind: Literal["sqlite"] = "sqlite"
+    path: Annotated[str, Meta(min_length=1, description="The database's file; its folder is made.")] = (
+        "data/switchgear.db"
+    )
+
+
+class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A PostgreSQL server: for several replicas. Needs the extra: pip install 'switchgear[postgres]'."""
+
+    kind: Literal["postgres"] = "postgres"
+    url: Annotated[Secret, Meta(description="postgresql://user:password@host:port/name, as env:NAME or file:path.")]
+    connections: Annotated[int, Meta(ge=1, le=100, description="Most connections at once.")] = 10
+    timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds to connect, and for one statement.")] = 5.0
+
+
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A Redis server that replicas share for limits. Needs the extra: pip install 'switchgear[redis]'."""
+
+    url: Annotated[Secret, Meta(description="redis://user:password@host:port/0, as env:NAME or file:path.")]
+    timeout: Annotated[float, Meta(gt=0, le=10, description="Seconds to connect, and for one command.")] = 0.25
+    connections: Annotated[int, Meta(ge=1, le=1000, description="Most connections at once.")] = 50
