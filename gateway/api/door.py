@@ -34,6 +34,8 @@ from gateway.pipeline.build import Route
 log = structlog.get_logger()
 
 TRACEPARENT_BYTES = 55
+MOST_OF_A_NAME = 200
+"""Characters of a model's name that a record of a refused request keeps."""
 PASSED_HEADERS = frozenset({b"anthropic-beta", b"anthropic-version", b"openai-beta"})
 
 
@@ -53,15 +55,16 @@ class Door:
         call_id = edge.new_id("call_")
         generation = edge.current()
         generation.hold()
+        asked = _Asked(call_id, received)
         try:
-            call, route = await self._admit(scope, receive, generation, call_id, received)
+            call, route = await self._admit(scope, receive, generation, asked)
         except ClientLeft as error:
-            self._record_refusal(error, call_id, received)
+            self._record_refusal(error, asked)
         except SwitchgearError as error:
-            await self._refuse(send, error, call_id, received)
+            await self._refuse(send, error, asked)
         except Exception:
             log.exception("call.crashed", call=call_id)
-            await self._refuse(send, InternalError(), call_id, received)
+            await self._refuse(send, InternalError(), asked)
         else:
             await self._answer(scope, receive, call, route, self._relay(scope, call, send))
         finally:
@@ -74,35 +77,36 @@ class Door:
         direct = scope.get("extensions", {}).get("switchgear.answer")
         return StreamRelay(call, self._dialect, send, now, direct)
 
-    async def _admit(
-        self, scope: Scope, receive: Receive, generation: Generation, call_id: str, received: float
-    ) -> tuple[Call, Route]:
+    async def _admit(self, scope: Scope, receive: Receive, generation: Generation, asked: _Asked) -> tuple[Call, Route]:
         edge, dialect = self._edge, self._dialect
         refuse_while_draining(scope)
         if scope["method"] != "POST":
             msg = f"{scope['path']} takes POST, not {scope['method']}."
             raise MethodNotAllowed(msg, allowed=self.methods)
         caller, trace, passed = _read_headers(scope["headers"], generation)
+        asked.caller = caller
         body = await read_body(receive, edge.body_bytes)
         fields = decode_object(body, depth=edge.json_depth)
         model = fields.get("model")
         if not isinstance(model, str) or not model:
             msg = "`model` is required and must be a non-empty string."
             raise InvalidRequest(msg, param="model")
+        asked.model = model
         stream = fields.get("stream")
         if stream is not None and not isinstance(stream, bool):
             msg = "`stream` must be true or false."
             raise InvalidRequest(msg, param="stream")
+        asked.stream = bool(stream)
         route = find_route(generation.routes, model)
         relayed = route.relays(dialect.name)
         call = Call(
-            id=call_id,
+            id=asked.call_id,
             operation=dialect.operation,
             dialect=dialect.name,
             model=model,
-            stream=bool(stream),
+            stream=asked.stream,
             caller=caller,
-            received=received,
+            received=asked.received,
             body=body,
             fields=fields,
             content=None if relayed else dialect.decode_call(fields),
@@ -136,23 +140,24 @@ class Door:
             if departure is not None:
                 departure.unsubscribe()
 
-    async def _refuse(self, send: AsgiSend, error: SwitchgearError, call_id: str, received: float) -> None:
-        self._record_refusal(error, call_id, received)
-        await reply_error(send, self._dialect, error, [(b"x-switchgear-call-id", call_id.encode())])
+    async def _refuse(self, send: AsgiSend, error: SwitchgearError, asked: _Asked) -> None:
+        self._record_refusal(error, asked)
+        await reply_error(send, self._dialect, error, [(b"x-switchgear-call-id", asked.call_id.encode())])
 
-    def _record_refusal(self, error: SwitchgearError, call_id: str, received: float) -> None:
-        """Record a request that never became a call."""
+    def _record_refusal(self, error: SwitchgearError, asked: _Asked) -> None:
+        """Record a request that never became a call, with what was known of it by then."""
         clock = self._edge.clock
-        duration = clock.monotonic() - received
+        duration = clock.monotonic() - asked.received
+        caller = asked.caller
         self._edge.take_record(
             Record(
-                id=call_id,
+                id=asked.call_id,
                 started_at=clock.wall() - duration,
                 operation=self._dialect.operation,
                 dialect=self._dialect.name,
-                stream=False,
-                caller="",
-                model="",
+                stream=asked.stream,
+                caller="" if caller is None else caller.id,
+                model=asked.model[:MOST_OF_A_NAME],
                 provider=None,
                 served=None,
                 route=(),
@@ -165,8 +170,25 @@ class Door:
                 finish_reason=None,
                 error=error.code,
                 parameters={},
+                tenant="" if caller is None else caller.tenant,
+                team="" if caller is None else caller.team,
+                user="" if caller is None else caller.user,
+                tags=() if caller is None else caller.tags,
             )
         )
+
+
+class _Asked:
+    """What is known of a request so far."""
+
+    __slots__ = ("call_id", "caller", "model", "received", "stream")
+
+    def __init__(self, call_id: str, received: float) -> None:
+        self.call_id = call_id
+        self.received = received
+        self.caller: Caller | None = None
+        self.model = ""
+        self.stream = False
 
 
 def _read_headers(

@@ -147,8 +147,10 @@ class CallMetrics:
 
     def _count(self, record: Record) -> None:
         target = f"{record.provider}/{record.served}" if record.provider else ""
-        where = (record.model, record.dialect)
-        self.calls.add((record.model, target, record.dialect, str(record.status), record.error or ""))
+        # A request that was refused at the door may have asked for anything: such names would fill the series.
+        model = record.model if record.route else ""
+        where = (model, record.dialect)
+        self.calls.add((model, target, record.dialect, str(record.status), record.error or ""))
         self.duration.observe(where, record.duration)
         if record.first_token is not None:
             self.first.observe(where, record.first_token)
