@@ -10,12 +10,16 @@ SwitchgearError
 │   ├── UnsupportedMediaType 415
 │   ├── NotFound 404             no such path or object
 │   │   └── ModelNotFound 404    with near matches in the message
-│   └── MethodNotAllowed 405
+│   ├── MethodNotAllowed 405
+│   └── Conflict 409             it exists already, is still in use, or was changed meanwhile
 ├── Unauthenticated 401
 ├── Forbidden 403
 ├── RateLimited 429              `retry_after` in seconds
+│   └── LimitExceeded 429        a limit or budget of ours; says which
+│       └── BudgetExceeded 429   one that counts money
 ├── InvalidOutput 422            the model's finished answer breaks the promised schema
 ├── Unavailable 503              draining, not started, over capacity; `retry_after`
+│   └── StoreUnavailable 503     the database, or another store, cannot be reached or did not answer in time
 ├── ClientLeft 499               for records only: nobody is there to read it
 ├── InternalError 500            a bug of ours; its text never leaves the process
 └── UpstreamError 502
@@ -114,6 +118,13 @@ class MethodNotAllowed(InvalidRequest):
         self.allowed = allowed
 
 
+class Conflict(InvalidRequest):
+    """What is stored forbids it: a name that is taken, an object that is still in use, a change that came first."""
+
+    status = 409
+    code = "conflict"
+
+
 class Unauthenticated(SwitchgearError):
     """No key, or one that is not known."""
 
@@ -136,6 +147,21 @@ class RateLimited(SwitchgearError):
     retryable = True
 
 
+class LimitExceeded(RateLimited):
+    """A configured limit has no room for the call. `limit` is its name, `window` says in words what it counts over."""
+
+    def __init__(self, message: str, *, limit: str, window: str, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.limit = limit
+        self.window = window
+
+
+class BudgetExceeded(LimitExceeded):
+    """The limit that has no room counts money."""
+
+    code = "budget_exceeded"
+
+
 class InvalidOutput(SwitchgearError):
     """The model's finished answer breaks the schema that was promised."""
 
@@ -149,6 +175,12 @@ class Unavailable(SwitchgearError):
     status = 503
     code = "unavailable"
     retryable = True
+
+
+class StoreUnavailable(Unavailable):
+    """A store cannot be reached, or did not answer in time. Whether a write that was under way was done is not known."""
+
+    code = "store_unavailable"
 
 
 class ClientLeft(SwitchgearError):
