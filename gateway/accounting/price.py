@@ -1,12 +1,22 @@
-"""What one model's tokens cost. Arithmetic only: which price belongs to which model, `prices` knows."""
+"""What one model's tokens cost, to the nano-dollar. Arithmetic only: which price belongs to which model, `prices` knows.
+
+A rate is the decimal number that was written, not the binary fraction next to it: 0.1 is a tenth. Sums are made of whole
+numbers, and a call is rounded once, at its end, to whole nano-dollars (half to even).
+"""
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 import msgspec
 
 from gateway.core.usage import Usage
 
 MILLION = 1_000_000
+NANO = 1_000_000_000
+"""Nano-dollars in a dollar."""
+
+_NANO_A_MICRO = 1000  # tokens × dollars per million tokens are micro-dollars
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,21 +34,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost(self, usage: Usage) -> float | None:
         """Give US dollars for the usage, or None when a bucket that holds tokens has no known price."""
-        reasoning = self.output if self.reasoning is None else self.reasoning
-        total = 0.0
-        for tokens, rate in (
-            (usage.input, self.input),
-            (usage.cache_read, self.cache_read),
-            (usage.cache_write, self.cache_write),
-            (usage.cache_write_1h, self.cache_write_1h),
-            (usage.output, self.output),
-            (usage.reasoning, reasoning),
-        ):
-            if tokens:
-                if rate is None:
-                    return None
-                total += tokens * rate
-        return total / MILLION
+        return Tariff(self).dollars(usage)
 
     @property
     def known(self) -> bool:
@@ -64,9 +60,53 @@ class ModelFacts(Rates, frozen=True, kw_only=True):
     tiers: tuple[Tier, ...] = ()
     supports: frozenset[str] = frozenset()
 
-    def rates(self, input_tokens: int) -> Rates:
-        """Give the rates of a call into which so many tokens went, cached ones included."""
-        for tier in reversed(self.tiers):
-            if input_tokens > tier.above:
-                return tier
-        return self
+
+class Tariff:
+    """Rates made ready for exact sums: whole numbers over one common power of ten. Making one costs what ten sums cost."""
+
+    __slots__ = ("_divisor", "_rates")
+
+    def __init__(self, rates: Rates) -> None:
+        reasoning = rates.output if rates.reasoning is None else rates.reasoning
+        written = [
+            None if rate is None else Decimal(str(rate))
+            for rate in (
+                rates.input, rates.output, rates.cache_read, rates.cache_write, rates.cache_write_1h, reasoning,
+            )
+        ]  # fmt: skip
+        self._divisor: int = 10 ** max((_places(rate) for rate in written if rate is not None), default=0)
+        self._rates = tuple(None if rate is None else int(rate * self._divisor) * _NANO_A_MICRO for rate in written)
+
+    def nano(self, usage: Usage) -> int | None:
+        """Give whole nano-dollars for the usage, or None when a bucket that holds tokens has no known price."""
+        total = self._total(usage)
+        if total is None:
+            return None
+        whole, rest = divmod(total, self._divisor)
+        if not rest:
+            return whole
+        return whole + (2 * rest > self._divisor or (2 * rest == self._divisor and whole % 2 == 1))
+
+    def dollars(self, usage: Usage) -> float | None:
+        """Give the binary fraction nearest to the cost in US dollars, which is not for sums."""
+        total = self._total(usage)
+        return None if total is None else total / (self._divisor * NANO)
+
+    def _total(self, usage: Usage) -> int | None:
+        """Nano-dollars times the divisor."""
+        tokens = (
+            usage.input, usage.output, usage.cache_read, usage.cache_write, usage.cache_write_1h, usage.reasoning,
+        )  # fmt: skip
+        total = 0
+        for count, rate in zip(tokens, self._rates, strict=True):
+            if count:
+                if rate is None:
+                    return None
+                total += count * rate
+        return total
+
+
+def _places(rate: Decimal) -> int:
+    """How many decimal places a rate has."""
+    exponent = rate.as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0

@@ -19,6 +19,19 @@ class _Snapshot(msgspec.Struct, frozen=True):
     models: dict[str, msgspec.Raw]
 
 
+class _About(msgspec.Struct, frozen=True):
+    date: str
+
+
+class _Head(msgspec.Struct, frozen=True):
+    about: _About
+
+
+def load_date(path: Path = SNAPSHOT) -> str:
+    """Give the day that the table is of, as YYYY-MM-DD."""
+    return msgspec.json.decode(path.read_bytes(), type=_Head).about.date
+
+
 def load_facts(names: Iterable[str], path: Path = SNAPSHOT) -> dict[str, ModelFacts]:
     """Give what the table says of these models ("provider/model" in its own provider names); unknown ones are left out.
 

@@ -5,12 +5,14 @@ An unknown price is None, never 0: what runs on one's own hardware costs somethi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
 import structlog
 
-from gateway.accounting.price import ModelFacts
-from gateway.accounting.price_table import load_facts
+from gateway.accounting.price import ModelFacts, Tariff
+from gateway.accounting.price_table import load_date, load_facts
 from gateway.config import ProviderSettings, Settings
 from gateway.config.provider_settings import AnthropicSettings, LitellmSettings, OpenAISettings
 from gateway.config.settings import PriceSettings
@@ -30,18 +32,47 @@ VENDORS = {
 
 
 class Prices:
-    """What usage at each configured target costs."""
+    """What usage at each configured target costs.
 
-    def __init__(self, facts: Mapping[str, ModelFacts]) -> None:
+    `version` names the prices in force: the day of the built-in table, and where the configuration writes prices of its own,
+    a plus sign and eight digits that change with them.
+    """
+
+    def __init__(self, facts: Mapping[str, ModelFacts], *, version: str = "") -> None:
+        self.version = version
         self._facts = dict(facts)
+        # The highest tier first: the first one that fits is the one that holds.
+        self._tariffs = {
+            name: (
+                Tariff(entry),
+                tuple((tier.above, Tariff(tier)) for tier in sorted(entry.tiers, key=lambda tier: -tier.above)),
+            )
+            for name, entry in self._facts.items()
+            if entry.known
+        }
+
+    def nano(self, target: str, usage: Usage) -> int | None:
+        """Give exact nano-dollars for usage at a target ("provider/model"), rounded once, half to even.
+
+        None when a price is unknown, never 0. Estimated usage counts.
+        """
+        tariff = self._tariff(target, usage)
+        return None if tariff is None else tariff.nano(usage)
 
     def cost(self, target: str, usage: Usage) -> float | None:
-        """Give US dollars for usage at a target ("provider/model"), None when a price is unknown. Estimated usage counts."""
-        facts = self._facts.get(target)
-        if facts is None or not facts.known:
+        """Give US dollars for people and gauges: the binary fraction nearest to the cost, which is not for sums."""
+        tariff = self._tariff(target, usage)
+        return None if tariff is None else tariff.dollars(usage)
+
+    def _tariff(self, target: str, usage: Usage) -> Tariff | None:
+        found = self._tariffs.get(target)
+        if found is None:
             return None
-        rates = facts.rates(usage.input_total) if facts.tiers else facts
-        return rates.cost(usage)
+        tariff, tiers = found
+        if not tiers:
+            return tariff
+        tokens = usage.input_total
+        return next((tier for above, tier in tiers if tokens > above), tariff)
 
     def find_facts(self, target: str) -> ModelFacts | None:
         """Give what is known about a target's model: prices in force, context window, abilities."""
@@ -70,7 +101,15 @@ def open_prices(settings: Settings, load: LoadFacts = load_facts) -> Prices:
             facts[name] = _priced(facts.get(name, ModelFacts()), settings.prices[key])
     if unused := sorted(settings.prices.keys() - used):
         log.warning("prices.unused", names=unused, hint="no target is called provider/model or model so")
-    return Prices(facts)
+    return Prices(facts, version=_version(settings.prices))
+
+
+def _version(overrides: Mapping[str, PriceSettings]) -> str:
+    date = load_date()
+    if not overrides:
+        return date
+    written = msgspec.json.encode(overrides, order="deterministic")
+    return f"{date}+{hashlib.sha256(written).hexdigest()[:8]}"
 
 
 def table_name(provider: ProviderSettings, model: str) -> str | None:

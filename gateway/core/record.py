@@ -13,7 +13,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     Times: `started_at` is wall-clock seconds since 1970; `duration`, `first_token` (None when none came), and `upstream`
     (waiting for the upstream's first byte) are seconds. `provider` and `served` name the target that answered, or the last
     that was tried (None when the request never became a call); `route` lists the targets tried, in order. `usage` of an
-    answer that was cut short is what had been used by then. `cost` is in US dollars, None when a price is unknown.
+    answer that was cut short is what had been used by then. `cost_nano` is the exact cost in nano-dollars by the prices whose
+    version is `prices`, None when a price is unknown; `cost` is the same in US dollars, as near as a float comes to it.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -43,3 +44,5 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     team: str = ""
     user: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    cost_nano: int | None = None
+    prices: str = ""

@@ -19,12 +19,16 @@ TakeRecord = Callable[[Record], None]
 Cost = Callable[[str, Usage], float | None]
 """Gives US dollars for usage at a target ("provider/model"), None when a price is unknown."""
 
+ExactCost = Callable[[str, Usage], int | None]
+"""Gives the same in whole nano-dollars, with nothing rounded but the last digit."""
+
 PARAMETERS = (
     "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "seed", "n", "presence_penalty",
     "frequency_penalty", "reasoning_effort", "parallel_tool_calls", "service_tier", "dimensions", "encoding_format", "top_n",
 )  # fmt: skip
 
 _MADE_OF_TOKENS = ("generate", "embed", "rerank")
+NANO = 1_000_000_000  # nano-dollars in a dollar
 _BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
 
 _WORD = re.compile(r"[a-z0-9_-]{1,16}").fullmatch
@@ -34,12 +38,22 @@ class Recorded:
     """A Stage: hands over one Record when the call is over, also when it failed or its client left."""
 
     def __init__(
-        self, inner: Responder, *, targets: Sequence[Target], take: TakeRecord, cost: Cost, clock: Clock
+        self,
+        inner: Responder,
+        *,
+        targets: Sequence[Target],
+        take: TakeRecord,
+        cost: Cost,
+        clock: Clock,
+        exact_cost: ExactCost | None = None,
+        prices: str = "",
     ) -> None:
         self._inner = inner
         self._targets = tuple(target.name for target in targets)
         self._take = take
         self._cost = cost
+        self._exact_cost = exact_cost
+        self._prices = prices
         self._clock = clock
 
     async def __call__(self, call: Call, send: Send) -> None:
@@ -76,6 +90,7 @@ class Recorded:
         monotonic = self._clock.monotonic()
         duration = monotonic - call.received
         fields = call.fields
+        cost, nano = (None, None) if usage is None else self._costs(target, usage)
         return Record(
             id=call.id,
             started_at=self._clock.wall() - duration,
@@ -92,7 +107,7 @@ class Recorded:
             first_token=None if watch.first_at is None else watch.first_at - call.received,
             upstream=None if started is None else started.waited,
             usage=usage,
-            cost=None if usage is None else self._cost(target, usage),
+            cost=cost,
             finish_reason=None if finished is None else finished.reason,
             error=error,
             parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_telling(fields[name])},
@@ -102,7 +117,16 @@ class Recorded:
             team=call.caller.team,
             user=call.caller.user,
             tags=call.caller.tags,
+            cost_nano=nano,
+            prices=self._prices,
         )
+
+    def _costs(self, target: str, usage: Usage) -> tuple[float | None, int | None]:
+        """US dollars, and exact nano-dollars where somebody knows them."""
+        if self._exact_cost is None:
+            return self._cost(target, usage), None
+        nano = self._exact_cost(target, usage)
+        return (None if nano is None else nano / NANO), nano
 
 
 class _Watch:
