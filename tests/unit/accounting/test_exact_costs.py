@@ -2,7 +2,6 @@
 
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +67,7 @@ def settings_of(**prices):
     return Settings(
         providers={"up": OpenAISettings()},
         models={"m": ModelSettings(targets=(TargetSettings(provider="up", model="gpt-5-mini"),))},
-        prices={name: msgspec.convert(price, PriceSettings) for name, price in prices.items()},
+        prices={name: PriceSettings(**price) for name, price in prices.items()},
     )
 
 
