@@ -15,6 +15,9 @@ class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
     path: Annotated[str, Meta(min_length=1, description="The database's file; its folder is made.")] = (
         "data/switchgear.db"
     )
+    timeout: Annotated[
+        float, Meta(gt=0, le=60, description="Seconds to wait for the file while somebody else writes to it.")
+    ] = 5.0
 
 
 class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +27,12 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
     url: Annotated[Secret, Meta(description="postgresql://user:password@host:port/name, as env:NAME or file:path.")]
     connections: Annotated[int, Meta(ge=1, le=100, description="Most connections at once.")] = 10
     timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds to connect, and for one statement.")] = 5.0
+    migration_timeout: Annotated[
+        float,
+        Meta(
+            gt=0, le=86_400, description="Seconds to bring the tables up to date, waiting for other replicas included."
+        ),
+    ] = 300.0
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,163 @@
+"""Connections: how SQLite and PostgreSQL are opened. What is done with them is the business of `database.py`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from gateway.config.database_settings import PostgresSettings, SqliteSettings
+
+_READERS: Final = 4
+_GRACE: Final = 0.5
+"""Seconds that the driver waits beyond the server's own limit on a statement, which leaves the connection whole."""
+
+
+class DatabaseRefused(Exception):
+    """The database cannot be used as it is configured, or as it is; trying again will not help. The text says why."""
+
+
+class Engines(msgspec.Struct, frozen=True, kw_only=True):
+    """Where connections come from: for writing, for reading, and for the migration, which may take its time."""
+
+    writer: AsyncEngine
+    reader: AsyncEngine
+    migrator: AsyncEngine
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for engine in (self.writer, self.reader, self.migrator):
+            await engine.dispose()
+
+
+def sqlite_engines(settings: SqliteSettings) -> Engines:
+    """Prepare one connection that writes and several that read. The file and its folder are made, for this user only.
+
+    Raises DatabaseRefused when there is no such place.
+    """
+    path = Path(settings.path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its write-ahead log the permissions of the file.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise DatabaseRefused(f"The database's file {path} cannot be used: {error.strerror}.") from None
+    return Engines(
+        writer=_sqlite(settings, begin="BEGIN IMMEDIATE", pool_size=1),
+        reader=_sqlite(settings, begin="BEGIN", pool_size=_READERS, query_only=True),
+        migrator=_sqlite(settings, begin="BEGIN IMMEDIATE", pool_size=1, foreign_keys=False),
+    )
+
+
+def _sqlite(
+    settings: SqliteSettings, *, begin: str, pool_size: int, query_only: bool = False, foreign_keys: bool = True
+) -> AsyncEngine:
+    # A transaction that reads first and writes then fails at once when somebody else wrote: so it begins as a writer.
+    engine = create_async_engine(
+        sqlalchemy.URL.create("sqlite+aiosqlite", database=str(Path(settings.path))),
+        connect_args={"isolation_level": None, "timeout": settings.timeout},
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=settings.timeout,
+        **_JSON,
+    )
+    pragmas = (
+        "journal_mode=WAL",
+        # A commit that was acknowledged survives a power cut. In WAL mode NORMAL would not promise it.
+        "synchronous=FULL",
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        f"query_only={'ON' if query_only else 'OFF'}",
+    )
+
+    def connected(connection: Any, record: object) -> None:
+        del record
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def begun(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    sqlalchemy.event.listen(engine.sync_engine, "connect", connected)
+    sqlalchemy.event.listen(engine.sync_engine, "begin", begun)
+    return engine
+
+
+def postgres_engines(settings: PostgresSettings) -> Engines:
+    """Prepare a pool for writing and one for reading, which share `connections`.
+
+    Raises DatabaseRefused for an address that is none, or when the driver is not installed.
+    """
+    address = _checked(settings.url.reveal())
+    readers = max(1, settings.connections // 2)
+    writers = max(1, settings.connections - readers)
+    try:
+        return Engines(
+            writer=_postgres(address, settings, pool_size=writers),
+            reader=_postgres(address, settings, pool_size=readers).execution_options(postgresql_readonly=True),
+            migrator=_postgres(address, settings, timeout=settings.migration_timeout),
+        )
+    except ModuleNotFoundError:
+        raise DatabaseRefused("PostgreSQL needs the extra: pip install 'switchgear[postgres]'.") from None
+
+
+def _postgres(
+    address: str, settings: PostgresSettings, *, pool_size: int | None = None, timeout: float | None = None
+) -> AsyncEngine:
+    seconds = timeout or settings.timeout
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if pool_size is not None:
+        pool = {
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            "pool_timeout": settings.timeout,
+            "pool_pre_ping": True,
+        }
+    return create_async_engine(
+        # The address goes to the driver alone, which reads it as libpq does: nothing of ours can print it.
+        "postgresql+asyncpg://",
+        connect_args={
+            "dsn": address,
+            "timeout": settings.timeout,
+            "command_timeout": seconds + _GRACE,
+            "server_settings": {
+                "application_name": "switchgear",
+                "statement_timeout": str(int(seconds * 1000)),
+                "idle_in_transaction_session_timeout": str(int(seconds * 10_000)),
+                "timezone": "UTC",
+            },
+        },
+        **pool,
+        **_JSON,
+    )
+
+
+def _checked(address: str) -> str:
+    """The address, when it is one; the driver's own complaint would show it."""
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"postgres", "postgresql"} and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DatabaseRefused("`database.url` is no address like postgresql://user:password@host:5432/name.")
+    return address
+
+
+def _encode(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_JSON: Final[dict[str, Any]] = {
+    "json_serializer": _encode,
+    "json_deserializer": msgspec.json.decode,
+    # Values stay out of errors, which end up in logs.
+    "hide_parameters": True,
+}
