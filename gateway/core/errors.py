@@ -13,8 +13,13 @@ SwitchgearError
 │   ├── MethodNotAllowed 405
 │   └── Conflict 409             it exists already, is still in use, or was changed meanwhile
 ├── Unauthenticated 401
+│   ├── KeyExpired 401           a virtual key whose time is over
+│   ├── KeyRevoked 401           a virtual key that was taken back
+│   └── InvalidToken 401         a JWT that does not pass; the message says which check
 ├── Forbidden 403
+│   └── KeyMisplaced 403         a good key, used from an address or origin that it is not for
 ├── RateLimited 429              `retry_after` in seconds
+│   ├── TooManyBadKeys 429       keys are being guessed from this address
 │   └── LimitExceeded 429        a limit or budget of ours; says which
 │       └── BudgetExceeded 429   one that counts money
 ├── InvalidOutput 422            the model's finished answer breaks the promised schema
@@ -132,11 +137,35 @@ class Unauthenticated(SwitchgearError):
     code = "invalid_api_key"
 
 
+class KeyExpired(Unauthenticated):
+    """The virtual key was valid until its time was over."""
+
+    code = "expired_api_key"
+
+
+class KeyRevoked(Unauthenticated):
+    """The virtual key was taken back."""
+
+    code = "revoked_api_key"
+
+
+class InvalidToken(Unauthenticated):
+    """A JWT of a configured issuer that does not pass a check; the message names the check, never a value."""
+
+    code = "invalid_token"
+
+
 class Forbidden(SwitchgearError):
     """The caller is known and may not do this."""
 
     status = 403
     code = "forbidden"
+
+
+class KeyMisplaced(Forbidden):
+    """The key is good, but not for this client address or origin."""
+
+    code = "key_not_allowed_here"
 
 
 class RateLimited(SwitchgearError):
@@ -145,6 +174,12 @@ class RateLimited(SwitchgearError):
     status = 429
     code = "rate_limit_exceeded"
     retryable = True
+
+
+class TooManyBadKeys(RateLimited):
+    """This address sent too many keys that are not known here; good keys of the same address go on working."""
+
+    code = "too_many_bad_keys"
 
 
 class LimitExceeded(RateLimited):
