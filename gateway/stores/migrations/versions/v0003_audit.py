@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0003_audit"
 down_revision = "0002_ledger"
-branch_labels = None
-depends_on = None
 
 _GENESIS = "0" * 64
 _WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -58,9 +56,9 @@ _POSTGRES_TRIGGERS = (
 )
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Make the tables, the head of an empty chain, and the triggers."""
-    _make_entries()
+    _make_entries(op)
     heads = op.create_table(
         "audit_head",
         sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
@@ -78,7 +76,7 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def downgrade() -> None:
+def downgrade(op: Operations) -> None:
     """Remove the chain; triggers go with their tables."""
     op.drop_table("audit_head")
     op.drop_table("audit_entries")
@@ -87,7 +85,7 @@ def downgrade() -> None:
             op.execute(f"DROP FUNCTION {function}()")
 
 
-def _make_entries() -> None:
+def _make_entries(op: Operations) -> None:
     texts = ("action", "actor_id", "actor_tenant", "actor_role", "actor_address", "object_kind", "object_id", "tenant")
     op.create_table(
         "audit_entries",
