@@ -1,0 +1,59 @@
+"""What administrative commands print: tables for people, the server's JSON for programs. Text from elsewhere drives no terminal."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from gateway.cli.screen import one_line
+
+TIMES = frozenset(
+    {"created_at", "expires_at", "last_used_at", "revoked_at", "at", "started_at", "updated_at", "overlap_until"}
+)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for programs, in lines that people can read."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print a table of these columns; a line says so when there is nothing."""
+    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(shown(column, row.get(column)) for column in columns))
+    if not table.row_count:
+        click.echo("There are none.")
+        return
+    # Names may look like markup; a pipe has no width to fit into.
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table, width=None if console.is_terminal else 4096, crop=False)
+
+
+def print_object(value: Mapping[str, Any]) -> None:
+    """Print one object, a field a line."""
+    shown_fields = {name: shown(name, field) for name, field in value.items() if name != "object"}
+    width = max((len(name) for name in shown_fields), default=0)
+    for name, text in shown_fields.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {text}".rstrip())
+
+
+def shown(name: str, value: Any) -> str:
+    """Give a value as people read it: times in UTC, lists with commas, nothing for what is not there."""
+    if value is None or value in ([], {}):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name in TIMES and isinstance(value, int | float):
+        return dt.datetime.fromtimestamp(value, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, list):
+        return one_line(", ".join(shown("", entry) for entry in value))
+    if isinstance(value, dict):
+        return one_line(", ".join(f"{key}={shown('', entry)}" for key, entry in value.items()))
+    return one_line(str(value))
