@@ -1,0 +1,98 @@
+"""What a call will probably use, before it is made: enough to reserve for. What it really used comes with its record."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import msgspec
+
+from gateway.core.call import Call
+from gateway.core.items import Json
+from gateway.core.usage import Usage
+
+CountInput = Callable[[Call], int]
+"""Gives the number of tokens that a call puts in, exactly or nearly."""
+
+Price = Callable[[str, Usage], float | None]
+"""Gives US dollars for usage at a model of the configuration: the dearest of its targets; None when a price is unknown."""
+
+BYTES_A_TOKEN = 4
+TOKENS_A_PICTURE = 765
+PLAIN_BYTES = 8192
+FIRST_OUTPUT = 1024
+DECAY = 0.05
+MOST_MODELS = 4096
+MOST_TOKENS = 1_000_000_000
+_BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """Tokens in and out. `bounded` says that the caller has set a bound to what comes out."""
+
+    input: int
+    output: int
+    bounded: bool
+
+
+class Outputs:
+    """How much each model writes when nobody sets it a bound: its longest answer of late, which fades with shorter ones."""
+
+    def __init__(self) -> None:
+        self._longest: OrderedDict[str, float] = OrderedDict()
+
+    def expected(self, model: str) -> int:
+        """Give a number of tokens that the next answer will rarely exceed."""
+        return int(self._longest.get(model, FIRST_OUTPUT))
+
+    def learn(self, model: str, output: int) -> None:
+        """Note what an answer came to."""
+        known = self._longest.get(model)
+        longest = float(output) if known is None else max(known + DECAY * (output - known), float(output))
+        if known is None and len(self._longest) >= MOST_MODELS:
+            self._longest.popitem(last=False)
+        self._longest[model] = longest
+
+
+def estimate(call: Call, count_input: CountInput, outputs: Outputs) -> Estimate:
+    """Give what a call will put in and get out."""
+    if call.operation == "count_tokens":
+        return Estimate(0, 0, bounded=True)
+    tokens = count_input(call)
+    if call.operation != "generate":
+        return Estimate(tokens, 0, bounded=True)
+    fields = call.fields
+    for name in _BOUNDS:
+        bound = _whole(fields.get(name))
+        if bound is not None:
+            return Estimate(tokens, bound * max(_whole(fields.get("n")) or 1, 1), bounded=True)
+    return Estimate(tokens, outputs.expected(call.model), bounded=False)
+
+
+def count_by_length(call: Call) -> int:
+    """Count four bytes of text as a token. Pictures and files inside the body count as a picture does, not by their bytes."""
+    body = call.body
+    if len(body) <= PLAIN_BYTES:
+        return len(body) // BYTES_A_TOKEN
+    characters = pictures = 0
+    waiting: list[Json] = [call.fields]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if len(value) > PLAIN_BYTES and value.isascii() and " " not in value[:PLAIN_BYTES]:
+                pictures += 1  # base64, or a data: address: no text goes so long without a space
+            else:
+                characters += len(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        else:
+            characters += BYTES_A_TOKEN  # token ids
+    return characters // BYTES_A_TOKEN + pictures * TOKENS_A_PICTURE
+
+
+def _whole(value: Json) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    return min(value, MOST_TOKENS)

@@ -1,0 +1,153 @@
+"""A file, mapped into memory, that holds what long windows have counted. It survives the end of the process, however it ends.
+
+Every change is one store of eight bytes into the page cache: no system call, nothing to flush when the process is killed.
+A machine that loses power loses the last seconds; for that there are the database's snapshot and the ledger. It holds no
+names, only digests of keys, and only one process may have it open.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+import structlog
+
+log = structlog.get_logger()
+
+MAGIC = b"switchgear counts 1\n".ljust(64, b"\0")
+DIGEST = 16
+_CELL = struct.Struct("<16sqqd")  # digest, slot, amount, expires
+_AMOUNT = struct.Struct("<q")
+_AMOUNT_AT = 24
+_EMPTY = bytes(DIGEST)
+FIRST_CELLS = 1024
+
+
+def digest_of(key: str) -> bytes:
+    """Give the name of a counter in the file."""
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=DIGEST).digest()
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the file held of one slot."""
+
+    slot: int
+    amount: int
+    expires: float
+
+
+class Board:
+    """The open file. Raises OSError when it cannot be made, and BlockingIOError when another process has it."""
+
+    def __init__(self, path: Path, wall: Callable[[], float]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._wall = wall
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            size = self._checked_size()
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._map = mmap.mmap(self._fd, size)
+        self._map[: len(MAGIC)] = MAGIC
+        self._cells: dict[tuple[bytes, int], int] = {}
+        self._free: list[int] = []
+        self.kept = self._read()
+
+    def _checked_size(self) -> int:
+        size = os.fstat(self._fd).st_size
+        found = os.pread(self._fd, len(MAGIC), 0)
+        if size and found != MAGIC and found.strip(b"\0"):
+            log.warning("limits.board.unreadable", hint="it is not a file of counts, and begins anew")
+            os.ftruncate(self._fd, 0)
+            size = 0
+        cells = max(FIRST_CELLS, (size - len(MAGIC)) // _CELL.size)
+        size = len(MAGIC) + cells * _CELL.size
+        # Room for certain: a store into a page that the disk has no room for would end the process.
+        os.posix_fallocate(self._fd, 0, size)
+        os.ftruncate(self._fd, size)
+        return size
+
+    def _read(self) -> dict[bytes, list[Kept]]:
+        now = self._wall()
+        kept: dict[bytes, list[Kept]] = {}
+        for at in range(len(MAGIC), len(self._map) - _CELL.size + 1, _CELL.size):
+            digest, slot, amount, expires = _CELL.unpack_from(self._map, at)
+            if digest == _EMPTY or not expires > now:
+                self._map[at : at + DIGEST] = _EMPTY
+                self._free.append(at)
+            else:
+                self._cells[digest, slot] = at
+                kept.setdefault(digest, []).append(Kept(slot, amount, expires))
+        self._free.reverse()
+        return kept
+
+    def put(self, digest: bytes, slot: int, amount: int, expires: float) -> None:
+        """Note what a slot holds now."""
+        at = self._cells.get((digest, slot))
+        if at is not None:
+            _AMOUNT.pack_into(self._map, at + _AMOUNT_AT, amount)
+            return
+        if not self._free and not self._made_room():
+            return
+        at = self._free.pop()
+        _CELL.pack_into(self._map, at, _EMPTY, slot, amount, expires)
+        # The name last: a process that ends between the two has not counted, and has admitted nothing.
+        self._map[at : at + DIGEST] = digest
+        self._cells[digest, slot] = at
+
+    def drop(self, digest: bytes, slot: int) -> None:
+        """Forget a slot that no longer counts."""
+        at = self._cells.pop((digest, slot), None)
+        if at is not None:
+            self._map[at : at + DIGEST] = _EMPTY
+            self._free.append(at)
+
+    def sweep(self) -> None:
+        """Forget all slots that no longer count."""
+        now = self._wall()
+        expired = [name for name, at in self._cells.items() if _CELL.unpack_from(self._map, at)[3] <= now]
+        for digest, slot in expired:
+            self.drop(digest, slot)
+
+    def _made_room(self) -> bool:
+        self.sweep()
+        if self._free:
+            return True
+        size = len(self._map)
+        larger = 2 * size - len(MAGIC)
+        try:
+            os.posix_fallocate(self._fd, size, larger - size)
+            self._map.resize(larger)
+        except OSError as error:
+            log.warning("limits.board.full", reason=error.strerror, hint="new counts are not kept in the file")
+            return False
+        self._free.extend(range(larger - _CELL.size, size - 1, -_CELL.size))
+        return True
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def close(self) -> None:
+        """Let go of the file; what it holds stays."""
+        self._map.flush()
+        self._map.close()
+        os.close(self._fd)
+
+
+def open_board(path: Path, wall: Callable[[], float]) -> Board | None:
+    """Open the file, or give None, and say so in the log, when it cannot be had: limits then go on without it."""
+    try:
+        return Board(path, wall)
+    except BlockingIOError:
+        log.warning("limits.board.locked", path=str(path), hint="another process counts there; counts are not kept")
+    except OSError as error:
+        log.warning("limits.board.failed", path=str(path), reason=error.strerror, hint="counts are not kept")
+    return None
