@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -53,7 +53,12 @@ def end_line(count: int, head: AuditHead, *, tenant: str | None) -> bytes:
 def verify_export(path: Path, *, key: str | None = None, anchors: Iterable[AuditHead] = ()) -> AuditVerdict:
     """Check an exported file. `key` is the audit key, for the head's signature. Blocks. Raises OSError."""
     with path.open("rb") as file:
-        return verify_lines(iter(lambda: file.readline(_MOST_LINE), b""), key=key, anchors=anchors)
+        return verify_lines(read_lines(file), key=key, anchors=anchors)
+
+
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Give the lines of a file, with their ends; one that is longer than any of an export comes in pieces."""
+    return iter(lambda: file.readline(_MOST_LINE), b"")
 
 
 def verify_lines(lines: Iterable[bytes], *, key: str | None = None, anchors: Iterable[AuditHead] = ()) -> AuditVerdict:

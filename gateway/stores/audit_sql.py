@@ -68,6 +68,10 @@ class SqlAudit:
         await connection.execute(update(HEADS).where(HEADS.c.id == 1).values(**msgspec.structs.asdict(head)))
         return Appended(entries=tuple(entries), head=head)
 
+    async def lock(self, connection: AsyncConnection) -> None:
+        """Let nobody else append before this transaction ends: for who reads, decides, and appends what came of it."""
+        await self._head(connection, lock=True)
+
     async def find(self, query: AuditQuery) -> tuple[AuditEntry, ...]:
         """Give the newest entries first, at most `query.limit` (`MOST_FOUND` at the outside)."""
         async with self._database.connect() as connection:
