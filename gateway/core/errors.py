@@ -5,6 +5,7 @@ SwitchgearError
 │   ├── MalformedBody 400        not the JSON that the API takes
 │   ├── UnsupportedParameter 400 the target cannot do what `param` asks for
 │   ├── ContextLengthExceeded 400
+│   ├── ContentBlocked 400       data protection does not let it pass: which kinds, or which guardrail, and where
 │   ├── UnsupportedSchema 400    a schema that cannot be compiled or is over the limits
 │   ├── BodyTooLarge 413
 │   ├── UnsupportedMediaType 415
@@ -77,6 +78,12 @@ class ContextLengthExceeded(InvalidRequest):
     """The prompt, or prompt and answer together, exceed the model's context."""
 
     code = "context_length_exceeded"
+
+
+class ContentBlocked(InvalidRequest):
+    """Data protection does not let the request pass. The message says what was found, never the value."""
+
+    code = "content_blocked"
 
 
 class UnsupportedSchema(InvalidRequest):

@@ -1,0 +1,126 @@
+"""Redaction: takes out of texts and JSON values what must not be seen, by the action that each kind has. It sends nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from gateway.core.items import Json
+from gateway.protection.detect import detect
+from gateway.protection.finding import Finding
+from gateway.protection.placeholders import LITERAL, LOOKS_LIKE_ONE, OPEN, Placeholders
+
+Action: TypeAlias = Literal["report", "placeholder", "redact", "block"]
+
+STRICTNESS: Final[Mapping[Action, int]] = {"report": 0, "placeholder": 1, "redact": 2, "block": 3}
+_BASE64: Final = re.compile(r"(?:data:[\w.+/-]{1,100};base64,)?[0-9A-Za-z+/\r\n]{512,}={0,2}")
+_OPAQUE_FIELDS: Final = frozenset({"signature", "encrypted_content"})
+_SHORTEST_NUMBER: Final = 100_000_000
+_DEEPEST_JSON_TEXT: Final = 3
+
+
+class Redactor:
+    """Redacts everything that one call says, with placeholders that agree with each other.
+
+    `counts` are the findings by kind, `changed` whether anything was taken out, `blocked` the kinds that may not pass.
+    """
+
+    def __init__(self, actions: Mapping[str, Action], placeholders: Placeholders) -> None:
+        self._actions = actions
+        self._kinds = frozenset(actions)
+        self._placeholders = placeholders
+        self._reversible = "placeholder" in actions.values()
+        self.counts: Counter[str] = Counter()
+        self.blocked: set[str] = set()
+        self.changed = False
+
+    def text(self, text: str, key: str = "", depth: int = 0) -> str:
+        """Redact one text; where it is a JSON document, inside its values, so that it stays one."""
+        if len(text) >= 512 and _BASE64.fullmatch(text):
+            return text
+        if text[:1] in ("{", "[") and depth < _DEEPEST_JSON_TEXT:
+            text = self._document(text, depth + 1)
+        return self._flat(text, key)
+
+    def json(self, value: Json, key: str = "", depth: int = 0) -> Json:
+        """Redact every text in a decoded JSON value, the names of fields too; the same object where nothing changes."""
+        if isinstance(value, str):
+            return value if key in _OPAQUE_FIELDS else self.text(value, key, depth)
+        if isinstance(value, dict):
+            fields = {self._flat(name, ""): self.json(item, name, depth) for name, item in value.items()}
+            same = fields.keys() == value.keys() and all(fields[name] is value[name] for name in value)
+            return value if same else fields
+        if isinstance(value, list):
+            items = [self.json(item, key, depth) for item in value]
+            return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+        if depth and isinstance(value, int) and abs(value) >= _SHORTEST_NUMBER:
+            # Only in documents within texts: the numbers of the call itself are parameters.
+            digits = str(value)
+            redacted = self._flat(digits, key)
+            return value if redacted == digits else redacted
+        return value
+
+    def _document(self, text: str, depth: int) -> str:
+        try:
+            value = msgspec.json.decode(text)
+            redacted = self.json(value, "", depth)
+        except (msgspec.DecodeError, RecursionError):
+            return text
+        return text if redacted is value else msgspec.json.encode(redacted).decode()
+
+    def _flat(self, text: str, key: str) -> str:
+        findings = detect(text, self._kinds, key=key)
+        if self._reversible and (OPEN in text or "\\u27" in text):
+            findings = _with_literals(text, findings)
+        if not findings:
+            return text
+        pieces: list[str] = []
+        done = 0
+        for kind, start, end in findings:
+            pieces += (text[done:start], self._instead(kind, text[start:end]))
+            done = end
+        return "".join((*pieces, text[done:]))
+
+    def _instead(self, kind: str, value: str) -> str:
+        action = self._actions.get(kind, "placeholder")
+        if kind != LITERAL:
+            self.counts[kind] += 1
+        if action == "report":
+            return value
+        self.changed = True
+        if action == "placeholder":
+            return self._placeholders.place(kind, value)
+        if action == "block":
+            self.blocked.add(kind)
+        return f"[{kind.upper()}]"
+
+
+def _with_literals(text: str, findings: list[Finding]) -> list[Finding]:
+    """Add what looks like a placeholder and is the user's own text. What overlaps a finding is inside of it, or cut off by it."""
+    taken = [(start, end) for _, start, end in findings]
+    literals = [
+        Finding(LITERAL, match.start(), match.end())
+        for match in LOOKS_LIKE_ONE.finditer(text)
+        if all(match.end() <= start or end <= match.start() for start, end in taken)
+    ]
+    return sorted((*findings, *literals), key=lambda found: found.start)
+
+
+def find_path(value: Json, kinds: frozenset[str], path: str = "", key: str = "") -> str | None:
+    """Give the path ("messages[2].content") of the first text of a request that holds one of the kinds."""
+    if isinstance(value, str):
+        probe = Redactor(dict.fromkeys(kinds, "report"), Placeholders())
+        if key not in _OPAQUE_FIELDS:
+            probe.text(value, key)
+        return path if probe.counts else None
+    children: list[tuple[str, str, Json]] = []
+    if isinstance(value, dict):
+        children = [(f"{path}.{name}" if path else name, name, item) for name, item in value.items()]
+    elif isinstance(value, list):
+        children = [(f"{path}[{index}]", key, item) for index, item in enumerate(value)]
+    found = (find_path(item, kinds, where, name) for where, name, item in children)
+    return next((where for where in found if where is not None), None)
