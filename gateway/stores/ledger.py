@@ -156,7 +156,7 @@ class LedgerStore(Protocol):
 
 
 def storable(text: str) -> str:
-    """Give text that any database keeps: what has no place in UTF-8 or ends a string in C becomes a replacement character."""
+    """Give text that any database keeps: half a surrogate pair and NUL are replaced."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -1,0 +1,81 @@
+"""Writes what dead processes left in the spool: their finished rows, and a row for each call that they did not survive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+from anyio import sleep
+
+from gateway.accounting.ledger_insertion import Insertion, LedgerCounts
+from gateway.accounting.ledger_leftovers import Leftover, find_leftovers
+from gateway.accounting.ledger_lines import Opened, decode_lines
+from gateway.accounting.ledger_rows import Pricing, interrupted_row
+from gateway.stores.ledger import LedgerRow
+
+log = structlog.get_logger()
+
+EVERY_SECONDS: Final = 30.0
+_BATCH_ROWS: Final = 100
+_PAUSE: Final = 0.002
+"""Seconds between batches: the loop belongs to the calls."""
+
+
+class Replay:
+    """Looks for leftovers again and again: a sibling on the same folder may die at any time."""
+
+    def __init__(
+        self, folder: Path, own: Path, insertion: Insertion, counts: LedgerCounts, *, pricing: Callable[[], Pricing]
+    ) -> None:
+        self._folder = folder
+        self._own = own
+        self._insertion = insertion
+        self._counts = counts
+        self._pricing = pricing
+
+    async def run(self) -> None:
+        """Replay until cancelled."""
+        while True:
+            await self._insertion.persist(self.replay_all)
+            await sleep(EVERY_SECONDS)
+
+    async def replay_all(self) -> bool:
+        """Write every leftover there is. What this raises leaves the rest for another time: StoreUnavailable, OSError."""
+        for leftover in find_leftovers(self._folder, self._own):
+            try:
+                await self._replay(leftover)
+                leftover.remove()
+            finally:
+                leftover.release()
+        return True
+
+    async def _replay(self, leftover: Leftover) -> None:
+        # A call is opened before its row is written, so what is left in here at the end has no row in the spool; the
+        # database may have it, and then keeps the one it has.
+        opened: dict[str, Opened] = {}
+        rows = unreadable = 0
+        for chunk in leftover.chunks():
+            found: list[LedgerRow] = []
+            for line in decode_lines(chunk):
+                if line.row is not None:
+                    opened.pop(line.row.id, None)
+                    found.append(line.row)
+                elif line.opened is not None:
+                    opened[line.opened.id] = line.opened
+                else:
+                    unreadable += 1
+            await self._insert(found)
+            rows += len(found)
+        pricing = self._pricing()
+        await self._insert([interrupted_row(each, pricing) for each in opened.values()])
+        self._counts.replayed += rows
+        self._counts.interrupted += len(opened)
+        self._counts.unreadable += unreadable
+        log.info("ledger.replayed", spool=leftover.path.name, rows=rows, interrupted=len(opened), unreadable=unreadable)
+
+    async def _insert(self, rows: list[LedgerRow]) -> None:
+        for start in range(0, len(rows), _BATCH_ROWS):
+            await self._insertion.insert(rows[start : start + _BATCH_ROWS])
+            await sleep(_PAUSE)
