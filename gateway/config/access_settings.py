@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from gateway.config.provider_settings import HttpUrl
 from gateway.config.secret import Secret
 from gateway.config.shapes import Expected
 
@@ -20,6 +19,11 @@ IssuerName: TypeAlias = Annotated[
     str,
     Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
     Expected(words="a name of at most 64 letters, digits, dots, dashes and underscores"),
+]
+KeysUrl: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[hH][tT][tT][pP][sS]?://[!-~]+$"),
+    Expected(words="an http:// or https:// address"),
 ]
 Claim: TypeAlias = Annotated[str, Meta(min_length=1)]
 
@@ -60,7 +64,7 @@ class JwtSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(min_length=1, description="The signatures accepted, whatever a token says. HS… only with a `secret`."),
     ] = ("RS256", "ES256")
     jwks_url: Annotated[
-        HttpUrl | None,
+        KeysUrl | None,
         Meta(description="Where its keys are. Null looks it up below the issuer (OpenID Connect Discovery)."),
     ] = None
     secret: Annotated[
@@ -180,29 +184,33 @@ def _secret_faults(issuer: JwtSettings, secret: Secret, shared: Sequence[str]) -
 
 def _address_faults(issuer: JwtSettings) -> Iterator[Fault]:
     if issuer.jwks_url is None:
-        if not is_fetchable(issuer.issuer):
+        if not is_fetchable(issuer.issuer) or "?" in issuer.issuer:
             yield ("issuer",), "its keys cannot be looked up below this issuer (no https address): write jwks_url"
     elif not is_fetchable(issuer.jwks_url):
         yield ("jwks_url",), "keys are fetched by https only, except on this machine (127.0.0.1, ::1, localhost)"
 
 
 def is_fetchable(url: str) -> bool:
-    """Whether keys may be fetched from this address: https, or http on this machine; no user, query or fragment."""
+    """Whether keys may be fetched from this address: https, or http on this machine; no user or fragment."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    if not host or parts.username is not None or parts.query or parts.fragment:
+    if not host or "@" in parts.netloc or "#" in url:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))
 
 
 def is_this_machine(host: str) -> bool:
     """Whether a host name or address is this machine's own, as far as its text says."""
-    if host.lower() == "localhost":
-        return True
+    address = read_host_address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def read_host_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read the IP address that a host is written as, with or without brackets; None for a name."""
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return False
+        return None
