@@ -115,10 +115,10 @@ def refusal(action: ActionName, resource: Resource, decision: Decision) -> str:
         return f"No policy permits {what} to this caller."
     if decision.why == "error":
         return f"The policies could not be evaluated for {what}, and so it is refused."
-    names = [repr(rule.id) for rule in decision.rules if rule.named]
-    by = f" by the policy {' and '.join(names)}" if names else " by a policy"
+    names = " and ".join(repr(rule.id) for rule in decision.rules if rule.named)
+    if decision.effect == "ask":
+        verdict = f"needs an approval{f' ({names})' if names else ''}, for which a call like this cannot wait"
+    else:
+        verdict = f"is forbidden by {f'the policy {names}' if names else 'a policy'}"
     said = dict.fromkeys(filter(None, (rule.note("explain") for rule in decision.rules)))
-    verdict = (
-        "needs an approval, which a call like this cannot wait for" if decision.effect == "ask" else "is forbidden"
-    )
-    return " ".join((f"The use of {what} {verdict}{by}.", *said))
+    return " ".join((f"The use of {what} {verdict}.", *said))
