@@ -40,7 +40,7 @@ class AuditParameters(Body, frozen=True, kw_only=True):
     since: When | None = None
     until: When | None = None
     limit: Annotated[int, Meta(ge=1, le=MOST_FOUND - 1)] = 100
-    after: Annotated[int | None, Meta(ge=1, description="`next` of the page before.")] = None
+    after: Annotated[int, Meta(ge=1, description="`next` of the page before.")] | None = None
 
 
 class ExportParameters(Body, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from gateway.api.admin_figures import dollars, read_dollars
 from gateway.api.admin_records import amended, listed
 from gateway.api.admin_rights import is_platform_owner
 from gateway.api.admin_services import Services
-from gateway.api.admin_shapes import END, Body, Cursor, Id, Limit, Name, Pattern
+from gateway.api.admin_shapes import END, Body, Cursor, Id, Limit, Name, OptionalId, Pattern
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
@@ -44,7 +44,7 @@ Soft = Annotated[
     list[Annotated[float, Meta(gt=0, le=1)]], Meta(max_length=10, description="Shares at which an alert goes out.")
 ]
 WholeTenant = Annotated[
-    str | None, Meta(description="Whose calls count; an empty text is everybody's, which a platform owner may set.")
+    OptionalId, Meta(description="Whose calls count; an empty text is everybody's, which a platform owner may set.")
 ]
 
 
@@ -62,7 +62,7 @@ class NewBudget(Body, frozen=True, kw_only=True):
     name: Name
     limit: Amount
     count: Count = "cost"
-    tenant: WholeTenant = None
+    tenant: WholeTenant | None = None
     per: Per = msgspec.field(default_factory=list)
     match: Match = msgspec.field(default_factory=dict)
     window: Window = "month"

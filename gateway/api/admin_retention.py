@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from gateway.accounting.ledger_retention import remove_rows
 from gateway.api.admin_door import Asked, Deed, admin_endpoint
 from gateway.api.admin_figures import read_time
 from gateway.api.admin_rights import is_platform_owner
@@ -19,8 +20,10 @@ from gateway.stores.ledger import UsageQuery
 from gateway.stores.ledger_periods import find_zone
 
 PATH = "/admin/retention"
-_AT_ONCE = 1000
-"""Rows of one transaction: calls are being written meanwhile."""
+
+Before = Annotated[
+    str, Meta(max_length=40, description="2026-11-01, 2026-11-01T08:00:00Z, or seconds since 1970 (UTC).")
+]
 
 
 class Retention(Body, frozen=True, kw_only=True):
@@ -28,10 +31,8 @@ class Retention(Body, frozen=True, kw_only=True):
 
     tenant: Id | None = None
     user: Id | None = None
-    before: Annotated[
-        str | None, Meta(max_length=40, description="2026-11-01, 2026-11-01T08:00:00Z, or seconds since 1970 (UTC).")
-    ] = None
-    older_than_days: Annotated[float | None, Meta(ge=0, le=100_000, description="Instead of `before`.")] = None
+    before: Before | None = None
+    older_than_days: Annotated[float, Meta(ge=0, le=100_000, description="Instead of `before`.")] | None = None
     dry_run: Annotated[bool, Meta(description="Only say how many rows there are.")] = False
 
 
@@ -51,11 +52,7 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         details = {"user": body.user, "before": None if before is None else int(before)}
         about = ("ledger", "", tenant or "")
         async with services.audited(asked, "ledger.rows_deleted", about, details) as found:
-            found["rows"] = 0
-            while removed := await services.the_ledger.remove(
-                tenant=tenant, user=body.user, before=before, limit=_AT_ONCE
-            ):
-                found["rows"] += removed
+            found["rows"] = await remove_rows(services.the_ledger, tenant=tenant, user=body.user, before=before)
         return _answer(found["rows"], dry_run=False)
 
     return {PATH: admin_endpoint(edge, "ledger", {"POST": Deed(right="erase", perform=erase)})}

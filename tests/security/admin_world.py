@@ -1,0 +1,216 @@
+"""The admin API over a real database in a file, with its own stores, and keys of every role in two tenants."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx2
+import msgspec
+from starlette.routing import Router
+
+from gateway.api import unknown
+from gateway.api.admin_endpoints import admin_endpoints
+from gateway.api.admin_rights import RIGHTS
+from gateway.api.admin_services import Services
+from gateway.api.edge import Edge
+from gateway.api.paths import Paths, pattern_routes
+from gateway.config.database_settings import SqliteSettings
+from gateway.core.clock import SYSTEM_CLOCK, Clock
+from gateway.core.errors import Conflict, Unauthenticated
+from gateway.core.ids import new_id
+from gateway.stores.audit_log import AuditLog
+from gateway.stores.audit_queue import AuditQueue
+from gateway.stores.audit_sql import SqlAudit
+from gateway.stores.database import open_database
+from gateway.stores.directory import Tenant, User, VirtualKey
+from gateway.stores.directory_sql import SqlDirectory
+from gateway.stores.key_material import digest_key, make_key, shown_prefix
+from gateway.stores.key_ring import KeyRing
+from gateway.stores.ledger import LedgerRow
+from gateway.stores.ledger_sql import SqlLedger
+
+PEPPER = b"p" * 32
+HOME, OTHER, THIRD = "default", "tenant_b", "tenant_c"
+NOW = 1_790_000_000.0
+
+
+class RingIdentity:
+    """Who calls, by the ring alone."""
+
+    def __init__(self, ring):
+        self._ring = ring
+
+    def caller(self, authorization, api_key, *more, **rest):
+        del api_key, more, rest
+        key = (authorization or b"").removeprefix(b"Bearer ")
+        held = self._ring.find(digest_key(key, PEPPER))
+        if held is None or held.works_until <= SYSTEM_CLOCK.wall():
+            raise Unauthenticated("The API key is not known here.")
+        return held.caller
+
+
+class Present(msgspec.Struct, frozen=True):
+    """A generation of the configuration that has no models."""
+
+    identity: RingIdentity
+    routes: dict[str, object] = msgspec.field(default_factory=dict)
+
+    def hold(self):
+        """Nothing ends it."""
+
+    def release(self):
+        """Nothing ends it."""
+
+
+class World:
+    """`keys` are by role and tenant; `ask` asks as one of them."""
+
+    def __init__(self, services, app):
+        self.services = services
+        self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
+        self.keys = {}
+
+    async def ask(self, who, method, path, **more):
+        """Ask as (role, tenant), or as the holder of a key."""
+        key = self.keys.get(who, who)
+        return await self.http.request(method, path, headers={"authorization": f"Bearer {key}"}, **more)
+
+    async def add_key(self, name, *, role, tenant, **fields):
+        """Put a key into the directory, as an earlier administrator would have."""
+        key = make_key()
+        record = VirtualKey(
+            id=new_id("key_"),
+            tenant=tenant,
+            name=f"{role} of {tenant}",
+            prefix=shown_prefix(key),
+            digest=digest_key(key.encode(), PEPPER),
+            created_at=NOW,
+            role=role,
+            **fields,
+        )
+        await self.services.directory.keys.create(record)
+        await self.services.ring.refresh()
+        self.keys[name] = key
+        return record
+
+    async def audit_text(self):
+        """All of the audit log, as it is exported."""
+        return b"".join([line async for line in self.services.audit.store.export()]).decode()
+
+
+class KeptBudgets:
+    """Budgets in memory: the port, without a database."""
+
+    def __init__(self):
+        self._all = {}
+
+    async def add(self, budget):
+        if any((one.tenant, one.name) == (budget.tenant, budget.name) for one in self._all.values()):
+            raise Conflict("There is a budget of that name.")
+        self._all[budget.id] = budget
+
+    async def replace(self, budget):
+        before = await self.find(budget.tenant, budget.id)
+        if before is None or before.version + 1 != budget.version:
+            return False
+        self._all[budget.id] = budget
+        return True
+
+    async def remove(self, tenant, budget):
+        found = await self.find(tenant, budget)
+        return self._all.pop(budget, None) is not None if found else False
+
+    async def find(self, tenant, budget):
+        found = self._all.get(budget)
+        return found if found and tenant in (None, found.tenant) else None
+
+    async def list(self, tenant):
+        return sorted((one for one in self._all.values() if tenant in (None, one.tenant)), key=lambda one: one.name)
+
+
+def row(number, **fields):
+    """A row of the ledger."""
+    plain = {
+        "tenant": HOME,
+        "started_at": NOW + number,
+        "model": "small",
+        "input": 10,
+        "output": 5,
+        "cost_nano": 1_500_000,
+    }
+    return LedgerRow(id=f"call_{number}", kind="call", status=200, operation="generate", **(plain | fields))
+
+
+def app_over(services, ring):
+    """The admin API as the server has it."""
+    edge = Edge(
+        current=lambda: Present(RingIdentity(ring)),
+        take_record=lambda record: None,
+        clock=services.clock,
+        new_id=new_id,
+        body_bytes=1 << 20,
+        json_depth=100,
+        configuration=dict,
+    )
+    endpoints = admin_endpoints(edge, services)
+    missing = unknown.endpoint(tuple(endpoints))
+    return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False))
+
+
+class Template(msgspec.Struct, frozen=True):
+    """A database with three tenants, a user each, and a key of every role, and of none, in all of them; by whom the keys are."""
+
+    path: Path
+    keys: dict[tuple[str, str], str]
+
+
+def build_template(folder: Path) -> Template:
+    """Make it once: a thousand tests copy the file."""
+    path = folder / "template.db"
+
+    async def build():
+        async with _opened(path, folder / "queue", SYSTEM_CLOCK) as world:
+            directory = world.services.directory
+            for tenant in (OTHER, THIRD):
+                await directory.tenants.create(Tenant(id=tenant, name=f"name of {tenant}", created_at=NOW))
+            for tenant in (HOME, OTHER, THIRD):
+                await directory.users.create(User(id=f"user_{tenant}", tenant=tenant, name="Ada", created_at=NOW))
+                for role in (*RIGHTS, ""):
+                    await world.add_key((role, tenant), role=role, tenant=tenant, user=f"user_{tenant}")
+            return world.keys
+
+    return Template(path, anyio.run(build))
+
+
+@asynccontextmanager
+async def admin_world(folder: Path, template: Template, *, clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[World]:
+    """Give the world that the template holds, as it was made."""
+    copied = folder / "admin.db"
+    for file in template.path.parent.glob("template.db*"):
+        shutil.copy(file, copied.with_name(file.name.replace("template", "admin")))
+    async with _opened(copied, folder / "queue", clock) as world:
+        world.keys |= template.keys
+        yield world
+
+
+@asynccontextmanager
+async def _opened(path: Path, queue: Path, clock: Clock) -> AsyncIterator[World]:
+    database = await open_database(SqliteSettings(path=str(path)))
+    directory = SqlDirectory(database)
+    ring = KeyRing(directory.keys, PEPPER)
+    await ring.load()
+    services = Services(
+        clock=clock,
+        new_id=new_id,
+        directory=directory,
+        ring=ring,
+        ledger=SqlLedger(database),
+        budgets=KeptBudgets(),
+        audit=AuditLog(SqlAudit(database), AuditQueue(queue)),
+    )
+    world = World(services, app_over(services, ring))
+    async with world.http:
+        yield world
+    await database.aclose()
