@@ -3,14 +3,21 @@
 The falsifiers here have the rights of the database's owner: they take the triggers away first.
 """
 
+import contextlib
+import sqlite3
+
 import anyio
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
+from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError
 from gateway.stores.audit import AuditActor, AuditEvent, AuditObject, AuditQuery
 from gateway.stores.audit_chain import GENESIS, HeadSigner, digest_of, hash_of
 from gateway.stores.audit_export import verify_lines
+from gateway.stores.audit_log import AuditLog
+from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
 from gateway.stores.database import open_database
 
@@ -339,3 +346,54 @@ async def test_long_chains_are_read_in_pages(audit):
     assert len(lines) == 1203
     assert verify_lines(lines, key=KEY).sound
     assert len(await audit.find(AuditQuery(tenant=None, limit=10_000))) == 500
+
+
+@pytest.fixture
+def away(request, database_settings):
+    """Takes the database away while a block runs: a locked file, a stopped server."""
+
+    @contextlib.contextmanager
+    def taken():
+        if database_settings.kind == "sqlite":
+            with contextlib.closing(sqlite3.connect(database_settings.path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                yield
+        else:
+            server = request.getfixturevalue("postgres_server")
+            server.pause()
+            try:
+                yield
+            finally:
+                server.resume()
+
+    return taken
+
+
+async def test_what_happens_while_the_database_is_away_comes_later_in_order(database_settings, away, tmp_path):
+    """In its order, with its own time, and nothing twice."""
+    database = await open_database(replace(database_settings, timeout=0.3))
+    now = 1000.0
+    store = SqlAudit(database, key=KEY)
+    log = AuditLog(store, AuditQueue(tmp_path / "queue"), clock=Clock(wall=lambda: now))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(log.run)
+        await log.append("key.created", actor=ROOT, about=AuditObject(kind="key", id="first"))
+        with away():
+            now = 2000.0
+            log.record_later("config.reloaded", about=AuditObject(kind="config", id="second"))
+            now = 3000.0
+            assert await log.append("key.revoked", actor=ROOT, about=AuditObject(kind="key", id="third")) is None
+            assert log.waiting == 2
+        with anyio.fail_after(20):
+            while log.waiting:
+                await anyio.sleep(0.02)
+        await log.append("key.created", actor=ROOT, about=AuditObject(kind="key", id="fourth"))
+        tasks.cancel_scope.cancel()
+    entries = await store.find(AuditQuery(tenant=None))
+    verdict = await store.verify()
+    await database.aclose()
+
+    assert [entry.event.object.id for entry in reversed(entries)] == ["first", "second", "third", "fourth"]
+    assert [entry.event.at for entry in reversed(entries)] == [1_000_000, 2_000_000, 3_000_000, 3_000_000]
+    assert verdict.sound
+    assert list((tmp_path / "queue").iterdir()) == []
