@@ -11,14 +11,13 @@ import msgspec
 
 from gateway.cli.policy_folder import fail, folder_options, read_documents
 from gateway.config import ConfigError
+from gateway.config.policy_documents import expand_principal, expand_resource
 from gateway.config.policy_settings import (
     ActionName,
     CaseContext,
     CasePrincipal,
     CaseResource,
     CaseSettings,
-    expand_principal,
-    expand_resource,
 )
 from gateway.policies.cases import caller_of, decide, reason, resource_of
 from gateway.policies.decision import Decision

@@ -7,26 +7,55 @@ import stat
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.config.convert import INVALID, Conversion, Place
 from gateway.config.faults import ConfigError, Fault, FaultLog, Mark
 from gateway.config.paths import resolve_path
 from gateway.config.policy_settings import (
+    CasePrincipal,
+    CaseResource,
     CaseSettings,
     PolicyCase,
     PolicyDocuments,
     PolicySettings,
     PolicyText,
 )
-from gateway.config.shapes import shape_of
+from gateway.config.shapes import Shorthand, shape_of
 from gateway.config.yaml_source import ListNode, Node, parse_yaml
 
 CASES: Final = "cases.yaml"
 MOST_FILES: Final = 100
 MOST_BYTES: Final = 1024 * 1024
 """Of all files of the folder together."""
+
+
+def expand_principal(text: str) -> dict[str, Any]:
+    """Return the long form of "kind:id". Raises ValueError for other text."""
+    kind, colon, name = text.partition(":")
+    if text != "anonymous" and not (colon and name):
+        raise ValueError("expected kind:id, for example user:alice or key:key-1, or the word anonymous")
+    return {"kind": kind, "id": name or "anonymous"}
+
+
+def expand_resource(text: str) -> dict[str, Any]:
+    """Return the long form of "kind:id". Raises ValueError for other text."""
+    kind, colon, name = text.partition(":")
+    if not colon or not name:
+        raise ValueError("expected kind:id, for example model:chat or tool:github/create_issue")
+    return {"kind": kind, "id": name}
+
+
+_PRINCIPAL = Shorthand(expand=expand_principal, pattern="^(anonymous|[a-z]+:.+)$", description="kind:id")
+_RESOURCE = Shorthand(expand=expand_resource, pattern="^[a-z]+:.+$", description="kind:id")
+
+
+class _Case(CaseSettings, frozen=True, kw_only=True):
+    """A case as it may be written."""
+
+    principal: Annotated[CasePrincipal, _PRINCIPAL]
+    resource: Annotated[CaseResource, _RESOURCE]
 
 
 def policy_folder(settings: PolicySettings, *, base: Path, environ: Mapping[str, str]) -> Path:
@@ -98,7 +127,7 @@ def parse_cases(text: str, path: str, *, base: Path) -> tuple[PolicyCase, ...]:
 
 def _case(conversion: Conversion, number: int, node: Node, path: str) -> PolicyCase | None:
     mark: Mark = node.mark
-    value = conversion.read(shape_of(CaseSettings), node, Place(f"[{number}]", mark))
+    value = conversion.read(shape_of(_Case), node, Place(f"[{number}]", mark))
     return None if value is INVALID else PolicyCase(path=path, line=mark.line, case=value)
 
 

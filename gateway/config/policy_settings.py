@@ -1,15 +1,14 @@
 """Settings of authorization, and the shapes of what its folder holds: policies, and the cases that they must pass.
 
-Plain values. `policy_documents` reads them, and what they mean is `gateway.policies`' business.
+Plain values, and no import that could read or write anything, for `gateway.policies` builds on them. `policy_documents` reads them;
+what they mean is not said here.
 """
 
 from datetime import tzinfo
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
-
-from gateway.config.shapes import Shorthand
 
 ActionName: TypeAlias = Literal[
     "use_model",
@@ -40,22 +39,6 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True):
     cached_decisions: Annotated[
         int, Meta(ge=0, le=1_000_000, description="Most decisions remembered; 0 evaluates the policies on every call.")
     ] = 10_000
-
-
-def expand_principal(text: str) -> dict[str, Any]:
-    """Return the long form of "kind:id". Raises ValueError for other text."""
-    kind, colon, name = text.partition(":")
-    if text != "anonymous" and not (colon and name):
-        raise ValueError("expected kind:id, for example user:alice or key:key-1, or the word anonymous")
-    return {"kind": kind, "id": name or "anonymous"}
-
-
-def expand_resource(text: str) -> dict[str, Any]:
-    """Return the long form of "kind:id". Raises ValueError for other text."""
-    kind, colon, name = text.partition(":")
-    if not colon or not name:
-        raise ValueError("expected kind:id, for example model:chat or tool:github/create_issue")
-    return {"kind": kind, "id": name}
 
 
 class CasePrincipal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,17 +75,13 @@ class CaseContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     time: str = "2026-01-05T12:00"
 
 
-_PRINCIPAL = Shorthand(expand=expand_principal, pattern="^(anonymous|[a-z]+:.+)$", description="kind:id")
-_RESOURCE = Shorthand(expand=expand_resource, pattern="^[a-z]+:.+$", description="kind:id")
-
-
 class CaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of cases.yaml: a question, the answer that it must get, and the rules that must have decided."""
 
     name: str = ""
-    principal: Annotated[CasePrincipal, _PRINCIPAL]
+    principal: CasePrincipal
     action: ActionName
-    resource: Annotated[CaseResource, _RESOURCE]
+    resource: CaseResource
     context: CaseContext = CaseContext()
     expect: Literal["allow", "deny", "ask"]
     rules: tuple[str, ...] | None = None
