@@ -22,7 +22,7 @@ LOOKED_AT = 8  # for an idle counter, when a rule's table is full
 RESERVATION_SECONDS = 3600.0
 SWEEP_SECONDS = 10.0
 MOST_DIRTY = 262_144
-OTHERS = "\0others"
+OTHERS = "\x1f\x1fothers"
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -165,19 +165,12 @@ class MemoryCounters:
         return dict(self._open)
 
     def drain(self) -> list[tuple[str, int, int]]:
-        """Give (key, slot, amount) of all that is counted and settled, and begin anew. What is open is forgotten."""
-        now, wall = self._now()
-        for taken in self._open.values():
-            for counter, amount, slot in zip(taken.counters, taken.amounts, taken.slots, strict=True):
-                counter.correct(slot, -amount, now, wall)
+        """Give (key, slot, amount) of all that is counted, open reservations included, and forget everything."""
         self._open.clear()
         counters = [counter for table in self._tables.values() for counter in table.values()]
         self._tables.clear()
         return [
-            (counter.key, slot, amount)
-            for counter in counters
-            for slot, amount in counter.slots().items()
-            if amount > 0
+            (counter.key, slot, amount) for counter in counters for slot, amount in counter.slots().items() if amount
         ]
 
     def _now(self) -> tuple[float, float]:
@@ -202,8 +195,8 @@ class MemoryCounters:
             if key in table:
                 return table[key]
         counter = table[key] = new_counter(key, bucket.window, self._note if self._keeps else None)
-        if counter.digest:
-            for kept in sorted(self._kept.pop(counter.digest, ()), key=lambda one: one.slot):
+        if self._kept and bucket.window is not None and bucket.window.long:
+            for kept in sorted(self._kept.pop(digest_of(key), ()), key=lambda one: one.slot):
                 counter.restore(kept.slot, kept.amount, now, wall)
         return counter
 

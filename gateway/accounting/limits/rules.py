@@ -153,7 +153,7 @@ def holds_for(rule: Rule, facts: Mapping[str, str]) -> bool:
 def bucket_of(rule: Rule, facts: Mapping[str, str]) -> Bucket:
     """Give the counter of the rule that a call with these values belongs to."""
     table = rule.table
-    subject = _SEPARATOR.join([facts.get(name, "").replace(_SEPARATOR, "\x1a") for name in rule.per])
+    subject = _SEPARATOR.join([_printable(facts.get(name, "")) for name in rule.per])
     return Bucket(
         key=f"{table}{_SEPARATOR}{subject}",
         table=table,
@@ -209,3 +209,10 @@ def plan_for(rules: tuple[Rule, ...], caller: Caller, model: str) -> Plan | None
 
 def _fits(pattern: str, value: str) -> bool:
     return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
+
+
+def _printable(value: str) -> str:
+    """Give a value without what separates keys, and what a database does not take as text."""
+    if value.isprintable():
+        return value
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in value)

@@ -1,0 +1,228 @@
+"""Counters in Redis, for replicas that share their limits: one script, one round trip, and Redis's own clock for every window.
+
+It says StoreUnavailable when Redis is away, slow, or answers nonsense; what to do then is `counters_shared`'s decision.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from anyio import fail_after
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from gateway.core.clock import Clock
+from gateway.core.errors import StoreUnavailable
+from gateway.stores import counters_scripts as scripts
+from gateway.stores.counter_windows import SLOTS, Calendar, Rolling, Window, span_at
+from gateway.stores.counters import LEASE_SECONDS, Bucket, Observe, Outcome
+
+_T = TypeVar("_T")
+Argument = str | int | float
+KEEP_SECONDS = 3600.0
+TAG = "{limits}"  # one hash slot for all counters: scripts take from several at once, in a cluster too
+CALLED_OFF = -1
+AT_ONCE = 100
+SLACK_SECONDS = 0.05
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What is to be told to Redis of a reservation that is over. An amount of -1 keeps what was taken."""
+
+    reservation: str
+    buckets: tuple[Bucket, ...]
+    actual: tuple[int, ...]
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """What one slot of a counter has held elsewhere; `ends` is when nobody asks for it any more, in seconds since 1970."""
+
+    key: str
+    slot: int
+    amount: int
+    ends: float
+
+
+class RedisCounters:
+    """The scripts, called. `timeout` (seconds) bounds every exchange, waiting for a connection included."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        timeout: float = 0.25,
+        connections: int = 50,
+        observe: Observe | None = None,
+        name: str = "switchgear",
+        lease: float = LEASE_SECONDS,
+    ) -> None:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=timeout,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # A second try would double the wait of a call; the breaker is the answer to a Redis that fails.
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._redis = Redis(connection_pool=pool)
+        self._pool = pool
+        self._clock = clock
+        self._timeout = timeout + SLACK_SECONDS
+        self._observe = observe
+        self._prefix = f"{name}:{TAG}:"
+        self._lease = lease
+        self._offset = 0.0
+        self._edges: dict[Calendar, tuple[float, tuple[str, ...]]] = {}
+        self._reserve = self._redis.register_script(scripts.RESERVE)
+        self._settle = self._redis.register_script(scripts.SETTLE)
+        self._used = self._redis.register_script(scripts.USED)
+        self._charge = self._redis.register_script(scripts.CHARGE)
+        self._renew = self._redis.register_script(scripts.RENEW)
+
+    @property
+    def now(self) -> float:
+        """Redis's clock, in seconds since 1970, as far as it is known."""
+        return self._clock.wall() + self._offset
+
+    async def reserve(self, reservation: str, buckets: Sequence[Bucket], amounts: Sequence[int]) -> Outcome:
+        """Take every amount, or none. Raises StoreUnavailable."""
+        keys = [self._key("r", reservation), *(self._key("c", bucket.key) for bucket in buckets)]
+        kept = int(KEEP_SECONDS * 1000)
+        args: list[Argument] = [reservation, kept, self._lease, *self._arguments(buckets, amounts)]
+        return await self._ask(self._reserve(keys, args), self._outcome)
+
+    def _outcome(self, answer: list[Any]) -> Outcome:
+        self._hear(answer[0])
+        refused, wait = int(answer[1]), float(answer[2])
+        if refused == CALLED_OFF:
+            raise StoreUnavailable("The reservation was called off before Redis heard of it.", retry_after=1.0)
+        used = tuple([int(one) for one in answer[3:]])
+        return Outcome(used, refused - 1 if refused else None, wait / 1000)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Settle in one exchange; those that are not known, or were settled, change nothing. Raises StoreUnavailable."""
+        answers = await self._ask(self._in_one(settlements), _figures)
+        if self._observe is None:
+            return
+        for settlement, (_, *pairs) in zip(settlements, answers, strict=True):
+            for index, bucket in enumerate(settlement.buckets[: len(pairs) // 2]):
+                self._observe(bucket, pairs[2 * index], pairs[2 * index + 1])
+
+    async def _in_one(self, settlements: Sequence[Settlement]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for one in settlements:
+                keys = [self._key("r", one.reservation), *(self._key("c", bucket.key) for bucket in one.buckets)]
+                args: list[Argument] = [one.reservation, 0, self._lease, *self._arguments(one.buckets, one.actual)]
+                await self._settle(keys, args, pipe)
+            answers: list[Any] = await pipe.execute()
+        return answers
+
+    async def used(self, buckets: Sequence[Bucket]) -> tuple[int, ...]:
+        """Give what each bucket holds now. Raises StoreUnavailable."""
+        keys = [self._key("c", bucket.key) for bucket in buckets]
+        args: list[Argument] = ["", 0, 0, *self._arguments(buckets, [0] * len(buckets))]
+        ((_, *used),) = await self._ask(_one(self._used(keys, args)), _figures)
+        return tuple(used)
+
+    async def charge(self, batch: str, charges: Sequence[Charge], *, least: bool = False) -> None:
+        """Add what was counted elsewhere, once for each name of a batch; `least`: see to it that so much is there.
+
+        Raises StoreUnavailable.
+        """
+        for start in range(0, len(charges), AT_ONCE):
+            part = charges[start : start + AT_ONCE]
+            keys = [self._key("b", f"{batch}:{start}"), *(self._key("c", charge.key) for charge in part)]
+            values = [value for charge in part for value in (charge.slot, charge.amount, charge.ends)]
+            args: list[Argument] = ["least" if least else "add", *values]
+            await self._ask(self._charge(keys, args), bool)
+
+    async def renew(self, held: Sequence[tuple[Bucket, str]]) -> None:
+        """Give a sign of life for (bucket, reservation) pairs that hold a place. Raises StoreUnavailable."""
+        for start in range(0, len(held), AT_ONCE):
+            part = held[start : start + AT_ONCE]
+            keys = [self._key("c", bucket.key) for bucket, _ in part]
+            args: list[Argument] = [self._lease, *(reservation for _, reservation in part)]
+            await self._ask(self._renew(keys, args), bool)
+
+    async def first(self, name: str, seconds: float) -> bool:
+        """Whether nobody has said `name` in the last so many seconds. Raises StoreUnavailable."""
+        saying = self._redis.set(self._key("f", name), b"1", nx=True, px=max(1, math.ceil(seconds * 1000)))
+        return await self._ask(saying, bool)
+
+    async def identify(self, epoch: str) -> tuple[bool, str]:
+        """Give (whether it knew nothing, who it is); afterwards it knows `epoch`. Raises StoreUnavailable.
+
+        Who it is changes when Redis is emptied, restarted, or replaced by another.
+        """
+        return await self._ask(self._identify(epoch), _identity)
+
+    async def _identify(self, epoch: str) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            key = self._key("e", "epoch")
+            pipe.set(key, epoch, nx=True).get(key).info("server").time()
+            answers: list[Any] = await pipe.execute()
+        seconds, micro = answers[3]
+        self._offset = seconds + micro / 1e6 - self._clock.wall()
+        return answers
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+        await self._pool.disconnect()
+
+    def _hear(self, now_ms: bytes) -> None:
+        self._offset = int(now_ms) / 1000 - self._clock.wall()
+
+    def _key(self, kind: str, name: str) -> bytes:
+        return f"{self._prefix}{kind}:{name}".encode("utf-8", "surrogatepass")
+
+    def _arguments(self, buckets: Iterable[Bucket], amounts: Iterable[int]) -> list[Argument]:
+        arguments: list[Argument] = []
+        for bucket, amount in zip(buckets, amounts, strict=True):
+            kind, edges = self._place(bucket.window)
+            arguments += (kind, bucket.limit if bucket.hard else -1, amount, *edges)
+        return arguments
+
+    def _place(self, window: Window | None) -> tuple[str, tuple[str, ...]]:
+        if window is None:
+            return "z", ("0", "0", "0", "0")
+        if isinstance(window, Rolling):
+            return "r", (repr(window.width), str(SLOTS), "0", "0")
+        now = self.now
+        until, edges = self._edges.get(window, (0.0, ()))
+        if not edges or not float(edges[1]) <= now < until:
+            span = span_at(window, now)
+            before, after = span_at(window, span.start - 1), span_at(window, span.end)
+            until, edges = span.end, (str(before.start), str(span.start), str(span.end), str(after.end))
+            self._edges[window] = (until, edges)
+        return "c", edges
+
+    async def _ask(self, asking: Awaitable[Any], read: Callable[[Any], _T]) -> _T:
+        """Wait for an answer, and read it."""
+        try:
+            with fail_after(self._timeout):
+                return read(await asking)
+        except (RedisError, OSError, TimeoutError, ValueError, IndexError, TypeError) as error:
+            # A server that speaks but answers nonsense is as good as none.
+            raise StoreUnavailable(f"Redis cannot be asked ({type(error).__name__}).", retry_after=1.0) from error
+
+
+async def _one(asking: Awaitable[Any]) -> list[Any]:
+    return [await asking]
+
+
+def _figures(answers: Iterable[Iterable[bytes]]) -> list[list[int]]:
+    return [[int(figure) for figure in answer] for answer in answers]
+
+
+def _identity(answers: list[Any]) -> tuple[bool, str]:
+    made, epoch, server, _ = answers
+    return bool(made), f"{epoch.decode()} {server['run_id']}"
