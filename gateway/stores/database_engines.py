@@ -51,20 +51,24 @@ def sqlite_engines(settings: SqliteSettings) -> Engines:
     return Engines(
         writer=_sqlite(settings, begin="BEGIN IMMEDIATE", pool_size=1),
         reader=_sqlite(settings, begin="BEGIN", pool_size=_READERS, query_only=True),
-        migrator=_sqlite(settings, begin="BEGIN IMMEDIATE", pool_size=1, foreign_keys=False),
+        # A table is rebuilt with foreign keys off.
+        migrator=_sqlite(settings, begin="BEGIN IMMEDIATE", foreign_keys=False),
     )
 
 
 def _sqlite(
-    settings: SqliteSettings, *, begin: str, pool_size: int, query_only: bool = False, foreign_keys: bool = True
+    settings: SqliteSettings,
+    *,
+    begin: str,
+    pool_size: int | None = None,
+    query_only: bool = False,
+    foreign_keys: bool = True,
 ) -> AsyncEngine:
     # A transaction that reads first and writes then fails at once when somebody else wrote: so it begins as a writer.
     engine = create_async_engine(
         sqlalchemy.URL.create("sqlite+aiosqlite", database=str(Path(settings.path))),
         connect_args={"isolation_level": None, "timeout": settings.timeout},
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=settings.timeout,
+        **_pool(pool_size, settings.timeout),
         **_JSON,
     )
     pragmas = (
@@ -112,14 +116,6 @@ def _postgres(
     address: str, settings: PostgresSettings, *, pool_size: int | None = None, timeout: float | None = None
 ) -> AsyncEngine:
     seconds = timeout or settings.timeout
-    pool: dict[str, Any] = {"poolclass": NullPool}
-    if pool_size is not None:
-        pool = {
-            "pool_size": pool_size,
-            "max_overflow": 0,
-            "pool_timeout": settings.timeout,
-            "pool_pre_ping": True,
-        }
     return create_async_engine(
         # The address goes to the driver alone, which reads it as libpq does: nothing of ours can print it.
         "postgresql+asyncpg://",
@@ -134,7 +130,8 @@ def _postgres(
                 "timezone": "UTC",
             },
         },
-        **pool,
+        pool_pre_ping=pool_size is not None,
+        **_pool(pool_size, settings.timeout),
         **_JSON,
     )
 
@@ -149,6 +146,13 @@ def _checked(address: str) -> str:
     if not usable:
         raise DatabaseRefused("`database.url` is no address like postgresql://user:password@host:5432/name.")
     return address
+
+
+def _pool(size: int | None, timeout: float) -> dict[str, Any]:
+    """So many connections at once and no more, or each for its use only."""
+    if size is None:
+        return {"poolclass": NullPool}
+    return {"pool_size": size, "max_overflow": 0, "pool_timeout": timeout}
 
 
 def _encode(value: object) -> str:

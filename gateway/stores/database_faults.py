@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import sqlalchemy.exc
@@ -12,18 +13,23 @@ DRIVER_ERRORS: Final = (sqlalchemy.exc.SQLAlchemyError, OSError)
 """What the drivers raise: a time limit of asyncpg is a TimeoutError, which is an OSError."""
 
 _WRONG_VALUE: Final = "22"
-_CONSTRAINT: Final = "23"
 _SERIALIZATION: Final = "40"
 _SYNTAX_OR_ACCESS: Final = "42"
+_RAISED_BY_TRIGGER: Final = "P0"
+_UNIQUE: Final = "23505"
+_SQLITE_UNIQUE: Final = re.compile(r"UNIQUE constraint failed: .*?\.(\w+)$")
+_FORBIDDEN: Final = "What is stored forbids this: it refers to something that is not there, or is itself referred to."
 _NO_PRIVILEGE: Final = "42501"
 _CANCELLED_BY_TIME: Final = "57014"
 
 
 def translate(error: BaseException, timeout: float) -> SwitchgearError:
     """Say in our words what happened. `timeout` is the seconds that were allowed."""
-    if isinstance(error, sqlalchemy.exc.IntegrityError):
-        return Conflict("What is stored forbids this: the name is taken, or something else still refers to it.")
     state = _state(error)
+    if isinstance(error, sqlalchemy.exc.IntegrityError):
+        return _conflict(error)
+    if state[:2] == _RAISED_BY_TRIGGER:
+        return Conflict(_FORBIDDEN)
     if isinstance(error, sqlalchemy.exc.DataError) or state[:2] == _WRONG_VALUE:
         return InvalidRequest("The database cannot keep a value of this request.")
     if _is_ours(error, state):
@@ -52,6 +58,24 @@ def loses_connection(error: BaseException) -> bool:
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return False
     return not isinstance(error, sqlalchemy.exc.DBAPIError) or _state(error)[:2] != _SERIALIZATION
+
+
+def _conflict(error: sqlalchemy.exc.IntegrityError) -> Conflict:
+    column = _unique_column(error)
+    if column:
+        return Conflict(f"There is one with this {column} already.", param=column)
+    return Conflict(_FORBIDDEN)
+
+
+def _unique_column(error: sqlalchemy.exc.IntegrityError) -> str | None:
+    """The column whose value is taken, the last where several must be unique together; None for another constraint."""
+    cause = getattr(error.orig, "__cause__", None)
+    if _state(error) == _UNIQUE:
+        constraint = str(getattr(cause, "constraint_name", ""))
+        columns = constraint.removeprefix(f"uq_{getattr(cause, 'table_name', '')}_").removeprefix("tenant_")
+        return "id" if constraint.startswith("pk_") else columns
+    said = _SQLITE_UNIQUE.match(str(error.orig))
+    return said[1] if said else None
 
 
 def _state(error: BaseException) -> str:

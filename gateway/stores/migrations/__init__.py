@@ -51,8 +51,9 @@ class UnknownRevision(Exception):
 
 def load_migrations() -> tuple[Migration, ...]:
     """Load every migration, oldest first."""
-    names = sorted(module.name for module in pkgutil.iter_modules(versions.__path__))
-    return tuple(cast("Migration", importlib.import_module(f"{versions.__name__}.{name}")) for name in names)
+    names = [module.name for module in pkgutil.iter_modules(versions.__path__, f"{versions.__name__}.")]
+    modules = [cast("Migration", importlib.import_module(name)) for name in names]
+    return tuple(sorted(modules, key=lambda module: module.revision))
 
 
 def find_revision(connection: sqlalchemy.Connection) -> str:
