@@ -144,13 +144,16 @@ class Spool:
         return all(segment.read == segment.size and segment.unfinished == 0 for segment in self._segments)
 
     def close(self) -> None:
-        """Let go of the folder: it is removed when nothing in it is needed, else the next process replays it."""
+        """Let go of the folder: it is removed when nothing in it is needed, else the next process replays it. May come twice."""
+        if self._lock < 0:
+            return
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
         if self.done:
             remove_folder(self._path)
         os.close(self._lock)
+        self._lock = -1
 
     def _begin_segment(self) -> None:
         if self._descriptor is not None:
