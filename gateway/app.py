@@ -28,16 +28,19 @@ from gateway.api import (
     responses,
     unknown,
 )
+from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
-from gateway.config import ProviderSettings, Settings
+from gateway.config import ProviderSettings, Settings, read_environment
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
+from gateway.governance import Governance, without_stores
 from gateway.live import Live
 from gateway.pipeline.build import Surroundings
+from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
 from gateway.telemetry.call_log import open_call_log
@@ -51,9 +54,16 @@ class Application:
     """One server's worth of objects, and the ASGI app over them."""
 
     def __init__(
-        self, settings: Settings, load: Callable[[], Settings], *, config_path: Path, clock: Clock = SYSTEM_CLOCK
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        *,
+        config_path: Path,
+        governance: Governance | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.settings = settings
+        self.governance = governance or without_stores(clock)
         self._config_path = config_path
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
@@ -64,9 +74,25 @@ class Application:
         self._spans = self._open_spans()
         if self._spans is not None:
             sinks.append(self._spans.take)
+        kept = self.governance.kept
+        if kept is not None:
+            sinks.append(kept.ledger.take)
         self.recorder = Recorder(sinks)
-        surroundings = Surroundings(take_record=self.recorder.take, cost=lambda target, usage: None, clock=clock)
-        self.live = Live(settings, load, surroundings)
+        surroundings = Surroundings(
+            take_record=self.recorder.take,
+            cost=lambda target, usage: None,
+            clock=clock,
+            open_entry=None if kept is None else kept.ledger.open,
+        )
+        self.live = Live(
+            settings,
+            load,
+            surroundings,
+            identities=self.governance.identities,
+            policies=PolicySource(config_path, read_environment()),
+            told=self.governance.note_reload,
+        )
+        self.governance.prices.source = lambda: self.live.current().prices
         self.edge = Edge(
             current=self.live.current,
             take_record=self.recorder.take,
@@ -150,7 +176,7 @@ class Application:
             module.PATH: module.endpoint(edge)
             for module in (chat, responses, messages, embeddings, completions, count_tokens, moderations, rerank)
         }
-        plain = {
+        plain: dict[str, AsgiApp] = {
             models.LIST_PATH: models.list_endpoint(edge, started_at),
             models.ONE_PATH: models.one_endpoint(edge, started_at),
             health.HEALTH_PATH: health.health_endpoint(edge),
@@ -159,6 +185,7 @@ class Application:
             openapi.JSON_PATH: openapi.json_endpoint(edge),
             openapi.PAGE_PATH: openapi.page_endpoint(edge),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
+            **admin_endpoints(edge, self.governance.services),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
         router = Router(
@@ -175,14 +202,16 @@ class Application:
         started = Event()
         async with create_task_group() as tasks:
             tasks.start_soon(self.recorder.run)
+            tasks.start_soon(self.governance.run)
             tasks.start_soon(self.live.run, started)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload)
             await started.wait()
             yield
             tasks.cancel_scope.cancel()
+        # Only now: the recorder hands its last records on when its task ends.
+        await self.governance.finish()
         if self._spans is not None:
-            # Only now: the recorder hands its last records on when its task ends.
             await self._spans.aclose()
 
     async def _reload(self) -> dict[str, object]:

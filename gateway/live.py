@@ -8,20 +8,22 @@ generations; one that nobody uses any more is closed when its last call is over.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 import structlog
 from anyio import CancelScope, Event, Lock, create_task_group
 from anyio.abc import TaskGroup
 
-from gateway.accounting.prices import open_prices
-from gateway.api.identity import Identity
+from gateway.accounting.prices import Prices, open_prices
+from gateway.api.identity import Identities, Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
+from gateway.config.policy_settings import PolicySettings
 from gateway.config.provider_settings import TimeoutSettings
 from gateway.core.clock import Clock
 from gateway.core.target import Target, Timeouts
 from gateway.pipeline.build import Route, Surroundings, build_route
+from gateway.policies.authorizer import Authorizer
 from gateway.providers.catalog import open_provider
 from gateway.providers.documents import document_digest
 from gateway.providers.provider import HasChildren, Provider
@@ -40,16 +42,39 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
 
 
+class Policies(Protocol):
+    """Where the policies come from."""
+
+    def open(self, settings: PolicySettings | None, clock: Clock) -> Authorizer:
+        """Read them and give what decides by them. Raises ConfigError."""
+        ...
+
+    def digest(self, settings: PolicySettings) -> bytes:
+        """Give what differs whenever a document does. Raises ConfigError."""
+        ...
+
+
 class Generation:
     """One consistent whole of settings, identity, providers and routes."""
 
     def __init__(
-        self, number: int, settings: Settings, providers: dict[str, Provider], surroundings: Surroundings
+        self,
+        number: int,
+        settings: Settings,
+        providers: dict[str, Provider],
+        surroundings: Surroundings,
+        *,
+        identity: Identity,
+        prices: Prices,
+        policies_digest: bytes,
     ) -> None:
         self.number = number
         self.settings = settings
         self.providers = providers
-        self.identity = Identity(key.reveal() for key in settings.server.keys)
+        self.identity = identity
+        self.prices = prices
+        self.policies_digest = policies_digest
+        self.authorizer = surroundings.authorizer
         self.routes: dict[str, Route] = {
             name: build_route(name, _targets(name, settings), providers, surroundings, model.description or None)
             for name, model in settings.models.items()
@@ -84,9 +109,21 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class Live:
     """Holds the present generation and replaces it."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings],
+        surroundings: Surroundings,
+        *,
+        identities: Identities,
+        policies: Policies,
+        told: Callable[[str, ReloadReport], None] = lambda reason, report: None,
+    ) -> None:
         self._load = load
         self._surroundings = surroundings
+        self._identities = identities
+        self._policies = policies
+        self._told = told
         self._clock: Clock = surroundings.clock
         self._lock = Lock()
         self._wake = Event()
@@ -155,6 +192,7 @@ class Live:
                 changes=[f"{change.kind} {change.path}" for change in changes],
                 needs_restart=list(restart),
             )
+            self._told(reason, self.report)
             return self.report
 
     def _rewritten(self, settings: Settings) -> Iterator[Change]:
@@ -163,10 +201,13 @@ class Live:
             kept = self._kept.get(name)
             if kept is not None and kept.settings == wanted and kept.document != document_digest(wanted):
                 yield Change(path=f"providers.{name}.document", kind="changed")
+        if settings.policies is not None and self._policies.digest(settings.policies) != self._current.policies_digest:
+            yield Change(path="policies.folder", kind="changed")
 
     def _refused(self, reason: str, faults: tuple[Fault, ...]) -> ReloadReport:
         self.report = self._reported("refused", faults=faults)
         log.error("config.reload.refused", reason=reason, faults=[str(fault) for fault in faults])
+        self._told(reason, self.report)
         return self.report
 
     async def _swap(self, old: Generation, settings: Settings) -> None:
@@ -213,10 +254,22 @@ class Live:
                 kept[name] = before
             else:
                 kept[name] = Kept(settings=wanted, document=document, provider=open_provider(name, wanted))
-        # Prices belong to the generation: a reload changes what the calls that begin after it cost.
-        surroundings = msgspec.structs.replace(self._surroundings, cost=open_prices(settings).cost)
+        # Prices and policies belong to the generation: a reload changes what the calls that begin after it cost and may do.
+        prices = open_prices(settings)
+        digest = b"" if settings.policies is None else self._policies.digest(settings.policies)
+        surroundings = msgspec.structs.replace(
+            self._surroundings,
+            cost=prices.cost,
+            exact_cost=prices.nano,
+            prices=prices.version,
+            authorizer=self._policies.open(settings.policies, self._clock),
+        )
         providers = {name: entry.provider for name, entry in kept.items()}
-        return Generation(number, settings, providers, surroundings), kept
+        identity = self._identities.of(settings)
+        generation = Generation(
+            number, settings, providers, surroundings, identity=identity, prices=prices, policies_digest=digest
+        )
+        return generation, kept
 
     async def _start(self, providers: Iterable[Provider]) -> None:
         if self._tasks is None:

@@ -22,11 +22,12 @@ def reload_endpoint(edge: Edge, reload: Reload) -> PlainEndpoint:
 
     async def compute(scope: Scope, receive: Receive) -> Document:
         del receive
-        _require_reloader(identified(edge, dict(scope["headers"])))
+        _require_reloader(await identified(edge, scope))
         report = await reload()
         return json_document(report, status=422 if report["status"] == "refused" else 200)
 
-    return PlainEndpoint(edge, compute, methods=("POST",))
+    # Public, as far as PlainEndpoint is concerned: who calls was asked above.
+    return PlainEndpoint(edge, compute, methods=("POST",), public=True)
 
 
 def _require_reloader(caller: Caller) -> None:

@@ -76,13 +76,15 @@ def admin_endpoint(edge: Edge, what: str, deeds: Mapping[str, Deed]) -> PlainEnd
         document = await deed.perform(await read_asked(edge, scope, receive, what=what, right=deed.right))
         return msgspec.structs.replace(document, headers=(*document.headers, *PRIVATE))
 
-    return PlainEndpoint(edge, compute, methods=tuple(deeds) + (("HEAD",) if "GET" in deeds else ()))
+    # Public, as far as PlainEndpoint is concerned: who calls is asked here, once, with all that a key may be bound to.
+    methods = tuple(deeds) + (("HEAD",) if "GET" in deeds else ())
+    return PlainEndpoint(edge, compute, methods=methods, public=True)
 
 
 async def read_asked(edge: Edge, scope: Scope, receive: Receive, *, what: str, right: Right) -> Asked:
     """Read a request, and check that its caller has the right. Raises Unauthenticated, Forbidden and InvalidRequest."""
     headers = dict(scope["headers"])
-    caller = identified(edge, headers)
+    caller = await identified(edge, scope)
     require_right(caller, right)
     body = await read_body(receive, min(MAX_BODY, edge.body_bytes))
     if body:
@@ -102,15 +104,18 @@ async def read_asked(edge: Edge, scope: Scope, receive: Receive, *, what: str, r
     )
 
 
-def identified(edge: Edge, headers: Mapping[bytes, bytes]) -> Caller:
-    """Give who asks. Raises Unauthenticated."""
-    return edge.current().identity.caller(headers.get(b"authorization"), headers.get(b"x-api-key"))
+async def identified(edge: Edge, scope: Scope) -> Caller:
+    """Give who asks. Raises Unauthenticated, Forbidden where a key may not be used from there, and RateLimited."""
+    return await edge.current().identity.identify(scope["headers"], scope.get("client"))
 
 
 def require_right(caller: Caller, right: Right) -> None:
     """Raise Forbidden where the caller's role has not this right."""
     if right in rights_of(caller.role):
         return
+    if caller.kind == "anonymous":
+        msg = "Administration needs a key with a role, from whatever address you come."
+        raise Forbidden(msg)
     if not caller.role:
         msg = "This key has no administrative role. A key with one is made by `switchgear key create --role ROLE`."
         raise Forbidden(msg)

@@ -14,6 +14,7 @@ from gateway.api.asgi import AsgiSend, Receive, Scope
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge, Generation, refuse_while_draining
 from gateway.api.errors import reply_error
+from gateway.api.identity import KeysWanted
 from gateway.api.interruption import Interruption
 from gateway.api.lookup import find_route
 from gateway.api.relay import DocumentRelay, Relay, StreamRelay
@@ -83,8 +84,14 @@ class Door:
         if scope["method"] != "POST":
             msg = f"{scope['path']} takes POST, not {scope['method']}."
             raise MethodNotAllowed(msg, allowed=self.methods)
-        caller, trace, passed = _read_headers(scope["headers"], generation)
+        found = _read_headers(scope["headers"])
+        identity, peer = generation.identity, scope.get("client")
+        try:
+            caller = identity.caller(found.authorization, found.api_key, peer, found.forwarded, found.origin)
+        except KeysWanted:
+            caller = await identity.admit(found.authorization, found.api_key, peer, found.forwarded, found.origin)
         asked.caller = caller
+        check_media_type(found.content_type, found.content_encoding)
         body = await read_body(receive, edge.body_bytes)
         fields = decode_object(body, depth=edge.json_depth)
         model = fields.get("model")
@@ -110,8 +117,8 @@ class Door:
             body=body,
             fields=fields,
             content=None if relayed else dialect.decode_call(fields),
-            trace=trace,
-            headers=passed,
+            trace=found.trace,
+            headers=found.passed,
         )
         return call, route
 
@@ -191,26 +198,44 @@ class _Asked:
         self.stream = False
 
 
-def _read_headers(
-    headers: Iterable[tuple[bytes, bytes]], generation: Generation
-) -> tuple[Caller, str | None, tuple[tuple[bytes, bytes], ...]]:
-    """One pass over the headers: who calls, whether the body is JSON, in which trace, and what an upstream may see."""
-    trace: str | None = None
-    authorization = api_key = content_type = content_encoding = None
-    passed: tuple[tuple[bytes, bytes], ...] = ()
+class _Headers:
+    """The headers that the door reads."""
+
+    __slots__ = (
+        "api_key", "authorization", "content_encoding", "content_type", "forwarded", "origin", "passed", "trace",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.authorization: bytes | None = None
+        self.api_key: bytes | None = None
+        self.content_type: bytes | None = None
+        self.content_encoding: bytes | None = None
+        self.forwarded: bytes | None = None
+        self.origin: bytes | None = None
+        self.trace: str | None = None
+        self.passed: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
+    """One pass over the headers: who calls and from where, whether the body is JSON, in which trace, what an upstream may see."""
+    found = _Headers()
     for name, value in headers:
-        if name == b"content-type":
-            content_type = value
-        elif name == b"authorization":
-            authorization = value
-        elif name == b"x-api-key":
-            api_key = value
-        elif name == b"content-encoding":
-            content_encoding = value
+        field = _FIELDS.get(name)
+        if field is not None:
+            setattr(found, field, value)
+        elif name == b"x-forwarded-for":
+            found.forwarded = value if found.forwarded is None else found.forwarded + b"," + value
         elif name == b"traceparent":
-            trace = value.decode("latin-1") if len(value) == TRACEPARENT_BYTES else None
+            found.trace = value.decode("latin-1") if len(value) == TRACEPARENT_BYTES else None
         elif name in PASSED_HEADERS:
-            passed = (*passed, (name, value))
-    caller = generation.identity.caller(authorization, api_key)
-    check_media_type(content_type, content_encoding)
-    return caller, trace, passed
+            found.passed = (*found.passed, (name, value))
+    return found
+
+
+_FIELDS = {
+    b"authorization": "authorization",
+    b"content-encoding": "content_encoding",
+    b"content-type": "content_type",
+    b"origin": "origin",
+    b"x-api-key": "api_key",
+}

@@ -47,7 +47,7 @@ class PlainEndpoint:
         """Answer one request."""
         dialect = dialect_of(scope)
         try:
-            self._check(scope)
+            await self._check(scope)
             document = await self._compute(scope, receive)
         except SwitchgearError as error:
             await reply_error(send, dialect, error, [])
@@ -60,10 +60,11 @@ class PlainEndpoint:
         headers_out = [(b"content-type", document.content_type.encode()), *document.headers]
         await reply(send, document.status, document.body, headers_out)
 
-    def _check(self, scope: Scope) -> None:
+    async def _check(self, scope: Scope) -> None:
         if scope["method"] not in self.methods:
             msg = f"{scope['path']} takes {' or '.join(self.methods)}, not {scope['method']}."
             raise MethodNotAllowed(msg, allowed=self.methods)
         if not self._public:
-            headers = dict(scope["headers"])
-            self._edge.current().identity.caller(headers.get(b"authorization"), headers.get(b"x-api-key"))
+            scope["switchgear.caller"] = await self._edge.current().identity.identify(
+                scope["headers"], scope.get("client")
+            )

@@ -14,16 +14,29 @@ MOST_MODELS = 20
 """So many are named; a terminal is not longer."""
 
 
-def announcement(settings: Settings, host: str, port: int, *, directory: Path) -> str:
-    """Give the lines. `directory` is the configuration's: files with keys are named relative to it."""
-    keys = settings.server.keys
-    access = "keys are asked for" if keys else "no keys configured: open to everybody on this machine"
+def announcement(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    directory: Path,
+    first_key: str | None = None,
+    is_open: bool | None = None,
+) -> str:
+    """Give the lines. `directory` is the configuration's: files with keys are named relative to it.
+
+    `first_key` is the administrator's that was just made; `is_open` says whether anybody on this machine is let in.
+    """
+    is_open = not settings.server.keys if is_open is None else is_open
+    access = "no keys configured: open to everybody on this machine" if is_open else "keys are asked for"
     lines = [f"Switchgear listens on {url_of(host, port)} ({access})"]
     for name, model in list(settings.models.items())[:MOST_MODELS]:
         served = ", ".join(f"{target.provider}/{target.model}" for target in model.targets)
         lines.append(f"  model {name:<20} {served}")
     if len(settings.models) > MOST_MODELS:
         lines.append(f"  and {len(settings.models) - MOST_MODELS} more: switchgear models")
+    if first_key is not None:
+        lines += ["The first administrator's key, shown only now:", f"  {first_key}"]
     lines.append("Try:")
     lines.append(f"  {_curl(settings, local_url_of(host, port), directory)}")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
@@ -14,6 +15,7 @@ from gateway.app import Application
 from gateway.cli.announcement import announcement
 from gateway.cli.options import config_option
 from gateway.config import ConfigError, Settings, load, read_environment
+from gateway.governance import Governance, GovernanceRefused, open_governance
 from gateway.server import EdgeServer, ServerOptions, ServerStartError
 from gateway.telemetry.logs import configure_logs
 
@@ -35,20 +37,26 @@ def command(config: Path, host: str | None, port: int | None) -> None:
     """
     overrides = {("server", key): value for key, value in (("host", host), ("port", port)) if value is not None}
 
+    base = config.absolute().parent
+
     def load_settings() -> Settings:
         return load(config, read_environment(), overrides=overrides)
 
     async def run() -> int:
         settings = load_settings()
         configure_logs(format=settings.logging.format, level=settings.logging.level)
-        application = Application(settings, load_settings, config_path=config)
+        async with open_governance(settings, base=base, environ=read_environment()) as governance:
+            return await serve(settings, governance)
+
+    async def serve(settings: Settings, governance: Governance) -> int:
+        application = Application(settings, load_settings, config_path=config, governance=governance)
         server = EdgeServer(application.asgi, _options(settings), render_error=application.render_error)
         server.on_drain_deadline(application.end_streams)
         server.on_forced_end(application.end_at_once)
         application.watch_server(lambda: server.state.refused)
 
         def on_listening(host: str, port: int) -> None:
-            _say(announcement(settings, host, port, directory=config.parent))
+            _say(announcement(settings, host, port, directory=config.parent, **_access(application)))
             _spare_the_garbage_collector()
 
         await server.serve(on_listening=on_listening)
@@ -61,10 +69,16 @@ def command(config: Path, host: str | None, port: int | None) -> None:
         for fault in error.faults:
             click.echo(f"  {fault}", err=True)
         sys.exit(1)
-    except ServerStartError as error:
+    except (GovernanceRefused, ServerStartError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     sys.exit(status)
+
+
+def _access(application: Application) -> dict[str, Any]:
+    kept = application.governance.kept
+    first_key = None if kept is None else kept.first_key
+    return {"first_key": first_key, "is_open": application.live.current().identity.open}
 
 
 def _spare_the_garbage_collector() -> None:

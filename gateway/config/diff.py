@@ -10,7 +10,7 @@ from gateway.config.settings import Settings
 
 # The listening socket, its limits, the log and the exporter outlive every generation of the configuration. The server's keys
 # do not: they are the one part of `server` that a reload changes.
-_FIXED_AT_START: Final = ("server", "logging", "telemetry", "database", "redis", "ledger")
+_FIXED_AT_START: Final = ("server", "logging", "telemetry", "database", "redis", "ledger", "audit")
 _RELOADED: Final = "server.keys"
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.access_settings import AccessSettings
+from gateway.config.audit_settings import AuditSettings
 from gateway.config.database_settings import PostgresSettings, RedisSettings, SqliteSettings
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.config.limit_settings import LimitRuleSettings
@@ -200,3 +201,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     protection: Annotated[ProtectionSettings | None, Meta(description="Data protection; null looks at nothing.")] = None
     ledger: Annotated[LedgerSettings, Meta(description="The ledger.")] = LedgerSettings()
+    audit: Annotated[AuditSettings, Meta(description="The audit log.")] = AuditSettings()

@@ -1,8 +1,9 @@
 """Builds what answers each configured model: the ordered list of stages, once per generation of the configuration.
 
 The order, outermost first. Each stage is there only when the route uses it:
-    Recorded      one record a call, settled whatever happens
-    (Authorized, Limited: their places are here; see the decisions about access)
+    Recorded      one record a call, settled whatever happens; opens the ledger's entry
+    Authorized    may this caller use this model, and the tools that its provider runs?
+    Limited       rates, concurrency and budgets: reserved here, settled with the record
     Fallback      several targets, tried in order until the commit point
     provider      the exchange with one upstream
 """
@@ -17,7 +18,11 @@ from gateway.core.clock import Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
-from gateway.pipeline.recorded import Cost, Recorded, TakeRecord
+from gateway.pipeline.authorized import Authorized
+from gateway.pipeline.limited import Limited, Limits
+from gateway.pipeline.recorded import Cost, ExactCost, OpenEntry, Recorded, TakeRecord
+from gateway.policies.authorizer import Authorizer
+from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
 from gateway.routing.fallback import Fallback
 
@@ -54,11 +59,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the stages need from outside."""
+    """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger."""
 
     take_record: TakeRecord
     cost: Cost
     clock: Clock
+    exact_cost: ExactCost | None = None
+    prices: str = ""
+    open_entry: OpenEntry | None = None
+    authorizer: Authorizer | None = None
+    limits: Limits | None = None
 
 
 def build_route(
@@ -72,7 +82,19 @@ def build_route(
     owners = tuple(providers[target.provider] for target in targets)
     answering = [(target, owner.responder(target)) for target, owner in zip(targets, owners, strict=True)]
     responder: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
+    if surroundings.limits is not None:
+        responder = Limited(responder, surroundings.limits)
+    if surroundings.authorizer is not None:
+        subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
+        responder = Authorized(responder, authorizer=surroundings.authorizer, subject=subject)
     responder = Recorded(
-        responder, targets=targets, take=surroundings.take_record, cost=surroundings.cost, clock=surroundings.clock
+        responder,
+        targets=targets,
+        take=surroundings.take_record,
+        cost=surroundings.cost,
+        clock=surroundings.clock,
+        exact_cost=surroundings.exact_cost,
+        prices=surroundings.prices,
+        open_entry=surroundings.open_entry,
     )
     return Route(model=model, description=description, targets=tuple(targets), providers=owners, responder=responder)

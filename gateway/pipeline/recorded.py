@@ -22,6 +22,9 @@ Cost = Callable[[str, Usage], float | None]
 ExactCost = Callable[[str, Usage], int | None]
 """Gives the same in whole nano-dollars, with nothing rounded but the last digit."""
 
+OpenEntry = Callable[[Call, tuple[str, ...]], None]
+"""Notes a call before it leaves, with the targets that it may reach: if the process dies, it is not forgotten."""
+
 PARAMETERS = (
     "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "seed", "n", "presence_penalty",
     "frequency_penalty", "reasoning_effort", "parallel_tool_calls", "service_tier", "dimensions", "encoding_format", "top_n",
@@ -47,6 +50,7 @@ class Recorded:
         clock: Clock,
         exact_cost: ExactCost | None = None,
         prices: str = "",
+        open_entry: OpenEntry | None = None,
     ) -> None:
         self._inner = inner
         self._targets = tuple(target.name for target in targets)
@@ -54,6 +58,7 @@ class Recorded:
         self._cost = cost
         self._exact_cost = exact_cost
         self._prices = prices
+        self._open_entry = open_entry
         self._clock = clock
 
     async def __call__(self, call: Call, send: Send) -> None:
@@ -61,6 +66,8 @@ class Recorded:
         watch = _Watch(send, self._clock.monotonic)
         error: str | None = None
         status = 200
+        if self._open_entry is not None:
+            self._open_entry(call, self._targets)
         try:
             await self._inner(call, watch)
         except SwitchgearError as exc:

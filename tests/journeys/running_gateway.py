@@ -12,8 +12,9 @@ import anyio
 from anyio.abc import Process
 
 from gateway.app import Application
-from gateway.config import load
+from gateway.config import Settings, load
 from gateway.core.record import Record
+from gateway.governance import open_governance
 from gateway.server import EdgeServer, ServerOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,15 @@ async def running(
     path.write_text(config)
     environment = dict(environ or {})
     settings = load(path, environment)
-    application = Application(settings, lambda: load(path, environment), config_path=path)
+    async with open_governance(settings, base=folder, environ=environment) as governance:
+        application = Application(settings, lambda: load(path, environment), config_path=path, governance=governance)
+        async with served(application, settings, drain_timeout=drain_timeout) as gateway:
+            yield gateway
+
+
+@asynccontextmanager
+async def served(application: Application, settings: Settings, *, drain_timeout: float) -> AsyncIterator[Gateway]:
+    """Serve an application on a free port."""
     limits = settings.server.limits
     options = ServerOptions(
         port=0,

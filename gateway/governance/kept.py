@@ -1,0 +1,22 @@
+"""What a server with a database has: a record, without behaviour."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.accounting.ledger import Ledger
+from gateway.api.admin_services import Services
+from gateway.stores.audit_log import AuditLog
+from gateway.stores.database import Database
+from gateway.stores.key_ring import KeyRing
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is with a database. `first_key` is the administrator's, when it was just made and is to be shown."""
+
+    database: Database
+    ring: KeyRing
+    ledger: Ledger
+    audit: AuditLog
+    services: Services
+    first_key: str | None

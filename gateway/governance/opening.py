@@ -1,0 +1,142 @@
+"""What governs calls: opens the stores that the settings name, and what works on them, before the application is made.
+
+Without a database there are the configuration's keys and tokens, and nothing is kept. It decides nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import msgspec
+
+from gateway.api.admin_services import Services
+from gateway.api.identity import Identities
+from gateway.config import Settings
+from gateway.config.database_settings import SqliteSettings
+from gateway.config.paths import resolve_path
+from gateway.core.clock import SYSTEM_CLOCK, Clock
+from gateway.core.ids import new_id
+from gateway.live import ReloadReport
+from gateway.stores.audit import AuditObject
+
+if TYPE_CHECKING:
+    from gateway.accounting.ledger_rows import Pricing
+    from gateway.governance.kept import Kept
+
+
+class Runs(Protocol):
+    """Something that works in the background until it is cancelled."""
+
+    async def run(self) -> None:
+        """Work."""
+        ...
+
+
+class PricesInForce:
+    """The prices of the present generation of the configuration. Who makes the generations says where they are."""
+
+    def __init__(self) -> None:
+        self.source: Callable[[], Pricing] | None = None
+
+    def __call__(self) -> Pricing:
+        """Give them. Raises RuntimeError before the first generation."""
+        if self.source is None:
+            msg = "prices were asked for before the configuration was in force"
+            raise RuntimeError(msg)
+        return self.source()
+
+
+class Governance:
+    """The parts, for the composition root. `kept` is None without a database."""
+
+    def __init__(
+        self,
+        identities: Identities,
+        services: Services,
+        kept: Kept | None = None,
+        prices: PricesInForce | None = None,
+    ) -> None:
+        self.identities = identities
+        self.services = services
+        self.kept = kept
+        self.prices = prices or PricesInForce()
+
+    def note_reload(self, reason: str, report: ReloadReport) -> None:
+        """Put a reload of the configuration into the audit log, also one that was refused."""
+        if self.kept is None:
+            return
+        details: dict[str, object] = {"reason": reason, "generation": report.generation}
+        if report.status == "refused":
+            details["faults"] = [str(fault) for fault in report.faults]
+        else:
+            details["changes"] = [f"{change.kind} {change.path}" for change in report.changes]
+        action = "config.refused" if report.status == "refused" else "config.reloaded"
+        self.kept.audit.record_later(action, about=AuditObject(kind="config"), details=details)
+
+    async def run(self) -> None:
+        """Keep everything going until cancelled."""
+        kept = self.kept
+        if kept is None:
+            return
+        workers: tuple[Runs, ...] = (kept.ring, kept.ledger, kept.audit)
+        async with anyio.create_task_group() as tasks:
+            for worker in workers:
+                tasks.start_soon(worker.run)
+
+    async def finish(self) -> None:
+        """Write what the last records left, when `run` has ended."""
+        if self.kept is not None:
+            await self.kept.ledger.aclose()
+
+
+def without_stores(clock: Clock) -> Governance:
+    """Give what there is without a database."""
+    return Governance(Identities(clock=clock), Services(clock=clock, new_id=new_id))
+
+
+@asynccontextmanager
+async def open_governance(
+    settings: Settings, *, base: Path, environ: Mapping[str, str], clock: Clock = SYSTEM_CLOCK
+) -> AsyncIterator[Governance]:
+    """Open what the settings name, and close it at the end. Relative paths count from `base`, the configuration's folder.
+
+    Raises GovernanceRefused.
+    """
+    if settings.database is None:
+        yield without_stores(clock)
+        return
+    # Loads SQLAlchemy, 0.4 s, which only those pay who have a database.
+    from gateway.governance.stores import open_stores  # noqa: PLC0415
+
+    def located(text: str) -> Path:
+        return resolve_path(text, base=base, environ=environ)
+
+    prices = PricesInForce()
+    kept = await open_stores(_located(settings, located), clock=clock, pricing=prices)
+    try:
+        yield Governance(Identities(ring=kept.ring, clock=clock), kept.services, kept, prices)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await kept.database.aclose()
+
+
+def _located(settings: Settings, located: Callable[[str], Path]) -> Settings:
+    """Give the settings with absolute paths."""
+    replace = msgspec.structs.replace
+    database, access, audit = settings.database, settings.access, settings.audit
+    if isinstance(database, SqliteSettings):
+        database = replace(database, path=str(located(database.path)))
+    if access.bootstrap_key_file is not None:
+        access = replace(access, bootstrap_key_file=str(located(access.bootstrap_key_file)))
+    anchor = None if audit.anchor is None else str(located(audit.anchor))
+    return replace(
+        settings,
+        database=database,
+        access=access,
+        audit=replace(audit, anchor=anchor, queue=str(located(audit.queue))),
+        ledger=replace(settings.ledger, spool=str(located(settings.ledger.spool))),
+    )

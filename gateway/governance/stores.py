@@ -1,0 +1,110 @@
+"""The stores of a server with a database: opened in order, and what works on them. Loading it loads SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+
+from gateway.accounting.ledger import Ledger
+from gateway.accounting.ledger_rows import Pricing
+from gateway.api.admin_services import Services
+from gateway.api.identity.bootstrap import bootstrap
+from gateway.config import Settings
+from gateway.config.audit_settings import AuditSettings
+from gateway.config.database_settings import SqliteSettings
+from gateway.core.clock import Clock
+from gateway.core.errors import SwitchgearError
+from gateway.core.ids import new_id
+from gateway.governance.kept import Kept
+from gateway.governance.refusal import GovernanceRefused
+from gateway.stores.audit import AuditObject
+from gateway.stores.audit_anchor import AnchorFile, read_anchors
+from gateway.stores.audit_chain import AuditHead
+from gateway.stores.audit_log import AuditLog
+from gateway.stores.audit_queue import AuditQueue
+from gateway.stores.audit_sql import SqlAudit
+from gateway.stores.database import Database, DatabaseRefused, open_database
+from gateway.stores.directory_sql import SqlDirectory
+from gateway.stores.key_ring import KeyRing
+from gateway.stores.ledger_sql import SqlLedger
+from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
+
+
+async def open_stores(settings: Settings, *, clock: Clock, pricing: Callable[[], Pricing]) -> Kept:
+    """Open them. The paths in the settings are absolute. Raises GovernanceRefused."""
+    if settings.database is None:
+        msg = "there is no database to open"
+        raise ValueError(msg)
+    try:
+        # Before the database is made: a pepper is never made beside one that exists.
+        pepper = _pepper(settings)
+        database = await open_database(settings.database)
+        try:
+            return await _on(database, settings, pepper, clock=clock, pricing=pricing)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await database.aclose()
+            raise
+    except (DatabaseRefused, OSError, PepperFault, SwitchgearError) as error:
+        raise GovernanceRefused(str(error)) from error
+
+
+async def _on(
+    database: Database, settings: Settings, pepper: bytes, *, clock: Clock, pricing: Callable[[], Pricing]
+) -> Kept:
+    directory = SqlDirectory(database)
+    audit = _audit_log(database, settings.audit, clock)
+    file = settings.access.bootstrap_key_file
+    first_key = await bootstrap(directory, pepper, file=None if file is None else Path(file), clock=clock)
+    if first_key is not None:
+        audit.record_later("key.bootstrapped", about=AuditObject(kind="key", tenant="default"))
+    ring = KeyRing(directory.keys, pepper, poll=settings.access.keys_refresh, clock=clock)
+    await ring.load()
+    store = SqlLedger(database)
+    ledger = Ledger(store, settings.ledger, pricing=pricing, clock=clock)
+    services = Services(
+        clock=clock,
+        new_id=new_id,
+        directory=directory,
+        ring=ring,
+        ledger=store,
+        audit=audit,
+        anchors=_anchors(settings.audit),
+    )
+    return Kept(
+        database=database,
+        ring=ring,
+        ledger=ledger,
+        audit=audit,
+        services=services,
+        first_key=first_key if file is None else None,
+    )
+
+
+def _pepper(settings: Settings) -> bytes:
+    if settings.access.pepper is not None:
+        return pepper_of(settings.access.pepper)
+    if isinstance(settings.database, SqliteSettings):
+        return open_pepper_file(Path(settings.database.path))
+    msg = "access.pepper must be set with PostgreSQL: all replicas hash keys with the same secret"
+    raise PepperFault(msg)
+
+
+def _audit_log(database: Database, settings: AuditSettings, clock: Clock) -> AuditLog:
+    key = None if settings.key is None else settings.key.reveal()
+    anchor = None if settings.anchor is None else AnchorFile(Path(settings.anchor))
+    store = SqlAudit(database, key=key, clock=clock)
+    return AuditLog(store, AuditQueue(Path(settings.queue)), anchor=anchor, clock=clock)
+
+
+def _anchors(settings: AuditSettings) -> Callable[[], Awaitable[tuple[AuditHead, ...]]] | None:
+    if settings.anchor is None:
+        return None
+    path = Path(settings.anchor)
+
+    async def read() -> tuple[AuditHead, ...]:
+        return await anyio.to_thread.run_sync(read_anchors, path)
+
+    return read

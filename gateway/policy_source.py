@@ -1,0 +1,33 @@
+"""Where the policies in force come from: the folder that the settings name, read and parsed. Cedar is loaded only for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.config.policy_documents import digest_policy_folder, load_policy_documents
+from gateway.config.policy_settings import PolicySettings
+from gateway.core.clock import Clock
+from gateway.policies.authorizer import Authorizer
+
+
+class PolicySource:
+    """Reads the folder. `config` is the configuration's file: a relative folder counts from where it lies."""
+
+    def __init__(self, config: Path, environ: Mapping[str, str]) -> None:
+        self._config = config
+        self._base = config.absolute().parent
+        self._environ = environ
+
+    def open(self, settings: PolicySettings | None, clock: Clock) -> Authorizer:
+        """Give what decides: without policies, by the callers' own lists. Raises ConfigError."""
+        if settings is None:
+            return Authorizer(None, wall=clock.wall)
+        from gateway.policies.folder import open_folder  # noqa: PLC0415 - loads Cedar, 10 MB, where there are policies
+
+        documents = load_policy_documents(settings, base=self._base, environ=self._environ, file=str(self._config))
+        return Authorizer(open_folder(documents), wall=clock.wall, capacity=settings.cached_decisions)
+
+    def digest(self, settings: PolicySettings) -> bytes:
+        """Give what differs whenever a document of the folder does. Raises ConfigError."""
+        return digest_policy_folder(settings, base=self._base, environ=self._environ)
