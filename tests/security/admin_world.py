@@ -15,10 +15,11 @@ from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_rights import RIGHTS
 from gateway.api.admin_services import Services
 from gateway.api.edge import Edge
+from gateway.api.identity import Identity
 from gateway.api.paths import Paths, pattern_routes
 from gateway.config.database_settings import SqliteSettings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
-from gateway.core.errors import Conflict, Unauthenticated
+from gateway.core.errors import Conflict
 from gateway.core.ids import new_id
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
@@ -36,25 +37,10 @@ HOME, OTHER, THIRD = "default", "tenant_b", "tenant_c"
 NOW = 1_790_000_000.0
 
 
-class RingIdentity:
-    """Who calls, by the ring alone."""
-
-    def __init__(self, ring):
-        self._ring = ring
-
-    def caller(self, authorization, api_key, *more, **rest):
-        del api_key, more, rest
-        key = (authorization or b"").removeprefix(b"Bearer ")
-        held = self._ring.find(digest_key(key, PEPPER))
-        if held is None or held.works_until <= SYSTEM_CLOCK.wall():
-            raise Unauthenticated("The API key is not known here.")
-        return held.caller
-
-
 class Present(msgspec.Struct, frozen=True):
     """A generation of the configuration that has no models."""
 
-    identity: RingIdentity
+    identity: Identity
     routes: dict[str, object] = msgspec.field(default_factory=dict)
 
     def hold(self):
@@ -145,8 +131,9 @@ def row(number, **fields):
 
 def app_over(services, ring):
     """The admin API as the server has it."""
+    identity = Identity(ring=ring)
     edge = Edge(
-        current=lambda: Present(RingIdentity(ring)),
+        current=lambda: Present(identity),
         take_record=lambda record: None,
         clock=services.clock,
         new_id=new_id,
