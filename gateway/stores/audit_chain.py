@@ -87,10 +87,10 @@ class HeadSigner:
         return AuditHead(seq=seq, hash=hash_, at=at, key=self.key_id, signature=self._signature(seq, hash_, at))
 
     def accepts(self, head: AuditHead) -> bool:
-        """Whether this key signed the head."""
-        return self._key is not None and hmac.compare_digest(
-            self._signature(head.seq, head.hash, head.at).encode(), head.signature.encode()
-        )
+        """Whether this key signed the head, and the head says so."""
+        if self._key is None or head.key != self.key_id:
+            return False
+        return hmac.compare_digest(self._signature(head.seq, head.hash, head.at).encode(), head.signature.encode())
 
     def __bool__(self) -> bool:
         return self._key is not None
