@@ -74,7 +74,7 @@ class Generation:
         self.identity = identity
         self.prices = prices
         self.policies_digest = policies_digest
-        self.authorizer = surroundings.authorizer
+        self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
         self.routes: dict[str, Route] = {
             name: build_route(name, _targets(name, settings), providers, surroundings, model.description or None)
             for name, model in settings.models.items()

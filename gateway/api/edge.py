@@ -17,6 +17,7 @@ from gateway.core.errors import SwitchgearError, Unavailable
 from gateway.core.ids import NewId
 from gateway.pipeline.build import Route
 from gateway.pipeline.recorded import TakeRecord
+from gateway.policies.authorizer import Authorizer
 
 
 class Generation(Protocol):
@@ -25,6 +26,11 @@ class Generation(Protocol):
     @property
     def identity(self) -> Identity:
         """Who may call."""
+        ...
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """What callers may do."""
         ...
 
     @property

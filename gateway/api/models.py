@@ -9,9 +9,10 @@ from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
 from gateway.api.errors import dialect_of
 from gateway.api.lookup import find_route
-from gateway.api.plain import Document, PlainEndpoint, json_document
+from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
 from gateway.core.errors import NotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from gateway.pipeline.authorized import offered
 from gateway.pipeline.build import Route
 
 LIST_PATH = "/v1/models"
@@ -24,7 +25,7 @@ def list_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
 
     async def compute(scope: Scope, receive: Receive) -> Document:
         del receive
-        entries = [_entry(scope, route, started_at) for route in edge.current().routes.values()]
+        entries = [_entry(scope, route, started_at) for route in _offered(edge, scope).values()]
         if dialect_of(scope) is ANTHROPIC_MESSAGES:
             first, last = (entries[0]["id"], entries[-1]["id"]) if entries else (None, None)
             return json_document({"data": entries, "has_more": False, "first_id": first, "last_id": last})
@@ -42,10 +43,20 @@ def one_endpoint(edge: Edge, started_at: float) -> PlainEndpoint:
         if not model:
             msg = f"There is nothing at {ONE_PATH.partition('{')[0]!r}. Did you mean {LIST_PATH}?"
             raise NotFound(msg)
-        route = find_route(edge.current().routes, model)
+        route = find_route(_offered(edge, scope), model)
         return json_document(_entry(scope, route, started_at))
 
     return PlainEndpoint(edge, compute)
+
+
+def _offered(edge: Edge, scope: Scope) -> dict[str, Route]:
+    """Give the models that the caller may use: what may not be used is not listed, and not there."""
+    generation, caller = edge.current(), scope[CALLER]
+    return {
+        name: route
+        for name, route in generation.routes.items()
+        if offered(generation.authorizer, caller, route.subject)
+    }
 
 
 def _entry(scope: Scope, route: Route, started_at: float) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from gateway.core.errors import InternalError, MethodNotAllowed, SwitchgearError
 
 log = structlog.get_logger()
 
+CALLER = "switchgear.caller"
+"""Where the scope of a plain endpoint that asks for a key holds the Caller."""
+
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """A response: a body with its status and content type."""
@@ -65,6 +68,4 @@ class PlainEndpoint:
             msg = f"{scope['path']} takes {' or '.join(self.methods)}, not {scope['method']}."
             raise MethodNotAllowed(msg, allowed=self.methods)
         if not self._public:
-            scope["switchgear.caller"] = await self._edge.current().identity.identify(
-                scope["headers"], scope.get("client")
-            )
+            scope[CALLER] = await self._edge.current().identity.identify(scope["headers"], scope.get("client"))

@@ -22,6 +22,7 @@ from gateway.pipeline.authorized import Authorized
 from gateway.pipeline.limited import Limited, Limits
 from gateway.pipeline.recorded import Cost, ExactCost, OpenEntry, Recorded, TakeRecord
 from gateway.policies.authorizer import Authorizer
+from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
 from gateway.routing.fallback import Fallback
@@ -35,6 +36,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     providers: tuple[Provider, ...]
     responder: Responder
+    subject: Resource
     relaying: dict[str, bool] = {}
 
     def relays(self, dialect: str) -> bool:
@@ -84,8 +86,8 @@ def build_route(
     responder: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits)
+    subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
     if surroundings.authorizer is not None:
-        subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
         responder = Authorized(responder, authorizer=surroundings.authorizer, subject=subject)
     responder = Recorded(
         responder,
@@ -97,4 +99,11 @@ def build_route(
         prices=surroundings.prices,
         open_entry=surroundings.open_entry,
     )
-    return Route(model=model, description=description, targets=tuple(targets), providers=owners, responder=responder)
+    return Route(
+        model=model,
+        description=description,
+        targets=tuple(targets),
+        providers=owners,
+        responder=responder,
+        subject=subject,
+    )
