@@ -59,6 +59,7 @@ class Board:
         self._map[: len(MAGIC)] = MAGIC
         self._cells: dict[tuple[bytes, int], int] = {}
         self._free: list[int] = []
+        self._closed = False
         self.kept = self._read()
 
     def _checked_size(self) -> int:
@@ -90,7 +91,9 @@ class Board:
         return kept
 
     def put(self, digest: bytes, slot: int, amount: int, expires: float) -> None:
-        """Note what a slot holds now."""
+        """Note what a slot holds now. After `close` nothing is noted any more."""
+        if self._closed:
+            return
         at = self._cells.get((digest, slot))
         if at is not None:
             _AMOUNT.pack_into(self._map, at + _AMOUNT_AT, amount)
@@ -106,12 +109,14 @@ class Board:
     def drop(self, digest: bytes, slot: int) -> None:
         """Forget a slot that no longer counts."""
         at = self._cells.pop((digest, slot), None)
-        if at is not None:
+        if at is not None and not self._closed:
             self._map[at : at + DIGEST] = _EMPTY
             self._free.append(at)
 
     def sweep(self) -> None:
         """Forget all slots that no longer count."""
+        if self._closed:
+            return
         now = self._wall()
         expired = [name for name, at in self._cells.items() if _CELL.unpack_from(self._map, at)[3] <= now]
         for digest, slot in expired:
@@ -137,6 +142,9 @@ class Board:
 
     def close(self) -> None:
         """Let go of the file; what it holds stays."""
+        if self._closed:
+            return
+        self._closed = True
         self._map.flush()
         self._map.close()
         os.close(self._fd)
