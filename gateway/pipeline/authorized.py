@@ -110,7 +110,7 @@ def refusal(action: ActionName, resource: Resource, decision: Decision) -> str:
     """
     what = f"{_WORDS.get(resource.kind, resource.kind)} {resource.id[:200]!r} ({action})"
     if decision.why == "key":
-        return f"This key may not use {what}: it is not on the key's own list."
+        return f"{what[0].upper()}{what[1:]} is not on the list of what this key or token may use."
     if decision.why == "default":
         return f"No policy permits {what} to this caller."
     if decision.why == "error":

@@ -96,7 +96,7 @@ async def test_without_policies_only_the_keys_own_list_counts():
 
     line.reached.clear()
     error = await line.refusal(Caller(id="k", models=("other",)))
-    assert error.message == "This key may not use the model 'chat' (use_model): it is not on the key's own list."
+    assert error.message == "The model 'chat' (use_model) is not on the list of what this key or token may use."
     assert error.param == "model"
 
 
