@@ -81,20 +81,23 @@ async def secrets_of(config: Path) -> AsyncIterator[SqlSecrets]:
 
 def load_keeping(config: Path) -> KeepingSettings:
     """Read the sections from a configuration file. Raises click's exception with the faults of these sections."""
-    log = FaultLog(str(config))
     try:
         with config.open("rb") as file:
-            root = parse_yaml(file.read(MOST_BYTES).decode("utf-8-sig"), log)
+            return _convert(file.read(MOST_BYTES).decode("utf-8-sig"), config)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise click.ClickException(f"{config}: the file cannot be read: {reason}") from None
+    except ConfigError as error:
+        raise click.ClickException("\n".join(map(str, error.faults))) from None
+
+
+def _convert(text: str, config: Path) -> KeepingSettings:
+    log = FaultLog(str(config))
+    root = parse_yaml(text, log)
     if isinstance(root, MapNode):
         known = KeepingSettings.__struct_fields__
         root = MapNode(mark=root.mark, entries={name: root.entries[name] for name in known if name in root.entries})
     conversion = Conversion(log, base=config.absolute().parent, environ=read_environment())
     settings: KeepingSettings = conversion.settings(shape_of(KeepingSettings), root)
-    try:
-        log.raise_if_any()
-    except ConfigError as error:
-        raise click.ClickException("\n".join(map(str, error.faults))) from None
+    log.raise_if_any()
     return settings
