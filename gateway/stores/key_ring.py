@@ -11,10 +11,11 @@ from typing import Final
 import structlog
 from anyio import CancelScope, Lock, fail_after, move_on_after, sleep
 from anyio.lowlevel import checkpoint
+from msgspec.structs import replace
 
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import StoreUnavailable, SwitchgearError
-from gateway.stores.directory import Keys, VirtualKey
+from gateway.stores.directory import KeyChanges, Keys, VirtualKey
 from gateway.stores.held_key import HeldKey, hold
 
 log = structlog.get_logger()
@@ -123,22 +124,35 @@ class KeyRing:
     async def _catch_up(self) -> None:
         try:
             with fail_after(self._store_timeout):
-                if self.loaded and await self._keys.revision() == self._revision:
-                    self._note_health()
-                    return
-                changes = await self._keys.changed_since(self._revision)
+                changes = await self._changes()
         except TimeoutError as exc:
             msg = f"The directory did not answer within {self._store_timeout:g} s."
             raise StoreUnavailable(msg) from exc
-        for key_id in changes.removed:
-            self._drop(key_id)
-        for number, key in enumerate(changes.keys, start=1):
-            self._take(key)
-            if number % _AT_ONCE == 0:
-                await checkpoint()  # calls go on while thousands of keys come in
-        self._revision = changes.revision
-        self.loaded = True
+        if changes is not None:
+            for key_id in changes.removed:
+                self._drop(key_id)
+            for number, key in enumerate(changes.keys, start=1):
+                self._take(key)
+                if number % _AT_ONCE == 0:
+                    await checkpoint()  # calls go on while thousands of keys come in
+            self._revision = changes.revision
+            self.loaded = True
         self._note_health()
+
+    async def _changes(self) -> KeyChanges | None:
+        """Give what happened since the last time, None for nothing."""
+        if not self.loaded:
+            return await self._keys.changed_since(0)
+        revision = await self._keys.revision()
+        if revision == self._revision:
+            return None
+        if revision > self._revision:
+            return await self._keys.changed_since(self._revision)
+        # The directory has gone back: it was restored from a backup. What it does not tell of is gone.
+        whole = await self._keys.changed_since(0)
+        told = {key.id for key in whole.keys}
+        log.warning("key_ring.set_back", revision=revision, before=self._revision)
+        return replace(whole, removed=tuple(key_id for key_id in self._digests if key_id not in told))
 
     def _take(self, key: VirtualKey) -> None:
         self._drop(key.id)
