@@ -13,7 +13,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.config.access_settings import AccessSettings, JwtSettings
 from gateway.config.faults import shown
+from gateway.config.finding import Finding
+from gateway.config.governance_checks import (
+    access_findings,
+    issuer_findings,
+    limit_findings,
+    pepper_findings,
+    protection_findings,
+)
+from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.presets import PRESETS
 from gateway.config.provider_settings import (
     AnthropicSettings,
@@ -32,17 +42,6 @@ UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, wh
 _GGUF: Final = b"GGUF"
 _CREDENTIAL_HEADERS: Final = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key"})
 _EVERY_INTERFACE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check found. `path` (keys, and indices of lists) leads from the checked struct to the culprit; empty is the struct.
-
-    `needs` names the fields that the check relied on: when one of them is faulty already, this finding says nothing new.
-    """
-
-    message: str
-    path: tuple[str | int, ...] = ()
-    needs: tuple[str, ...] = ()
 
 
 def complete(settings: Any, environ: Mapping[str, str]) -> Any:
@@ -126,13 +125,16 @@ def _spawn(settings: VllmSettings) -> Iterator[Finding]:
         yield Finding(path=("base_url",), message=message)
 
 
-def _exposure(server: ServerSettings) -> Iterator[Finding]:
-    if not server.keys and not is_loopback(server.host):
+def _exposure(settings: Settings) -> Iterator[Finding]:
+    server = settings.server
+    # Where a database or an issuer of tokens is, whoever comes from elsewhere is asked for a key.
+    guarded = server.keys or settings.database is not None or settings.access.jwt
+    if not guarded and not is_loopback(server.host):
         message = (
             f"without keys, anyone who reaches {server.host} could use the models: "
             'set server.keys (for example ["env:SWITCHGEAR_KEY"]), or server.host to 127.0.0.1'
         )
-        yield Finding(path=("host",), needs=("host", "keys"), message=message)
+        yield Finding(path=("server", "host"), needs=("server", "database", "access"), message=message)
 
 
 def _loops(settings: Settings) -> Iterator[Finding]:
@@ -202,8 +204,13 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (OtlpSettings, _headers),
     (OpenAISettings, _address),
     (VllmSettings, _spawn),
-    (ServerSettings, _exposure),
     (EmbeddedSettings, _weights),
+    (AccessSettings, access_findings),
+    (JwtSettings, issuer_findings),
+    (LimitRuleSettings, limit_findings),
+    (Settings, _exposure),
+    (Settings, pepper_findings),
+    (Settings, protection_findings),
     (Settings, _loops),
     (Settings, _served_models),
     (Settings, _reserved_names),

@@ -11,7 +11,7 @@ from gateway.config.secret import Secret
 class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A database in one file: for one replica."""
 
-    kind: Literal["sqlite"] = "sqlite"
+    kind: Annotated[Literal["sqlite"], Meta(description="One file, for one replica.")] = "sqlite"
     path: Annotated[str, Meta(min_length=1, description="The database's file; its folder is made.")] = (
         "data/switchgear.db"
     )
@@ -23,7 +23,7 @@ class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
 class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A PostgreSQL server: for several replicas. Needs the extra: pip install 'switchgear[postgres]'."""
 
-    kind: Literal["postgres"] = "postgres"
+    kind: Annotated[Literal["postgres"], Meta(description="A server, for several replicas.")] = "postgres"
     url: Annotated[Secret, Meta(description="postgresql://user:password@host:port/name, as env:NAME or file:path.")]
     connections: Annotated[int, Meta(ge=1, le=100, description="Most connections at once.")] = 10
     timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds to connect, and for one statement.")] = 5.0

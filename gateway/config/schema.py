@@ -139,13 +139,16 @@ class _Writer:
         for kind, record in shape.records.items():
             kinds.setdefault(self.write(record)["$ref"], []).append(kind)
         cases = [{"if": _kind_in(words), "then": {"$ref": reference}} for reference, words in kinds.items()]
-        self.definitions["ProviderSettings"] = {
+        if homeless := _without_address(shape):
+            cases.append({"if": _kind_in(homeless), "then": {"required": ["base_url"]}})
+        name = _name_of(shape)
+        self.definitions[name] = {
             "type": "object",
             "required": [KIND],
             "properties": {KIND: {"enum": list(shape.records)}},
-            "allOf": [*cases, {"if": _kind_in(_without_address(shape)), "then": {"required": ["base_url"]}}],
+            "allOf": cases,
         }
-        return {"$ref": "#/$defs/ProviderSettings"}
+        return {"$ref": f"#/$defs/{name}"}
 
     def _definition(self, cls: type[msgspec.Struct]) -> dict[str, Any]:
         fields = fields_of(cls)
@@ -163,6 +166,12 @@ class _Writer:
         if field.required or isinstance(field.shape, RecordShape):
             return schema
         return schema | {"default": msgspec.to_builtins(field.default)}
+
+
+def _name_of(shape: KindShape) -> str:
+    """Name a choice of kinds after the module that its kinds are written in: provider_settings has the Provider kinds."""
+    module = next(iter(shape.records.values())).cls.__module__.rpartition(".")[2]
+    return module.removesuffix("_settings").title() + "Kind"
 
 
 def _kind_in(words: list[str]) -> dict[str, Any]:

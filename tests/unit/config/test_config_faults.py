@@ -142,7 +142,7 @@ def test_a_fault_of_a_provider_is_told_with_its_path(provider_faults, inside, pa
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(configuration):
     faults = configuration.faults(
         """\
-        server: {host: 0.0.0.0, port: eighty}
+        server: {host: 'http://x', port: eighty}
         modles: {}
         providers:
           local: {kind: embeded}

@@ -1,0 +1,45 @@
+"""Rules between the settings of governance that no single type can say. Each part's own module knows what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.config.access_settings import AccessSettings, JwtSettings, access_faults, issuer_faults
+from gateway.config.database_settings import PostgresSettings
+from gateway.config.finding import Finding
+from gateway.config.limit_settings import LimitRuleSettings, rule_problems
+from gateway.config.protection_settings import protection_faults
+from gateway.config.settings import Settings
+
+
+def access_findings(access: AccessSettings) -> Iterator[Finding]:
+    """Yield what is wrong with the section `access`."""
+    for path, message in access_faults(access):
+        yield Finding(path=path, message=message)
+
+
+def issuer_findings(issuer: JwtSettings) -> Iterator[Finding]:
+    """Yield what is wrong with one issuer of tokens."""
+    for path, message in issuer_faults(issuer):
+        yield Finding(path=path, message=message)
+
+
+def limit_findings(rule: LimitRuleSettings) -> Iterator[Finding]:
+    """Yield what is wrong with one limit."""
+    for field, message in rule_problems(rule):
+        yield Finding(path=(field,), message=message)
+
+
+def protection_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield what is wrong with the section `protection`, which names models and providers."""
+    if settings.protection is None:
+        return
+    for path, message in protection_faults(settings.protection, settings.models, settings.providers):
+        yield Finding(path=("protection", *path), needs=("models", "providers"), message=message)
+
+
+def pepper_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield that replicas on one PostgreSQL need one pepper."""
+    if isinstance(settings.database, PostgresSettings) and settings.access.pepper is None:
+        message = "all replicas hash keys with the same secret: with PostgreSQL, write pepper: env:NAME or file:path"
+        yield Finding(path=("access",), needs=("database", "access"), message=message)
