@@ -19,11 +19,11 @@ from gateway.api.identity import Identity
 from gateway.api.paths import Paths, pattern_routes
 from gateway.config.database_settings import SqliteSettings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
-from gateway.core.errors import Conflict
 from gateway.core.ids import new_id
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
+from gateway.stores.budgets_sql import SqlBudgets
 from gateway.stores.database import open_database
 from gateway.stores.directory import Tenant, User, VirtualKey
 from gateway.stores.directory_sql import SqlDirectory
@@ -84,36 +84,6 @@ class World:
     async def audit_text(self):
         """All of the audit log, as it is exported."""
         return b"".join([line async for line in self.services.audit.store.export()]).decode()
-
-
-class KeptBudgets:
-    """Budgets in memory: the port, without a database."""
-
-    def __init__(self):
-        self._all = {}
-
-    async def add(self, budget):
-        if any((one.tenant, one.name) == (budget.tenant, budget.name) for one in self._all.values()):
-            raise Conflict("There is a budget of that name.")
-        self._all[budget.id] = budget
-
-    async def replace(self, budget):
-        before = await self.find(budget.tenant, budget.id)
-        if before is None or before.version + 1 != budget.version:
-            return False
-        self._all[budget.id] = budget
-        return True
-
-    async def remove(self, tenant, budget):
-        found = await self.find(tenant, budget)
-        return self._all.pop(budget, None) is not None if found else False
-
-    async def find(self, tenant, budget):
-        found = self._all.get(budget)
-        return found if found and tenant in (None, found.tenant) else None
-
-    async def list(self, tenant):
-        return sorted((one for one in self._all.values() if tenant in (None, one.tenant)), key=lambda one: one.name)
 
 
 def row(number, **fields):
@@ -194,7 +164,7 @@ async def _opened(path: Path, queue: Path, clock: Clock) -> AsyncIterator[World]
         directory=directory,
         ring=ring,
         ledger=SqlLedger(database),
-        budgets=KeptBudgets(),
+        budgets=SqlBudgets(database),
         audit=AuditLog(SqlAudit(database), AuditQueue(queue)),
     )
     world = World(services, app_over(services, ring))
