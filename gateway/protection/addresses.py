@@ -14,12 +14,15 @@ _AT: Final = re.compile(r"@(?<=[\w.+%=/!#$&'*?^`{|}~-]@)(?=\w)")
 _LOCAL_REVERSED: Final = re.compile(r"[\w.+%=/!#$&'*?^`{|}~-]{1,128}+")
 _DOMAIN: Final = re.compile(r"[\w-]{1,63}+(?:\.[\w-]{1,63}+){1,8}+")
 _NO_TOP_LEVEL: Final = frozenset(
-    "css csv gif go htm html jpeg jpg js json jsx lock log md mjs pdf php png svg ts tsx txt webp xml yaml yml".split()
-)
+    {"css", "csv", "gif", "go", "htm", "html", "jpeg", "jpg", "js", "json", "jsx", "lock", "log", "mjs", "pdf", "php", "png",
+     "svg", "ts", "tsx", "txt", "webp", "xml", "yaml", "yml"}
+)  # fmt: skip
 _IPV4: Final = re.compile(
     r"[0-9](?<![0-9A-Za-z_][0-9])(?<![0-9A-Za-z][.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z_]|\.[0-9])"
 )
-_VERSION_BEFORE: Final = re.compile(r"(?:version|release|build|\bv\.?|\bver\.?|[A-Za-z]/|section|chapter|§)\s{0,2}\Z", re.IGNORECASE)
+_VERSION_BEFORE: Final = re.compile(
+    r"(?:version|release|build|\bv\.?|\bver\.?|[A-Za-z]/|section|chapter|§)\s{0,2}\Z", re.IGNORECASE
+)
 _IPV6: Final = re.compile(r"[0-9A-Fa-f:](?<![0-9A-Za-z_:.][0-9A-Fa-f:])[0-9A-Fa-f:]{1,38}+(?![0-9A-Za-z_:])")
 _COLONS_OF_IPV6: Final = 7
 _MAC: Final = re.compile(

@@ -39,6 +39,4 @@ def is_card(digits: str) -> bool:
     size = len(digits)
     if not 13 <= size <= 19 or len(set(digits)) == 1 or not luhn(digits):
         return False
-    return any(
-        size in lengths and first <= int(digits[: len(str(first))]) <= last for first, last, lengths in _RANGES
-    )
+    return any(size in lengths and first <= int(digits[: len(str(first))]) <= last for first, last, lengths in _RANGES)

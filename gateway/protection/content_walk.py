@@ -73,4 +73,3 @@ def holds_attachment(value: object) -> bool:
     if isinstance(value, msgspec.Struct):
         return any(holds_attachment(getattr(value, name)) for name in value.__struct_fields__)
     return isinstance(value, tuple) and any(map(holds_attachment, value))
-

@@ -55,7 +55,9 @@ _JWT: Final = re.compile(
     r"(?<![0-9A-Za-z_-])(eyJ[0-9A-Za-z_-]{8,4096}+)\.[0-9A-Za-z_-]{8,16384}+(?:\.[0-9A-Za-z_-]{0,8192}+)?"
 )
 _AUTHORITY: Final = re.compile(r"://([^\s/?#\"'<>\\]{3,512}+)")
-_ASSIGNED: Final = re.compile(r"[:=](?<=[\w\"'\])]\s[:=]|.[\w\"'\]):][:=])[=>]?[ \t]{0,3}[\"'`]{0,3}([^\s\"'`,;&<>]{6,256}+)")
+_ASSIGNED: Final = re.compile(
+    r"[:=](?<=[\w\"'\])]\s[:=]|.[\w\"'\]):][:=])[=>]?[ \t]{0,3}[\"'`]{0,3}([^\s\"'`,;&<>]{6,256}+)"
+)
 _NAME_BEFORE: Final = re.compile(
     r"(?:pass(?:word|wd|phrase|wort|code)?|pwd|contraseña|mot de passe|(secret|token|api[_ -]?key|apikey|access[_ -]?key|"
     r"private[_ -]?key|client[_ -]?secret|credential|auth|bearer)s?)(?:[_-]?[a-z0-9]{1,12})?[\"'\])]{0,2}\s?:?\Z"
@@ -78,11 +80,7 @@ _SECRET_NAMES: Final = ("password", "passwd", "passphrase", "pwd", "secret", "to
 
 def credentials(text: str, key: str) -> Iterator[Finding]:
     """Find secrets in plain text; `key` is the name under which the text stood ("client_secret"), if any."""
-    for start, pattern in _KEYS:
-        if start in text:
-            for match in pattern.finditer(text):
-                if _is_random(match[0]):
-                    yield Finding("api_key", match.start(), match.end())
+    yield from _api_keys(text)
     if "PRIVATE KEY" in text:
         yield from _private_keys(text)
     if "eyJ" in text:
@@ -94,6 +92,14 @@ def credentials(text: str, key: str) -> Iterator[Finding]:
     yield from _passwords(text)
     if key and " " not in text and _names_secret(key) and _is_password(text, token=len(text) >= _TOKEN_LENGTH):
         yield Finding("password", 0, len(text))
+
+
+def _api_keys(text: str) -> Iterator[Finding]:
+    for start, pattern in _KEYS:
+        if start in text:
+            for match in pattern.finditer(text):
+                if _is_random(match[0]):
+                    yield Finding("api_key", match.start(), match.end())
 
 
 def _names_secret(key: str) -> bool:
@@ -124,10 +130,9 @@ def _urls(text: str) -> Iterator[Finding]:
     """User and password of an address (RFC 3986, 3.2.1), without the address itself."""
     for match in _AUTHORITY.finditer(text):
         userinfo, at, _ = match[1].rpartition("@")
-        user, colon, password = userinfo.partition(":")
+        _, colon, password = userinfo.partition(":")
         if at and colon and password and not _REFERENCE.match(password) and password.strip("*.x"):
             yield Finding("url_credentials", match.start(1), match.start(1) + len(userinfo))
-            del user
 
 
 def _passwords(text: str) -> Iterator[Finding]:
@@ -138,7 +143,9 @@ def _passwords(text: str) -> Iterator[Finding]:
         value = match[1].rstrip(").]}")
         if _is_password(value, token=name[1] is not None):
             yield Finding("password", match.start(1), match.start(1) + len(value))
-    lowered = " is " in text or " was " in text or " ist " in text or " lautet " in text or " est " in text or " es " in text
+    lowered = (
+        " is " in text or " was " in text or " ist " in text or " lautet " in text or " est " in text or " es " in text
+    )
     if lowered:
         for match in _SAID.finditer(text):
             value = match[1].rstrip(").!?]}")

@@ -50,5 +50,5 @@ def _found(text: str, key: str, kinds: frozenset[str]) -> Iterator[Finding]:
 
 _OF_NETWORKS = frozenset({"ip", "mac"})
 _OF_LETTERS = frozenset({"iban", "uk_nino", "es_dni", "it_codice_fiscale", "fi_hetu", "fr_nir"})
-_OF_DIGITS = (KINDS - _OF_NETWORKS - {"email", "iban", "uk_nino", "es_dni", "it_codice_fiscale", "fi_hetu"})
+_OF_DIGITS = KINDS - _OF_NETWORKS - {"email", "iban", "uk_nino", "es_dni", "it_codice_fiscale", "fi_hetu"}
 _OF_SECRETS = frozenset({"api_key", "jwt", "password", "private_key", "url_credentials"})

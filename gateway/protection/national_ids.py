@@ -41,9 +41,7 @@ def us_ssn(digits: str) -> bool:
 
 def uk_nino(text: str) -> bool:
     """UK national insurance number, for example QQ123456C in form: two letters, six digits, A to D (HMRC, NIM39110)."""
-    return (
-        text[0] not in "DFIQUV" and text[1] not in "DFIOQUV" and text[:2] not in _NINO_NEVER and text[8] in "ABCD"
-    )
+    return text[0] not in "DFIQUV" and text[1] not in "DFIOQUV" and text[:2] not in _NINO_NEVER and text[8] in "ABCD"
 
 
 def de_tax_id(digits: str) -> bool:

@@ -15,11 +15,18 @@ from gateway.protection.finding import Finding
 from gateway.protection.national_ids import CHECKS
 from gateway.protection.phones import before, national_phone
 
-_TOKEN: Final = re.compile(r"[0-9](?<![0-9A-Za-z_][0-9])(?<![0-9][.,][0-9])[0-9]*+(?:[-./][0-9]++)*+(?![0-9A-Za-z_])")
+# Digits without spaces, eight characters at least.
+_TIGHT: Final = re.compile(
+    r"[0-9](?<![0-9A-Za-z_][0-9])(?<![0-9][.,][0-9])(?=[0-9./-]{7})[0-9]*+(?:[-./][0-9]++)*+(?![0-9A-Za-z_])"
+)
+# Groups of digits with spaces between them. Only the first may have a single digit: rows of those are tables.
+_ROW: Final = re.compile(
+    r"[0-9](?<![0-9A-Za-z_][0-9])(?<![0-9][.,][0-9])[0-9]{0,8}(?: {1,2}+[0-9]{2,9}+(?![0-9A-Za-z_]|[-./][0-9]))++"
+)
+_GROUP: Final = re.compile(r"[0-9]+")
 _TO_SHAPE: Final = str.maketrans("123456789", "000000000")
-_SHORTEST_TOKEN: Final = 8
-_LONGEST_TOKEN: Final = 32
-_MOST_GROUPS: Final = 7
+_LONGEST_TIGHT: Final = 32
+_MOST_PHONE_GROUPS: Final = 6
 
 
 class Shape(NamedTuple):
@@ -75,12 +82,22 @@ _SPACED: Final[dict[tuple[int, ...], tuple[Shape, ...]]] = {
     (3, 3, 3): _worded("nl_bsn"),
 }
 _CARD_GROUPS: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (5, 5, 5)})
-_GROUPINGS: Final = _CARD_GROUPS | _SPACED.keys()
-_BEGINNINGS: Final = frozenset(grouping[:2] for grouping in _GROUPINGS) | {(3, 3), (1, 3)}
+
+
+def _by_beginning() -> dict[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """Give the known groupings by their first two lengths, the longest first."""
+    known = sorted(_CARD_GROUPS | _SPACED.keys(), key=len, reverse=True)
+    return {
+        beginning: tuple(grouping for grouping in known if grouping[:2] == beginning)
+        for beginning in {grouping[:2] for grouping in known}
+    }
+
+
+_GROUPINGS: Final = _by_beginning()
 _CARD_SHAPE: Final = re.compile(r"[0-9]{13,19}|[0-9]{4}(?:-[0-9]{3,6}){2,4}|[0-9]{4}(?:\.[0-9]{3,6}){2,4}")
 
 
-class _Token(NamedTuple):
+class _Group(NamedTuple):
     text: str
     start: int
     end: int
@@ -88,28 +105,15 @@ class _Token(NamedTuple):
 
 def numbers(text: str, key: str) -> Iterator[Finding]:
     """Find numbers in plain text. `key` is the name under which the text stood, if any ("bsn"): it counts as a word before it."""
-    run: list[_Token] = []
-    for match in _TOKEN.finditer(text):
-        token = _Token(match[0], match.start(), match.end())
-        if run and not _follows(text, run[-1], token):
-            yield from _spaced(text, key, run)
-            run = []
-        if _SHORTEST_TOKEN <= len(token.text) <= _LONGEST_TOKEN:
-            yield from _tight(text, key, token)
-        if token.text.isdigit():
-            run.append(token)
-        elif run:
-            yield from _spaced(text, key, run)
-            run = []
-    yield from _spaced(text, key, run)
+    for match in _TIGHT.finditer(text):
+        if match.end() - match.start() <= _LONGEST_TIGHT:
+            yield from _tight(text, key, _Group(match[0], match.start(), match.end()))
+    for match in _ROW.finditer(text):
+        groups = [_Group(group[0], group.start(), group.end()) for group in _GROUP.finditer(text, *match.span())]
+        yield from _spaced(text, key, groups)
 
 
-def _follows(text: str, before: _Token, token: _Token) -> bool:
-    """Whether only a space or two, or a bracket, is between two groups of digits."""
-    return token.start - before.end <= 2 and not text[before.end : token.start].strip(" )")
-
-
-def _tight(text: str, key: str, token: _Token) -> Iterator[Finding]:
+def _tight(text: str, key: str, token: _Group) -> Iterator[Finding]:
     """Judge digits with no space in them."""
     if _CARD_SHAPE.fullmatch(token.text) and is_card(_digits(token.text)):
         yield Finding("card", token.start, token.end)
@@ -127,40 +131,43 @@ def _tight(text: str, key: str, token: _Token) -> Iterator[Finding]:
         yield Finding("phone", token.start, token.end)
 
 
-def _spaced(text: str, key: str, run: list[_Token]) -> Iterator[Finding]:
-    """Judge groups of digits with spaces between them: every window of groups that has a known grouping."""
-    lengths = [token.end - token.start for token in run]
-    first = 0
-    while first < len(run) - 1:
+def _spaced(text: str, key: str, row: list[_Group]) -> Iterator[Finding]:
+    """Judge a row of groups: a telephone number that it begins with, and every stretch of it that has a known grouping."""
+    lengths = [group.end - group.start for group in row]
+    first = _phone(text, key, row, lengths)
+    if first:
+        yield Finding("phone", row[0].start, row[first - 1].end)
+    while first < len(row) - 1:
         size = 0
-        if _may_begin(lengths[first], lengths[first + 1], run[first].text):
-            kind, size = _window(text, key, run[first : first + _MOST_GROUPS], lengths[first : first + _MOST_GROUPS])
-        if size:
-            yield Finding(kind, run[first].start, run[first + size - 1].end)
+        for grouping in _GROUPINGS.get((lengths[first], lengths[first + 1]), ()):
+            if tuple(lengths[first : first + len(grouping)]) == grouping:
+                kind = _grouped(text, key, row[first : first + len(grouping)], grouping)
+                if kind is not None:
+                    size = len(grouping)
+                    yield Finding(kind, row[first].start, row[first + size - 1].end)
+                    break
         first += size or 1
 
 
-def _may_begin(length: int, following: int, digits: str) -> bool:
-    """Whether something known begins with groups of these lengths; cheap, because tables are full of numbers."""
-    return (length, following) in _BEGINNINGS or (digits[0] == "0" and following > 1)
+def _grouped(text: str, key: str, groups: list[_Group], grouping: tuple[int, ...]) -> str | None:
+    """Give the kind of groups of a known grouping, if their digits are right."""
+    digits = "".join([group.text for group in groups])
+    if grouping in _CARD_GROUPS and is_card(digits):
+        return "card"
+    for kind, words in _SPACED.get(grouping, ()):
+        if CHECKS[kind](digits) and _said(words, text, key, groups[0].start):
+            return kind
+    return None
 
 
-def _window(text: str, key: str, groups: list[_Token], lengths: list[int]) -> tuple[str, int]:
-    """Give kind and number of groups of what begins with the first group, the longest first; 0 groups when nothing does."""
-    for size in range(len(groups), 1, -1):
-        grouping = tuple(lengths[:size])
-        if grouping in _GROUPINGS:
-            digits = "".join([token.text for token in groups[:size]])
-            if grouping in _CARD_GROUPS and is_card(digits):
-                return "card", size
-            for kind, words in _SPACED.get(grouping, ()):
-                if CHECKS[kind](digits) and _said(words, text, key, groups[0].start):
-                    return kind, size
-        if 8 <= sum(grouping) <= 12:
-            spaced = text[groups[0].start : groups[size - 1].end]
-            if national_phone(spaced, text, key, groups[0].start):
-                return "phone", size
-    return "", 0
+def _phone(text: str, key: str, row: list[_Group], lengths: list[int]) -> int:
+    """Give of how many groups, from the first, a telephone number is made; 0 for none. No other digits are before one."""
+    for size in range(min(len(row), _MOST_PHONE_GROUPS), 1, -1):
+        if 8 <= sum(lengths[:size]) <= 12 and national_phone(
+            text[row[0].start : row[size - 1].end], text, key, row[0].start
+        ):
+            return size
+    return 0
 
 
 def _digits(text: str) -> str:

@@ -18,10 +18,13 @@ _TRUNK: Final = "(0)"
 _CONTEXT_CHARS: Final = 48
 _ONE_DIGIT: Final = frozenset("17")
 _TWO_DIGITS: Final = frozenset(
-    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91"
-    " 92 93 94 95 98".split()
+    {20, 27, 30, 31, 32, 33, 34, 36, 39, 40, 41, 43, 44, 45, 46, 47, 48, 49, 51, 52, 53, 54, 55, 56, 57, 58, 60, 61, 62, 63,
+     64, 65, 66, 81, 82, 84, 86, 90, 91, 92, 93, 94, 95, 98}
+)  # fmt: skip
+# The first two of three digits.
+_THREE_DIGIT_TENS: Final = frozenset(
+    {21, 22, 23, 24, 25, 26, 29, 35, 37, 38, 42, 50, 59, 67, 68, 69, 80, 85, 87, 88, 96, 97, 99}
 )
-_THREE_DIGIT_TENS: Final = frozenset("21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 69 80 85 87 88 96 97 99".split())
 _NANP: Final = re.compile(r"(?:1[-. ])?([2-9][0-8][0-9])([-.])([2-9][0-9]{2})\2([0-9]{4})")
 _FRENCH: Final = re.compile(r"0[1-9]([ .-])[0-9]{2}(?:\1[0-9]{2}){3}")
 _NATIONAL: Final = re.compile(r"0[1-9][0-9]{0,4}(?:[ ./-]{1,2}[0-9]{2,8}){1,4}|0[1-9][0-9]{7,10}")
@@ -80,4 +83,4 @@ def _assigned(digits: str) -> bool:
         return False
     if digits[0] == "1":
         return len(digits) == 11 and digits[1] in "23456789" and digits[4] in "23456789"
-    return digits[0] in _ONE_DIGIT or digits[:2] in _TWO_DIGITS or digits[:2] in _THREE_DIGIT_TENS
+    return digits[0] in _ONE_DIGIT or int(digits[:2]) in _TWO_DIGITS | _THREE_DIGIT_TENS

@@ -42,5 +42,7 @@ class Placeholders:
         return placeholder
 
     def is_beginning(self, text: str) -> bool:
-        """Whether a placeholder of this call begins with `text`."""
-        return len(text) <= self.longest and any(known.startswith(text) for known in self.values)
+        """Whether a placeholder of this call begins with `text`, and is not complete with it."""
+        return len(text) < self.longest and any(
+            known.startswith(text) and len(known) > len(text) for known in self.values
+        )

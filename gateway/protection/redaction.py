@@ -21,6 +21,7 @@ _BASE64: Final = re.compile(r"(?:data:[\w.+/-]{1,100};base64,)?[0-9A-Za-z+/\r\n]
 _OPAQUE_FIELDS: Final = frozenset({"signature", "encrypted_content"})
 _SHORTEST_NUMBER: Final = 100_000_000
 _DEEPEST_JSON_TEXT: Final = 3
+_MOST_ROUNDS: Final = 4
 
 
 class Redactor:
@@ -43,15 +44,21 @@ class Redactor:
         if len(text) >= 512 and _BASE64.fullmatch(text):
             return text
         if text[:1] in ("{", "[") and depth < _DEEPEST_JSON_TEXT:
-            text = self._document(text, depth + 1)
-        return self._flat(text, key)
+            document = self._document(text, depth + 1)
+            if document is not text:
+                # What looks like a placeholder in it now is one.
+                return self._flat(document, key, literals=False)
+        return self._flat(text, key, literals=self._reversible)
 
     def json(self, value: Json, key: str = "", depth: int = 0) -> Json:
         """Redact every text in a decoded JSON value, the names of fields too; the same object where nothing changes."""
         if isinstance(value, str):
             return value if key in _OPAQUE_FIELDS else self.text(value, key, depth)
         if isinstance(value, dict):
-            fields = {self._flat(name, ""): self.json(item, name, depth) for name, item in value.items()}
+            fields = {
+                self._flat(name, "", literals=self._reversible): self.json(item, name, depth)
+                for name, item in value.items()
+            }
             same = fields.keys() == value.keys() and all(fields[name] is value[name] for name in value)
             return value if same else fields
         if isinstance(value, list):
@@ -60,7 +67,7 @@ class Redactor:
         if depth and isinstance(value, int) and abs(value) >= _SHORTEST_NUMBER:
             # Only in documents within texts: the numbers of the call itself are parameters.
             digits = str(value)
-            redacted = self._flat(digits, key)
+            redacted = self._flat(digits, key, literals=False)
             return value if redacted == digits else redacted
         return value
 
@@ -72,12 +79,24 @@ class Redactor:
             return text
         return text if redacted is value else msgspec.json.encode(redacted).decode()
 
-    def _flat(self, text: str, key: str) -> str:
+    def _flat(self, text: str, key: str, *, literals: bool) -> str:
         findings = detect(text, self._kinds, key=key)
-        if self._reversible and (OPEN in text or "\\u27" in text):
+        if literals and (OPEN in text or "\\u27" in text):
             findings = _with_literals(text, findings)
-        if not findings:
-            return text
+        rounds = 0
+        while findings and rounds < _MOST_ROUNDS:
+            before, text = text, self._without(text, findings)
+            # What was glued to a value may be one itself, now that it stands alone. Placeholders are not looked into.
+            again = [] if text == before else detect(text, self._kinds, key=key)
+            findings = [
+                found
+                for found in again
+                if self._actions[found.kind] != "report" and OPEN not in text[found.start : found.end]
+            ]
+            rounds += 1
+        return text
+
+    def _without(self, text: str, findings: list[Finding]) -> str:
         pieces: list[str] = []
         done = 0
         for kind, start, end in findings:

@@ -1,0 +1,35 @@
+"""The guardrail that asks for JSON of a schema. It repairs nothing; a promise of the caller's own is kept elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jsonschema_rs
+import msgspec
+
+from gateway.core.call import Call
+from gateway.protection.verdict import ALLOW, Verdict
+
+
+class SchemaJudge:
+    """Stops an answer whose last text is not a JSON document that the schema allows. Nothing remote is fetched."""
+
+    def __init__(self, document: Path) -> None:
+        schema = msgspec.json.decode(document.read_bytes())
+        self._validator = jsonschema_rs.validator_for(schema, retriever=_refuse)
+
+    async def __call__(self, texts: Sequence[str], call: Call) -> Verdict:
+        """Judge texts."""
+        del call
+        said = [text for text in texts if text.strip()]
+        try:
+            valid = bool(said) and self._validator.is_valid(msgspec.json.decode(said[-1]))
+        except (msgspec.DecodeError, RecursionError):
+            valid = False
+        return ALLOW if valid else Verdict(decision="block", reason="not what the schema allows")
+
+
+def _refuse(uri: str) -> object:
+    msg = f"schemas are not fetched: {uri}"
+    raise ValueError(msg)

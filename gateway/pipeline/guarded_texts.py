@@ -1,0 +1,103 @@
+"""The texts of a call or an answer as guardrails see them: collected in order, and put back changed in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from gateway.core.content import Content, EmbeddingInput, ModerationInput, Prompt, RerankInput
+from gateway.core.items import Item, Json, Message
+from gateway.protection.content_walk import walk
+from gateway.protection.verdict import Edit, edited
+
+_OF_THE_OPERATOR = ("developer", "system")
+
+
+def texts_of(items: Sequence[Item]) -> list[str]:
+    """Give every text of items: what was said, thought, asked of tools, and given back by them."""
+    found = _Collected()
+    for item in items:
+        walk(item, found)
+    return found.texts
+
+
+def with_edits(items: Sequence[Item], edits: Sequence[Sequence[Edit]]) -> tuple[Item, ...]:
+    """Give the items with the edits of each of their texts made, in the order of `texts_of`."""
+    change = _Edited(iter(edits))
+    return tuple([walk(item, change) for item in items])
+
+
+def asked(content: Content) -> list[str]:
+    """Give what a caller said: not the instructions of whoever built the application, which come with every call."""
+    found = _Collected()
+    if isinstance(content, Prompt):
+        return texts_of(_judged(content.items))
+    if isinstance(content, EmbeddingInput):
+        walk(content.inputs, found)
+    elif isinstance(content, RerankInput):
+        walk((content.query, *content.documents), found)
+    elif isinstance(content, ModerationInput):
+        found.json(content.input)
+    return found.texts
+
+
+def with_asked_edits(content: Content, edits: Sequence[Sequence[Edit]]) -> Content | None:
+    """Give the content with the edits made, in the order of `asked`; None where that cannot be done."""
+    if not isinstance(content, Prompt):
+        return None
+    changed = iter(with_edits(_judged(content.items), edits))
+    items = tuple([next(changed) if _is_judged(item) else item for item in content.items])
+    return msgspec.structs.replace(content, items=items)
+
+
+def _judged(items: Sequence[Item]) -> list[Item]:
+    return [item for item in items if _is_judged(item)]
+
+
+def _is_judged(item: Item) -> bool:
+    return not (isinstance(item, Message) and item.role in _OF_THE_OPERATOR)
+
+
+class _Collected:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def text(self, text: str, key: str = "") -> str:
+        del key
+        self.texts.append(text)
+        return text
+
+    def json(self, value: Json, key: str = "") -> Json:
+        del key
+        self.texts += _leaves(value)
+        return value
+
+
+class _Edited:
+    """The mirror of `_Collected`: what it skips or takes must be the same."""
+
+    def __init__(self, edits: Iterator[Sequence[Edit]]) -> None:
+        self._edits = edits
+
+    def text(self, text: str, key: str = "") -> str:
+        del key
+        edits = next(self._edits, ())
+        return edited(text, edits) if edits else text
+
+    def json(self, value: Json, key: str = "") -> Json:
+        if isinstance(value, str):
+            return self.text(value, key)
+        if isinstance(value, list):
+            return [self.json(item) for item in value]
+        if isinstance(value, dict):
+            return {name: self.json(item) for name, item in value.items()}
+        return value
+
+
+def _leaves(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item)

@@ -1,0 +1,107 @@
+"""Takes out of a call what its target must not see, and puts it back into the answer. One stage for each target.
+
+It stands right before the provider, so that a fallback from a local target to a hosted one redacts. It detects nothing
+itself, and keeps nothing after the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import structlog
+
+from gateway.core.call import Call
+from gateway.core.errors import ContentBlocked
+from gateway.core.responder import Responder, Send
+from gateway.pipeline.redacted_answer import Restoring
+from gateway.protection.content_walk import holds_attachment, walk
+from gateway.protection.judgements import Judgements
+from gateway.protection.matching import Match
+from gateway.protection.placeholders import Placeholders
+from gateway.protection.redaction import STRICTNESS, Action, Redactor, find_path
+
+log = structlog.get_logger()
+
+OPENED = "items:"
+"""Before the name of a call's dialect: no upstream speaks that, so the call goes out by its Items and comes back as events."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RedactionRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done about what is found, where the rule matches. `attachments`: whether what cannot be read may pass."""
+
+    name: str
+    match: Match
+    actions: Mapping[str, Action]
+    attachments: bool = True
+
+
+class Redacted:
+    """A Responder around a target. `rules` are those that may apply there; the strictest action of all that match counts."""
+
+    def __init__(self, inner: Responder, rules: Sequence[RedactionRule], judgements: Judgements) -> None:
+        self._inner = inner
+        self._rules = tuple(rules)
+        self._judgements = judgements
+
+    async def __call__(self, call: Call, send: Send) -> None:
+        """Answer through the inner responder. Raises ContentBlocked for what may not pass."""
+        matching = [rule for rule in self._rules if rule.match.applies(call.caller)]
+        actions = strictest(matching)
+        if not all(rule.attachments for rule in matching) and holds_attachment(call.content):
+            msg = "Images, sound and files cannot be looked into, and so may not be sent to this model."
+            raise ContentBlocked(msg)
+        placeholders = Placeholders()
+        amended = self._amended(call, actions, placeholders) if actions else call
+        if not placeholders.values:
+            await self._inner(amended, send)
+            return
+        await self._inner(opened(amended), Restoring(send, placeholders))
+
+    def _amended(self, call: Call, actions: Mapping[str, Action], placeholders: Placeholders) -> Call:
+        """Give the call without what its target must not see; the same one where there is nothing."""
+        body = Redactor(actions, placeholders)
+        fields = body.json(call.fields)
+        if call.fields and not body.counts and not body.changed:
+            return call
+        if call.content is None:
+            msg = "a route with redaction rules must decode its calls"
+            raise RuntimeError(msg)
+        items = Redactor(actions, placeholders)
+        content = walk(call.content, items)
+        counts = items.counts or body.counts
+        self._judgements.found(call.id, counts.items())
+        log.debug("content.found", call=call.id, kinds=dict(counts))
+        blocked = body.blocked | items.blocked
+        if blocked:
+            raise _refusal(blocked, call.fields)
+        if not (body.changed or items.changed):
+            return call
+        return msgspec.structs.replace(
+            call, content=content, fields=fields, body=_encode(fields) if call.fields else b""
+        )
+
+
+def opened(call: Call) -> Call:
+    """Give the call as one that goes out by its Items, so that its answer comes back as events, never as bytes."""
+    if call.dialect.startswith(OPENED):
+        return call
+    return msgspec.structs.replace(call, dialect=OPENED + call.dialect)
+
+
+def strictest(rules: Sequence[RedactionRule]) -> dict[str, Action]:
+    """Give the strictest action of all rules, for each kind."""
+    actions: dict[str, Action] = {}
+    for rule in rules:
+        for kind, action in rule.actions.items():
+            if STRICTNESS[action] >= STRICTNESS[actions.get(kind, "report")]:
+                actions[kind] = action
+    return actions
+
+
+def _refusal(kinds: set[str], fields: dict[str, object]) -> ContentBlocked:
+    names = ", ".join(sorted(kinds))
+    msg = f"The request holds what may not be sent to this model: {names}."
+    return ContentBlocked(msg, param=find_path(fields, frozenset(kinds)))
