@@ -12,7 +12,7 @@ import msgspec
 from gateway.config import read_environment
 from gateway.config.secret import read_secret
 from gateway.stores.audit_anchor import read_anchors
-from gateway.stores.audit_chain import AuditHead, AuditVerdict
+from gateway.stores.audit_chain import AuditVerdict
 from gateway.stores.audit_export import read_lines, shown, verify_lines
 
 
@@ -28,7 +28,7 @@ from gateway.stores.audit_export import read_lines, shown, verify_lines
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(export: BinaryIO, key: str | None, anchor: Path | None, as_json: bool) -> None:
     """Check an exported audit log: FILE, or - for standard input. Exits 1 when anything is wrong, and says what and where."""
-    verdict = _verify(export, _key(key), _anchors(anchor))
+    verdict = verify_file(export, key=key, anchor=anchor)
     if as_json:
         click.echo(msgspec.json.encode(verdict))
     else:
@@ -37,23 +37,16 @@ def command(export: BinaryIO, key: str | None, anchor: Path | None, as_json: boo
         sys.exit(1)
 
 
-def _verify(export: BinaryIO, key: str | None, anchors: tuple[AuditHead, ...]) -> AuditVerdict:
-    return verify_lines(read_lines(export), key=key, anchors=anchors)
-
-
-def _key(reference: str | None) -> str | None:
-    if reference is None:
-        return None
+def verify_file(export: BinaryIO, *, key: str | None, anchor: Path | None) -> AuditVerdict:
+    """Check an open export. `key` refers to the audit key (env:NAME, file:path). Raises click's errors for options."""
+    secret = None
     try:
-        return read_secret(reference, base=Path.cwd(), environ=read_environment()).reveal()
+        if key is not None:
+            secret = read_secret(key, base=Path.cwd(), environ=read_environment()).reveal()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--key") from None
-
-
-def _anchors(path: Path | None) -> tuple[AuditHead, ...]:
-    if path is None:
-        return ()
     try:
-        return read_anchors(path)
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(str(error), param_hint="--anchor") from None
+        anchors = () if anchor is None else read_anchors(anchor)
+    except OSError as error:
+        raise click.BadParameter(f"cannot read {anchor}: {error.strerror}", param_hint="--anchor") from None
+    return verify_lines(read_lines(export), key=secret, anchors=anchors)

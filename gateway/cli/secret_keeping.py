@@ -22,6 +22,7 @@ from gateway.config.audit_settings import AuditSettings
 from gateway.config.convert import Conversion
 from gateway.config.database_settings import PostgresSettings, SqliteSettings
 from gateway.config.faults import FaultLog
+from gateway.config.paths import resolve_path
 from gateway.config.secrets_settings import SecretsSettings
 from gateway.config.shapes import shape_of
 from gateway.config.yaml_source import MOST_BYTES, MapNode, parse_yaml
@@ -87,6 +88,8 @@ def load_keeping(config: Path) -> KeepingSettings:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise click.ClickException(f"{config}: the file cannot be read: {reason}") from None
+    except ValueError as error:
+        raise click.ClickException(f"{config}: {error}") from None
     except ConfigError as error:
         raise click.ClickException("\n".join(map(str, error.faults))) from None
 
@@ -100,4 +103,17 @@ def _convert(text: str, config: Path) -> KeepingSettings:
     conversion = Conversion(log, base=config.absolute().parent, environ=read_environment())
     settings: KeepingSettings = conversion.settings(shape_of(KeepingSettings), root)
     log.raise_if_any()
-    return settings
+    return _located(settings, config.absolute().parent)
+
+
+def _located(settings: KeepingSettings, base: Path) -> KeepingSettings:
+    """Give the settings with absolute paths: relative ones count from the configuration's folder, as the server's do."""
+    environ = read_environment()
+    database, audit = settings.database, settings.audit
+    if isinstance(database, SqliteSettings):
+        path = resolve_path(database.path, base=base, environ=environ)
+        database = msgspec.structs.replace(database, path=str(path))
+    if audit.anchor is not None:
+        anchor = resolve_path(audit.anchor, base=base, environ=environ)
+        audit = msgspec.structs.replace(audit, anchor=str(anchor))
+    return msgspec.structs.replace(settings, database=database, audit=audit)

@@ -170,6 +170,9 @@ class ChainCheck:
         )
 
     def _keep(self, anchor: AuditHead) -> None:
+        if not anchor.hash:
+            self.find("anchor", anchor.seq, f"line {anchor.at} of the anchor cannot be read")
+            return
         self._total_anchors += 1
         if self._signer and anchor.key == self._signer.key_id:
             if not self._signer.accepts(anchor):

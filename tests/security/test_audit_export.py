@@ -225,11 +225,19 @@ def test_the_command_finds_a_rewritten_end_by_the_anchor(file, export, tmp_path)
     assert "entry 13 is cut off" in done.stdout
 
 
+def test_an_anchor_that_is_none_is_found(file):
+    done = run("audit.jsonl", "--anchor", "key")
+
+    assert done.exit_code == 1
+    assert "line 1 of the anchor cannot be read" in done.stdout
+    assert KEY not in done.stdout
+
+
 def test_the_command_reads_standard_input(export):
     assert run("-", input=b"".join(export)).exit_code == 0
 
 
-@pytest.mark.parametrize(("option", "value"), [("--key", KEY), ("--key", "env:NO_SUCH_KEY"), ("--anchor", "key")])
+@pytest.mark.parametrize(("option", "value"), [("--key", KEY), ("--key", "env:NO_SUCH_KEY"), ("--anchor", "nowhere")])
 def test_a_wrong_option_is_told_without_its_value(file, option, value):
     done = run(str(file), option, value)
 

@@ -21,7 +21,7 @@ from gateway.core.errors import Conflict, StoreUnavailable
 from gateway.stores import audit_queue
 from gateway.stores.audit import SYSTEM, Appended, AuditActor, AuditEvent, AuditObject, AuditQuery
 from gateway.stores.audit_anchor import AnchorFile, read_anchors
-from gateway.stores.audit_chain import GENESIS, AuditHead
+from gateway.stores.audit_chain import GENESIS, AuditHead, ChainCheck, HeadSigner
 from gateway.stores.audit_details import MOST_BYTES, canonical
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
@@ -242,8 +242,8 @@ async def test_the_anchor_follows_the_chain_and_its_loss_stops_nothing(folder, t
         file.write(b'{"seq": 2, "ha')  # a power cut
     await log.append("key.created", actor=SYSTEM, about=ABOUT)
     assert anchor.read_bytes().splitlines()[-1].startswith(b'{"at":0')
-    with pytest.raises(ValueError, match="anchor:2: this is no anchor"):
-        read_anchors(anchor)
+    findings = ChainCheck(HeadSigner(None), read_anchors(anchor)).finish(None).findings
+    assert findings[0].message == "line 2 of the anchor cannot be read"
 
     anchor.unlink()
     anchor.mkdir()

@@ -109,6 +109,18 @@ def test_as_a_process_it_prints_no_more_than_it_should(place):
     assert CANARY.encode() not in b"".join(path.read_bytes() for path in place.directory.iterdir())
 
 
+def test_paths_count_from_the_configurations_folder(place, tmp_path, monkeypatch):
+    place.run("set", "openai", value=CANARY)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    with capture_logs():
+        done = CliRunner().invoke(command, ["list", "--config", "../switchgear.yaml"])
+
+    assert done.output.startswith("openai  version 1")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_value_is_no_argument(place):
     done = place.run("set", "openai", CANARY)
 
