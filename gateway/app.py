@@ -37,8 +37,9 @@ from gateway.config import ProviderSettings, Settings, read_environment
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
+from gateway.core.record import Record
 from gateway.governance import Governance, without_stores
-from gateway.live import Live
+from gateway.live import Live, ReloadReport
 from gateway.pipeline.build import Surroundings
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
@@ -63,11 +64,11 @@ class Application:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.settings = settings
-        self.governance = governance or without_stores(clock)
+        self.governance = governance or without_stores(settings, clock)
         self._config_path = config_path
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
-        self.metrics = CallMetrics(self._readings(clock))
+        self.metrics = CallMetrics([*self._readings(clock), *self.governance.limits.metrics])
         sinks: list[Sink] = [self.metrics.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
@@ -79,7 +80,8 @@ class Application:
             sinks.append(kept.ledger.take)
         self.recorder = Recorder(sinks)
         surroundings = Surroundings(
-            take_record=self.recorder.take,
+            take_record=self._take_record,
+            limits=self.governance.limits.limiter,
             cost=lambda target, usage: None,
             clock=clock,
             open_entry=None if kept is None else kept.ledger.open,
@@ -90,9 +92,9 @@ class Application:
             surroundings,
             identities=self.governance.identities,
             policies=PolicySource(config_path, read_environment()),
-            told=self.governance.note_reload,
+            told=self._take_reload,
         )
-        self.governance.prices.source = lambda: self.live.current().prices
+        self.governance.prices.generation = self.live.current
         self.edge = Edge(
             current=self.live.current,
             take_record=self.recorder.take,
@@ -206,6 +208,7 @@ class Application:
             tasks.start_soon(self.live.run, started)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload)
+            await self.governance.start()
             await started.wait()
             yield
             tasks.cancel_scope.cancel()
@@ -213,6 +216,13 @@ class Application:
         await self.governance.finish()
         if self._spans is not None:
             await self._spans.aclose()
+
+    def _take_record(self, record: Record) -> None:
+        self.governance.limits.limiter.settle(record)
+        self.recorder.take(record)
+
+    def _take_reload(self, reason: str, report: ReloadReport) -> None:
+        self.governance.take_reload(self.live.current().settings, reason, report)
 
     async def _reload(self) -> dict[str, object]:
         report = await self.live.reload("admin")

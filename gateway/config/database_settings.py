@@ -41,3 +41,6 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     url: Annotated[Secret, Meta(description="redis://user:password@host:port/0, as env:NAME or file:path.")]
     timeout: Annotated[float, Meta(gt=0, le=10, description="Seconds to connect, and for one command.")] = 0.25
     connections: Annotated[int, Meta(ge=1, le=1000, description="Most connections at once.")] = 50
+    replicas: Annotated[
+        int, Meta(ge=1, le=1000, description="How many replicas share the limits: their shares while Redis is lost.")
+    ] = 2

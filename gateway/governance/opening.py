@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import msgspec
 
+from gateway.accounting.limits.opening import Limits, open_limits
 from gateway.api.admin_services import Services
 from gateway.api.identity import Identities
 from gateway.config import Settings
@@ -20,11 +21,12 @@ from gateway.config.database_settings import SqliteSettings
 from gateway.config.paths import resolve_path
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
+from gateway.governance.in_force import PricesInForce
 from gateway.live import ReloadReport
 from gateway.stores.audit import AuditObject
+from gateway.stores.budgets import BudgetStore
 
 if TYPE_CHECKING:
-    from gateway.accounting.ledger_rows import Pricing
     from gateway.governance.kept import Kept
 
 
@@ -36,20 +38,6 @@ class Runs(Protocol):
         ...
 
 
-class PricesInForce:
-    """The prices of the present generation of the configuration. Who makes the generations says where they are."""
-
-    def __init__(self) -> None:
-        self.source: Callable[[], Pricing] | None = None
-
-    def __call__(self) -> Pricing:
-        """Give them. Raises RuntimeError before the first generation."""
-        if self.source is None:
-            msg = "prices were asked for before the configuration was in force"
-            raise RuntimeError(msg)
-        return self.source()
-
-
 class Governance:
     """The parts, for the composition root. `kept` is None without a database."""
 
@@ -57,16 +45,19 @@ class Governance:
         self,
         identities: Identities,
         services: Services,
+        limits: Limits,
+        prices: PricesInForce,
         kept: Kept | None = None,
-        prices: PricesInForce | None = None,
     ) -> None:
         self.identities = identities
         self.services = services
+        self.limits = limits
+        self.prices = prices
         self.kept = kept
-        self.prices = prices or PricesInForce()
 
-    def note_reload(self, reason: str, report: ReloadReport) -> None:
-        """Put a reload of the configuration into the audit log, also one that was refused."""
+    def take_reload(self, settings: Settings, reason: str, report: ReloadReport) -> None:
+        """Put the limits of the settings in force into force, and the reload into the audit log, also one that was refused."""
+        self.limits.limiter.configure(settings.limits)
         if self.kept is None:
             return
         details: dict[str, object] = {"reason": reason, "generation": report.generation}
@@ -77,12 +68,16 @@ class Governance:
         action = "config.refused" if report.status == "refused" else "config.reloaded"
         self.kept.audit.record_later(action, about=AuditObject(kind="config"), details=details)
 
+    async def start(self) -> None:
+        """Take in what limits counted before, ahead of the first call."""
+        await self.limits.start()
+
     async def run(self) -> None:
         """Keep everything going until cancelled."""
         kept = self.kept
-        if kept is None:
-            return
-        workers: tuple[Runs, ...] = (kept.ring, kept.ledger, kept.audit)
+        workers: list[Runs] = [self.limits]
+        if kept is not None:
+            workers += [kept.ring, kept.ledger, kept.audit]
         async with anyio.create_task_group() as tasks:
             for worker in workers:
                 tasks.start_soon(worker.run)
@@ -93,9 +88,11 @@ class Governance:
             await self.kept.ledger.aclose()
 
 
-def without_stores(clock: Clock) -> Governance:
-    """Give what there is without a database."""
-    return Governance(Identities(clock=clock), Services(clock=clock, new_id=new_id))
+def without_stores(settings: Settings, clock: Clock) -> Governance:
+    """Give what there is without a database: counts then end with the process."""
+    prices = PricesInForce()
+    limits = _limits(settings, prices, clock)
+    return Governance(Identities(clock=clock), Services(clock=clock, new_id=new_id), limits, prices)
 
 
 @asynccontextmanager
@@ -107,21 +104,33 @@ async def open_governance(
     Raises GovernanceRefused.
     """
     if settings.database is None:
-        yield without_stores(clock)
+        yield without_stores(settings, clock)
         return
     # Loads SQLAlchemy, 0.4 s, which only those pay who have a database.
     from gateway.governance.stores import open_stores  # noqa: PLC0415
 
-    def located(text: str) -> Path:
-        return resolve_path(text, base=base, environ=environ)
-
+    located = _located(settings, lambda text: resolve_path(text, base=base, environ=environ))
     prices = PricesInForce()
-    kept = await open_stores(_located(settings, located), clock=clock, pricing=prices)
+    kept = await open_stores(located, clock=clock, pricing=prices)
     try:
-        yield Governance(Identities(ring=kept.ring, clock=clock), kept.services, kept, prices)
+        limits = _limits(located, prices, clock, kept.services.budgets)
+        yield Governance(Identities(ring=kept.ring, clock=clock), kept.services, limits, prices, kept)
     finally:
         with anyio.CancelScope(shield=True):
             await kept.database.aclose()
+
+
+def _limits(settings: Settings, prices: PricesInForce, clock: Clock, budgets: BudgetStore | None = None) -> Limits:
+    database, redis = settings.database, settings.redis
+    return open_limits(
+        settings.limits,
+        clock=clock,
+        price=prices.of_model,
+        board=Path(f"{database.path}.limits") if isinstance(database, SqliteSettings) else None,
+        budgets=budgets,
+        redis=redis,
+        replicas=1 if redis is None else redis.replicas,
+    )
 
 
 def _located(settings: Settings, located: Callable[[str], Path]) -> Settings:

@@ -25,6 +25,7 @@ from gateway.stores.audit_chain import AuditHead
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
+from gateway.stores.budgets_sql import SqlBudgets
 from gateway.stores.database import Database, DatabaseRefused, open_database
 from gateway.stores.directory_sql import SqlDirectory
 from gateway.stores.key_ring import KeyRing
@@ -70,6 +71,7 @@ async def _on(
         directory=directory,
         ring=ring,
         ledger=store,
+        budgets=SqlBudgets(database),
         audit=audit,
         anchors=_anchors(settings.audit),
     )
