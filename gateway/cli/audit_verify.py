@@ -18,7 +18,12 @@ from gateway.stores.audit_export import read_lines, shown, verify_lines
 
 @click.command("verify")
 @click.argument("export", type=click.File("rb"), metavar="FILE")
-@click.option("--key", "key", metavar="env:NAME|file:PATH", help="The audit key, to check the signature of the head.")
+@click.option(
+    "--audit-key",
+    "key",
+    metavar="env:NAME|file:PATH",
+    help="Where the audit key is, to check the signature of the head.",
+)
 @click.option(
     "--anchor",
     "anchor",
@@ -44,7 +49,7 @@ def verify_file(export: BinaryIO, *, key: str | None, anchor: Path | None) -> Au
         if key is not None:
             secret = read_secret(key, base=Path.cwd(), environ=read_environment()).reveal()
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--key") from None
+        raise click.BadParameter(str(error), param_hint="--audit-key") from None
     try:
         anchors = () if anchor is None else read_anchors(anchor)
     except OSError as error:

@@ -80,7 +80,7 @@ def rotate(config: Path) -> None:
     done = anyio.run(_rewrap, config)
     for info in done.unreadable:
         click.echo(f"{info.name} of tenant {info.tenant}: master key {info.master_key} is not configured", err=True)
-    click.echo(f"{done.done} secrets are wrapped anew")
+    click.echo(f"secrets wrapped anew: {done.done}")
     if done.unreadable:
         raise click.ClickException(f"{len(done.unreadable)} secrets cannot be read: set them again, or delete them")
     click.echo("all secrets are protected by secrets.master_key")

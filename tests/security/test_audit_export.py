@@ -195,7 +195,7 @@ def run(*args: str, **options):
 
 
 def test_the_command_says_that_a_file_is_sound(file):
-    done = run("audit.jsonl", "--key", "file:key")
+    done = run("audit.jsonl", "--audit-key", "file:key")
 
     assert done.exit_code == 0
     assert "12 entries checked" in done.stdout
@@ -237,7 +237,7 @@ def test_the_command_reads_standard_input(export):
     assert run("-", input=b"".join(export)).exit_code == 0
 
 
-@pytest.mark.parametrize(("option", "value"), [("--key", KEY), ("--key", "env:NO_SUCH_KEY"), ("--anchor", "nowhere")])
+@pytest.mark.parametrize(("option", "value"), [("--audit-key", KEY), ("--audit-key", "env:NO_SUCH_KEY"), ("--anchor", "nowhere")])
 def test_a_wrong_option_is_told_without_its_value(file, option, value):
     done = run(str(file), option, value)
 

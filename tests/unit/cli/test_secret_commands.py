@@ -170,7 +170,7 @@ def test_a_rotation_makes_the_old_key_superfluous(place):
 
     done = place.run("rotate")
 
-    assert done.output == "1 secrets are wrapped anew\nall secrets are protected by secrets.master_key\n"
+    assert done.output == "secrets wrapped anew: 1\nall secrets are protected by secrets.master_key\n"
     place.configure("SECOND")
     assert place.value_of("openai") == CANARY
 
