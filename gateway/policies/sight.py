@@ -5,8 +5,7 @@ A decision may be remembered under exactly the facts that the policies behind it
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -33,16 +32,20 @@ def sight_of(policy: pst.Template) -> Sight:
     """Give what the policy can see."""
     attributes: set[str] = set()
     endpoints = False
+    contexts = owners = 0
     for node in _nodes(policy):
-        if isinstance(node, pst.GetAttr) and node.base == _CONTEXT:
-            attributes.add(node.attr)
-        elif isinstance(node, pst.HasAttr) and node.base == _CONTEXT:
-            attributes.add(node.attrs[0])
+        if isinstance(node, pst.Var):
+            contexts += node.name == "context"
+        elif isinstance(node, pst.GetAttr | pst.HasAttr):
+            if node.base == _CONTEXT:
+                owners += 1
+                attributes.add(node.attr if isinstance(node, pst.GetAttr) else node.attrs[0])
         elif isinstance(node, pst.EntityUid):
             endpoints = endpoints or str(node.type) == "Endpoint" or node.id == "use_endpoint"
         elif isinstance(node, pst.ScopeIs | pst.ScopeIsIn | pst.Is):
             endpoints = endpoints or str(node.entity_type) == "Endpoint"
-    whole = _uses_whole_context(policy)
+    # Where the context is more than the owner of an attribute, everything in it may matter.
+    whole = contexts != owners
     return Sight(
         call=whole or not attributes.isdisjoint((*CALL, *ADMINISTRATION)),
         time=whole or not attributes.isdisjoint(MOMENT),
@@ -63,21 +66,15 @@ def applies_to(policy: pst.Template, action: ActionName) -> bool:
 _CONTEXT = pst.Var(name="context")
 
 
-def _uses_whole_context(policy: pst.Template) -> bool:
-    """Whether the context occurs other than as the owner of an attribute: then everything in it may matter."""
-    everywhere = sum(node == _CONTEXT for node in _nodes(policy))
-    as_owner = sum(isinstance(node, pst.GetAttr | pst.HasAttr) and node.base == _CONTEXT for node in _nodes(policy))
-    return everywhere != as_owner
-
-
 def _nodes(root: object) -> Iterator[object]:
     waiting: list[Any] = [root]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Mapping):
-            waiting.extend(node.values())
+        names = getattr(node, "__dataclass_fields__", None)
+        if names is not None:
+            yield node
+            waiting.extend(getattr(node, name) for name in names)
         elif isinstance(node, tuple):
             waiting.extend(node)
-        elif dataclasses.is_dataclass(node):
-            yield node
-            waiting.extend(getattr(node, field.name) for field in dataclasses.fields(node))
+        elif isinstance(node, dict):
+            waiting.extend(node.values())

@@ -144,6 +144,24 @@ def test_a_policy_that_looks_at_the_whole_context_sees_all_of_it(bench, whole):
     assert (sight.call, sight.time) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("condition", "sees"),
+    [
+        ("true", (False, False)),
+        ("context.stream", (True, False)),
+        ("context has hour && context.weekday == 1", (False, True)),
+        ("{a: context.hour} == {a: 3}", (False, True)),
+        ('if [context.dialect].contains("x") then true else principal.id == "a"', (True, False)),
+        ('context.time.toTime() < duration("1h")', (False, True)),
+    ],
+)
+def test_what_a_policy_reads_is_found_wherever_it_stands(bench, condition, sees):
+    text = f'permit (principal, action == Action::"use_model", resource) unless {{ {condition} }};'
+    sight = bench.rules(text).sight("use_model")
+
+    assert (sight.call, sight.time) == sees
+
+
 def test_where_no_policy_reads_them_all_circumstances_share_a_decision(bench, bell):
     keyed = authorizer(bench, "permit (principal, action, resource);", bell)
 
