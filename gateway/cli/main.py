@@ -12,13 +12,24 @@ from click.exceptions import NoSuchCommand
 from gateway import __version__
 
 _COMMANDS = {
+    "audit": "List, export and verify the audit log.",
+    "budget": "Make, list and change budgets and limits.",
     "chat": "Talk with a model in the terminal.",
     "check": "Check a configuration and name every fault in it.",
     "completion": "Print the script that completes commands in your shell.",
     "init": "Write a commented starting configuration into a directory.",
+    "key": "Make, list, change, rotate and revoke virtual keys.",
     "models": "List the models and their state.",
+    "policy": "Check, test and explain the policies.",
+    "secret": "Keep secrets encrypted in the database.",
     "serve": "Serve the configured models over HTTP.",
+    "service-account": "Make, list and change service accounts.",
+    "team": "Make, list and change teams.",
+    "tenant": "Make, list and change tenants.",
+    "usage": "Sum up what was used, and what it cost.",
+    "user": "Make, list and change users.",
     "version": "Print the version.",
+    "whoami": "Say who a key is, and what it may do.",
 }
 
 
@@ -30,7 +41,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         _import_structlog_without_rich()
-        command: Any = importlib.import_module(f"gateway.cli.{cmd_name}").command
+        command: Any = importlib.import_module(f"gateway.cli.{cmd_name.replace('-', '_')}").command
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(
