@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.cli.screen import one_line
 
@@ -25,15 +26,17 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Print a table of these columns; a line says so when there is nothing."""
-    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
+    # Folded, not cut off: ids are there to be copied.
+    headers = (Column(column.replace("_", " "), overflow="fold") for column in columns)
+    table = Table(*headers, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(shown(column, row.get(column)) for column in columns))
     if not table.row_count:
         click.echo("There are none.")
         return
     # Names may look like markup; a pipe has no width to fit into.
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(table, width=None if console.is_terminal else 4096, crop=False)
+    width = None if sys.stdout.isatty() else 4096
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table, crop=False)
 
 
 def print_object(value: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import msgspec
@@ -13,9 +13,10 @@ from gateway.cli.admin_client import AdminClient, fail
 from gateway.cli.admin_nouns import fetch_list
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
 from gateway.cli.admin_output import print_json, print_table
+from gateway.cli.audit_verify import verify_file
 from gateway.cli.screen import one_line
 from gateway.stores.audit_chain import AuditVerdict
-from gateway.stores.audit_export import shown, verify_export
+from gateway.stores.audit_export import shown
 
 
 @click.group(no_args_is_help=True)
@@ -68,22 +69,29 @@ def export(client: AdminClient, *, file: Path | None, tenant: str | None) -> Non
 
 
 @command.command("verify")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True), required=False)
-@click.option("--audit-key", envvar="SWITCHGEAR_AUDIT_KEY", show_envvar=True, help="The key that signs the log's end.")
+@click.argument("export", type=click.File("rb"), metavar="[FILE]", required=False)
+@click.option("--audit-key", metavar="env:NAME|file:PATH", help="The key that signs the log's end; with FILE.")
+@click.option(
+    "--anchor",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The anchor file, to find a log that was rewritten or cut off; with FILE.",
+)
 @asks_gateway
 @json_option
-def verify(client: AdminClient, *, file: Path | None, audit_key: str | None, as_json: bool) -> None:
+def verify(
+    client: AdminClient, *, export: BinaryIO | None, audit_key: str | None, anchor: Path | None, as_json: bool
+) -> None:
     """Go through the log and say what is wrong with it; exits 1 when something is.
 
-    With FILE, an export is checked here, and no gateway is asked.
+    With FILE (or - for standard input) an export is checked here, and no gateway is asked.
     """
-    if file is None:
+    if export is None:
+        if audit_key is not None or anchor is not None:
+            msg = "--audit-key and --anchor belong to a FILE: the server has its own."
+            raise click.UsageError(msg)
         verdict = msgspec.convert(client.ask("POST", "/admin/audit/verify"), AuditVerdict)
     else:
-        try:
-            verdict = verify_export(file, key=audit_key)
-        except OSError as error:
-            fail(f"cannot read {file}: {error.strerror}")
+        verdict = verify_file(export, key=audit_key, anchor=anchor)
     if as_json:
         print_json(verdict)
     else:

@@ -55,6 +55,7 @@ class World:
 
     def __init__(self, services, app):
         self.services = services
+        self.app = app
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
         self.keys = {}
 
