@@ -128,7 +128,7 @@ class SqlAudit:
         return AuditHead(**found.mappings().one())
 
 
-def _select_head() -> Select[Any]:
+def _select_head() -> Select[*tuple[Any, ...]]:
     return select(HEADS.c.seq, HEADS.c.hash, HEADS.c.at, HEADS.c.key, HEADS.c.signature).where(HEADS.c.id == 1)
 
 
@@ -232,7 +232,7 @@ def _read_entry(row: RowMapping) -> AuditEntry:
     )
 
 
-def _selected(query: AuditQuery) -> Select[Any]:
+def _selected(query: AuditQuery) -> Select[*tuple[Any, ...]]:
     columns = ENTRIES.c
     equal = (
         (columns.tenant, query.tenant),
