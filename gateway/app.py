@@ -34,6 +34,7 @@ from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
 from gateway.config import ProviderSettings, Settings, read_environment
+from gateway.config.policy_documents import policy_folder
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
@@ -207,7 +208,7 @@ class Application:
             tasks.start_soon(self.governance.run)
             tasks.start_soon(self.live.run, started)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
-            tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload)
+            tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, self._policy_folder)
             await self.governance.start()
             await started.wait()
             yield
@@ -223,6 +224,12 @@ class Application:
 
     def _take_reload(self, reason: str, report: ReloadReport) -> None:
         self.governance.take_reload(self.live.current().settings, reason, report)
+
+    def _policy_folder(self) -> Path | None:
+        """Give the folder of the policies in force, None where there are none."""
+        policies = self.live.current().settings.policies
+        base = self._config_path.absolute().parent
+        return None if policies is None else policy_folder(policies, base=base, environ=read_environment())
 
     async def _reload(self) -> dict[str, object]:
         report = await self.live.reload("admin")

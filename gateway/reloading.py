@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import structlog
@@ -16,28 +16,41 @@ log = structlog.get_logger()
 Reload = Callable[[str], Awaitable[object]]
 """Reloads; the argument says why."""
 
+Folder = Callable[[], Path | None]
+"""Gives the folder of the policies in force, None where there are none."""
 
-async def reload_on_change(path: Path, reload: Reload) -> None:
-    """Reload after each change below the directory of `path`, and on SIGHUP; runs until cancelled.
+
+def _no_folder() -> None:
+    """There are no policies."""
+
+
+async def reload_on_change(path: Path, reload: Reload, policies: Folder = _no_folder) -> None:
+    """Reload after each change in the directory of `path` or in the folder of policies, and on SIGHUP; runs until cancelled.
 
     The directory is watched and not the file, because editors and Kubernetes replace files instead of writing them.
     """
     stop = Event()
     async with create_task_group() as tasks:
         tasks.start_soon(_set_at_the_end, stop)
-        tasks.start_soon(_on_file_change, path, reload, stop)
+        tasks.start_soon(_on_file_change, path, policies, reload, stop)
         if threading.current_thread() is threading.main_thread():
             tasks.start_soon(_on_signal, reload)
 
 
-async def _on_file_change(path: Path, reload: Reload, stop: Event) -> None:
-    seen = _fingerprint(path)
+async def _on_file_change(path: Path, policies: Folder, reload: Reload, stop: Event) -> None:
     try:
-        async for _ in awatch(path.parent, debounce=200, step=50, recursive=False, stop_event=stop):
-            now = _fingerprint(path)
-            if now != seen:
-                seen = now
-                await reload("file")
+        while not stop.is_set():
+            # A reload may name another folder of policies; then that one is watched.
+            folder = policies()
+            watched = {path.parent} if folder is None or not folder.is_dir() else {path.parent, folder}
+            seen = _fingerprint(path, watched)
+            async for _ in awatch(*watched, debounce=200, step=50, recursive=False, stop_event=stop):
+                now = _fingerprint(path, watched)
+                if now != seen:
+                    seen = now
+                    await reload("file")
+                if policies() != folder:
+                    break
     except (OSError, RuntimeError) as error:
         # No inotify watch to be had (watchfiles raises a RuntimeError), or the directory is gone: the server is worth more than this comfort.
         log.warning("config.watch.ended", directory=str(path.parent), error=str(error))
@@ -57,15 +70,15 @@ async def _on_signal(reload: Reload) -> None:
             await reload("SIGHUP")
 
 
-def _fingerprint(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Describe the files beside the configuration that can matter: YAML documents, by name, inode, size and time of change."""
+def _fingerprint(path: Path, folders: Iterable[Path]) -> tuple[tuple[str, int, int, int], ...]:
+    """Describe the files that can matter, YAML documents and policies: by path, inode, size and time of change."""
     found = []
-    for file in sorted(path.parent.iterdir()):
-        if file.suffix not in (".yaml", ".yml") and file.name != path.name:
+    for file in sorted(file for folder in folders for file in folder.iterdir()):
+        if file.suffix not in (".yaml", ".yml", ".cedar") and file.name != path.name:
             continue
         try:
             state = file.stat()
         except OSError:
             continue  # replaced at this very moment: the next event brings it
-        found.append((file.name, state.st_ino, state.st_size, state.st_mtime_ns))
+        found.append((str(file), state.st_ino, state.st_size, state.st_mtime_ns))
     return tuple(found)

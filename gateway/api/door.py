@@ -30,6 +30,7 @@ from gateway.core.errors import (
 from gateway.core.record import Record
 from gateway.core.strict_json import decode_object
 from gateway.dialects.dialect import Dialect
+from gateway.pipeline.authorized import offered
 from gateway.pipeline.build import Route
 
 log = structlog.get_logger()
@@ -104,7 +105,11 @@ class Door:
             msg = "`stream` must be true or false."
             raise InvalidRequest(msg, param="stream")
         asked.stream = bool(stream)
-        route = find_route(generation.routes, model)
+        route = generation.routes.get(model)
+        if route is None:
+            # A hint must not name what the caller may not use.
+            authorizer = generation.authorizer
+            route = find_route(generation.routes, model, shown=lambda near: offered(authorizer, caller, near.subject))
         relayed = route.relays(dialect.name)
         call = Call(
             id=asked.call_id,
