@@ -68,7 +68,9 @@ class Ledger:
             self._folder, max_bytes=settings.spool_bytes, new_id=new_id(""), segment_bytes=segment_bytes
         )
         self._insertion = Insertion(store, self._folder, self.counts)
-        self._replay = Replay(self._folder, self._spool.path, self._insertion, self.counts, pricing=pricing)
+        self._replay = Replay(
+            store, self._insertion, self.counts, folder=self._folder, own=self._spool.path, pricing=pricing
+        )
         # The last eighth is for rows: a call that is not noted still gets its row, unless the process dies.
         self._spare = settings.spool_bytes // 8
         self._unfinished: dict[str, Segment] = {}

@@ -27,7 +27,7 @@ class LedgerCounts(msgspec.Struct, kw_only=True):
     """What the metrics tell. Counters since the start, but for `waiting`, which is rows that are not yet in the database.
 
     `written` counts rows of this process, `replayed` those of dead ones (of which the database had some already), and
-    `interrupted` how many of the latter had no end. `dropped` rows found no place anywhere and are lost; `unopened` calls could not
+    `interrupted` calls that a process did not survive. `dropped` rows found no place anywhere and are lost; `unopened` calls could not
     be noted before they went out, and would be missing if the process died; `refused` rows were such as the database cannot
     keep: they are in the file refused.jsonl of the spool folder. `unreadable` lines of a spool made no sense.
     """

@@ -13,7 +13,7 @@ from gateway.accounting.ledger_insertion import Insertion, LedgerCounts
 from gateway.accounting.ledger_leftovers import Leftover, find_leftovers
 from gateway.accounting.ledger_lines import Opened, decode_lines
 from gateway.accounting.ledger_rows import Pricing, interrupted_row
-from gateway.stores.ledger import LedgerRow
+from gateway.stores.ledger import LedgerRow, LedgerStore, RowQuery
 
 log = structlog.get_logger()
 
@@ -27,8 +27,16 @@ class Replay:
     """Looks for leftovers again and again: a sibling on the same folder may die at any time."""
 
     def __init__(
-        self, folder: Path, own: Path, insertion: Insertion, counts: LedgerCounts, *, pricing: Callable[[], Pricing]
+        self,
+        store: LedgerStore,
+        insertion: Insertion,
+        counts: LedgerCounts,
+        *,
+        folder: Path,
+        own: Path,
+        pricing: Callable[[], Pricing],
     ) -> None:
+        self._store = store
         self._folder = folder
         self._own = own
         self._insertion = insertion
@@ -52,8 +60,7 @@ class Replay:
         return True
 
     async def _replay(self, leftover: Leftover) -> None:
-        # A call is opened before its row is written, so what is left in here at the end has no row in the spool; the
-        # database may have it, and then keeps the one it has.
+        # A call is opened before its row is written, so what is left in here at the end has no row in the spool.
         opened: dict[str, Opened] = {}
         rows = unreadable = 0
         for chunk in leftover.chunks():
@@ -68,12 +75,27 @@ class Replay:
                     unreadable += 1
             await self._insert(found)
             rows += len(found)
-        pricing = self._pricing()
-        await self._insert([interrupted_row(each, pricing) for each in opened.values()])
+        interrupted = await self._end(list(opened.values()))
         self._counts.replayed += rows
-        self._counts.interrupted += len(opened)
+        self._counts.interrupted += interrupted
         self._counts.unreadable += unreadable
-        log.info("ledger.replayed", spool=leftover.path.name, rows=rows, interrupted=len(opened), unreadable=unreadable)
+        log.info("ledger.replayed", spool=leftover.path.name, rows=rows, interrupted=interrupted, unreadable=unreadable)
+
+    async def _end(self, opened: list[Opened]) -> int:
+        """Write rows of the calls that have none, and give their number.
+
+        Many may have one: a segment stays for one long call, and those of others, with their rows, are gone long ago.
+        """
+        pricing = self._pricing()
+        ended = 0
+        for start in range(0, len(opened), _BATCH_ROWS):
+            batch = opened[start : start + _BATCH_ROWS]
+            page = await self._store.find_rows(RowQuery(ids=tuple(each.id for each in batch), limit=_BATCH_ROWS))
+            known = {row.id for row in page.rows}
+            rows = [interrupted_row(each, pricing) for each in batch if each.id not in known]
+            await self._insert(rows)
+            ended += len(rows)
+        return ended
 
     async def _insert(self, rows: list[LedgerRow]) -> None:
         for start in range(0, len(rows), _BATCH_ROWS):

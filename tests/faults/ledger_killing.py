@@ -28,7 +28,7 @@ from tests.unit.accounting.memory_ledger import OneDollarAToken, call, record
 TARGETS = ("up/big",)
 
 
-async def work(folder: Path, seed: int) -> None:
+async def work(folder: Path, seed: int, told: int) -> None:
     """Make calls until killed. Some take long, so that segments hold open calls."""
     database = await open_database(SqliteSettings(path=str(folder / "switchgear.db")))
     ledger = Ledger(
@@ -43,6 +43,7 @@ async def work(folder: Path, seed: int) -> None:
         made = call(0, id=name)
         ledger.open(made, TARGETS)
         os.write(upstream, f"{name}\n".encode())
+        os.write(told, b".")
         await anyio.sleep(chance.choice((0, 0.001, 0.01, 0.2)))
         ledger.take([record(0, id=name)])
         os.write(answered, f"{name}\n".encode())
@@ -62,31 +63,40 @@ def main() -> None:
     killed = 0
     for trial in range(trials):
         workers = [fork(folder, seed + 2 * trial + number) for number in range(2)]
-        for worker in workers:
-            await_calls(folder / "upstream.log", chance.randrange(1, 60))
-            time.sleep(chance.uniform(0, 0.01))
+        for worker, calls in workers:
+            read_all(calls, chance.randrange(1, 60))
+            spin(chance.uniform(0, 0.01))
             os.kill(worker, signal.SIGKILL)
-        for worker in workers:
+            os.close(calls)
+        for worker, _ in workers:
             _, status = os.waitpid(worker, 0)
             killed += os.WIFSIGNALED(status)
     sys.stdout.write(f"{killed}\n")
 
 
-def await_calls(log: Path, calls: int) -> None:
-    """Wait until so many more calls have reached the upstream: how long a worker takes to start is the machine's business."""
-    goal = log.stat().st_size + 30 * calls
-    deadline = time.monotonic() + 30
-    while log.stat().st_size < goal and time.monotonic() < deadline:
-        time.sleep(0.0005)
+def read_all(calls: int, wanted: int) -> None:
+    """Wait until so many calls have reached the upstream: how long a worker takes to start is the machine's business."""
+    while wanted > 0 and (read := os.read(calls, wanted)):
+        wanted -= len(read)
 
 
-def fork(folder: Path, seed: int) -> int:
+def spin(seconds: float) -> None:
+    """Let a worker go on to any point of its work."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def fork(folder: Path, seed: int) -> tuple[int, int]:
+    """Start a worker; its process, and where it tells of each call."""
+    calls, told = os.pipe()
     worker = os.fork()
     if worker == 0:
         with contextlib.suppress(BaseException):
-            anyio.run(work, folder, seed)
+            anyio.run(work, folder, seed, told)
         os._exit(1)
-    return worker
+    os.close(told)
+    return worker, calls
 
 
 if __name__ == "__main__":

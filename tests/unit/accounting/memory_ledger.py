@@ -5,6 +5,7 @@ from gateway.core.caller import Caller
 from gateway.core.errors import InvalidRequest, StoreUnavailable
 from gateway.core.record import Record
 from gateway.core.usage import Usage
+from gateway.stores.ledger import RowPage
 
 CALLER = Caller(id="key_7", tenant="acme", team="blue", user="ann", tags=(("project", "x"),))
 TARGETS = ("up/big", "gpu/small")
@@ -28,6 +29,9 @@ class MemoryLedger:
             raise InvalidRequest("The database cannot keep a value of this request.")
         for row in rows:
             self.rows.setdefault(row.id, row)
+
+    async def find_rows(self, query):
+        return RowPage(rows=tuple(self.rows[each] for each in query.ids if each in self.rows), next=None)
 
     async def remove(self, *, tenant, user, before, limit):
         if self.away:

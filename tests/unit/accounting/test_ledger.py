@@ -118,8 +118,9 @@ async def test_a_row_that_is_in_the_database_is_not_overwritten_by_the_replay(st
     killed(first)
     second = ledger_over(store, settings)
     async with running(second):
-        await until(lambda: len(store.rows) == 40)
+        await until(lambda: second.counts.interrupted == 1)
 
+    assert len(store.rows) == 40
     assert [row.id for row in store.rows.values() if row.error] == [call(0).id]
     await second.aclose()
 

@@ -1,7 +1,6 @@
 """PostgreSQL stopped, killed and back, under load: calls are noted as fast as before, and every row arrives by itself."""
 
 import time
-from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -15,20 +14,10 @@ from gateway.core.errors import StoreUnavailable
 from gateway.stores.database import open_database
 from gateway.stores.ledger import UsageQuery
 from gateway.stores.ledger_sql import SqlLedger
-from tests.servers import PostgresServer, missing_servers, postgres_server
 from tests.unit.accounting.memory_ledger import TARGETS, OneDollarAToken, call, record
 
 # What this machine may be held up by others, in seconds; a call that waited for the database would wait a second at least.
 HELD_UP = 0.5
-
-
-pytestmark = pytest.mark.skipif("postgres" in missing_servers(), reason="PostgreSQL is not installed here")
-
-
-@pytest.fixture(name="postgres_server", scope="module")
-def _postgres_server() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 class Load:
