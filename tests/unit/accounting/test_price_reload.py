@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 
+from gateway.accounting.price import NANO
+from gateway.api.identity.identities import Identities
 from gateway.config.provider_settings import ScriptedSettings
 from gateway.config.settings import ModelSettings, PriceSettings, Settings, TargetSettings
 from gateway.core.call import Call
@@ -11,6 +13,7 @@ from gateway.core.clock import SYSTEM_CLOCK
 from gateway.dialects.openai_chat.decode_call import decode_call
 from gateway.live import Live
 from gateway.pipeline.build import Surroundings
+from gateway.policy_source import PolicySource
 
 SCRIPT = "models: {m: {answers: [{say: hello, usage: {input: 1000000, output: 1000000}}]}}"
 BODY = b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}'
@@ -26,14 +29,21 @@ def settings(tmp_path):
     )
 
 
-async def test_a_reload_changes_what_calls_cost_from_then_on(settings):
+async def test_a_reload_changes_what_calls_cost_from_then_on(settings, tmp_path):
     records = []
     priced = msgspec.structs.replace(settings, prices={"up/m": PriceSettings(input=1, output=2)})
     surroundings = Surroundings(take_record=records.append, cost=lambda target, usage: None, clock=SYSTEM_CLOCK)
-    live = Live(settings, lambda: priced, surroundings)
+    live = Live(
+        settings,
+        lambda: priced,
+        surroundings,
+        identities=Identities(),
+        policies=PolicySource(tmp_path / "switchgear.yaml", {}),
+    )
 
     async def cost(generation):
         await generation.routes["chat"].responder(call(), ignore)
+        assert records[-1].prices == generation.prices.version
         return records[-1].cost
 
     old = live.current()
@@ -43,6 +53,8 @@ async def test_a_reload_changes_what_calls_cost_from_then_on(settings):
 
     assert (report.status, report.restart) == ("applied", ())
     assert await cost(live.current()) == 3
+    assert records[-1].cost_nano == 3 * NANO
+    assert live.current().prices.version != old.prices.version
     assert await cost(old) is None
 
 
