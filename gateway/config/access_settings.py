@@ -124,7 +124,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     bad_keys_per_minute: Annotated[
         int,
         Meta(ge=0, le=100_000, description="Unknown keys from one client address before they get 429; 0 counts none."),
-    ] = 30
+    ] = 100
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(description="Addresses and networks of proxies whose X-Forwarded-For says where a client is."),

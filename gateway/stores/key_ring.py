@@ -117,6 +117,8 @@ class KeyRing:
             written = True
         except (SwitchgearError, TimeoutError) as exc:
             log.warning("key_ring.uses_kept", keys=len(batch), error=type(exc).__name__)
+        except Exception:
+            log.exception("key_ring.crashed")  # when keys were last used is not worth the server
         finally:
             if not written:
                 self._used = {**batch, **self._used}

@@ -25,6 +25,9 @@ async def test_a_ring_survives_everything_that_its_store_does(time):
         async def revision(self):
             raise ZeroDivisionError
 
+        async def touch(self, used):
+            raise ZeroDivisionError
+
     ring = KeyRing(store := Failing(), PEPPER, clock=time.clock)
     text = make_key()
     store.put(virtual_key(text))
@@ -32,6 +35,8 @@ async def test_a_ring_survives_everything_that_its_store_does(time):
 
     with structlog.testing.capture_logs() as logs:
         assert not await ring.refresh()
+        ring.note_use("key_1", 1.0)
+        await ring.write_uses()
     assert "key_ring.crashed" in [entry["event"] for entry in logs]
     assert not ring.healthy
     assert found(ring, text).caller.id == "key_1"
