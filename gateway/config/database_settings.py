@@ -25,7 +25,9 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Annotated[Literal["postgres"], Meta(description="A server, for several replicas.")] = "postgres"
     url: Annotated[Secret, Meta(description="postgresql://user:password@host:port/name, as env:NAME or file:path.")]
-    connections: Annotated[int, Meta(ge=1, le=100, description="Most connections at once.")] = 10
+    connections: Annotated[
+        int, Meta(ge=2, le=100, description="Most connections at once: half to write, half to read.")
+    ] = 10
     timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds to connect, and for one statement.")] = 5.0
     migration_timeout: Annotated[
         float,

@@ -7,7 +7,7 @@ caller knows whether a second try is safe. After a fault the next use opens a ne
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Literal
 
 import anyio
@@ -19,7 +19,7 @@ from gateway.config.database_settings import PostgresSettings, SqliteSettings
 from gateway.core.errors import StoreUnavailable, SwitchgearError
 from gateway.stores import migrations
 from gateway.stores.database_engines import DatabaseRefused, Engines, postgres_engines, sqlite_engines
-from gateway.stores.database_faults import DRIVER_ERRORS, loses_connection, reason, translate
+from gateway.stores.database_faults import DRIVER_ERRORS, driver_error, loses_connection, reason, translate
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -27,6 +27,9 @@ __all__ = ["Database", "DatabaseRefused", "migrate_database", "open_database"]
 
 _MIGRATING = 7_246_911_503_348_214
 """The advisory lock of PostgreSQL that one replica holds while it migrates."""
+
+_GRACE = 0.5
+"""Seconds beyond the pool's time limit."""
 
 _REFUSALS = {
     "28P01": "does not take the user's password",
@@ -70,7 +73,9 @@ class Database:
 
     async def aclose(self) -> None:
         """Close every connection; transactions that are open lose theirs."""
-        await self._engines.aclose()
+        if not self.healthy:
+            self._engines.hang_up()
+        await self._engines.aclose(self._timeout)
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -90,7 +95,8 @@ class Database:
     async def _acquire(self, engine: AsyncEngine) -> AsyncConnection:
         connection = engine.connect()
         try:
-            with anyio.fail_after(self._timeout):
+            # Longer than the pool's own limit: that every connection is busy is no fault of the database.
+            with anyio.fail_after(self._timeout + _GRACE):
                 return await connection.start()
         except DRIVER_ERRORS as error:
             raise await self._failed(None, error) from error
@@ -98,7 +104,7 @@ class Database:
     async def _failed(self, connection: AsyncConnection | None, error: BaseException) -> SwitchgearError:
         """Note a fault and say what it means. A connection of which nothing is known any more is thrown away."""
         translated = translate(error, self._timeout)
-        if isinstance(error, OSError) and connection is not None:
+        if isinstance(error, OSError) and connection is not None and not connection.invalidated:
             with anyio.CancelScope(shield=True):
                 await connection.invalidate(error)
         if isinstance(translated, StoreUnavailable) and loses_connection(error):
@@ -129,8 +135,7 @@ async def open_database(settings: SqliteSettings | PostgresSettings) -> Database
     try:
         await _bring_up_to_date(engines.migrator, settings)
     except BaseException:
-        with anyio.CancelScope(shield=True):
-            await engines.aclose()
+        await engines.aclose(settings.timeout)
         raise
     return Database(settings.kind, engines, settings.timeout)
 
@@ -144,8 +149,7 @@ async def migrate_database(settings: SqliteSettings | PostgresSettings, target: 
     try:
         return await _migrate(engines.migrator, settings, target)
     finally:
-        with anyio.CancelScope(shield=True):
-            await engines.aclose()
+        await engines.aclose(settings.timeout)
 
 
 def _engines(settings: SqliteSettings | PostgresSettings) -> Engines:
@@ -186,7 +190,7 @@ async def _migrating(
     migrator: AsyncEngine, settings: SqliteSettings | PostgresSettings
 ) -> AsyncIterator[AsyncConnection]:
     try:
-        async with migrator.connect() as connection:
+        async with aclosing(await _first_connection(migrator)) as connection:
             yield connection
     except migrations.UnknownRevision as error:
         raise DatabaseRefused(
@@ -194,7 +198,18 @@ async def _migrating(
             "Run that one, or go back with its tables first."
         ) from None
     except DRIVER_ERRORS as error:
-        raise _refusal(settings, error) from error
+        # The driver's own words may quote the address.
+        raise _refusal(settings, error) from None
+
+
+async def _first_connection(migrator: AsyncEngine) -> AsyncConnection:
+    try:
+        return await migrator.connect().start()
+    except (ValueError, sqlalchemy.exc.InterfaceError) as error:
+        # Only an address can make the driver say so, and it may quote it.
+        if isinstance(driver_error(error), ValueError):
+            raise DatabaseRefused("`database.url` has a parameter that the driver does not take.") from None
+        raise
 
 
 def _refusal(settings: SqliteSettings | PostgresSettings, error: BaseException) -> Exception:

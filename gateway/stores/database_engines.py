@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import anyio
 import msgspec
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -24,16 +26,29 @@ class DatabaseRefused(Exception):
 
 
 class Engines(msgspec.Struct, frozen=True, kw_only=True):
-    """Where connections come from: for writing, for reading, and for the migration, which may take its time."""
+    """Where connections come from: for writing, for reading, and for the migration, which may take its time.
+
+    `drivers` are those of PostgreSQL's driver that are open.
+    """
 
     writer: AsyncEngine
     reader: AsyncEngine
     migrator: AsyncEngine
+    drivers: weakref.WeakSet[Any]
 
-    async def aclose(self) -> None:
-        """Close every connection."""
-        for engine in (self.writer, self.reader, self.migrator):
-            await engine.dispose()
+    async def aclose(self, timeout: float) -> None:
+        """Close every connection, in good order where that takes no longer than `timeout` seconds."""
+        engines = (self.writer, self.reader, self.migrator)
+        with anyio.CancelScope(shield=True), anyio.move_on_after(timeout) as scope:
+            for engine in engines:
+                await engine.dispose()
+        if scope.cancelled_caught:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Drop every connection without a word, as one does when nobody is there."""
+        for driver in list(self.drivers):
+            driver.terminate()
 
 
 def sqlite_engines(settings: SqliteSettings) -> Engines:
@@ -53,6 +68,7 @@ def sqlite_engines(settings: SqliteSettings) -> Engines:
         reader=_sqlite(settings, begin="BEGIN", pool_size=_READERS, query_only=True),
         # A table is rebuilt with foreign keys off.
         migrator=_sqlite(settings, begin="BEGIN IMMEDIATE", foreign_keys=False),
+        drivers=weakref.WeakSet(),
     )
 
 
@@ -75,6 +91,8 @@ def _sqlite(
         "journal_mode=WAL",
         # A commit that was acknowledged survives a power cut. In WAL mode NORMAL would not promise it.
         "synchronous=FULL",
+        # Gives the room of a write-ahead log that grew in a burst back.
+        "journal_size_limit=67108864",
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         f"query_only={'ON' if query_only else 'OFF'}",
     )
@@ -100,23 +118,34 @@ def postgres_engines(settings: PostgresSettings) -> Engines:
     Raises DatabaseRefused for an address that is none, or when the driver is not installed.
     """
     address = _checked(settings.url.reveal())
-    readers = max(1, settings.connections // 2)
-    writers = max(1, settings.connections - readers)
+    # Apart, so that long reports never keep the ledger from writing.
+    readers = settings.connections // 2
+    writers = settings.connections - readers
+    drivers: weakref.WeakSet[Any] = weakref.WeakSet()
     try:
-        return Engines(
+        engines = Engines(
             writer=_postgres(address, settings, pool_size=writers),
             reader=_postgres(address, settings, pool_size=readers).execution_options(postgresql_readonly=True),
             migrator=_postgres(address, settings, timeout=settings.migration_timeout),
+            drivers=drivers,
         )
     except ModuleNotFoundError:
         raise DatabaseRefused("PostgreSQL needs the extra: pip install 'switchgear[postgres]'.") from None
+
+    def connected(connection: Any, record: object) -> None:
+        del record
+        drivers.add(connection.driver_connection)
+
+    for engine in (engines.writer, engines.reader):
+        sqlalchemy.event.listen(engine.sync_engine, "connect", connected)
+    return engines
 
 
 def _postgres(
     address: str, settings: PostgresSettings, *, pool_size: int | None = None, timeout: float | None = None
 ) -> AsyncEngine:
     seconds = timeout or settings.timeout
-    return create_async_engine(
+    engine = create_async_engine(
         # The address goes to the driver alone, which reads it as libpq does: nothing of ours can print it.
         "postgresql+asyncpg://",
         connect_args={
@@ -134,6 +163,15 @@ def _postgres(
         **_pool(pool_size, settings.timeout),
         **_JSON,
     )
+
+    def failed(context: sqlalchemy.engine.ExceptionContext) -> None:
+        # Hung up on, and not closed in good order: a silent server would be waited for once more.
+        if isinstance(context.original_exception, TimeoutError) and context.connection is not None:
+            driver: Any = context.connection.connection.driver_connection
+            driver.terminate()
+
+    sqlalchemy.event.listen(engine.sync_engine, "handle_error", failed)
+    return engine
 
 
 def _checked(address: str) -> str:

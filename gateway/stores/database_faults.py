@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import Final
 
 import sqlalchemy.exc
@@ -45,12 +46,17 @@ def translate(error: BaseException, timeout: float) -> SwitchgearError:
 
 def reason(error: BaseException) -> str:
     """Say for the log and for health what a driver's error was: its type, SQLSTATE, and the first line of its words."""
-    cause: BaseException = error
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
-        cause = error.orig.__cause__ or error.orig
+    cause = driver_error(error)
     words = str(cause).partition("\n")[0][:200]
     state = _state(error)
     return " ".join(filter(None, (type(cause).__name__, f"({state})" if state else "", words)))
+
+
+def driver_error(error: BaseException) -> BaseException:
+    """Return what the driver itself raised."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
 
 
 def loses_connection(error: BaseException) -> bool:
@@ -88,8 +94,7 @@ def _is_ours(error: BaseException, state: str) -> bool:
     """A statement that no database takes, or a wrong use of the driver: a bug."""
     if state:
         return state[:2] == _SYNTAX_OR_ACCESS and state != _NO_PRIVILEGE
-    if isinstance(error, sqlalchemy.exc.OperationalError):
-        return "no such table" in str(error.orig) or "no such column" in str(error.orig)
     if isinstance(error, sqlalchemy.exc.DBAPIError):
-        return isinstance(error, sqlalchemy.exc.ProgrammingError)
+        wrong = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+        return wrong or isinstance(error, sqlalchemy.exc.ProgrammingError)
     return isinstance(error, sqlalchemy.exc.SQLAlchemyError) and not isinstance(error, sqlalchemy.exc.TimeoutError)

@@ -6,6 +6,7 @@ import pytest
 from gateway.core.errors import Conflict, InvalidRequest
 from gateway.stores.directory import Directory, KeyChanges
 from gateway.stores.directory_sql import SqlDirectory
+from gateway.stores.directory_tables import KEY_REVISION, VIRTUAL_KEYS
 from tests.contract.directory_records import MADE, key, user
 
 
@@ -165,11 +166,12 @@ async def test_who_polls_misses_no_change_of_many_writers_at_once(directory):
 
 
 async def test_a_thousand_keys_are_read_in_whole(directory, database):
+    made = [key(f"n{number}", tags=(("a", "b"),)) for number in range(1001)]
     async with database.begin() as connection:
-        for number in range(1001):
-            await directory.keys._insert(connection, key(f"n{number}"), revision=1)
-        await connection.exec_driver_sql("UPDATE key_revision SET revision = 1")
+        rows = [{**directory.keys._row(one), "revision": 1} for one in made]
+        await connection.execute(VIRTUAL_KEYS.insert(), rows)
+        await connection.execute(KEY_REVISION.update().values(revision=1))
 
     changes = await directory.keys.changed_since(0)
 
-    assert len({one.id for one in changes.keys}) == 1001
+    assert {one.id: one for one in changes.keys} == {one.id: one for one in made}
