@@ -132,6 +132,7 @@ class _Keys:
     async def _create(self, asked: Asked) -> Document:
         made = self._services.new_key()
         record = msgspec.structs.replace(self._make(asked), digest=made.digest, prefix=made.prefix)
+        record = msgspec.structs.replace(record, team=record.team or await self._holders_team(record))
         shown = self._shown(record)
         async with self._services.audited(asked, "key.created", ("key", record.id, record.tenant), shown):
             kept = await self._services.the_directory.keys.create(record)
@@ -178,6 +179,17 @@ class _Keys:
             )
         await self._services.keys_changed()
         return json_document(self._shown(revoked))
+
+    async def _holders_team(self, record: VirtualKey) -> str:
+        """Give the team of whom the key belongs to; empty where there is none. That a holder is missing, the store says."""
+        directory = self._services.the_directory
+        if record.user:
+            user = await directory.users.find(record.user, tenant=record.tenant)
+            return "" if user is None else user.team
+        if record.service_account:
+            account = await directory.service_accounts.find(record.service_account, tenant=record.tenant)
+            return "" if account is None else account.team
+        return ""
 
     def _make(self, asked: Asked) -> VirtualKey:
         body = asked.body(NewKeyBody)

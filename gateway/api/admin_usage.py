@@ -48,6 +48,7 @@ _FILTERS = (
     "operation",
     "dialect",
     "error",
+    "prices",
 )
 
 
@@ -66,6 +67,7 @@ class Filters(Body, frozen=True, kw_only=True):
     operation: Values | None = None
     dialect: Values | None = None
     error: Values | None = None
+    prices: Values | None = None
     tag: Values | None = None
     since: When | None = None
     until: When | None = None

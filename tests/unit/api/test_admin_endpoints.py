@@ -155,6 +155,16 @@ async def test_a_key_that_makes_no_sense_is_refused_and_the_field_named(world, b
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("noun", ["users", "service_accounts"])
+async def test_a_key_belongs_to_the_team_of_its_holder_unless_another_is_named(world, noun):
+    teams = [(await made(world, "/admin/teams", {"name": name}))["id"] for name in ("one", "two")]
+    holder = await made(world, f"/admin/{noun}", {"name": "Bea", "team": teams[0]})
+    body = {"name": "k", noun.removesuffix("s"): holder["id"]}
+
+    assert (await made(world, "/admin/keys", body))["team"] == teams[0]
+    assert (await made(world, "/admin/keys", {**body, "team": teams[1]}))["team"] == teams[1]
+
+
 async def test_the_mark_of_the_first_key_can_be_given_to_no_other(world):
     """Who could set it would open the server to everybody on the machine again."""
     made_marked = await made(world, "/admin/keys", {"name": "x", "metadata": {"bootstrap": "yes", "note": "n"}})
