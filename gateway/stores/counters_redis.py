@@ -6,15 +6,17 @@ It says StoreUnavailable when Redis is away, slow, or answers nonsense; what to 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from hashlib import sha1
 from typing import Any, TypeVar
 
 import msgspec
-from anyio import fail_after
+from anyio import Event, create_task_group, fail_after
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
@@ -28,7 +30,10 @@ KEEP_SECONDS = 3600.0
 TAG = "{limits}"  # one hash slot for all counters: scripts take from several at once, in a cluster too
 CALLED_OFF = -1
 AT_ONCE = 100
+MOST_FLIGHTS = 4
 SLACK_SECONDS = 0.05
+SLOW_SHARE = 0.2
+COMMAND_SECONDS = 0.002
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -46,6 +51,20 @@ class Charge(msgspec.Struct, frozen=True):
     slot: int
     amount: int
     ends: float
+
+
+_Command = tuple[list[bytes], list[Argument]]
+
+
+class _Asked:
+    """A reservation on its way: its command, and the answer once it has come. `over` wakes who waits for it."""
+
+    __slots__ = ("answer", "command", "over")
+
+    def __init__(self, command: _Command) -> None:
+        self.command = command
+        self.answer: list[Any] | None = None
+        self.over = Event()
 
 
 class RedisCounters:
@@ -81,11 +100,10 @@ class RedisCounters:
         self._lease = lease
         self._offset = 0.0
         self._edges: dict[Calendar, tuple[float, tuple[str, ...]]] = {}
-        self._reserve = self._redis.register_script(scripts.RESERVE)
-        self._settle = self._redis.register_script(scripts.SETTLE)
-        self._used = self._redis.register_script(scripts.USED)
-        self._charge = self._redis.register_script(scripts.CHARGE)
-        self._renew = self._redis.register_script(scripts.RENEW)
+        self._asking: deque[_Asked] = deque()
+        self._idle: list[Event] = []
+        self._carrying = False
+        self.slow_in_a_row = 0
 
     @property
     def now(self) -> float:
@@ -93,11 +111,97 @@ class RedisCounters:
         return self._clock.wall() + self._offset
 
     async def reserve(self, reservation: str, buckets: Sequence[Bucket], amounts: Sequence[int]) -> Outcome:
-        """Take every amount, or none. Raises StoreUnavailable."""
+        """Take every amount, or none. Raises StoreUnavailable.
+
+        Those that ask at the same time travel together, so that a thousand calls at once need a few exchanges, not a thousand.
+        `run` must be running.
+        """
         keys = [self._key("r", reservation), *(self._key("c", bucket.key) for bucket in buckets)]
         kept = int(KEEP_SECONDS * 1000)
         args: list[Argument] = [reservation, kept, self._lease, *self._arguments(buckets, amounts)]
-        return await self._ask(self._reserve(keys, args), self._outcome)
+        asked = _Asked((keys, args))
+        return await self._ask(self._answered(asked), self._outcome, within=math.inf)
+
+    async def _answered(self, asked: _Asked) -> list[Any]:
+        """Wait until somebody has taken it along."""
+        if not self._carrying:
+            raise ConnectionError("nobody carries reservations yet, or any more")
+        self._asking.append(asked)
+        if self._idle:
+            self._idle.pop().set()
+        try:
+            await asked.over.wait()
+        finally:
+            # Whoever leaves earlier is not taken along any more.
+            asked.over.set()
+        if asked.answer is None:
+            raise ConnectionError("the exchange that it travelled with, or one before, failed")
+        return asked.answer
+
+    async def run(self) -> None:
+        """Carry reservations, until cancelled. A caller that is cancelled so cancels nobody's exchange but its own."""
+        self._carrying = True
+        try:
+            async with create_task_group() as tasks:
+                for _ in range(MOST_FLIGHTS):
+                    tasks.start_soon(self._carry)
+        finally:
+            self._carrying = False
+            for asked in self._asking:
+                asked.over.set()
+            self._asking.clear()
+            self._idle.clear()
+
+    async def _carry(self) -> None:
+        while True:
+            if not self._asking:
+                idle = Event()
+                self._idle.append(idle)
+                await idle.wait()
+            else:
+                await self._fly()
+
+    async def _fly(self) -> None:
+        """Take along those who have waited longest. When that fails, those who still wait need not try."""
+        party: list[_Asked] = []
+        while self._asking and len(party) < AT_ONCE:
+            asked = self._asking.popleft()
+            if not asked.over.is_set():
+                party.append(asked)
+        if not party:
+            return
+        began = self._clock.monotonic()
+        try:
+            with fail_after(self._timeout):
+                answers = await self._run(scripts.RESERVE, [asked.command for asked in party])
+        except (RedisError, OSError, TimeoutError):
+            party += self._asking
+            self._asking.clear()
+        else:
+            self._judge(self._clock.monotonic() - began, len(party))
+            for asked, answer in zip(party, answers, strict=True):
+                asked.answer = answer
+        finally:
+            for asked in party:
+                asked.over.set()
+
+    def _judge(self, seconds: float, commands: int) -> None:
+        slow = seconds > self._timeout * SLOW_SHARE + commands * COMMAND_SECONDS
+        self.slow_in_a_row = self.slow_in_a_row + 1 if slow else 0
+
+    async def _run(self, script: str, commands: Sequence[_Command]) -> list[Any]:
+        """Run a script for each command, in one exchange. A server that does not have the script is given it."""
+        sha = sha1(script.encode(), usedforsecurity=False).hexdigest()
+        for _ in range(2):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for keys, args in commands:
+                    pipe.evalsha(sha, len(keys), *keys, *args)
+                answers: list[Any] = await pipe.execute(raise_on_error=False)
+            if not any(isinstance(answer, NoScriptError) for answer in answers):
+                return answers
+            # What did run is not run again: every script knows what it has done by its reservation or batch.
+            await self._redis.script_load(script)
+        raise ConnectionError("Redis does not keep its scripts")
 
     def _outcome(self, answer: list[Any]) -> Outcome:
         self._hear(answer[0])
@@ -109,27 +213,22 @@ class RedisCounters:
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Settle in one exchange; those that are not known, or were settled, change nothing. Raises StoreUnavailable."""
-        answers = await self._ask(self._in_one(settlements), _figures)
+        answers = await self._ask(self._run(scripts.SETTLE, [self._settling(one) for one in settlements]), _figures)
         if self._observe is None:
             return
         for settlement, (_, *pairs) in zip(settlements, answers, strict=True):
             for index, bucket in enumerate(settlement.buckets[: len(pairs) // 2]):
                 self._observe(bucket, pairs[2 * index], pairs[2 * index + 1])
 
-    async def _in_one(self, settlements: Sequence[Settlement]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for one in settlements:
-                keys = [self._key("r", one.reservation), *(self._key("c", bucket.key) for bucket in one.buckets)]
-                args: list[Argument] = [one.reservation, 0, self._lease, *self._arguments(one.buckets, one.actual)]
-                await self._settle(keys, args, pipe)
-            answers: list[Any] = await pipe.execute()
-        return answers
+    def _settling(self, one: Settlement) -> _Command:
+        keys = [self._key("r", one.reservation), *(self._key("c", bucket.key) for bucket in one.buckets)]
+        return keys, [one.reservation, 0, self._lease, *self._arguments(one.buckets, one.actual)]
 
     async def used(self, buckets: Sequence[Bucket]) -> tuple[int, ...]:
         """Give what each bucket holds now. Raises StoreUnavailable."""
         keys = [self._key("c", bucket.key) for bucket in buckets]
         args: list[Argument] = ["", 0, 0, *self._arguments(buckets, [0] * len(buckets))]
-        ((_, *used),) = await self._ask(_one(self._used(keys, args)), _figures)
+        ((_, *used),) = await self._ask(self._run(scripts.USED, [(keys, args)]), _figures)
         return tuple(used)
 
     async def charge(self, batch: str, charges: Sequence[Charge], *, least: bool = False) -> None:
@@ -142,7 +241,7 @@ class RedisCounters:
             keys = [self._key("b", f"{batch}:{start}"), *(self._key("c", charge.key) for charge in part)]
             values = [value for charge in part for value in (charge.slot, charge.amount, charge.ends)]
             args: list[Argument] = ["least" if least else "add", *values]
-            await self._ask(self._charge(keys, args), bool)
+            await self._ask(self._run(scripts.CHARGE, [(keys, args)]), _figures_of_one)
 
     async def renew(self, held: Sequence[tuple[Bucket, str]]) -> None:
         """Give a sign of life for (bucket, reservation) pairs that hold a place. Raises StoreUnavailable."""
@@ -150,7 +249,7 @@ class RedisCounters:
             part = held[start : start + AT_ONCE]
             keys = [self._key("c", bucket.key) for bucket, _ in part]
             args: list[Argument] = [self._lease, *(reservation for _, reservation in part)]
-            await self._ask(self._renew(keys, args), bool)
+            await self._ask(self._run(scripts.RENEW, [(keys, args)]), _figures_of_one)
 
     async def first(self, name: str, seconds: float) -> bool:
         """Whether nobody has said `name` in the last so many seconds. Raises StoreUnavailable."""
@@ -205,22 +304,22 @@ class RedisCounters:
             self._edges[window] = (until, edges)
         return "c", edges
 
-    async def _ask(self, asking: Awaitable[Any], read: Callable[[Any], _T]) -> _T:
-        """Wait for an answer, and read it."""
+    async def _ask(self, asking: Awaitable[Any], read: Callable[[Any], _T], *, within: float | None = None) -> _T:
+        """Wait for an answer, and read it; `within` seconds, by default those of one exchange."""
         try:
-            with fail_after(self._timeout):
+            with fail_after(self._timeout if within is None else within):
                 return read(await asking)
         except (RedisError, OSError, TimeoutError, ValueError, IndexError, TypeError) as error:
             # A server that speaks but answers nonsense is as good as none.
             raise StoreUnavailable(f"Redis cannot be asked ({type(error).__name__}).", retry_after=1.0) from error
 
 
-async def _one(asking: Awaitable[Any]) -> list[Any]:
-    return [await asking]
-
-
 def _figures(answers: Iterable[Iterable[bytes]]) -> list[list[int]]:
     return [[int(figure) for figure in answer] for answer in answers]
+
+
+def _figures_of_one(answers: Iterable[Any]) -> list[int]:
+    return [int(answer) for answer in answers]
 
 
 def _identity(answers: list[Any]) -> tuple[bool, str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
-from anyio import CancelScope, Event, move_on_after, sleep
+from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable, Unavailable
@@ -28,7 +28,6 @@ log = structlog.get_logger()
 
 PROBE_SECONDS = 0.5
 MOST_HEARD = 65_536
-SLOW_SHARE = 0.2
 MOST_SLOW = 10
 MOST_ROUNDS = 3
 KEEP = -1
@@ -69,7 +68,6 @@ class SharedCounters:
         *,
         clock: Clock,
         replicas: int = 1,
-        slow_seconds: float = 0.05,
         lease: float = LEASE_SECONDS,
         ids: NewId = new_id,
     ) -> None:
@@ -77,8 +75,6 @@ class SharedCounters:
         self._local = local
         self._clock = clock
         self._replicas = replicas
-        self._slow_seconds = slow_seconds
-        self._slow = 0
         self._lease = lease
         self._new_id = ids
         self._there: dict[str, tuple[Bucket, ...]] = {}
@@ -100,7 +96,7 @@ class SharedCounters:
         """Take every amount, or none: in Redis, or while it is lost, from this replica's share. Raises Unavailable."""
         if not self.up:
             return await self._alone(reservation, tuple(buckets), amounts)
-        began = self._clock.monotonic()
+        losses = self.losses
         try:
             outcome = await self._redis.reserve(reservation, buckets, amounts)
         except StoreUnavailable as error:
@@ -110,7 +106,13 @@ class SharedCounters:
         except BaseException:
             self._call_off(reservation, buckets)
             raise
-        self._judge(self._clock.monotonic() - began)
+        if self.losses != losses:
+            # Others have begun to count alone meanwhile: what Redis says now would come on top of their share.
+            self._call_off(reservation, buckets)
+            return await self._alone(reservation, tuple(buckets), amounts)
+        if self._redis.slow_in_a_row >= MOST_SLOW:
+            # Many slow answers in a row are as bad as none. This one has come.
+            self._lose(StoreUnavailable("Redis answers too slowly."))
         if outcome.refused is None:
             self._there[reservation] = tuple(buckets)
         self._hear(buckets, outcome.used)
@@ -157,25 +159,30 @@ class SharedCounters:
 
     async def run(self) -> None:
         """Tell Redis what is settled, renew leases, and while it is lost look for it; until cancelled, and once more then."""
-        renewed = self._clock.monotonic()
         try:
-            while True:
-                with move_on_after(PROBE_SECONDS):
-                    await self._wake.wait()
-                self._wake = Event()
-                try:
-                    if not self.up or not self._known_as:
-                        await self._return()
-                    await self._flush()
-                    if self._clock.monotonic() - renewed > self._lease / 3:
-                        await self._redis.renew(self._places())
-                        renewed = self._clock.monotonic()
-                except StoreUnavailable as error:
-                    self._lose(error)
-                    await sleep(PROBE_SECONDS)
+            async with create_task_group() as tasks:
+                tasks.start_soon(self._redis.run)
+                tasks.start_soon(self._tell)
         finally:
             with CancelScope(shield=True):
                 await self._leave()
+
+    async def _tell(self) -> None:
+        renewed = self._clock.monotonic()
+        while True:
+            self._wake = Event()
+            try:
+                if not self.up or not self._known_as:
+                    await self._return()
+                await self._flush()
+                if self._clock.monotonic() - renewed > self._lease / 3:
+                    await self._redis.renew(self._places())
+                    renewed = self._clock.monotonic()
+            except StoreUnavailable as error:
+                self._lose(error)
+                await sleep(PROBE_SECONDS)
+            with move_on_after(min(PROBE_SECONDS, self._lease / 3)):
+                await self._wake.wait()
 
     async def _alone(self, reservation: str, buckets: tuple[Bucket, ...], amounts: Sequence[int]) -> Outcome:
         if any(bucket.on_loss == "refuse" for bucket in buckets):
@@ -229,18 +236,11 @@ class SharedCounters:
         while len(self._changed) > MOST_HEARD:
             del self._changed[next(iter(self._changed))]
 
-    def _judge(self, seconds: float) -> None:
-        """Many slow answers in a row are as bad as none."""
-        self._slow = self._slow + 1 if seconds > self._slow_seconds else 0
-        if self._slow >= MOST_SLOW:
-            self._lose(StoreUnavailable("Redis answers too slowly."))
-
     def _lose(self, error: StoreUnavailable) -> None:
         if self.up:
             self.up = False
             self.losses += 1
             log.warning("limits.redis.lost", reason=error.message, share=f"1/{self._replicas}")
-        self._slow = 0
 
     def _call_off(self, reservation: str, buckets: Sequence[Bucket]) -> None:
         """Whether it was taken nobody knows: it is given back, or never taken should it arrive later."""
@@ -291,7 +291,7 @@ class SharedCounters:
         if fresh:
             await self._redis.charge(self._new_id("batch_"), self._restored, least=True)
         self._restored = []
-        if self._known_as not in ("", known_as):
+        if fresh or self._known_as not in ("", known_as):
             # Another server, or the same after a crash: it may have forgotten what this replica remembers.
             remembered = [
                 Charge(key, heard.slot, heard.used, heard.ends) for key, heard in self._heard.items() if heard.ends
@@ -310,7 +310,7 @@ class SharedCounters:
             self._moving = None
         if not self.up:
             log.info("limits.redis.returned")
-        self._known_as, self.up, self._slow = known_as, True, 0
+        self._known_as, self.up, self._redis.slow_in_a_row = known_as, True, 0
 
     def _move_out(self) -> bool:
         """Take all that was counted here as a batch for Redis; whether there was any."""

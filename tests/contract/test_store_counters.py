@@ -43,7 +43,7 @@ async def shared_counters(url: str, name: str, observed: Observed, **options) ->
         observed.append((bucket.key, used))
 
     redis = RedisCounters(url, clock=SYSTEM_CLOCK, name=name, observe=observe, **options)
-    shared = SharedCounters(redis, MemoryCounters(SYSTEM_CLOCK), clock=SYSTEM_CLOCK, slow_seconds=5.0)
+    shared = SharedCounters(redis, MemoryCounters(SYSTEM_CLOCK), clock=SYSTEM_CLOCK)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(shared.run)
         yield shared

@@ -10,7 +10,7 @@ import hmac
 from collections import deque
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -141,15 +141,11 @@ def signature(secret: Secret | None, body: bytes, at: int) -> dict[str, str]:
     return {"x-switchgear-signature": f"t={at},v1={mac.hexdigest()}"}
 
 
-class _Client(Protocol):
-    async def post(self, url: str, *, headers: dict[str, str], content: bytes) -> httpx2.Response: ...
-
-
 class Webhook:
     """A `Post` over HTTP. It follows no redirects and uses no proxy of the environment."""
 
     def __init__(self) -> None:
-        self._client: _Client | None = None
+        self._client: httpx2.AsyncClient | None = None
 
     async def __call__(self, address: str, headers: dict[str, str], body: bytes) -> int:
         """Send, and give the status. Raises OSError."""
@@ -161,3 +157,8 @@ class Webhook:
             return (await self._client.post(address, headers=headers, content=body)).status_code
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ConnectionError(str(error)) from error
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()

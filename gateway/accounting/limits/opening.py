@@ -104,7 +104,7 @@ def open_limits(
 def _shared(settings: RedisSettings, soft: SoftLimits, clock: Clock, replicas: int) -> SharedCounters:
     # Heavy, and an optional extra: imported where Redis is configured.
     from gateway.stores.counters_redis import RedisCounters  # noqa: PLC0415
-    from gateway.stores.counters_shared import SLOW_SHARE, SharedCounters  # noqa: PLC0415
+    from gateway.stores.counters_shared import SharedCounters  # noqa: PLC0415
 
     redis = RedisCounters(
         settings.url.reveal(),
@@ -114,9 +114,7 @@ def _shared(settings: RedisSettings, soft: SoftLimits, clock: Clock, replicas: i
         observe=soft.observe,
     )
     local = MemoryCounters(clock, observe=soft.observe)
-    return SharedCounters(
-        redis, local, clock=clock, replicas=replicas, slow_seconds=max(settings.timeout * SLOW_SHARE, 0.02)
-    )
+    return SharedCounters(redis, local, clock=clock, replicas=replicas)
 
 
 def _of_redis(store: SharedCounters) -> tuple[Metric, ...]:

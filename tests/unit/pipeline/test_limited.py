@@ -1,0 +1,89 @@
+"""The stage in front of a model: nothing goes further than its limits allow, and the answer says what is left."""
+
+import pytest
+
+from gateway.core.call import Call
+from gateway.core.errors import LimitExceeded
+from gateway.core.events import Event, Finished, Started, Verbatim
+from gateway.core.responder import Lane, Send, lane_of
+from gateway.pipeline.limited import Limited
+from tests.unit.accounting.limits.limit_doubles import call_of
+
+LEFT = ((b"x-ratelimit-remaining-requests", b"9"),)
+FROM_UPSTREAM = ((b"x-ratelimit-remaining-requests", b"4000"), (b"x-request-id", b"abc"))
+
+
+class Limits:
+    """Admits, or refuses, and says what is left."""
+
+    def __init__(self, *, held: bool = True, headers=LEFT, refuses: bool = False) -> None:
+        self._held = held
+        self._headers = headers
+        self._refuses = refuses
+
+    async def reserve(self, call: Call) -> object | None:
+        if self._refuses:
+            raise LimitExceeded("no room", limit="rpm", window="per minute", retry_after=3)
+        return call if self._held else None
+
+    def headers(self, call: str):
+        assert call == "call_1"
+        return self._headers
+
+
+class Receiver:
+    """A Send with a short way."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.taken: list[bytes] = []
+
+    async def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def lane(self) -> Lane:
+        return lambda data: not self.taken.append(data)
+
+
+async def upstream(call: Call, send: Send) -> None:
+    await send(
+        Started(id=call.id, model="m", created=0, target="p/m", headers=FROM_UPSTREAM, content_type="text/plain")
+    )
+    await send(Verbatim(b"a"))
+    lane = lane_of(send)
+    assert lane is not None
+    assert lane(b"b")
+    await send(Finished())
+
+
+async def answered(limits: Limits) -> Receiver:
+    receiver = Receiver()
+    await Limited(upstream, limits)(call_of("call_1"), receiver)
+    return receiver
+
+
+async def test_the_answer_says_what_is_left_of_our_limits_and_not_of_the_upstreams():
+    receiver = await answered(Limits())
+
+    started = receiver.events[0]
+    assert isinstance(started, Started)
+    assert started.headers == ((b"x-request-id", b"abc"), *LEFT)
+    assert receiver.taken == [b"b"]
+    assert receiver.events[1:] == [Verbatim(b"a"), Finished()]
+
+
+@pytest.mark.parametrize("limits", [Limits(held=False), Limits(headers=())])
+async def test_an_answer_without_limits_passes_as_it_is(limits):
+    receiver = await answered(limits)
+
+    started = receiver.events[0]
+    assert isinstance(started, Started)
+    assert started.headers == FROM_UPSTREAM
+
+
+async def test_a_refused_call_reaches_no_upstream():
+    async def never(call: Call, send: Send) -> None:
+        raise AssertionError
+
+    with pytest.raises(LimitExceeded):
+        await Limited(never, Limits(refuses=True))(call_of("call_1"), Receiver())
