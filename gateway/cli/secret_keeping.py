@@ -31,6 +31,7 @@ from gateway.stores.audit import AuditActor
 from gateway.stores.audit_anchor import AnchorFile
 from gateway.stores.audit_sql import SqlAudit
 from gateway.stores.database import DatabaseRefused, open_database
+from gateway.stores.pepper import PepperFault, open_pepper_file
 from gateway.stores.secrets import MasterKeyMissing
 from gateway.stores.secrets_cipher import open_cipher
 from gateway.stores.secrets_sql import SqlSecrets
@@ -62,8 +63,10 @@ async def secrets_of(config: Path) -> AsyncIterator[SqlSecrets]:
     key = settings.audit.key
     try:
         cipher = open_cipher(settings.secrets.master_key, settings.secrets.old_master_keys)
+        if isinstance(settings.database, SqliteSettings):
+            _make_pepper(Path(settings.database.path))
         database = await open_database(settings.database)
-    except (MasterKeyMissing, DatabaseRefused, StoreUnavailable) as error:
+    except (MasterKeyMissing, DatabaseRefused, PepperFault, StoreUnavailable) as error:
         raise click.ClickException(str(error)) from None
     try:
         audit = SqlAudit(database, key=None if key is None else key.reveal())
@@ -78,6 +81,12 @@ async def secrets_of(config: Path) -> AsyncIterator[SqlSecrets]:
     finally:
         with anyio.CancelScope(shield=True):
             await database.aclose()
+
+
+def _make_pepper(database: Path) -> None:
+    """Make what belongs beside a database that is about to be made: beside one that exists, a server would not make it."""
+    if not database.exists():
+        open_pepper_file(database)
 
 
 def load_keeping(config: Path) -> KeepingSettings:

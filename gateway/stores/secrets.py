@@ -48,7 +48,15 @@ class Rewrapped(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: tuple[SecretInfo, ...] = ()
 
 
-class SecretStore(Protocol):
+class LoadsSecrets(Protocol):
+    """The part of a store that a snapshot is made from."""
+
+    async def load(self, *, tenant: str = DEFAULT_TENANT) -> Mapping[str, Callable[[], str]]:
+        """Give, for every name, what decrypts its value; that raises SecretUnreadable. Raises StoreUnavailable."""
+        ...
+
+
+class SecretStore(LoadsSecrets, Protocol):
     """Keeps values encrypted. Every method raises StoreUnavailable when the database is away.
 
     What changes something is in the audit log in the same transaction; `actor` is who did it.
@@ -66,10 +74,6 @@ class SecretStore(Protocol):
         """Give what there is, by tenant and name; None is every tenant's."""
         ...
 
-    async def load(self, *, tenant: str = DEFAULT_TENANT) -> Mapping[str, Callable[[], str]]:
-        """Give, for every name, what decrypts its value; that raises SecretUnreadable."""
-        ...
-
     async def rewrap(self, *, actor: AuditActor) -> Rewrapped:
         """Wrap every data key with the present master key. It can be cut off anywhere and begun again."""
         ...
@@ -81,7 +85,7 @@ class SecretSnapshot:
     A configuration is loaded in one go and cannot wait for a database, so: `await refresh()`, then load with `find`.
     """
 
-    def __init__(self, store: SecretStore, *, tenant: str = DEFAULT_TENANT) -> None:
+    def __init__(self, store: LoadsSecrets, *, tenant: str = DEFAULT_TENANT) -> None:
         self._store = store
         self._tenant = tenant
         self._values: Mapping[str, Callable[[], str]] = {}

@@ -1,13 +1,23 @@
 """secret:NAME in a configuration: looked up when it loads, checked without a database, and never shown."""
 
+import base64
 import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from gateway.config.database_settings import SqliteSettings
 from gateway.config.secret import SOURCE_PATTERN, Secret, read_secret, stand_in
+from gateway.config.secrets_settings import SecretsSettings
 from gateway.core.errors import StoreUnavailable
+from gateway.stores.audit import SYSTEM
+from gateway.stores.audit_sql import SqlAudit
+from gateway.stores.database import open_database
 from gateway.stores.secrets import SecretSnapshot, SecretUnreadable
+from gateway.stores.secrets_cipher import open_cipher
+from gateway.stores.secrets_opening import SecretFinder
+from gateway.stores.secrets_sql import SqlSecrets
 
 VALUE = "sk-CANARY-0123456789"
 
@@ -106,3 +116,54 @@ async def test_a_first_start_without_the_database_is_refused():
 
     with pytest.raises(StoreUnavailable):
         await SecretSnapshot(shelf).refresh()
+
+
+@pytest.fixture
+def keeping(tmp_path):
+    """A database with one secret, and the settings that it is kept by."""
+    database = SqliteSettings(path="data.db", timeout=0.2)
+    secrets = SecretsSettings(master_key=Secret(base64.b64encode(b"k" * 32).decode(), source="env:MASTER"))
+
+    async def put(name: str, value: str) -> None:
+        opened = await open_database(replace(database, path=str(tmp_path / "data.db")))
+        store = SqlSecrets(opened, open_cipher(secrets.master_key), SqlAudit(opened))
+        await store.put(name, value, actor=SYSTEM)
+        await opened.aclose()
+
+    return database, secrets, put
+
+
+async def test_a_configuration_finds_its_secrets_each_time_that_it_is_loaded(keeping, tmp_path):
+    database, secrets, put = keeping
+    finder = SecretFinder(base=tmp_path, environ={})
+    await put("openai", VALUE)
+
+    find = await finder.refresh(database, secrets)
+    assert read("secret:openai", find).reveal() == VALUE
+
+    await put("openai", "another")
+    assert read("secret:openai", await finder.refresh(database, secrets)).reveal() == "another"
+
+
+async def test_what_keeps_no_secrets_finds_none(keeping, tmp_path):
+    database, secrets, _ = keeping
+    finder = SecretFinder(base=tmp_path, environ={})
+
+    assert await finder.refresh(None, secrets) is None
+    assert await finder.refresh(database, SecretsSettings()) is None
+    assert (await finder.refresh(database, secrets))("openai") is None
+    assert list(tmp_path.iterdir()) == [], "the server makes the database, and what belongs beside it"
+
+
+async def test_a_reload_while_the_database_is_damaged_goes_on_with_what_was(keeping, tmp_path):
+    database, secrets, put = keeping
+    finder = SecretFinder(base=tmp_path, environ={})
+    await put("openai", VALUE)
+    await finder.refresh(database, secrets)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (tmp_path / "data.db").write_text("no database" * 100)
+
+    assert (await finder.refresh(database, secrets))("openai") == VALUE
+    with pytest.raises(StoreUnavailable):
+        await SecretFinder(base=tmp_path, environ={}).refresh(database, secrets)

@@ -21,6 +21,7 @@ from gateway.stores.audit import AuditQuery
 from gateway.stores.audit_anchor import read_anchors
 from gateway.stores.audit_sql import SqlAudit
 from gateway.stores.database import open_database
+from gateway.stores.pepper import open_pepper_file
 
 CANARY = "sk-CANARY-0123456789-abcdefghijklmnop"
 ROOT = Path(__file__).resolve().parents[3]
@@ -119,6 +120,15 @@ def test_paths_count_from_the_configurations_folder(place, tmp_path, monkeypatch
 
     assert done.output.startswith("openai  version 1")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_server_can_start_on_the_database_that_was_made_for_the_first_secret(place):
+    """Its pepper lies beside it: without one, a server takes the database for one whose pepper was lost."""
+    place.run("set", "openai", value=CANARY)
+    first = open_pepper_file(place.directory / "data.db")
+    place.run("set", "openai", value="another")
+
+    assert open_pepper_file(place.directory / "data.db") == first
 
 
 def test_a_value_is_no_argument(place):
@@ -222,7 +232,7 @@ def test_what_was_done_is_in_the_audit_log_and_in_the_anchor(place):
         ("database: {kind: oracle}", "switchgear.yaml:1: database.kind"),
         ("database: [", "switchgear.yaml:2: not valid YAML"),
         ("- a\n", "expected a mapping"),
-        ("database: {kind: sqlite, path: /dev/null/x}\nsecrets: {master_key: env:FIRST}", "cannot be used"),
+        ("database: {kind: sqlite, path: /dev/null/x}\nsecrets: {master_key: env:FIRST}", "cannot be opened"),
         (
             "database: {kind: sqlite, path: switchgear.yaml}\nsecrets: {master_key: env:FIRST}",
             "cannot be used as a database",
