@@ -86,12 +86,11 @@ class GuardedInput:
                 except Exception as error:  # noqa: BLE001 - carried out of the task group, where it would be wrapped
                     failure = error
                 else:
-                    # It is too late to change what was asked.
-                    failure = None if passed is call else bench.refusal()
-                if failure is None:
-                    judged.set()
-                else:
-                    tasks.cancel_scope.cancel()
+                    if passed is call:
+                        judged.set()
+                        return
+                    failure = bench.refusal()  # it is too late to change what was asked
+                tasks.cancel_scope.cancel()
 
             tasks.start_soon(judge)
             try:

@@ -173,9 +173,9 @@ class _Stretch:
         self._logprobs += getattr(delta, "logprobs", None) or ()
 
     def own(self, edits: Sequence[Edit]) -> list[Edit] | None:
-        """Give the edits as places in what is pending; None where one begins before: that is out already."""
+        """Give the edits as places in what is pending; None where one reaches back into what is out already."""
         skip = len(self.before)
-        moved = [Edit(start - skip, end - skip, text) for start, end, text in edits]
+        moved = [Edit(start - skip, end - skip, text) for start, end, text in edits if end > skip]
         return None if any(start < 0 for start, _, _ in moved) else moved
 
     def release(self, limit: int, edits: list[Edit], window: int) -> Delta | None:

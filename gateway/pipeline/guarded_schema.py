@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import jsonschema_rs
 import msgspec
@@ -30,6 +31,6 @@ class SchemaJudge:
         return ALLOW if valid else Verdict(decision="block", reason="not what the schema allows")
 
 
-def _refuse(uri: str) -> object:
+def _refuse(uri: str) -> NoReturn:
     msg = f"schemas are not fetched: {uri}"
     raise ValueError(msg)

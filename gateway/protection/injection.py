@@ -30,22 +30,22 @@ _RULES: Final = (
     r"(?:instructions?|prompts?|rules?|directions?|guidelines?|messages?|commands?|context|directives?|training)"
 )
 _SIGNALS: Final = (
-    _signal("override", 0.8, rf"\b(?:ignore|disregard|forget|override|bypass|skip|drop)\b.{{0,24}}\b{_ABOVE}\b.{{0,24}}\b{_RULES}"),
-    _signal("override", 0.6, rf"\b(?:ignore|disregard|forget)\b.{{0,16}}\b(?:everything|all|anything)\b.{{0,24}}\b(?:{_ABOVE}|said|told|you)"),
-    _signal("override", 0.7, r"\b(?:ignoriere|vergiss|missachte)\b.{0,24}\b(?:anweisungen|regeln|vorgaben|instruktionen)"),
-    _signal("override", 0.7, r"\b(?:ignore[zr]?|oublie[zr]?|ignora|olvida)\b.{0,24}\b(?:instructions|consignes|instrucciones|istruzioni)"),
+    _signal("override", 0.8, rf"\b(?:ignore|disregard|forget|override|bypass|skip|drop)\b[^.?!\n]{{0,24}}\b{_ABOVE}\b[^.?!\n]{{0,24}}\b{_RULES}"),
+    _signal("override", 0.6, rf"\b(?:ignore|disregard|forget)\b[^.?!\n]{{0,16}}\b(?:everything|all|anything)\b[^.?!\n]{{0,24}}\b(?:{_ABOVE}|said|told|you)"),
+    _signal("override", 0.7, r"\b(?:ignoriere|vergiss|missachte)\b[^.?!\n]{0,24}\b(?:anweisungen|regeln|vorgaben|instruktionen)"),
+    _signal("override", 0.7, r"\b(?:ignore[zr]?|oublie[zr]?|ignora|olvida)\b[^.?!\n]{0,24}\b(?:instructions|consignes|instrucciones|istruzioni)"),
     _signal("role", 0.5, r"\byou are (?:now|no longer)\b|\bfrom now on,? you\b|\bpretend (?:to be|you are|that you)\b"),
     _signal("jailbreak", 0.8, r"\bdo anything now\b|\bdan mode\b|\bdeveloper mode (?:enabled|on)\b|\bjailbr(?:eak|oken)\b"),
     _signal("jailbreak", 0.5, r"\b(?:without|no|free of|ignoring) (?:any |all |your )?(?:ethical|moral|safety|content)? ?(?:restrictions|guidelines|filters|limitations|policies)\b"),
-    _signal("exfiltration", 0.6, rf"\b(?:reveal|print|show|repeat|output|leak|tell me|disclose)\b.{{0,24}}\b(?:system|hidden|initial|secret|your)\b.{{0,12}}\b(?:{_RULES}|keys?|passwords?)"),
+    _signal("exfiltration", 0.6, rf"\b(?:reveal|print|show|repeat|output|leak|tell me|disclose)\b[^.?!\n]{{0,24}}\b(?:system|hidden|initial|secret|your)\b[^.?!\n]{{0,12}}\b(?:{_RULES}|keys?|passwords?)"),
     _signal("exfiltration", 0.7, r"!\[[^\]]{0,64}\]\(https?://[^)\s]{0,256}[?&][^)\s]{0,64}=(?:\{|<|%7b|\[)"),
-    _signal("exfiltration", 0.5, r"\b(?:send|post|forward|upload|exfiltrate|email)\b.{0,40}\b(?:conversation|chat history|credentials|secrets|api keys?|tokens|passwords)\b"),
+    _signal("exfiltration", 0.5, r"\b(?:send|post|forward|upload|exfiltrate|email)\b[^.?!\n]{0,40}\b(?:conversation|chat history|credentials|secrets|api keys?|tokens|passwords)\b"),
     _signal("markup", 0.8, r"<\|(?:im_start|im_end|system|endoftext|start_header_id|eot_id)\|>|\[/?inst\]|<<sys>>"),
     _signal("markup", 0.5, r"(?:^|\n)\s{0,8}(?:###? ?)?(?:system|assistant|developer)\s?(?:message|prompt)?:\s"),
     _signal("markup", 0.4, r"</?(?:system|instructions?|tool_result|function_results?)>"),
-    _signal("authority", 0.4, r"\b(?:important|urgent|attention)\b.{0,24}\b(?:ai|assistant|model|agent|llm)\b.{0,40}\b(?:must|should|need to|have to)\b"),
-    _signal("secrecy", 0.5, r"\b(?:do not|don't|never)\b.{0,16}\b(?:tell|mention|inform|alert|reveal)\b.{0,24}\b(?:the )?(?:user|human|anyone)\b"),
-    _signal("encoding", 0.4, r"\b(?:decode|decrypt|rot13|base64)\b.{0,40}\b(?:and|then)\b.{0,16}\b(?:follow|execute|run|obey|do)\b"),
+    _signal("authority", 0.4, r"\b(?:important|urgent|attention)\b[^.?!\n]{0,24}\b(?:ai|assistant|model|agent|llm)\b[^.?!\n]{0,40}\b(?:must|should|need to|have to)\b"),
+    _signal("secrecy", 0.5, r"\b(?:do not|don't|never)\b[^.?!\n]{0,16}\b(?:tell|mention|inform|alert|reveal)\b[^.?!\n]{0,24}\b(?:the )?(?:user|human|anyone)\b"),
+    _signal("encoding", 0.4, r"\b(?:decode|decrypt|rot13|base64)\b[^.?!\n]{0,40}\b(?:and|then)\b[^.?!\n]{0,16}\b(?:follow|execute|run|obey|do)\b"),
 )  # fmt: skip
 _HIDDEN: Final = re.compile("[\U000e0020-\U000e007f]{4,}|[\u200b-\u200f\u2060-\u2064]{8,}")
 

@@ -27,6 +27,7 @@ _GROUP: Final = re.compile(r"[0-9]+")
 _TO_SHAPE: Final = str.maketrans("123456789", "000000000")
 _LONGEST_TIGHT: Final = 32
 _MOST_PHONE_GROUPS: Final = 6
+_LONGEST_PHONE: Final = 24
 
 
 class Shape(NamedTuple):
@@ -84,16 +85,15 @@ _SPACED: Final[dict[tuple[int, ...], tuple[Shape, ...]]] = {
 _CARD_GROUPS: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (5, 5, 5)})
 
 
-def _by_beginning() -> dict[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """Give the known groupings by their first two lengths, the longest first."""
-    known = sorted(_CARD_GROUPS | _SPACED.keys(), key=len, reverse=True)
-    return {
-        beginning: tuple(grouping for grouping in known if grouping[:2] == beginning)
-        for beginning in {grouping[:2] for grouping in known}
-    }
+def _written(grouping: tuple[int, ...]) -> str:
+    return "".join(map(str, grouping))
 
 
-_GROUPINGS: Final = _by_beginning()
+# Where known groupings begin in the lengths of a row of groups, written as digits: rows may be as long as a text.
+_GROUPINGS: Final = re.compile("(?=" + "|".join(map(_written, _CARD_GROUPS | _SPACED.keys())) + ")")
+_BY_LENGTH: Final = tuple(
+    (_written(grouping), grouping) for grouping in sorted(_CARD_GROUPS | _SPACED.keys(), key=len, reverse=True)
+)
 _CARD_SHAPE: Final = re.compile(r"[0-9]{13,19}|[0-9]{4}(?:-[0-9]{3,6}){2,4}|[0-9]{4}(?:\.[0-9]{3,6}){2,4}")
 
 
@@ -109,8 +109,8 @@ def numbers(text: str, key: str) -> Iterator[Finding]:
         if match.end() - match.start() <= _LONGEST_TIGHT:
             yield from _tight(text, key, _Group(match[0], match.start(), match.end()))
     for match in _ROW.finditer(text):
-        groups = [_Group(group[0], group.start(), group.end()) for group in _GROUP.finditer(text, *match.span())]
-        yield from _spaced(text, key, groups)
+        row = [group.span() for group in _GROUP.finditer(text, *match.span())]
+        yield from _spaced(text, key, row)
 
 
 def _tight(text: str, key: str, token: _Group) -> Iterator[Finding]:
@@ -131,41 +131,43 @@ def _tight(text: str, key: str, token: _Group) -> Iterator[Finding]:
         yield Finding("phone", token.start, token.end)
 
 
-def _spaced(text: str, key: str, row: list[_Group]) -> Iterator[Finding]:
+def _spaced(text: str, key: str, row: list[tuple[int, int]]) -> Iterator[Finding]:
     """Judge a row of groups: a telephone number that it begins with, and every stretch of it that has a known grouping."""
-    lengths = [group.end - group.start for group in row]
-    first = _phone(text, key, row, lengths)
-    if first:
-        yield Finding("phone", row[0].start, row[first - 1].end)
-    while first < len(row) - 1:
-        size = 0
-        for grouping in _GROUPINGS.get((lengths[first], lengths[first + 1]), ()):
-            if tuple(lengths[first : first + len(grouping)]) == grouping:
-                kind = _grouped(text, key, row[first : first + len(grouping)], grouping)
+    lengths = "".join([str(end - start) for start, end in row])
+    taken = _phone(text, key, row)
+    if taken:
+        yield Finding("phone", row[0][0], row[taken - 1][1])
+    for match in _GROUPINGS.finditer(lengths):
+        first = match.start()
+        if first < taken:
+            continue
+        for written, grouping in _BY_LENGTH:
+            if lengths.startswith(written, first):
+                groups = row[first : first + len(grouping)]
+                kind = _grouped(text, key, groups, grouping)
                 if kind is not None:
-                    size = len(grouping)
-                    yield Finding(kind, row[first].start, row[first + size - 1].end)
+                    taken = first + len(grouping)
+                    yield Finding(kind, groups[0][0], groups[-1][1])
                     break
-        first += size or 1
 
 
-def _grouped(text: str, key: str, groups: list[_Group], grouping: tuple[int, ...]) -> str | None:
+def _grouped(text: str, key: str, groups: list[tuple[int, int]], grouping: tuple[int, ...]) -> str | None:
     """Give the kind of groups of a known grouping, if their digits are right."""
-    digits = "".join([group.text for group in groups])
+    digits = "".join([text[start:end] for start, end in groups])
     if grouping in _CARD_GROUPS and is_card(digits):
         return "card"
     for kind, words in _SPACED.get(grouping, ()):
-        if CHECKS[kind](digits) and _said(words, text, key, groups[0].start):
+        if CHECKS[kind](digits) and _said(words, text, key, groups[0][0]):
             return kind
     return None
 
 
-def _phone(text: str, key: str, row: list[_Group], lengths: list[int]) -> int:
+def _phone(text: str, key: str, row: list[tuple[int, int]]) -> int:
     """Give of how many groups, from the first, a telephone number is made; 0 for none. No other digits are before one."""
+    start = row[0][0]
     for size in range(min(len(row), _MOST_PHONE_GROUPS), 1, -1):
-        if 8 <= sum(lengths[:size]) <= 12 and national_phone(
-            text[row[0].start : row[size - 1].end], text, key, row[0].start
-        ):
+        written = text[start : row[size - 1][1]]
+        if 8 <= len(written) <= _LONGEST_PHONE and national_phone(written, text, key, start):
             return size
     return 0
 

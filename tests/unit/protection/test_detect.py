@@ -11,6 +11,11 @@ def found(text, key=""):
     return [(kind, text[start:end]) for kind, start, end in detect(text, key=key)]
 
 
+def wide(text):
+    """The full-width forms of ASCII, as East Asian keyboards write them."""
+    return "".join(char if char == " " else chr(ord(char) + 0xFEE0) for char in text)
+
+
 # kind, valid (as the issuer or the standard publishes it, or a vendor's test number), invalid.
 CHECKED = [
     ("card", "4111111111111111", "4111111111111112"),
@@ -154,17 +159,17 @@ def test_the_name_of_a_field_is_such_a_word():
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("card", "４１１１ １１１１ １１１１ １１１１"),
+        ("card", wide("4111 1111 1111 1111")),
         ("card", "4111\u200b1111\u200b1111\u200b1111"),
         ("card", "4111\u00a01111\u00a01111\u00a01111"),
         ("card", "4111\u20111111\u20111111\u20111111"),
         ("card", "٤١١١١١١١١١١١١١١١"),
         ("card", "4\u03361\u03361\u03361\u0336 1111 1111 1111"),
-        ("email", "jane＠example．com"),
+        ("email", "jane\uff20example\uff0ecom"),
         ("email", "jane@example\u2024com"),
         ("email", "ja\u00adne@exam\u200dple.com"),
         ("us_ssn", "536\u201390\u20134399"),
-        ("iban", "ＤＥ89 3704 0044 0532 0130 00"),
+        ("iban", wide("DE") + "89 3704 0044 0532 0130 00"),
     ],
 )
 def test_look_alikes_and_invisible_characters_hide_nothing(kind, text):

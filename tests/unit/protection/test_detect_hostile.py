@@ -10,21 +10,23 @@ from gateway.protection.words import Words
 
 SIZE = 200_000
 LIMIT_S = 0.2
+SLACK = 3
+"""For machines slower than that of the figure, and busy ones: what is not linear is off by hundreds."""
 PIECES = [
     "1", "1 ", "1-", "1.", "12 ", "4111 ", "4111-", "+1", "+49 ", "(415) ", "00", "0 1", "123-45-", "a@", "@", "a.", "a@b.", "x" * 70 + "@",
     "A", "A1", "DE89", "AB12 ", "X1234567", "abcdef", "ab:", ":", "::", "1:", "1.1.", "://", "://a:b@", "http://a:", "eyJ", "eyJa.", "sk-",
     "sk-a", "AKIA", "ghp_", "password=", "password: ", "token=a", "=", "a=b ", "-----BEGIN PRIVATE KEY-----", "Bearer ", "⟦EMAIL_", "\u200b1",
-    "１", "é1", "tel 030 ", "password is ", "ignore previous ", "![](http://", "<|", "a b c ", " is ",
+    "\uff11", "é1", "tel 030 ", "password is ", "ignore previous ", "![](http://", "<|", "a b c ", " is ",
 ]  # fmt: skip
 
 
 def fastest(function, text):
-    """The shortest of three runs: other work on the machine is not the text's fault."""
+    """The least CPU time of three runs: other work on the machine is not the text's fault."""
     times = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.process_time()
         function(text)
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     return min(times)
 
 
@@ -35,7 +37,3 @@ def test_a_hostile_text_takes_no_longer_than_others(piece):
     assert fastest(detect, text) < LIMIT_S * SLACK
     assert fastest(injection_signals, text) < LIMIT_S * SLACK
     assert fastest(lambda text: list(Words(["ignore me", "a b c"]).find(text)), text) < 2 * LIMIT_S * SLACK
-
-
-SLACK = 2
-"""For machines slower than the one of the figure, and busy ones: a text that takes quadratic time is off by thousands."""

@@ -1,5 +1,7 @@
 """What was taken out comes back: wherever a stream is cut, in JSON too, and nothing that a user wrote is taken for it."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,10 +13,31 @@ from gateway.protection.placeholders import Placeholders
 from gateway.protection.redaction import Redactor, find_path
 from gateway.protection.restoring import Restorer, restored
 
-VALUES = ("jane@example.com", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "536-90-4399", "+49 30 901820", 'a"b\\c@example.com')
+VALUES = (
+    "jane@example.com",
+    "4111 1111 1111 1111",
+    "DE89 3704 0044 0532 0130 00",
+    "536-90-4399",
+    "+49 30 901820",
+    'a"b\\c@example.com',
+)
 ALL = dict.fromkeys(KINDS, "placeholder")
-SMUGGLED = ("⟦EMAIL_1⟧", "⟦LITERAL_1⟧", "⟦", "⟧", "⟦EMAIL_", "_1⟧", "\\u27e6EMAIL_1\\u27e7", "\\", "EMAIL_1", "\u200b", "⟦EMAIL_1")
-texts = st.lists(st.sampled_from((*VALUES, *SMUGGLED, " ", ", ", "\n", "text", "é", '"', "{", "1")) | st.text(max_size=4)).map("".join)
+SMUGGLED = (
+    "⟦EMAIL_1⟧",
+    "⟦LITERAL_1⟧",
+    "⟦",
+    "⟧",
+    "⟦EMAIL_",
+    "_1⟧",
+    "\\u27e6EMAIL_1\\u27e7",
+    "\\",
+    "EMAIL_1",
+    "\u200b",
+    "⟦EMAIL_1",
+)
+texts = st.lists(
+    st.sampled_from((*VALUES, *SMUGGLED, " ", ", ", "\n", "text", "é", '"', "{", "1")) | st.text(max_size=4)
+).map("".join)
 
 
 def redacted(text, actions=ALL):
@@ -25,7 +48,7 @@ def redacted(text, actions=ALL):
 
 def cut(text, places):
     ends = sorted({0, *(place % (len(text) + 1) for place in places), len(text)})
-    return [text[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 def streamed(pieces, placeholders, *, in_json=False):
@@ -52,12 +75,16 @@ def test_no_value_survives(text):
     assert bool(values) == bool(redactor.counts)
 
 
-@given(st.dictionaries(st.sampled_from(["to", "note", "ssn"]), texts), st.lists(st.integers(min_value=0)), st.booleans())
+@given(
+    st.dictionaries(st.sampled_from(["to", "note", "ssn"]), texts), st.lists(st.integers(min_value=0)), st.booleans()
+)
 def test_json_stays_json_and_its_values_come_back(document, places, ascii_only):
     text = msgspec.json.encode(document).decode()
     hidden, placeholders, _ = redacted(text)
     if ascii_only:
-        hidden = "".join(char if char.isascii() else "".join(f"\\u{unit:04x}" for unit in units(char)) for char in hidden)
+        hidden = "".join(
+            char if char.isascii() else "".join(f"\\u{unit:04x}" for unit in units(char)) for char in hidden
+        )
 
     assert msgspec.json.decode(streamed(cut(hidden, places), placeholders, in_json=True)) == document
     assert msgspec.json.decode(restored(hidden, placeholders, in_json=True)) == document
@@ -163,7 +190,10 @@ def test_media_is_not_looked_into():
 
 
 def test_what_is_refused_is_found_again_in_the_request():
-    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}, {"role": "user", "content": [{"text": "x 536-90-4399"}]}]}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}, {"role": "user", "content": [{"text": "x 536-90-4399"}]}],
+    }
 
     assert find_path(body, frozenset({"us_ssn"})) == "messages[1].content[0].text"
     assert find_path(body, frozenset({"card"})) is None
