@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from gateway.api.admin_door import Asked, Deed, absent, admin_endpoint
 from gateway.api.admin_figures import dollars, read_dollars
-from gateway.api.admin_records import amended, listed
+from gateway.api.admin_records import amended, listed, worth_noting
 from gateway.api.admin_rights import is_platform_owner
 from gateway.api.admin_services import Services
 from gateway.api.admin_shapes import END, Body, Cursor, Id, Limit, Name, OptionalId, Pattern
@@ -126,7 +126,7 @@ class _Budgets:
             updated_at=now,
         )
         _check(budget)
-        async with self._services.audited(asked, "budget.created", _about(budget), shown(budget)):
+        async with self._services.audited(asked, "budget.created", _about(budget), worth_noting(shown(budget))):
             await self._services.the_budgets.add(budget)
         return json_document(shown(budget))
 

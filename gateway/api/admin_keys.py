@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.api.admin_door import Asked, Deed, admin_endpoint
-from gateway.api.admin_records import Family, ListQuery, Noun, amended
+from gateway.api.admin_records import Family, ListQuery, Noun, amended, worth_noting
 from gateway.api.admin_rights import require_cover
 from gateway.api.admin_services import NewKey, Services
 from gateway.api.admin_shapes import Body, Id, Name, OptionalId, Patterns, TagName, Tags, Text
@@ -133,8 +133,8 @@ class _Keys:
         made = self._services.new_key()
         record = msgspec.structs.replace(self._make(asked), digest=made.digest, prefix=made.prefix)
         record = msgspec.structs.replace(record, team=record.team or await self._holders_team(record))
-        shown = self._shown(record)
-        async with self._services.audited(asked, "key.created", ("key", record.id, record.tenant), shown):
+        details = worth_noting(self._shown(record))
+        async with self._services.audited(asked, "key.created", ("key", record.id, record.tenant), details):
             kept = await self._services.the_directory.keys.create(record)
         await self._services.keys_changed()
         return self._once(kept, made)

@@ -106,8 +106,8 @@ class Family(Generic[R]):
 
     async def _create(self, asked: Asked) -> Document:
         record = self._noun.make(asked)
-        shown = self._noun.show(record)
-        async with self._services.audited(asked, f"{self._noun.word}.created", self._object(record), shown):
+        details = worth_noting(self._noun.show(record))
+        async with self._services.audited(asked, f"{self._noun.word}.created", self._object(record), details):
             made = await self._repository.create(record)
         return json_document(self._noun.show(made))
 
@@ -141,6 +141,14 @@ class Family(Generic[R]):
 def listed(entries: list[Any], following: str) -> Document:
     """Give a page of a list. `next` is what to send as `after`; null at the end."""
     return json_document({"object": "list", "data": entries, "has_more": bool(following), "next": following or None})
+
+
+def worth_noting(shown: dict[str, Any]) -> dict[str, Any]:
+    """Give what of a new object goes into the audit log: what was said of it, and not what an entry says anyway."""
+    said_anyway = ("object", "id", "tenant", "created_at", "updated_at", "state", "version")
+    return {
+        name: value for name, value in shown.items() if name not in said_anyway and value not in (None, "", (), [], {})
+    }
 
 
 def amended(body: msgspec.Struct) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def command(client: AdminClient, *, by: list[str] | None, as_csv: bool, as_json:
     if as_json:
         print_json(answer)
         return
-    columns = (*answer["by"], *_FIGURES)
-    rows = [*answer["data"], {**dict.fromkeys(answer["by"], ""), **answer["total"]}] if by else answer["data"]
-    print_table(rows, columns)
+    rows = answer["data"]
+    if len(rows) > 1:
+        rows = [*rows, {answer["by"][0]: "(total)", **answer["total"]}]
+    print_table(rows, (*answer["by"], *_FIGURES))

@@ -170,6 +170,7 @@ async def test_usage_is_shown_summed_and_as_csv(used):
     rows = list(csv.DictReader(io.StringIO(await used("usage", "--by", "team", "--csv"))))
 
     assert [line.split()[:2] for line in table.splitlines()[1:3]] == [["m0", "2"], ["m1", "2"]]
+    assert table.splitlines()[3].split()[:2] == ["(total)", "4"]
     assert found["total"]["calls"] == 2
     assert (rows[0]["team"], rows[0]["cost"]) == ("'=t", "0.006")
 
