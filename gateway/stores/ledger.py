@@ -76,7 +76,7 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What to sum, over which rows, and how to divide it.
 
     `by` names `DIMENSIONS`, `tag:NAME` and at most one of `PERIODS`, in the order of the answer's columns. `where` gives for
-    dimensions and tags the values that count; None for a dimension that is not filtered is simply its absence. `since` and
+    dimensions and tags the values that count; what it leaves out is not filtered. `since` and
     `until` are seconds since 1970, the first included and the second not. `zone` is an IANA time zone, which says where a day
     begins.
     """
@@ -141,18 +141,22 @@ class LedgerStore(Protocol):
 
         Raises InvalidRequest when the database refuses a value for good.
         """
+        ...
 
     async def usage(self, query: UsageQuery) -> list[UsageRow]:
         """Sum rows, sorted by group. Raises InvalidRequest for an unknown name or zone, or for more groups than `limit`."""
+        ...
 
     async def find_rows(self, query: RowQuery) -> RowPage:
         """List rows, newest first. Raises InvalidRequest for a cursor that is none."""
+        ...
 
     async def remove(self, *, tenant: str | None, user: str | None, before: float | None, limit: int) -> int:
         """Delete at most `limit` of the oldest rows of a tenant, a user, or from before a time, and give their number.
 
         Conditions hold together, and one at least is needed: ValueError otherwise.
         """
+        ...
 
 
 def storable(text: str) -> str:

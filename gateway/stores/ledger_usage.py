@@ -67,7 +67,7 @@ def divisions(dialect: str, query: UsageQuery, zone: ZoneInfo, within: tuple[int
     ]
 
 
-def usage_statement(rows: list[ColumnElement[bool]], by: list[Division], limit: int) -> Select[Any]:
+def usage_statement(rows: list[ColumnElement[bool]], by: list[Division], limit: int) -> Select[*tuple[Any, ...]]:
     """Write the query; it gives one group more than `limit`, if there is one."""
     failed = or_(LEDGER.c.status >= 400, LEDGER.c.error != "")
     tokens = LEDGER.c.input_tokens.is_not(None)
