@@ -7,6 +7,7 @@ import traceback
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
+import anyio.lowlevel
 import pytest
 import sqlalchemy
 
@@ -221,6 +222,26 @@ async def test_a_file_that_somebody_else_holds_is_waited_for_and_then_reported(t
         await insert(database, "a")
 
         assert (database.healthy, database.reason) == (True, "")
+
+
+async def test_who_reads_and_then_writes_is_not_thrown_out_by_another_process(tmp_path):
+    """SQLite ends a transaction that began as a reader when somebody wrote meanwhile, and waits for nothing."""
+    settings = SqliteSettings(path=str(tmp_path / "switchgear.db"))
+
+    async def add(database) -> None:
+        for _ in range(10):
+            async with database.begin() as connection:
+                revision = await connection.scalar(sqlalchemy.text("SELECT revision FROM key_revision"))
+                await anyio.lowlevel.checkpoint()
+                statement = sqlalchemy.text("UPDATE key_revision SET revision = :next")
+                await connection.execute(statement, {"next": revision + 1})
+
+    async with opened(settings) as database, opened(settings) as other:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(add, database)
+            tasks.start_soon(add, other)
+        async with database.connect() as connection:
+            assert await connection.scalar(sqlalchemy.text("SELECT revision FROM key_revision")) == 20
 
 
 async def test_a_full_disk_is_reported_and_over_when_there_is_room(tmp_path):
