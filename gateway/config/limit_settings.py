@@ -37,7 +37,9 @@ class LimitRuleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     count: Annotated[
         Count,
-        Meta(description="What is counted: calls, tokens, calls at the same moment (concurrent), or US dollars (cost)."),
+        Meta(
+            description="What is counted: calls, tokens, calls at the same moment (concurrent), or US dollars (cost)."
+        ),
     ] = "requests"
     limit: Annotated[float, Meta(ge=0, description="How much, in the unit of `count`; dollars for cost.")]
     per: Annotated[
@@ -46,7 +48,9 @@ class LimitRuleSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     match: Annotated[
         dict[Dimension, tuple[Pattern, ...]],
-        Meta(description="Which calls it holds for: a value of each must be listed; a `*` at the end matches the rest."),
+        Meta(
+            description="Which calls it holds for: a value of each must be listed; a `*` at the end matches the rest."
+        ),
     ] = msgspec.field(default_factory=dict)
     window: Annotated[
         str,

@@ -74,8 +74,15 @@ class MemoryCounters:
             return Outcome(tuple([counter.used(now, wall) for counter in before.counters]))
         counters: list[Counter] = []
         used: list[int] = []
+        tables = self._tables
         for bucket, amount in zip(buckets, amounts, strict=True):
-            counter = self._find(bucket, now, wall)
+            # As _find, written out: this is done for every limit of every call.
+            table = tables.get(bucket.table)
+            counter = None if table is None else table.get(bucket.key)
+            if table is None or counter is None:
+                counter = self._find(bucket, now, wall)
+            else:
+                table.move_to_end(bucket.key)
             held = counter.used(now, wall)
             if held + amount > bucket.limit and bucket.hard:
                 wait = counter.frees_in(held + amount - bucket.limit, now, wall)

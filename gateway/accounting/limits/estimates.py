@@ -14,8 +14,8 @@ from gateway.core.usage import Usage
 CountInput = Callable[[Call], int]
 """Gives the number of tokens that a call puts in, exactly or nearly."""
 
-Price = Callable[[str, Usage], float | None]
-"""Gives US dollars for usage at a model of the configuration: the dearest of its targets; None when a price is unknown."""
+Price = Callable[[str, Usage], int | None]
+"""Gives nano-dollars for usage at a model of the configuration: the dearest of its targets; None when a price is unknown."""
 
 BYTES_A_TOKEN = 4
 TOKENS_A_PICTURE = 765

@@ -135,7 +135,10 @@ class Limiter:
         if nothing_came:
             actual = [None if count in ("requests", "concurrent") else 0 for count in plan.counts]
         else:
-            actual = [_used(count, usage, record.cost) for count in plan.counts]
+            cost = record.cost_nano
+            if cost is None and record.cost is not None:
+                cost = round(record.cost * NANO)
+            actual = [_used(count, usage, cost) for count in plan.counts]
         self._store.settle(record.id, actual)
         if usage is not None and record.error is None and record.operation == "generate" and not usage.estimated:
             self._outputs.learn(record.model, usage.output_total)
@@ -193,8 +196,8 @@ class Limiter:
             self.unpriced.add((call.model,))
             return 0, 0
         if tokens.bounded:
-            return 0, round(whole * NANO)
-        return round((self._price(call.model, Usage(input=tokens.input)) or 0.0) * NANO), round(whole * NANO)
+            return 0, whole
+        return self._price(call.model, Usage(input=tokens.input)) or 0, whole
 
 
 def _amounts(tokens_in: int, tokens_out: int, cost: int) -> dict[str, int]:
@@ -209,10 +212,10 @@ def _amounts(tokens_in: int, tokens_out: int, cost: int) -> dict[str, int]:
     }
 
 
-def _used(count: Count, usage: Usage | None, cost: float | None) -> int | None:
+def _used(count: Count, usage: Usage | None, cost: int | None) -> int | None:
     """Give what was used of one count; None keeps the estimate."""
     if count == "cost":
-        return None if cost is None else round(cost * NANO)
+        return cost
     if usage is None or count in ("requests", "concurrent"):
         return None
     if count == "tokens":

@@ -40,9 +40,9 @@ class Bench:
         soft = SoftLimits(self.time.clock, self.notices.append)
         self.store = MemoryCounters(self.time.clock, observe=soft.observe)
 
-        def cost(model: str, usage: Usage) -> float | None:
+        def cost(model: str, usage: Usage) -> int | None:
             del model
-            return None if price is None else usage.total * price
+            return None if price is None else round(usage.total * price * 10**9)
 
         self.limiter = Limiter(self.store, soft, clock=self.time.clock, price=cost)
         self.limiter.configure(rules)

@@ -214,7 +214,7 @@ async def test_a_budget_holds_from_the_next_poll_on_and_its_counts_outlive_the_p
     time, budgets = Time(), Budgets()
 
     def opened():
-        limits = open_limits({}, clock=time.clock, price=lambda model, usage: usage.total * 1.0, budgets=budgets)
+        limits = open_limits({}, clock=time.clock, price=lambda model, usage: usage.total * 10**9, budgets=budgets)
         return limits, BudgetFeed(limits.limiter, budgets, time.clock)
 
     limits, feed = opened()
