@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from gateway.config.provider_settings import HttpUrl, Seconds
 from gateway.config.secret import Secret
+from gateway.config.shapes import Reference
 
 Kinds: TypeAlias = Literal[
     "all", "pii", "contact", "financial", "national_id", "network", "secrets",
@@ -105,7 +106,9 @@ class ModerationSettings(GuardrailSettings, frozen=True, kw_only=True):
     """A moderation model of this gateway."""
 
     kind: Annotated[Literal["moderation"], Meta(description="The kind of guardrail.")] = "moderation"
-    model: Annotated[str, Meta(min_length=1, description="A model of this file that does moderations.")]
+    model: Annotated[
+        str, Meta(description="A model of this file that does moderations."), Reference(to="models", noun="model")
+    ]
     threshold: Annotated[
         float | None,
         Meta(gt=0, le=1, description="The score from which a category counts; null takes the model's word."),
@@ -162,7 +165,7 @@ class ProtectionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="What judges requests and answers, by the names that errors and records use, in their order."),
     ] = msgspec.field(default_factory=dict)
     local: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, Reference(to="providers", noun="provider")], ...],
         Meta(
             description="Providers that count as local although their address does not say so. Embedded and scripted ones "
             "do, and those at an address of this machine or of a private network."
@@ -179,25 +182,25 @@ def protection_faults(
 ) -> Iterator[Finding]:
     """Yield what no single type can say. `models` and `providers` are the names of those there are."""
     for name, guard in settings.guardrails.items():
-        for field, message in _guard_faults(guard, models):
-            yield ("guardrails", name, field), message
+        for message in _mode_faults(guard):
+            yield ("guardrails", name, "mode"), message
     matches = [(("redact", name, "match"), rule.match) for name, rule in settings.redact.items()]
     matches += [(("guardrails", name, "match"), guard.match) for name, guard in settings.guardrails.items()]
     for where, match in matches:
-        for word in match.providers:
-            if word not in ("hosted", "local") and not word.endswith("*") and word not in providers:
-                yield (*where, "providers"), f"there is no provider '{word}' in this file; or write hosted or local"
-    for word in settings.local:
-        if word not in providers:
-            yield ("local",), f"there is no provider '{word}' in this file"
+        for word in _unknown(match.models, models):
+            yield (*where, "models"), f"there is no model '{word}' in this file"
+        for word in _unknown(match.providers, {*providers, "hosted", "local"}):
+            yield (*where, "providers"), f"there is no provider '{word}' in this file; or write hosted or local"
 
 
-def _guard_faults(guard: GuardSettings, models: Collection[str]) -> Iterator[tuple[str, str]]:
+def _unknown(words: tuple[str, ...], known: Collection[str]) -> Iterator[str]:
+    return (word for word in words if not word.endswith("*") and word not in known)
+
+
+def _mode_faults(guard: GuardSettings) -> Iterator[str]:
     if guard.when == "input" and guard.mode == "window":
-        yield "mode", "a window is for answers; write buffer or async for what is asked"
+        yield "a window is for answers; write buffer or async for what is asked"
     if isinstance(guard, (LengthSettings, SchemaGuardSettings)) and guard.mode == "window":
-        yield "mode", f"a guardrail of kind {guard.kind} has to see all of an answer; write buffer"
+        yield f"a guardrail of kind {guard.kind} has to see all of an answer; write buffer"
     if isinstance(guard, PiiSettings) and guard.found == "redact" and guard.mode == "async":
-        yield "mode", "what was sent cannot be taken out; write window or buffer"
-    if isinstance(guard, ModerationSettings) and guard.model not in models:
-        yield "model", f"there is no model '{guard.model}' in this file"
+        yield "what was sent cannot be taken out; write window or buffer"
