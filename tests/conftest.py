@@ -3,9 +3,15 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import leave_out
+
 # How long a machine takes to draw examples says nothing of the product.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(config, items):
+    leave_out(config, items)
 
 
 @pytest.fixture(scope="session")

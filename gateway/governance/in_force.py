@@ -19,12 +19,12 @@ class PricesInForce:
         """Give them. Raises RuntimeError before the first generation."""
         return self._present().prices
 
-    def of_model(self, model: str, usage: Usage) -> float | None:
-        """Give US dollars for usage at the dearest target of a model; None when no target's price is known."""
+    def of_model(self, model: str, usage: Usage) -> int | None:
+        """Give nano-dollars for usage at the dearest target of a model; None when no target's price is known."""
         generation = self._present()
         route = generation.routes.get(model)
         targets = () if route is None else route.targets
-        costs = [generation.prices.cost(target.name, usage) for target in targets]
+        costs = [generation.prices.nano(target.name, usage) for target in targets]
         return max((cost for cost in costs if cost is not None), default=None)
 
     def _present(self) -> Generation:

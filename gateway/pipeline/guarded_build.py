@@ -142,10 +142,13 @@ class Protection:
         return self._http(guard, surroundings)
 
     def _http(self, guard: HttpGuardSettings, surroundings: Surroundings) -> Judge:
-        upstream = make_upstream(guard.url, http="native", connections=guard.connections)
+        address = urlsplit(guard.url)
+        base = f"{address.scheme}://{address.netloc}"
+        upstream = make_upstream(base, http="native", connections=guard.connections)
         self._upstreams.append(upstream)
         return HttpJudge(
             upstream,
+            (address.path or "/").encode("ascii", "replace"),
             when=guard.when,
             timeout=guard.timeout,
             wall=surroundings.wall,

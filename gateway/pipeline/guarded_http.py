@@ -36,9 +36,17 @@ class HttpJudge:
     """Asks one service. `secret` signs what is sent; `wall` gives seconds since 1970; `timeout` is in seconds."""
 
     def __init__(
-        self, upstream: Upstream, *, when: str, timeout: float, wall: Callable[[], float], secret: bytes | None = None
+        self,
+        upstream: Upstream,
+        path: bytes,
+        *,
+        when: str,
+        timeout: float,
+        wall: Callable[[], float],
+        secret: bytes | None = None,
     ) -> None:
         self._upstream = upstream
+        self._path = path
         self._when = when
         self._timeouts = HttpTimeouts(connect=timeout, first_byte=timeout, idle=timeout, total=timeout)
         self._wall = wall
@@ -49,7 +57,9 @@ class HttpJudge:
         asked = {"call": call.id, "when": self._when, "model": call.model, "tenant": call.caller.tenant, "texts": texts}
         body = msgspec.json.encode(asked)
         headers = ((b"content-type", b"application/json"), *self._signature(body))
-        response = await self._upstream.request(HttpRequest(path=b"", headers=headers, body=body), self._timeouts)
+        response = await self._upstream.request(
+            HttpRequest(path=self._path, headers=headers, body=body), self._timeouts
+        )
         try:
             if response.status != 200:
                 msg = f"The guardrail's service answered with status {response.status}."

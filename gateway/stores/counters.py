@@ -22,7 +22,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 
     `key` names it, the same in every replica and after a restart. `table` groups the counters of one rule. A `window` of None
     counts what is held at the same moment. `limit` is a whole number (money in nano-dollars). Of one that is not `hard` any
-    amount may be taken. `on_loss` says what holds while the shared store is away.
+    amount may be taken. `watched` asks that what it holds is observed. `on_loss` says what holds while the shared store is away.
     """
 
     key: str
@@ -30,6 +30,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     window: Window | None
     hard: bool = True
+    watched: bool = True
     on_loss: Literal["share", "refuse", "admit"] = "share"
 
 
@@ -55,7 +56,7 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Observe = Callable[[Bucket, int, int], None]
-"""Told (bucket, slot, used) whenever a bucket was settled or charged. Quick, and does not raise."""
+"""Told (bucket, slot, used) whenever a watched bucket was settled. Quick, and does not raise."""
 
 
 class CounterStore(Protocol):

@@ -99,13 +99,15 @@ class MemoryCounters:
         if taken is None:
             return
         now, wall = self._now()
-        for index, counter in enumerate(taken.counters):
-            bucket, amount = taken.buckets[index], taken.amounts[index]
-            wanted = 0 if bucket.window is None else actual[index]
+        observe = self._observe
+        for bucket, counter, amount, slot, used in zip(
+            taken.buckets, taken.counters, taken.amounts, taken.slots, actual, strict=True
+        ):
+            wanted = 0 if bucket.window is None else used
             if wanted is not None and wanted != amount:
-                counter.correct(taken.slots[index], wanted - amount, now, wall)
-            if self._observe is not None:
-                self._observe(bucket, taken.slots[index], counter.used(now, wall))
+                counter.correct(slot, wanted - amount, now, wall)
+            if observe is not None and bucket.watched:
+                observe(bucket, slot, counter.used(now, wall))
 
     async def used(self, buckets: Sequence[Bucket]) -> tuple[int, ...]:
         """Give what each bucket holds now."""

@@ -218,7 +218,8 @@ class RedisCounters:
             return
         for settlement, (_, *pairs) in zip(settlements, answers, strict=True):
             for index, bucket in enumerate(settlement.buckets[: len(pairs) // 2]):
-                self._observe(bucket, pairs[2 * index], pairs[2 * index + 1])
+                if bucket.watched:
+                    self._observe(bucket, pairs[2 * index], pairs[2 * index + 1])
 
     def _settling(self, one: Settlement) -> _Command:
         keys = [self._key("r", one.reservation), *(self._key("c", bucket.key) for bucket in one.buckets)]
@@ -266,7 +267,10 @@ class RedisCounters:
     async def _identify(self, epoch: str) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipe:
             key = self._key("e", "epoch")
-            pipe.set(key, epoch, nx=True).get(key).info("server").time()
+            pipe.set(key, epoch, nx=True)
+            pipe.get(key)
+            pipe.info("server")
+            pipe.time()
             answers: list[Any] = await pipe.execute()
         seconds, micro = answers[3]
         self._offset = seconds + micro / 1e6 - self._clock.wall()

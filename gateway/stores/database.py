@@ -13,6 +13,7 @@ from typing import Literal
 import anyio
 import sqlalchemy
 import structlog
+from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.config.database_settings import PostgresSettings, SqliteSettings
@@ -205,7 +206,7 @@ async def _migrating(
 async def _first_connection(migrator: AsyncEngine) -> AsyncConnection:
     try:
         return await migrator.connect().start()
-    except (ValueError, sqlalchemy.exc.InterfaceError) as error:
+    except (ValueError, exc.InterfaceError) as error:
         # Only an address can make the driver say so, and it may quote it.
         if isinstance(driver_error(error), ValueError):
             raise DatabaseRefused("`database.url` has a parameter that the driver does not take.") from None
@@ -217,6 +218,6 @@ def _refusal(settings: SqliteSettings | PostgresSettings, error: BaseException) 
     state = str(getattr(getattr(error, "orig", None) or error, "sqlstate", None) or "")
     if state in _REFUSALS:
         return DatabaseRefused(f"The PostgreSQL server {_REFUSALS[state]} (SQLSTATE {state}).")
-    if isinstance(settings, SqliteSettings) and not isinstance(error, sqlalchemy.exc.OperationalError | TimeoutError):
+    if isinstance(settings, SqliteSettings) and not isinstance(error, exc.OperationalError | TimeoutError):
         return DatabaseRefused(f"{settings.path} cannot be used as a database: {reason(error)}.")
     return translate(error, settings.timeout)

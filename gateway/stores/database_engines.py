@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 import sqlalchemy
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -107,8 +108,8 @@ def _sqlite(
     def begun(connection: sqlalchemy.Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    sqlalchemy.event.listen(engine.sync_engine, "connect", connected)
-    sqlalchemy.event.listen(engine.sync_engine, "begin", begun)
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", begun)
     return engine
 
 
@@ -137,7 +138,7 @@ def postgres_engines(settings: PostgresSettings) -> Engines:
         drivers.add(connection.driver_connection)
 
     for engine in (engines.writer, engines.reader):
-        sqlalchemy.event.listen(engine.sync_engine, "connect", connected)
+        event.listen(engine.sync_engine, "connect", connected)
     return engines
 
 
@@ -170,7 +171,7 @@ def _postgres(
             driver: Any = context.connection.connection.driver_connection
             driver.terminate()
 
-    sqlalchemy.event.listen(engine.sync_engine, "handle_error", failed)
+    event.listen(engine.sync_engine, "handle_error", failed)
     return engine
 
 

@@ -10,13 +10,9 @@ import pytest
 from gateway.config.database_settings import PostgresSettings, SqliteSettings
 from gateway.config.secret import Secret
 from gateway.stores.database import Database, migrate_database, open_database
-from tests.servers import PostgresServer, RedisServer, leave_out, missing_servers, postgres_server, redis_server
+from tests.servers import PostgresServer, RedisServer, missing_servers, postgres_server, redis_server
 
 DATABASES = [kind for kind in ("sqlite", "postgres") if kind not in missing_servers()]
-
-
-def pytest_collection_modifyitems(config, items):
-    leave_out(config, items)
 
 
 @pytest.fixture(name="postgres_server", scope="session")

@@ -15,17 +15,21 @@ from gateway.stores.counters import Bucket
 from gateway.stores.counters_memory import MemoryCounters
 from gateway.stores.counters_redis import RedisCounters
 from gateway.stores.counters_shared import SharedCounters
-from tests.servers import RedisServer, missing_servers, redis_server
+from tests.servers import RedisServer, redis_server
 
-pytestmark = pytest.mark.skipif("redis" in missing_servers(), reason="redis-server is not installed")
 MONTH = Calendar(unit="month")
 TIMEOUT = 0.25
 
 
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
+@pytest.fixture(name="redis_server")
+def _redis_server() -> Iterator[RedisServer]:
     with redis_server() as running:
         yield running
+
+
+@pytest.fixture
+def server(redis_server) -> RedisServer:
+    return redis_server
 
 
 @asynccontextmanager

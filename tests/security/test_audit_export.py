@@ -237,7 +237,9 @@ def test_the_command_reads_standard_input(export):
     assert run("-", input=b"".join(export)).exit_code == 0
 
 
-@pytest.mark.parametrize(("option", "value"), [("--audit-key", KEY), ("--audit-key", "env:NO_SUCH_KEY"), ("--anchor", "nowhere")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--audit-key", KEY), ("--audit-key", "env:NO_SUCH_KEY"), ("--anchor", "nowhere")]
+)
 def test_a_wrong_option_is_told_without_its_value(file, option, value):
     done = run(str(file), option, value)
 

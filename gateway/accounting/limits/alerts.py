@@ -98,7 +98,7 @@ class Alerts:
         if settings is None:
             return
         body = msgspec.json.encode(alert_of(notice))
-        pause = self._first_pause
+        pause, outcome = self._first_pause, ""
         for attempt in range(TRIES):
             if attempt:
                 await sleep(pause)

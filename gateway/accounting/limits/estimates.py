@@ -63,9 +63,9 @@ def estimate(call: Call, count_input: CountInput, outputs: Outputs) -> Estimate:
         return Estimate(tokens, 0, bounded=True)
     fields = call.fields
     for name in _BOUNDS:
-        bound = _whole(fields.get(name))
-        if bound is not None:
-            return Estimate(tokens, bound * max(_whole(fields.get("n")) or 1, 1), bounded=True)
+        if name in fields and (bound := _whole(fields[name])) is not None:
+            answers = max(_whole(fields["n"]) or 1, 1) if "n" in fields else 1
+            return Estimate(tokens, bound * answers, bounded=True)
     return Estimate(tokens, outputs.expected(call.model), bounded=False)
 
 

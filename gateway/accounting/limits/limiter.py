@@ -28,6 +28,7 @@ from gateway.stores.counters_memory import RESERVATION_SECONDS
 from gateway.telemetry.metrics import Counter, Metric, Reading
 
 MOST_PLANS = 16_384
+_STEADY = frozenset({"requests", "concurrent"})  # no estimates: a call is a call
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -133,12 +134,12 @@ class Limiter:
         plan, usage = reservation.plan, record.usage
         nothing_came = usage is None and record.error is not None and record.first_token is None
         if nothing_came:
-            actual = [None if count in ("requests", "concurrent") else 0 for count in plan.counts]
+            actual = [None if count in _STEADY else 0 for count in plan.counts]
         else:
             cost = record.cost_nano
             if cost is None and record.cost is not None:
                 cost = round(record.cost * NANO)
-            actual = [_used(count, usage, cost) for count in plan.counts]
+            actual = _used(plan.counts, usage, cost)
         self._store.settle(record.id, actual)
         if usage is not None and record.error is None and record.operation == "generate" and not usage.estimated:
             self._outputs.learn(record.model, usage.output_total)
@@ -212,12 +213,16 @@ def _amounts(tokens_in: int, tokens_out: int, cost: int) -> dict[str, int]:
     }
 
 
-def _used(count: Count, usage: Usage | None, cost: int | None) -> int | None:
-    """Give what was used of one count; None keeps the estimate."""
-    if count == "cost":
-        return cost
-    if usage is None or count in ("requests", "concurrent"):
-        return None
-    if count == "tokens":
-        return usage.total
-    return usage.input_total if count == "input_tokens" else usage.output_total
+def _used(counts: tuple[Count, ...], usage: Usage | None, cost: int | None) -> list[int | None]:
+    """Give what was used of each count; None keeps the estimate."""
+    actual: list[int | None] = []
+    for count in counts:
+        if count == "cost":
+            actual.append(cost)
+        elif usage is None or count in _STEADY:
+            actual.append(None)
+        elif count == "tokens":
+            actual.append(usage.total)
+        else:
+            actual.append(usage.input_total if count == "input_tokens" else usage.output_total)
+    return actual

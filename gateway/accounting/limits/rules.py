@@ -160,6 +160,7 @@ def bucket_of(rule: Rule, facts: Mapping[str, str]) -> Bucket:
         limit=rule.limit,
         window=rule.window,
         hard=rule.hard,
+        watched=bool(rule.soft),
         on_loss=rule.on_loss,
     )
 
@@ -191,7 +192,7 @@ def plan_for(rules: tuple[Rule, ...], caller: Caller, model: str) -> Plan | None
     held = tuple(rule for rule in rules if holds_for(rule, facts))
     if not held:
         return None
-    counts = tuple(rule.count for rule in held)
+    counts: tuple[Count, ...] = tuple(rule.count for rule in held)
     cost = "cost" in counts
     return Plan(
         rules=held,
