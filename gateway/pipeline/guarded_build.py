@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -148,7 +148,7 @@ class Protection:
         self._upstreams.append(upstream)
         return HttpJudge(
             upstream,
-            (address.path or "/").encode("ascii", "replace"),
+            quote(address.path or "/", safe="/%:@!$&'()*+,;=~").encode(),
             when=guard.when,
             timeout=guard.timeout,
             wall=surroundings.wall,

@@ -133,9 +133,8 @@ async def test_what_is_no_verdict_is_a_failure(answer, status):
 async def test_the_verdicts_of_a_service_count_in_every_mode(when, mode):
     for verdict in ("allow", "block"):
         async with serving(Service({"verdict": verdict, "cost": 0.5})) as server:
-            judge = HttpJudge(
-                make_upstream(server.url, http="native", connections=4), when=when, timeout=2.0, wall=lambda: 0.0
-            )
+            upstream = make_upstream(server.url, http="native", connections=4)
+            judge = HttpJudge(upstream, b"/judge", when=when, timeout=2.0, wall=lambda: 0.0)
             if verdict == "block" and when == "input":
                 with pytest.raises(ContentBlocked):
                     await answered(judge, when, mode)
@@ -146,6 +145,7 @@ async def test_the_verdicts_of_a_service_count_in_every_mode(when, mode):
             ((name, said, seconds, cost),) = answered.guards
             assert (name, said, cost) == ("svc", verdict, 0.5)
             assert 0 < seconds < 2
+            await upstream.aclose()
 
 
 @pytest.mark.parametrize(("when", "mode"), MODES)
