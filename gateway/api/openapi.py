@@ -1,7 +1,8 @@
 """GET /openapi.json and GET /docs: what this server answers, for tools and for people.
 
 Request bodies are those of the APIs that they mirror; every field of the official clients is taken, so the schemas name the
-main ones and leave the rest open. The page's examples name configured models, so it is made anew for each request.
+main ones and leave the rest open. The admin API describes itself in `openapi_admin`. The page's examples name configured
+models, so it is made anew for each request.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import msgspec
 from gateway import __version__
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
+from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
+from gateway.api.openapi_admin import TAG, AdminOperation, admin_paths
 from gateway.api.openapi_schemas import ANSWERS, REQUESTS, open_object, stream_schema
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.content import Operation as Kind
@@ -92,6 +95,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _described(operation)
+    paths |= admin_paths()
     return {
         "openapi": "3.1.0",
         "info": {"title": "Switchgear", "version": __version__, "license": {"name": "Apache-2.0"}},
@@ -104,6 +108,7 @@ def document() -> dict[str, Any]:
             "schemas": {"Error": _ERROR},
         },
         "security": [{"bearer": []}, {"apiKey": []}],
+        "tags": [{"name": TAG, "description": "Administration: each role's key does what the role may do."}],
     }
 
 
@@ -150,6 +155,8 @@ def _described(operation: Operation) -> dict[str, Any]:
         described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}]
     if operation.public:
         described["security"] = []
+    if operation.path.startswith("/admin/"):
+        described["tags"] = [TAG]
     return described
 
 
@@ -214,7 +221,8 @@ def _looks_fit(route: Route, kind: Kind) -> bool:
 
 
 def _page(operations: Sequence[Operation]) -> str:
-    rows = "".join(_row(operation) for operation in operations)
+    shown: list[Operation | AdminOperation] = [*operations, *ADMIN_OPERATIONS]
+    rows = "".join(map(_row, shown))
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Switchgear {__version__}</title><style>
 :root {{ color-scheme: light dark }} body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
@@ -225,10 +233,10 @@ b {{ font-weight: 600 }}</style><h1>Switchgear {__version__}</h1>
 State: <a href="/readyz">/readyz</a>.</p><table>{rows}</table></html>"""
 
 
-def _row(operation: Operation) -> str:
-    example = (
-        "" if operation.body is None else f"<pre>{html.escape(msgspec.json.encode(operation.body).decode())}</pre>"
-    )
-    notes = ' Streams with <code>"stream": true</code>.' if operation.streams else ""
+def _row(operation: Operation | AdminOperation) -> str:
+    body = operation.body if isinstance(operation, Operation) else operation.example
+    example = "" if body is None else f"<pre>{html.escape(msgspec.json.encode(body).decode())}</pre>"
+    streams = isinstance(operation, Operation) and operation.streams
+    notes = ' Streams with <code>"stream": true</code>.' if streams else ""
     path = f"<code>{operation.method.upper()} {html.escape(operation.path)}</code>"
     return f"<tr><td>{path}</td><td><b>{html.escape(operation.summary)}</b>{notes}{example}</td></tr>"

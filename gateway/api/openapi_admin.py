@@ -26,6 +26,7 @@ from gateway.stores.audit_chain import AuditVerdict
 from gateway.stores.directory import ServiceAccount, Team, Tenant, User, VirtualKey
 from gateway.stores.ledger import LedgerRow
 
+TAG = "admin"
 Schema = dict[str, Any]
 Shape = type[msgspec.Struct]
 
@@ -242,7 +243,7 @@ def _described(operation: AdminOperation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _operation_id(operation),
-        "tags": ["admin"],
+        "tags": [TAG],
         "responses": {
             "200": {"description": "The answer.", "content": contents},
             "default": {
