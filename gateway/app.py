@@ -69,7 +69,7 @@ class Application:
         self._config_path = config_path
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
-        self.metrics = CallMetrics([*self._readings(clock), *self.governance.limits.metrics])
+        self.metrics = CallMetrics([*self._readings(clock), *self.governance.metrics])
         sinks: list[Sink] = [self.metrics.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
@@ -104,6 +104,7 @@ class Application:
             body_bytes=settings.server.limits.body_bytes,
             json_depth=settings.server.limits.json_depth,
             configuration=self._configuration,
+            stores=self.governance.stores,
         )
         self.asgi = self._paths(clock.wall())
 

@@ -50,7 +50,8 @@ class Generation(Protocol):
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """Shared by all endpoints of one app.
 
-    `current` gives the generation that new calls begin with, `configuration` the state of the configuration for people.
+    `current` gives the generation that new calls begin with, `configuration` the state of the configuration for people, and
+    `stores` the state of each store that is configured.
     """
 
     current: Callable[[], Generation]
@@ -60,6 +61,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: int
     json_depth: int
     configuration: Callable[[], dict[str, object]]
+    stores: Callable[[], Mapping[str, Mapping[str, str]]] = dict
     in_progress: dict[Interruption, Relay] = {}
 
     def interrupt_all(self, error: SwitchgearError) -> None:

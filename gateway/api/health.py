@@ -28,7 +28,8 @@ def health_endpoint(edge: Edge) -> PlainEndpoint:
 def ready_endpoint(edge: Edge) -> PlainEndpoint:
     """Readiness: 503 while draining, while a model that is to be loaded with the server loads, and when no model can be served.
 
-    A cold model counts as ready: it starts with its first call. So does one that starts while calls wait for it.
+    A cold model counts as ready: it starts with its first call. So does one that starts while calls wait for it. A store that is
+    away is told of and keeps nobody away: calls go on without it.
     """
 
     async def compute(scope: Scope, receive: Receive) -> Document:
@@ -36,7 +37,9 @@ def ready_endpoint(edge: Edge) -> PlainEndpoint:
         routes = edge.current().routes
         models = {name: _states(route) for name, route in routes.items()}
         status = "draining" if is_draining(scope) else overall([route.health() for route in routes.values()])
-        detail = {"status": status, "models": models, "configuration": edge.configuration()}
+        detail: dict[str, Any] = {"status": status, "models": models, "configuration": edge.configuration()}
+        if stores := edge.stores():
+            detail["stores"] = stores
         return json_document(detail, status=200 if status == "ready" else 503)
 
     return PlainEndpoint(edge, compute, public=True)

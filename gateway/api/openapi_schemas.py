@@ -209,6 +209,13 @@ ANSWERS: dict[str, Schema] = {
             "status": _of("string", enum=["ready", "starting", "failed", "draining"]),
             "models": _of("object", "The state of each target, by model.", additionalProperties=_list(_ANY)),
             "configuration": _ANY,
+            "stores": _of(
+                "object",
+                "The state of each store that is configured: database, keys, redis.",
+                additionalProperties=open_object(
+                    {"state": _of("string", enum=["ready", "away"]), "detail": _TEXT}, ["state"]
+                ),
+            ),
         },
         ["status", "models"],
     ),

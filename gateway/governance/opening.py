@@ -22,9 +22,11 @@ from gateway.config.paths import resolve_path
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
 from gateway.governance.in_force import PricesInForce
+from gateway.governance.state import State, store_metrics, store_states
 from gateway.live import ReloadReport
 from gateway.stores.audit import AuditObject
 from gateway.stores.budgets import BudgetStore
+from gateway.telemetry.metrics import Metric
 
 if TYPE_CHECKING:
     from gateway.governance.kept import Kept
@@ -39,7 +41,7 @@ class Runs(Protocol):
 
 
 class Governance:
-    """The parts, for the composition root. `kept` is None without a database."""
+    """The parts, for the composition root. `kept` is None without a database; `metrics` are those of all parts."""
 
     def __init__(
         self,
@@ -54,6 +56,11 @@ class Governance:
         self.limits = limits
         self.prices = prices
         self.kept = kept
+        self.metrics: tuple[Metric, ...] = (*limits.metrics, *(() if kept is None else store_metrics(kept)))
+
+    def stores(self) -> dict[str, State]:
+        """Give the state of each store, for /readyz."""
+        return store_states(self.limits, self.kept)
 
     def take_reload(self, settings: Settings, reason: str, report: ReloadReport) -> None:
         """Put the limits of the settings in force into force, and the reload into the audit log, also one that was refused."""

@@ -50,6 +50,7 @@ class KeyRing:
         self._held: dict[bytes, HeldKey] = {}
         self._digests: dict[str, bytes] = {}
         self._common = 0
+        self._in_step_at = clock.monotonic()
         self._used: dict[str, float] = {}
         self._lock = Lock()
 
@@ -63,6 +64,11 @@ class KeyRing:
         Expired and revoked keys count: the end of the last key must not let everybody in.
         """
         return not self.loaded or self._common > 0
+
+    @property
+    def age(self) -> float:
+        """Seconds since the directory was last known to hold what is held here; before the first load, since the start."""
+        return self._clock.monotonic() - self._in_step_at
 
     def find(self, digest: bytes) -> HeldKey | None:
         """Give the key of this digest, whatever has become of it."""
@@ -177,3 +183,4 @@ class KeyRing:
         if not self.healthy:
             log.info("key_ring.in_step", keys=len(self._held), revision=self._revision)
         self.healthy, self.reason = True, ""
+        self._in_step_at = self._clock.monotonic()
