@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.names_files import NamesFault, find_names_files
+from gateway.config.names_settings import NAME_KINDS, NamesSettings
 from gateway.config.provider_settings import HttpUrl, Seconds
 from gateway.config.secret import Secret
 from gateway.config.shapes import Reference
@@ -16,6 +18,7 @@ Kinds: TypeAlias = Literal[
     "email", "phone", "card", "iban", "ip", "mac", "api_key", "jwt", "password", "private_key", "url_credentials",
     "us_ssn", "uk_nino", "de_tax_id", "fr_nir", "es_dni", "it_codice_fiscale", "nl_bsn", "pl_pesel", "be_national_number",
     "se_personnummer", "fi_hetu", "br_cpf", "br_cnpj", "in_aadhaar", "ch_ahv",
+    "names", "person", "place", "organisation",
 ]  # fmt: skip
 """The kinds and groups that `gateway.protection.finding` knows; a test holds the two lists together."""
 
@@ -164,6 +167,10 @@ class ProtectionSettings(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, GuardSettings],
         Meta(description="What judges requests and answers, by the names that errors and records use, in their order."),
     ] = msgspec.field(default_factory=dict)
+    names: Annotated[
+        NamesSettings | None,
+        Meta(description="The model that finds names for the kinds person, place and organisation; null has none."),
+    ] = None
     local: Annotated[
         tuple[Annotated[str, Reference(to="providers", noun="provider")], ...],
         Meta(
@@ -181,6 +188,7 @@ def protection_faults(
     settings: ProtectionSettings, models: Collection[str], providers: Collection[str]
 ) -> Iterator[Finding]:
     """Yield what no single type can say. `models` and `providers` are the names of those there are."""
+    yield from _names_faults(settings)
     for name, guard in settings.guardrails.items():
         for message in _mode_faults(guard):
             yield ("guardrails", name, "mode"), message
@@ -191,6 +199,31 @@ def protection_faults(
             yield (*where, "models"), f"there is no model '{word}' in this file"
         for word in _unknown(match.providers, {*providers, "hosted", "local"}):
             yield (*where, "providers"), f"there is no provider '{word}' in this file; or write hosted or local"
+
+
+def _names_faults(settings: ProtectionSettings) -> Iterator[Finding]:
+    known: frozenset[str] = frozenset()
+    if settings.names is not None:
+        try:
+            known = find_names_files(settings.names).known
+        except NamesFault as fault:
+            yield ("names", fault.field) if fault.field else ("names",), str(fault)
+            return
+    for name, rule in settings.redact.items():
+        wanted = {kind for find in rule.find for kind in find.kinds if kind in (*NAME_KINDS, "names")}
+        if wanted and settings.names is None:
+            yield (
+                ("redact", name, "find"),
+                "names are found by a model: write `names: {}` under protection, or a model there",
+            )
+        elif lacking := sorted(wanted - known - {"names"}):
+            yield (
+                ("redact", name, "find"),
+                f"the model of names finds no {' and no '.join(lacking)}; it knows: {', '.join(sorted(known))}",
+            )
+    for name, guard in settings.guardrails.items():
+        if isinstance(guard, PiiSettings) and set(guard.kinds) & {*NAME_KINDS, "names"}:
+            yield ("guardrails", name, "kinds"), "names are looked for in requests only: write a rule under redact"
 
 
 def _unknown(words: tuple[str, ...], known: Collection[str]) -> Iterator[str]:

@@ -13,14 +13,16 @@ Contact: TypeAlias = Literal["email", "phone"]
 Financial: TypeAlias = Literal["card", "iban"]
 Network: TypeAlias = Literal["ip", "mac"]
 SecretKind: TypeAlias = Literal["api_key", "jwt", "password", "private_key", "url_credentials"]
-Kind: TypeAlias = NationalId | Contact | Financial | Network | SecretKind
-Group: TypeAlias = Literal["all", "pii", "contact", "financial", "national_id", "network", "secrets"]
+Name: TypeAlias = Literal["person", "place", "organisation"]
+Kind: TypeAlias = NationalId | Contact | Financial | Network | SecretKind | Name
+Group: TypeAlias = Literal["all", "pii", "contact", "financial", "national_id", "network", "secrets", "names"]
 
 _NATIONAL: Final = frozenset(get_args(NationalId))
 _CONTACT: Final = frozenset(get_args(Contact))
 _FINANCIAL: Final = frozenset(get_args(Financial))
 _NETWORK: Final = frozenset(get_args(Network))
 _SECRETS: Final = frozenset(get_args(SecretKind))
+NAMES: Final = frozenset(get_args(Name))
 _PII: Final = _NATIONAL | _CONTACT | _FINANCIAL | _NETWORK
 
 GROUPS: Final[dict[str, frozenset[str]]] = {
@@ -31,8 +33,10 @@ GROUPS: Final[dict[str, frozenset[str]]] = {
     "national_id": _NATIONAL,
     "network": _NETWORK,
     "secrets": _SECRETS,
+    "names": NAMES,
 }
 KINDS: Final = GROUPS["all"]
+"""What detectors find; names need a model, and so are asked for by their own word."""
 
 
 class Finding(NamedTuple):
@@ -45,7 +49,7 @@ class Finding(NamedTuple):
 
 def members(name: str) -> frozenset[str]:
     """Give the kinds that a kind or a group stands for. Raises KeyError for any other word."""
-    return frozenset({name}) if name in KINDS else GROUPS[name]
+    return frozenset({name}) if name in KINDS or name in NAMES else GROUPS[name]
 
 
 def settled(findings: Iterable[Finding]) -> list[Finding]:

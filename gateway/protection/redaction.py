@@ -11,27 +11,30 @@ import msgspec
 
 from gateway.core.items import Json
 from gateway.protection.detect import detect
-from gateway.protection.finding import Finding
+from gateway.protection.finding import Finding, settled
+from gateway.protection.known_names import NO_NAMES, KnownNames
 from gateway.protection.placeholders import LITERAL, LOOKS_LIKE_ONE, OPEN, Placeholders
 
 Action: TypeAlias = Literal["report", "placeholder", "redact", "block"]
 
 STRICTNESS: Final[Mapping[Action, int]] = {"report": 0, "placeholder": 1, "redact": 2, "block": 3}
-_BASE64: Final = re.compile(r"(?:data:[\w.+/-]{1,100};base64,)?[0-9A-Za-z+/\r\n]{512,}={0,2}")
-_OPAQUE_FIELDS: Final = frozenset({"signature", "encrypted_content"})
+BASE64: Final = re.compile(r"(?:data:[\w.+/-]{1,100};base64,)?[0-9A-Za-z+/\r\n]{512,}={0,2}")
+OPAQUE_FIELDS: Final = frozenset({"signature", "encrypted_content"})
 _SHORTEST_NUMBER: Final = 100_000_000
-_DEEPEST_JSON_TEXT: Final = 3
+DEEPEST_JSON_TEXT: Final = 3
 _MOST_ROUNDS: Final = 4
 
 
 class Redactor:
     """Redacts everything that one call says, with placeholders that agree with each other.
 
+    `names` are those that a model found in the texts of the call, if one was asked.
     `counts` are the findings by kind, `changed` whether anything was taken out, `blocked` the kinds that may not pass.
     """
 
-    def __init__(self, actions: Mapping[str, Action], placeholders: Placeholders) -> None:
+    def __init__(self, actions: Mapping[str, Action], placeholders: Placeholders, names: KnownNames = NO_NAMES) -> None:
         self._actions = actions
+        self._names = names
         self._kinds = frozenset(actions)
         self._placeholders = placeholders
         self._reversible = "placeholder" in actions.values()
@@ -41,9 +44,9 @@ class Redactor:
 
     def text(self, text: str, key: str = "", depth: int = 0) -> str:
         """Redact one text; where it is a JSON document, inside its values, so that it stays one."""
-        if len(text) >= 512 and _BASE64.fullmatch(text):
+        if len(text) >= 512 and BASE64.fullmatch(text):
             return text
-        if text[:1] in ("{", "[") and depth < _DEEPEST_JSON_TEXT:
+        if text[:1] in ("{", "[") and depth < DEEPEST_JSON_TEXT:
             document = self._document(text, depth + 1)
             if document is not text:
                 # What looks like a placeholder in it now is one.
@@ -53,7 +56,7 @@ class Redactor:
     def json(self, value: Json, key: str = "", depth: int = 0) -> Json:
         """Redact every text in a decoded JSON value, the names of fields too; the same object where nothing changes."""
         if isinstance(value, str):
-            return value if key in _OPAQUE_FIELDS else self.text(value, key, depth)
+            return value if key in OPAQUE_FIELDS else self.text(value, key, depth)
         if isinstance(value, dict):
             fields = {
                 self._flat(name, "", literals=self._reversible): self.json(item, name, depth)
@@ -81,6 +84,8 @@ class Redactor:
 
     def _flat(self, text: str, key: str, *, literals: bool) -> str:
         findings = detect(text, self._kinds, key=key)
+        if names := self._names.find(text, self._kinds):
+            findings = settled((*findings, *(_outside_placeholders(text, names) if self._reversible else names)))
         if literals and (OPEN in text or "\\u27" in text):
             findings = _with_literals(text, findings)
         rounds = 0
@@ -129,11 +134,21 @@ def _with_literals(text: str, findings: list[Finding]) -> list[Finding]:
     return sorted((*findings, *literals), key=lambda found: found.start)
 
 
-def find_path(value: Json, kinds: frozenset[str], path: str = "", key: str = "") -> str | None:
+def _outside_placeholders(text: str, names: list[Finding]) -> list[Finding]:
+    """Leave out what stands within a placeholder, or within what looks like one: that is dealt with whole."""
+    if OPEN not in text and "\\u27" not in text:
+        return names
+    spans = [match.span() for match in LOOKS_LIKE_ONE.finditer(text)]
+    return [name for name in names if all(name.end <= start or end <= name.start for start, end in spans)]
+
+
+def find_path(
+    value: Json, kinds: frozenset[str], path: str = "", key: str = "", names: KnownNames = NO_NAMES
+) -> str | None:
     """Give the path ("messages[2].content") of the first text of a request that holds one of the kinds."""
     if isinstance(value, str):
-        probe = Redactor(dict.fromkeys(kinds, "report"), Placeholders())
-        if key not in _OPAQUE_FIELDS:
+        probe = Redactor(dict.fromkeys(kinds, "report"), Placeholders(), names)
+        if key not in OPAQUE_FIELDS:
             probe.text(value, key)
         return path if probe.counts else None
     children: list[tuple[str, str, Json]] = []
@@ -141,5 +156,5 @@ def find_path(value: Json, kinds: frozenset[str], path: str = "", key: str = "")
         children = [(f"{path}.{name}" if path else name, name, item) for name, item in value.items()]
     elif isinstance(value, list):
         children = [(f"{path}[{index}]", key, item) for index, item in enumerate(value)]
-    found = (find_path(item, kinds, where, name) for where, name, item in children)
+    found = (find_path(item, kinds, where, name, names) for where, name, item in children)
     return next((where for where in found if where is not None), None)

@@ -2,9 +2,10 @@
 
 import pytest
 
+from gateway.config.names_settings import NAME_KINDS
 from gateway.config.protection_settings import Kinds
 from gateway.protection.detect import detect
-from gateway.protection.finding import GROUPS, KINDS, Finding, members, settled
+from gateway.protection.finding import GROUPS, KINDS, NAMES, Finding, members, settled
 
 
 def found(text, key=""):
@@ -196,5 +197,6 @@ def test_only_what_is_asked_for_is_found():
 
 
 def test_the_settings_know_the_same_words():
-    assert set(Kinds.__args__) == KINDS | GROUPS.keys()
+    assert set(Kinds.__args__) == KINDS | NAMES | GROUPS.keys()
+    assert set(NAME_KINDS) == NAMES == members("names")
     assert members("financial") == {"card", "iban"}
