@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import struct
+import sys
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -23,7 +24,8 @@ log = structlog.get_logger()
 MAGIC = b"switchgear counts 1\n".ljust(64, b"\0")
 DIGEST = 16
 _CELL = struct.Struct("<16sqqd")  # digest, slot, amount, expires
-_AMOUNT = struct.Struct("<q")
+# As the machine has it, where that is the same: one store, and not eight.
+_AMOUNT = struct.Struct("q" if sys.byteorder == "little" else "<q")
 _AMOUNT_AT = 24
 _EMPTY = bytes(DIGEST)
 FIRST_CELLS = 1024
@@ -42,6 +44,18 @@ class Kept(msgspec.Struct, frozen=True):
     expires: float
 
 
+class Cell:
+    """The place of one slot in the file: `at` is where its amount stands, 0 when it has no place any more."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+
+NOWHERE = Cell(0)
+
+
 class Board:
     """The open file. Raises OSError when it cannot be made, and BlockingIOError when another process has it."""
 
@@ -57,7 +71,7 @@ class Board:
             raise
         self._map = mmap.mmap(self._fd, size)
         self._map[: len(MAGIC)] = MAGIC
-        self._cells: dict[tuple[bytes, int], int] = {}
+        self._cells: dict[tuple[bytes, int], Cell] = {}
         self._free: list[int] = []
         self._closed = False
         self.kept = self._read()
@@ -85,31 +99,38 @@ class Board:
                 self._map[at : at + DIGEST] = _EMPTY
                 self._free.append(at)
             else:
-                self._cells[digest, slot] = at
+                self._cells[digest, slot] = Cell(at + _AMOUNT_AT)
                 kept.setdefault(digest, []).append(Kept(slot, amount, expires))
         self._free.reverse()
         return kept
 
-    def put(self, digest: bytes, slot: int, amount: int, expires: float) -> None:
-        """Note what a slot holds now. After `close` nothing is noted any more."""
+    def put(self, digest: bytes, slot: int, amount: int, expires: float) -> Cell:
+        """Note what a slot holds now, and give its place for `write`. After `close` nothing is noted any more."""
         if self._closed:
-            return
-        at = self._cells.get((digest, slot))
-        if at is not None:
-            _AMOUNT.pack_into(self._map, at + _AMOUNT_AT, amount)
-            return
+            return NOWHERE
+        cell = self._cells.get((digest, slot))
+        if cell is not None:
+            self.write(cell.at, amount)
+            return cell
         if not self._free and not self._made_room():
-            return
+            return NOWHERE
         at = self._free.pop()
         _CELL.pack_into(self._map, at, _EMPTY, slot, amount, expires)
         # The name last: a process that ends between the two has not counted, and has admitted nothing.
         self._map[at : at + DIGEST] = digest
-        self._cells[digest, slot] = at
+        cell = self._cells[digest, slot] = Cell(at + _AMOUNT_AT)
+        return cell
+
+    def write(self, at: int, amount: int) -> None:
+        """Note an amount where a cell is now; it must have a place."""
+        _AMOUNT.pack_into(self._map, at, amount)
 
     def drop(self, digest: bytes, slot: int) -> None:
         """Forget a slot that no longer counts."""
-        at = self._cells.pop((digest, slot), None)
-        if at is not None and not self._closed:
+        cell = self._cells.pop((digest, slot), None)
+        if cell is not None and not self._closed:
+            at = cell.at - _AMOUNT_AT
+            cell.at = 0
             self._map[at : at + DIGEST] = _EMPTY
             self._free.append(at)
 
@@ -118,7 +139,8 @@ class Board:
         if self._closed:
             return
         now = self._wall()
-        expired = [name for name, at in self._cells.items() if _CELL.unpack_from(self._map, at)[3] <= now]
+        cells = self._cells.items()
+        expired = [name for name, cell in cells if _CELL.unpack_from(self._map, cell.at - _AMOUNT_AT)[3] <= now]
         for digest, slot in expired:
             self.drop(digest, slot)
 
@@ -145,6 +167,8 @@ class Board:
         if self._closed:
             return
         self._closed = True
+        for cell in self._cells.values():
+            cell.at = 0
         self._map.flush()
         self._map.close()
         os.close(self._fd)

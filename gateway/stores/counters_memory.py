@@ -15,21 +15,36 @@ from anyio import sleep
 from gateway.core.clock import Clock
 from gateway.stores.counters import Bucket, Count, Observe, Outcome
 from gateway.stores.counters_board import Board, Kept, digest_of
-from gateway.stores.counters_kept import OVER, Counter, new_counter
+from gateway.stores.counters_keeping import Keeper
+from gateway.stores.counters_kept import REFUSED, Counter, new_counter
 
 CAPACITY = 65_536
 LOOKED_AT = 8  # for an idle counter, when a rule's table is full
+BUSY_AT_ONCE = 1000  # counters in use that a sweep looks at, in each table
 RESERVATION_SECONDS = 3600.0
 SWEEP_SECONDS = 10.0
-MOST_DIRTY = 262_144
 OTHERS = "\x1f\x1fothers"
+NO_LIMIT = 2**62
 
 
-class Open(msgspec.Struct, frozen=True):
-    """A reservation that is not settled: what it took, from which counters and slots, and when."""
+class Group:
+    """The counters that calls take from together, found once. To be made by `MemoryCounters.group`."""
 
-    buckets: tuple[Bucket, ...]
-    counters: list[Counter]
+    __slots__ = ("buckets", "counters", "epoch", "limits", "watched")
+
+    def __init__(self, buckets: tuple[Bucket, ...], *, observed: bool) -> None:
+        self.buckets = buckets
+        self.limits = tuple([bucket.limit if bucket.hard else NO_LIMIT for bucket in buckets])
+        self.watched = tuple([index for index, bucket in enumerate(buckets) if bucket.watched and observed])
+        self.counters: tuple[Counter, ...] = ()
+        self.epoch = -1
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a call has taken: how much, from which counters and slots, and when on the steady clock."""
+
+    group: Group
+    counters: tuple[Counter, ...]
     amounts: tuple[int, ...]
     slots: list[int]
     at: float
@@ -38,7 +53,8 @@ class Open(msgspec.Struct, frozen=True):
 class MemoryCounters:
     """A `CounterStore` in this process. With a `board`, what long windows counted outlives it.
 
-    With `snapshots`, what changed in long windows is remembered until `counts` is asked.
+    With `snapshots`, what changed in long windows is remembered until `counts` is asked. `take` and `give_back` are what
+    `reserve` and `settle` do, for those who ask in this process and remember themselves what they have taken.
     """
 
     def __init__(
@@ -51,63 +67,73 @@ class MemoryCounters:
         expire_after: float = RESERVATION_SECONDS,
         snapshots: bool = False,
     ) -> None:
-        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._wall = clock.wall
         self._anchor = clock.wall() - clock.monotonic()
         self._tables: dict[str, OrderedDict[str, Counter]] = {}
-        self._open: dict[str, Open] = {}
+        self._epoch = 0  # grows when counters are forgotten: who has found some looks again
+        self._open: dict[str, Taken] = {}
         self._board = board
         self._observe = observe
         self._capacity = capacity
         self._expire_after = expire_after
-        self._snapshots = snapshots
-        self._keeps = snapshots or board is not None
+        self._keeper = Keeper(board, snapshots=snapshots) if snapshots or board is not None else None
         self._kept: dict[bytes, list[Kept]] = {} if board is None else dict(board.kept)
-        self._dirty: dict[tuple[str, int], tuple[int, float]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._tables.values()))
 
+    def group(self, buckets: Sequence[Bucket]) -> Group:
+        """Give what `take` takes from; it may be used any number of times."""
+        return Group(tuple(buckets), observed=self._observe is not None)
+
+    def take(self, group: Group, amounts: tuple[int, ...]) -> Taken | Outcome:
+        """Take every amount; an `Outcome` says which had no room, and then nothing was taken."""
+        now, wall = self._monotonic() + self._anchor, self._wall()
+        if group.epoch != self._epoch:
+            self._find_all(group, now, wall)
+        slots: list[int] = []
+        counters = group.counters
+        for counter, amount, limit in zip(counters, amounts, group.limits):  # noqa: B905 - as long as the buckets
+            slot = counter.take(amount, limit, now, wall)
+            if slot == REFUSED:
+                return self._refuse(group, amounts, slots, now, wall)
+            slots.append(slot)
+        return Taken(group, counters, amounts, slots, now)
+
+    def give_back(self, taken: Taken, actual: Sequence[int | None]) -> None:
+        """Replace what was taken by what was used: None keeps it. A place among concurrent calls is given back by 0."""
+        now = wall = 0.0
+        for index, used in enumerate(actual):
+            if used is None or used == taken.amounts[index]:
+                continue
+            if not now:
+                now, wall = self._monotonic() + self._anchor, self._wall()
+            counter = taken.counters[index]
+            if counter.gone:
+                counter = self._find(taken.group.buckets[index], now, wall)
+            counter.correct(taken.slots[index], used - taken.amounts[index], now, wall)
+        if taken.group.watched:
+            self._tell(taken)
+
     async def reserve(self, reservation: str, buckets: Sequence[Bucket], amounts: Sequence[int]) -> Outcome:
         """Take every amount, or none. Never waits."""
-        now, wall = self._now()
-        if (before := self._open.get(reservation)) is not None:
+        before = self._open.get(reservation)
+        if before is not None:
+            now, wall = self._now()
             return Outcome(tuple([counter.used(now, wall) for counter in before.counters]))
-        counters: list[Counter] = []
-        used: list[int] = []
-        tables = self._tables
-        for bucket, amount in zip(buckets, amounts, strict=True):
-            # As _find, written out: this is done for every limit of every call.
-            table = tables.get(bucket.table)
-            counter = None if table is None else table.get(bucket.key)
-            if table is None or counter is None:
-                counter = self._find(bucket, now, wall)
-            else:
-                table.move_to_end(bucket.key)
-            held = counter.used(now, wall)
-            if held + amount > bucket.limit and bucket.hard:
-                wait = counter.frees_in(held + amount - bucket.limit, now, wall)
-                return Outcome((*used, held), len(used), wait)
-            counters.append(counter)
-            used.append(held + amount)
-        slots = [counter.take(amount) for counter, amount in zip(counters, amounts, strict=True)]
-        self._open[reservation] = Open(tuple(buckets), counters, tuple(amounts), slots, now)
-        return Outcome(tuple(used))
+        taken = self.take(self.group(buckets), tuple(amounts))
+        if isinstance(taken, Outcome):
+            return taken
+        self._open[reservation] = taken
+        return Outcome(tuple([counter.total for counter in taken.counters]))
 
     def settle(self, reservation: str, actual: Sequence[int | None]) -> None:
         """Replace what was taken by what was used, and give places back."""
         taken = self._open.pop(reservation, None)
-        if taken is None:
-            return
-        now, wall = self._now()
-        observe = self._observe
-        for bucket, counter, amount, slot, used in zip(
-            taken.buckets, taken.counters, taken.amounts, taken.slots, actual, strict=True
-        ):
-            wanted = 0 if bucket.window is None else used
-            if wanted is not None and wanted != amount:
-                counter.correct(slot, wanted - amount, now, wall)
-            if observe is not None and bucket.watched:
-                observe(bucket, slot, counter.used(now, wall))
+        if taken is not None:
+            held = [counter.held for counter in taken.counters]
+            self.give_back(taken, [0 if place else used for used, place in zip(actual, held, strict=True)])
 
     async def used(self, buckets: Sequence[Bucket]) -> tuple[int, ...]:
         """Give what each bucket holds now."""
@@ -140,11 +166,7 @@ class MemoryCounters:
 
     def counts(self) -> list[Count]:
         """Give what changed in long windows since the last time it was asked."""
-        changed, self._dirty = self._dirty, {}
-        return [
-            Count(key=key, slot=slot, amount=amount, expires=expires)
-            for (key, slot), (amount, expires) in changed.items()
-        ]
+        return [] if self._keeper is None else self._keeper.take_changed()
 
     async def run(self) -> None:
         """Expire reservations and forget idle counters, until cancelled."""
@@ -160,16 +182,13 @@ class MemoryCounters:
                 break
             self.settle(reservation, (None,) * len(taken.amounts))
         for name, table in tuple(self._tables.items()):
-            for key, counter in tuple(table.items()):
-                if not counter.is_idle(now, wall):
-                    break
-                del table[key]
+            self._forget_idle(table, len(table), now, wall)
             if not table:
                 del self._tables[name]
         if self._board is not None:
             self._board.sweep()
 
-    def open_reservations(self) -> dict[str, Open]:
+    def open_reservations(self) -> dict[str, Taken]:
         """Give what is reserved and not settled."""
         return dict(self._open)
 
@@ -178,53 +197,72 @@ class MemoryCounters:
         self._open.clear()
         counters = [counter for table in self._tables.values() for counter in table.values()]
         self._tables.clear()
+        for counter in counters:
+            counter.gone = True
+        self._epoch += 1
         return [
             (counter.key, slot, amount) for counter in counters for slot, amount in counter.slots().items() if amount
         ]
 
     def _now(self) -> tuple[float, float]:
-        clock = self._clock
-        return clock.monotonic() + self._anchor, clock.wall()
+        return self._monotonic() + self._anchor, self._wall()
+
+    def _refuse(self, group: Group, amounts: Sequence[int], slots: Sequence[int], now: float, wall: float) -> Outcome:
+        """Give back what was taken before the one that had no room."""
+        refused = len(slots)
+        for counter, amount, slot in zip(group.counters, amounts, slots, strict=False):
+            counter.correct(slot, -amount, now, wall)
+        used = tuple([counter.total for counter in group.counters[: refused + 1]])
+        needed = used[-1] + amounts[refused] - group.limits[refused]
+        return Outcome(used, refused, group.counters[refused].frees_in(needed, now, wall))
+
+    def _tell(self, taken: Taken) -> None:
+        """Have it observed what is in the counters that are watched."""
+        if self._observe is None:
+            return
+        now, wall = self._now()
+        for index in taken.group.watched:
+            bucket, counter = taken.group.buckets[index], taken.counters[index]
+            self._observe(bucket, taken.slots[index], counter.used(now, wall))
+
+    def _find_all(self, group: Group, now: float, wall: float) -> None:
+        counters = tuple([self._find(bucket, now, wall) for bucket in group.buckets])
+        group.counters = counters
+        own = all(counter.key == bucket.key for counter, bucket in zip(counters, group.buckets, strict=True))
+        # Who shares a counter looks each time whether there is room for one of his own.
+        group.epoch = self._epoch if own and not any(counter.gone for counter in counters) else -1
 
     def _find(self, bucket: Bucket, now: float, wall: float) -> Counter:
         table = self._tables.get(bucket.table)
         if table is None:
             table = self._tables[bucket.table] = OrderedDict()
-        key = bucket.key
-        counter = table.get(key)
-        if counter is None:
-            counter = self._new(table, bucket, now, wall)
-        table.move_to_end(counter.key)
-        return counter
+        counter = table.get(bucket.key)
+        return self._new(table, bucket, now, wall) if counter is None else counter
 
     def _new(self, table: OrderedDict[str, Counter], bucket: Bucket, now: float, wall: float) -> Counter:
         key = bucket.key
-        if len(table) >= self._capacity and not self._made_room(table, now, wall):
+        if len(table) >= self._capacity and not self._forget_idle(table, LOOKED_AT, now, wall):
             key = bucket.table + OTHERS
             if key in table:
                 return table[key]
-        counter = table[key] = new_counter(key, bucket.window, self._note if self._keeps else None)
+        counter = table[key] = new_counter(key, bucket.window, self._keeper)
         if self._kept and bucket.window is not None and bucket.window.long:
             for kept in sorted(self._kept.pop(digest_of(key), ()), key=lambda one: one.slot):
                 counter.restore(kept.slot, kept.amount, now, wall)
         return counter
 
-    def _made_room(self, table: OrderedDict[str, Counter], now: float, wall: float) -> bool:
-        oldest = [key for key, _ in zip(table, range(LOOKED_AT), strict=False)]
-        idle = [key for key in oldest if table[key].is_idle(now, wall)]
-        for key in idle:
-            del table[key]
-        return bool(idle)
-
-    def _note(self, counter: Counter, slot: int, amount: int, expires: float) -> None:
-        board = self._board
-        if amount == OVER:
-            if board is not None:
-                board.drop(counter.digest, slot)
-            return
-        if board is not None:
-            board.put(counter.digest, slot, amount, expires)
-        if self._snapshots:
-            self._dirty[counter.key, slot] = (amount, expires)
-            if len(self._dirty) > MOST_DIRTY:
-                del self._dirty[next(iter(self._dirty))]
+    def _forget_idle(self, table: OrderedDict[str, Counter], most: int, now: float, wall: float) -> bool:
+        """Look at some counters, each time at others; forget those that are idle, and say whether there were any."""
+        found, busy = False, 0
+        for _ in range(min(most, len(table))):
+            key, counter = next(iter(table.items()))
+            if counter.is_idle(now, wall):
+                del table[key]
+                counter.gone = found = True
+                continue
+            table.move_to_end(key)
+            busy += 1
+            if busy == BUSY_AT_ONCE:
+                break
+        self._epoch += found
+        return found
