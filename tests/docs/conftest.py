@@ -1,7 +1,7 @@
 """What the documentation's examples run against: one real server, and for each page a directory and an environment.
 
 The server is `switchgear serve` with examples/switchgear.yaml on a free port. The pages say 127.0.0.1:8080 for it and
-127.0.0.1:9000 for servers that they start themselves; both are translated on the way in, and back on the way out.
+127.0.0.1:9000 and 9001 for servers that they start themselves; all are translated on the way in, and back on the way out.
 """
 
 import os
@@ -21,7 +21,7 @@ from gateway.config.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTED = "127.0.0.1:8080"
-SECOND_PORT = "9000"
+OWN_PORTS = ("9000", "9001")
 BLOCK_SECONDS = 90
 START_SECONDS = 40
 
@@ -141,14 +141,17 @@ class Workplace:
         self.directory = directory
         self.env = furnish(directory)
         self._there = (DOCUMENTED, server.address)
-        self._second = str(free_port())
+        self._own = {port: str(free_port()) for port in OWN_PORTS}
 
     def translate(self, text: str) -> str:
         """Put the real addresses into a page's text."""
-        return re.sub(rf"\b{SECOND_PORT}\b", self._second, text.replace(*self._there))
+        return re.sub(rf"\b({'|'.join(OWN_PORTS)})\b", lambda port: self._own[port[0]], text.replace(*self._there))
 
     def _back(self, text: str) -> str:
-        return text.replace(self._there[1], self._there[0]).replace(self._second, SECOND_PORT)
+        text = text.replace(self._there[1], self._there[0])
+        for port, own in self._own.items():
+            text = text.replace(own, port)
+        return text
 
     def run(self, *command: str) -> tuple[int, str]:
         """Run a command; its status and its output, both streams together, with the page's addresses."""
