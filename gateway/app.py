@@ -40,7 +40,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
 from gateway.core.record import Record
 from gateway.governance import Governance, without_stores
-from gateway.live import Live, ReloadReport
+from gateway.live import Live, LoadSettings, ReloadReport
 from gateway.pipeline.build import Surroundings
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
@@ -58,7 +58,7 @@ class Application:
     def __init__(
         self,
         settings: Settings,
-        load: Callable[[], Settings],
+        load: LoadSettings,
         *,
         config_path: Path,
         governance: Governance | None = None,

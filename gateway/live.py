@@ -7,8 +7,8 @@ generations; one that nobody uses any more is closed when its last call is over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 import structlog
@@ -24,11 +24,19 @@ from gateway.core.clock import Clock
 from gateway.core.target import Target, Timeouts
 from gateway.pipeline.build import Route, Surroundings, build_route
 from gateway.policies.authorizer import Authorizer
+from gateway.protection.judgements import Judgements
+from gateway.protection_source import Asked, check_moderators, digest_documents, open_protection
 from gateway.providers.catalog import open_provider
 from gateway.providers.documents import document_digest
 from gateway.providers.provider import HasChildren, Provider
 
+if TYPE_CHECKING:
+    from gateway.pipeline.guarded_build import Protection
+
 log = structlog.get_logger()
+
+LoadSettings = Callable[[], Awaitable[Settings]]
+"""Reads the configuration. Raises ConfigError."""
 
 
 class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +62,13 @@ class Policies(Protocol):
         ...
 
 
+class Digests(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs whenever a document does that the settings name: the policies, and schemas by their guardrails."""
+
+    policies: bytes
+    schemas: dict[str, bytes]
+
+
 class Generation:
     """One consistent whole of settings, identity, providers and routes."""
 
@@ -66,14 +81,16 @@ class Generation:
         *,
         identity: Identity,
         prices: Prices,
-        policies_digest: bytes,
+        digests: Digests,
+        protection: Protection | None,
     ) -> None:
         self.number = number
         self.settings = settings
         self.providers = providers
         self.identity = identity
         self.prices = prices
-        self.policies_digest = policies_digest
+        self.digests = digests
+        self.protection = protection
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
         self.routes: dict[str, Route] = {
             name: build_route(name, _targets(name, settings), providers, surroundings, model.description or None)
@@ -112,7 +129,7 @@ class Live:
     def __init__(
         self,
         settings: Settings,
-        load: Callable[[], Settings],
+        load: LoadSettings,
         surroundings: Surroundings,
         *,
         identities: Identities,
@@ -150,6 +167,9 @@ class Live:
                     await self._close_unused()
             finally:
                 with CancelScope(shield=True):
+                    for generation in (self._current, *self._retired):
+                        if generation.protection is not None:
+                            await generation.protection.aclose()
                     for provider in self._open():
                         await provider.aclose()
                 tasks.cancel_scope.cancel()
@@ -165,7 +185,7 @@ class Live:
         async with self._lock:
             old = self._current
             try:
-                settings = self._load()
+                settings = await self._load()
                 changes = (*diff(old.settings, settings), *self._rewritten(settings))
                 if changes:
                     await self._swap(old, settings)
@@ -201,8 +221,11 @@ class Live:
             kept = self._kept.get(name)
             if kept is not None and kept.settings == wanted and kept.document != document_digest(wanted):
                 yield Change(path=f"providers.{name}.document", kind="changed")
-        if settings.policies is not None and self._policies.digest(settings.policies) != self._current.policies_digest:
+        if settings.policies is not None and self._policies.digest(settings.policies) != self._current.digests.policies:
             yield Change(path="policies.folder", kind="changed")
+        for name, digest in digest_documents(settings).items():
+            if self._current.digests.schemas.get(name, digest) != digest:
+                yield Change(path=f"protection.guardrails.{name}.document", kind="changed")
 
     def _refused(self, reason: str, faults: tuple[Fault, ...]) -> ReloadReport:
         self.report = self._reported("refused", faults=faults)
@@ -256,19 +279,34 @@ class Live:
                 kept[name] = Kept(settings=wanted, document=document, provider=open_provider(name, wanted))
         # Prices and policies belong to the generation: a reload changes what the calls that begin after it cost and may do.
         prices = open_prices(settings)
-        digest = b"" if settings.policies is None else self._policies.digest(settings.policies)
+        digests = Digests(
+            policies=b"" if settings.policies is None else self._policies.digest(settings.policies),
+            schemas=digest_documents(settings),
+        )
+        judgements, asked = Judgements(), Asked()
+        protection = open_protection(settings, judgements, asked, self._clock)
         surroundings = msgspec.structs.replace(
             self._surroundings,
-            cost=prices.cost,
-            exact_cost=prices.nano,
+            cost=prices.nano,
             prices=prices.version,
             authorizer=self._policies.open(settings.policies, self._clock),
+            guards=protection,
+            take_judged=judgements.take,
         )
         providers = {name: entry.provider for name, entry in kept.items()}
         identity = self._identities.of(settings)
         generation = Generation(
-            number, settings, providers, surroundings, identity=identity, prices=prices, policies_digest=digest
+            number,
+            settings,
+            providers,
+            surroundings,
+            identity=identity,
+            prices=prices,
+            digests=digests,
+            protection=protection,
         )
+        asked.routes = generation.routes
+        check_moderators(settings, generation.routes)
         return generation, kept
 
     async def _start(self, providers: Iterable[Provider]) -> None:
@@ -285,6 +323,8 @@ class Live:
         self._retired = [generation for generation in self._retired if not generation.idle]
         living = self._open()
         for generation in finished:
+            if generation.protection is not None:
+                await generation.protection.aclose()
             for provider in generation.providers.values():
                 if provider not in living:
                     living.append(provider)

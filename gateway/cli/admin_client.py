@@ -18,7 +18,7 @@ import msgspec
 from gateway.cli.address import local_url_of
 from gateway.cli.gateway_url import find_running
 from gateway.cli.screen import one_line
-from gateway.config import ConfigError, load, read_environment
+from gateway.config import ConfigError, peek, read_environment
 from gateway.core.errors import SwitchgearError
 from gateway.providers.http.native import NativeUpstream
 from gateway.providers.http.protocol import HttpRequest, HttpTimeouts
@@ -91,7 +91,7 @@ class AdminClient:
         return Answer(status=response.status, body=read)
 
     async def _running(self) -> str:
-        settings = load(self._config, read_environment())
+        settings = peek(self._config, read_environment())
         url = await find_running(settings)
         if url is None:
             where = local_url_of(settings.server.host, settings.server.port)

@@ -20,7 +20,7 @@ from gateway.cli.gateway_url import Found, open_gateway
 from gateway.cli.options import config_option, default_config, url_option
 from gateway.cli.repl import Repl
 from gateway.cli.screen import Screen, one_line
-from gateway.config import ConfigError, load, read_environment
+from gateway.config import ConfigError, peek, read_environment
 from gateway.core.errors import ModelNotFound, SwitchgearError
 from gateway.server import ServerStartError
 from gateway.telemetry.logs import configure_logs
@@ -39,7 +39,7 @@ class _Talk(msgspec.Struct, frozen=True, kw_only=True):
 def _complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     del param
     try:
-        settings = load(ctx.params.get("config") or default_config(), read_environment())
+        settings = peek(ctx.params.get("config") or default_config(), read_environment())
     except ConfigError:
         return []
     return [CompletionItem(name) for name in settings.models if name.startswith(incomplete)]

@@ -11,7 +11,8 @@ import msgspec
 
 from gateway.app import Application
 from gateway.cli.options import config_option
-from gateway.config import ConfigError, Fault, Settings, load, read_environment
+from gateway.config import ConfigError, Fault, Settings, peek, read_environment
+from gateway.loading import Loader
 from gateway.providers.catalog import open_provider
 from gateway.telemetry.logs import configure_logs
 
@@ -26,7 +27,7 @@ def command(config: Path, as_json: bool) -> None:
     """
     configure_logs(format="console", level="warning")
     try:
-        settings = load(config, read_environment())
+        settings = peek(config, read_environment())
         anyio.run(_build, settings, config)
     except ConfigError as error:
         _report(error.faults, as_json)
@@ -61,4 +62,4 @@ async def _build(settings: Settings, config: Path) -> None:
             faults += error.faults
     if faults:
         raise ConfigError(faults)
-    Application(settings, lambda: settings, config_path=config)
+    Application(settings, Loader(config, read_environment), config_path=config)

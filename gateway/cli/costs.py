@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.accounting.prices import Prices, open_prices
 from gateway.cli.conversation import Turn
-from gateway.config import ConfigError, load, read_environment
+from gateway.config import ConfigError, peek, read_environment
 from gateway.core.usage import Usage
 
 
@@ -20,7 +20,7 @@ class Costs:
     def of(cls, config: Path) -> Costs:
         """Take the prices of a configuration, none when it cannot be read (a remote gateway needs no local file)."""
         try:
-            return cls(open_prices(load(config, read_environment())))
+            return cls(open_prices(peek(config, read_environment())))
         except ConfigError:
             return cls(None)
 

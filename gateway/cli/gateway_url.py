@@ -11,8 +11,9 @@ import msgspec
 
 from gateway.app import Application
 from gateway.cli.address import local_url_of
-from gateway.config import Settings, load, read_environment
+from gateway.config import Settings, peek, read_environment
 from gateway.core.errors import UpstreamError
+from gateway.loading import Loader
 from gateway.providers.http.native import NativeUpstream
 from gateway.providers.http.protocol import HttpRequest, HttpTimeouts
 from gateway.server import EdgeServer, ServerOptions
@@ -62,23 +63,25 @@ async def open_gateway(config: Path, url: str | None, key: str | None) -> AsyncI
     if url is not None:
         yield Found(url=url, key=key)
         return
-    settings = load(config, read_environment())
+    settings = peek(config, read_environment())
     keys = settings.server.keys
     key = key or (keys[0].reveal() if keys else None)
     running = await find_running(settings)
     if running is not None:
         yield Found(url=running, key=key, expected=tuple(settings.models))
         return
-    async with _own_gateway(settings, config) as own:
+    async with _own_gateway(config) as own:
         tried = local_url_of(settings.server.host, settings.server.port) if settings.server.port else ""
         yield Found(url=own, key=key, own=True, tried=tried)
 
 
 @asynccontextmanager
-async def _own_gateway(settings: Settings, config: Path) -> AsyncIterator[str]:
+async def _own_gateway(config: Path) -> AsyncIterator[str]:
     """Serve on a free loopback port in this process."""
+    load = Loader(config, read_environment)
+    settings = await load()
     quiet = msgspec.structs.replace(settings, logging=msgspec.structs.replace(settings.logging, calls=False))
-    application = Application(quiet, lambda: load(config, read_environment()), config_path=config)
+    application = Application(quiet, load, config_path=config)
     server = EdgeServer(application.asgi, ServerOptions(host="127.0.0.1", port=0, drain_timeout=1.0))
     listening = anyio.Event()
     address: list[str] = []

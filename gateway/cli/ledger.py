@@ -1,4 +1,4 @@
-"""`switchgear ledger`: invoices compared with it, and rows deleted from it."""
+"""`switchgear ledger`: bills written from it, invoices compared with it, and rows deleted from it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,10 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.accounting.reconcile import (
-    Difference,
-    InvoiceColumns,
-    InvoiceLine,
-    InvoiceUnreadable,
-    Reconciliation,
-    differing,
-    read_invoice,
-    reconcile,
-)
+from gateway.accounting.invoice import InvoiceColumns, InvoiceLine, InvoiceUnreadable, read_invoice
+from gateway.accounting.reconcile import Difference, Reconciliation, differing, reconcile
 from gateway.cli.admin_client import AdminClient, fail
-from gateway.cli.admin_options import asks_gateway, given_only, json_option, pairs
+from gateway.cli.admin_options import asks_gateway, given_only, json_option, listed, pairs
 from gateway.cli.admin_output import print_json, print_table
 from gateway.stores.ledger import MOST_GROUPS, UsageRow
 
@@ -31,7 +23,37 @@ NANO = 1_000_000_000
 
 @click.group(no_args_is_help=True)
 def command() -> None:
-    """Compare invoices with the ledger, and delete rows from it."""
+    """Write bills from the ledger, compare invoices with it, and delete rows from it."""
+
+
+@command.command("chargeback")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--month", help="2026-11; without it the last one that is over.")
+@click.option(
+    "--by",
+    multiple=True,
+    callback=listed,
+    help="What to divide each tenant by: team (without it), user, key, agent, model, provider, tag:NAME.",
+)
+@click.option("--zone", help="Where a month begins, such as Europe/Berlin; UTC without it.")
+@click.option("--tenant", help="Only this tenant.")
+@asks_gateway
+@json_option
+def bill(client: AdminClient, *, file: Path | None, by: list[str] | None, as_json: bool, **which: Any) -> None:
+    """Write what a month cost, by tenant and team, as CSV to FILE, which must be new, or to standard output."""
+    if file is not None and file.exists():
+        fail(f"{file} exists already; nothing was written.")
+    query = {**which, "by": None if by is None else ",".join(by), "format": "json" if as_json else "csv"}
+    written = client.fetch("GET", "/admin/chargeback", query=query).body
+    if file is None:
+        click.echo(written, nl=False)
+        return
+    try:
+        with file.open("xb") as out:
+            out.write(written)
+    except OSError as error:
+        fail(f"cannot write {file}: {error.strerror}")
+    click.echo(f"Wrote {file}.")
 
 
 @command.command("reconcile")
@@ -68,7 +90,7 @@ def compare(
     tenant: str | None,
     as_json: bool,
 ) -> None:
-    """Compare the CSV invoice FILE with the ledger, by day and model; exits 1 where they differ.
+    """Compare the invoice FILE, CSV or JSON, with the ledger, by day and model; exits 1 where they differ.
 
     The days are those of the invoice. The differences are listed, the largest first, with the calls that could explain them.
     """
@@ -118,8 +140,9 @@ def _read(file: Path, columns: dict[str, str]) -> tuple[InvoiceLine, ...]:
     if strange := [name for name in columns if name not in known]:
         raise click.BadParameter(f"{strange[0]!r} is none of {', '.join(known)}.", param_hint="--column")
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            invoice = read_invoice(lines, InvoiceColumns(**columns))
+        # As it is: a line break may be a part of a cell. Spreadsheets begin UTF-8 with a mark.
+        text = file.read_bytes().decode("utf-8-sig")
+        invoice = read_invoice(text, InvoiceColumns(**columns))
     except (InvoiceUnreadable, UnicodeDecodeError) as error:
         fail(f"{file}: {error}")
     except OSError as error:

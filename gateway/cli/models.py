@@ -13,7 +13,7 @@ from rich.table import Table
 
 from gateway.cli.gateway_url import find_running
 from gateway.cli.options import config_option, url_option
-from gateway.config import ConfigError, load, read_environment
+from gateway.config import ConfigError, peek, read_environment
 from gateway.core.errors import SwitchgearError, UpstreamBroken
 from gateway.providers.http.native import NativeUpstream
 from gateway.providers.http.protocol import HttpRequest, HttpTimeouts
@@ -66,7 +66,7 @@ def command(config: Path, url: str | None, as_json: bool) -> None:
 
 async def _collect(config: Path, url: str | None) -> dict[str, list[TargetState]]:
     if url is None:
-        settings = load(config, read_environment())
+        settings = peek(config, read_environment())
         url = await find_running(settings)
         if url is None:
             return {

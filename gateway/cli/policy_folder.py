@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn
 import click
 
 from gateway.cli.options import config_option
-from gateway.config import ConfigError, Fault, load, read_environment
+from gateway.config import ConfigError, Fault, peek, read_environment
 from gateway.config.policy_documents import load_policy_documents
 from gateway.config.policy_settings import PolicyDocuments, PolicySettings
 
@@ -41,7 +41,7 @@ def read_documents(
         # A name like `~x` is the shell's business, which has seen it already.
         settings, base = PolicySettings(folder=str(folder.absolute())), Path.cwd()
     else:
-        configured = load(config, environ).policies
+        configured = peek(config, environ).policies
         if configured is None:
             message = "no policies are configured here: add the section `policies`, or name a FOLDER"
             raise ConfigError([Fault(file=str(config), message=message)])

@@ -14,8 +14,9 @@ import click
 from gateway.app import Application
 from gateway.cli.announcement import announcement
 from gateway.cli.options import config_option
-from gateway.config import ConfigError, Settings, load, read_environment
+from gateway.config import ConfigError, Settings, read_environment
 from gateway.governance import Governance, GovernanceRefused, open_governance
+from gateway.loading import Loader
 from gateway.server import EdgeServer, ServerOptions, ServerStartError
 from gateway.telemetry.logs import configure_logs
 
@@ -38,12 +39,10 @@ def command(config: Path, host: str | None, port: int | None) -> None:
     overrides = {("server", key): value for key, value in (("host", host), ("port", port)) if value is not None}
 
     base = config.absolute().parent
-
-    def load_settings() -> Settings:
-        return load(config, read_environment(), overrides=overrides)
+    load_settings = Loader(config, read_environment, overrides=overrides)
 
     async def run() -> int:
-        settings = load_settings()
+        settings = await load_settings()
         configure_logs(format=settings.logging.format, level=settings.logging.level)
         async with open_governance(settings, base=base, environ=read_environment()) as governance:
             return await serve(settings, governance)

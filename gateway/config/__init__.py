@@ -3,7 +3,7 @@
 from gateway.config.diff import Change, diff, needs_restart
 from gateway.config.environment import read_environment
 from gateway.config.faults import ConfigError, Fault
-from gateway.config.load import load
+from gateway.config.load import load, peek
 from gateway.config.provider_settings import (
     AnthropicSettings,
     EmbeddedSettings,
@@ -55,6 +55,7 @@ __all__ = [
     "diff",
     "load",
     "needs_restart",
+    "peek",
     "read_environment",
     "reveal",
     "starter_text",

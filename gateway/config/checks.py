@@ -22,6 +22,7 @@ from gateway.config.governance_checks import (
     limit_findings,
     pepper_findings,
     protection_findings,
+    secrets_findings,
 )
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.presets import PRESETS
@@ -211,6 +212,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _exposure),
     (Settings, pepper_findings),
     (Settings, protection_findings),
+    (Settings, secrets_findings),
     (Settings, _loops),
     (Settings, _served_models),
     (Settings, _reserved_names),

@@ -17,7 +17,7 @@ import msgspec
 from gateway.config.checks import KEY_CHARACTERS, UNUSABLE_KEY, check, complete
 from gateway.config.faults import FaultLog, Mark, child_path, item_path, shown
 from gateway.config.paths import resolve_path
-from gateway.config.secret import Secret, read_secret
+from gateway.config.secret import SOURCES, FindSecret, Secret, read_secret
 from gateway.config.shapes import (
     KIND,
     ChoiceShape,
@@ -68,10 +68,13 @@ class Mention(NamedTuple):
 class Conversion:
     """Converts the nodes of one file. `base` is the directory that relative paths count from."""
 
-    def __init__(self, log: FaultLog, *, base: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, log: FaultLog, *, base: Path, environ: Mapping[str, str], find_secret: FindSecret | None = None
+    ) -> None:
         self._log = log
         self._base = base
         self._environ = environ
+        self._find_secret = find_secret
         self._mentions: list[Mention] = []
 
     def settings(self, shape: Shape, root: Node) -> Any:
@@ -129,11 +132,12 @@ class Conversion:
     @read.register
     def _(self, shape: SecretShape, node: Node, place: Place) -> Any:
         text = node.value if isinstance(node, ScalarNode) else None
-        if shape.or_text and not (isinstance(text, str) and text.startswith(("env:", "file:"))):
+        if shape.or_text and not (isinstance(text, str) and text.startswith(SOURCES)):
             return self.read(shape.or_text, node, place)
         try:
             # A number or the like is a literal secret too: the same sentence explains it.
-            secret = read_secret(text if isinstance(text, str) else "", base=self._base, environ=self._environ)
+            reference = text if isinstance(text, str) else ""
+            secret = read_secret(reference, base=self._base, environ=self._environ, find_secret=self._find_secret)
         except ValueError as error:
             return self._fault(node, place, str(error))
         if shape.or_text is None and not KEY_CHARACTERS.match(secret.reveal()):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings, access_faults, issuer_faults
 from gateway.config.database_settings import PostgresSettings
 from gateway.config.finding import Finding
 from gateway.config.limit_settings import LimitRuleSettings, rule_problems
 from gateway.config.protection_settings import protection_faults
+from gateway.config.secret import Secret
 from gateway.config.settings import Settings
 
 
@@ -36,6 +39,32 @@ def protection_findings(settings: Settings) -> Iterator[Finding]:
         return
     for path, message in protection_faults(settings.protection, settings.models, settings.providers):
         yield Finding(path=("protection", *path), needs=("models", "providers"), message=message)
+
+
+def secrets_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield secrets of the database that are needed before it is open."""
+    for section in ("database", "redis", "secrets", "audit", "access"):
+        for path in _kept_in_database(getattr(settings, section)):
+            message = "this is needed before the database is open: write env:NAME or file:path"
+            yield Finding(path=(section, *path), needs=(section,), message=message)
+
+
+def _kept_in_database(value: object) -> Iterator[tuple[str | int, ...]]:
+    """Yield the paths of secrets that the database keeps."""
+    if isinstance(value, Secret):
+        if value.in_database:
+            yield ()
+        return
+    inner: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, msgspec.Struct):
+        inner = ((name, getattr(value, name)) for name in value.__struct_fields__)
+    elif isinstance(value, tuple):
+        inner = enumerate(value)
+    elif isinstance(value, dict):
+        inner = value.items()
+    for name, one in inner:
+        for path in _kept_in_database(one):
+            yield name, *path
 
 
 def pepper_findings(settings: Settings) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.config.convert import Conversion
 from gateway.config.faults import NOWHERE, ConfigError, Fault, FaultLog
+from gateway.config.secret import FindSecret, stand_in
 from gateway.config.settings import Settings
 from gateway.config.shapes import shape_of
 from gateway.config.yaml_source import MOST_BYTES, Entry, MapNode, Node, ScalarNode, parse_yaml
@@ -19,11 +20,23 @@ Overrides: TypeAlias = Mapping[tuple[str, str], str | int]
 NO_OVERRIDES: Final[Overrides] = MappingProxyType({})
 
 
-def load(path: Path, environ: Mapping[str, str], *, overrides: Overrides = NO_OVERRIDES) -> Settings:
+def peek(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings for who connects to nothing: as `load`, with a stand-in for each secret that the database keeps."""
+    return load(path, environ, find_secret=stand_in)
+
+
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    overrides: Overrides = NO_OVERRIDES,
+    find_secret: FindSecret | None = None,
+) -> Settings:
     """Return the settings in the file at `path`, with secrets resolved and paths absolute.
 
     `environ` is the environment that `env:NAME` and `~` refer to. `overrides` replaces values before anything is
-    checked, as {("server", "port"): 9000} for a command line's --port. Raises `ConfigError` with every fault found.
+    checked, as {("server", "port"): 9000} for a command line's --port. `find_secret` gives what the database keeps. Raises
+    `ConfigError` with every fault found.
     """
     try:
         content = _read_bytes(path)
@@ -31,18 +44,24 @@ def load(path: Path, environ: Mapping[str, str], *, overrides: Overrides = NO_OV
         raise ConfigError([Fault(file=str(path), message=str(error))]) from None
     except OSError as error:
         raise ConfigError([Fault(file=str(path), message=f"the file cannot be read: {error.strerror}")]) from error
-    return parse(content, path, environ, overrides=overrides)
+    return parse(content, path, environ, overrides=overrides, find_secret=find_secret)
 
 
-def parse(content: bytes, path: Path, environ: Mapping[str, str], *, overrides: Overrides = NO_OVERRIDES) -> Settings:
+def parse(
+    content: bytes,
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    overrides: Overrides = NO_OVERRIDES,
+    find_secret: FindSecret | None = None,
+) -> Settings:
     """Return the settings in `content`, as if it were the file at `path`: see `load`."""
     log = FaultLog(str(path))
     root = parse_yaml(_decode(content, path), log)
     for (section, key), value in overrides.items():
         root = _override(root, section, key, value)
-    settings: Settings = Conversion(log, base=path.absolute().parent, environ=environ).settings(
-        shape_of(Settings), root
-    )
+    conversion = Conversion(log, base=path.absolute().parent, environ=environ, find_secret=find_secret)
+    settings: Settings = conversion.settings(shape_of(Settings), root)
     try:
         log.raise_if_any()
     except ConfigError as error:

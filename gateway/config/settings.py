@@ -17,6 +17,7 @@ from gateway.config.policy_settings import PolicySettings
 from gateway.config.protection_settings import ProtectionSettings
 from gateway.config.provider_settings import HeaderName, HeaderValue, HttpUrl, ProviderSettings, TimeoutSettings
 from gateway.config.secret import Secret
+from gateway.config.secrets_settings import SecretsSettings
 from gateway.config.shapes import Expected, Reference, Shorthand
 
 ProviderName: TypeAlias = Annotated[
@@ -200,5 +201,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, LimitRuleSettings], Meta(description="Limits and budgets, by the names that errors and metrics use.")
     ] = msgspec.field(default_factory=dict)
     protection: Annotated[ProtectionSettings | None, Meta(description="Data protection; null looks at nothing.")] = None
+    secrets: Annotated[SecretsSettings, Meta(description="Secrets that the database keeps, encrypted.")] = (
+        SecretsSettings()
+    )
     ledger: Annotated[LedgerSettings, Meta(description="The ledger.")] = LedgerSettings()
     audit: Annotated[AuditSettings, Meta(description="The audit log.")] = AuditSettings()

@@ -81,9 +81,13 @@ class ContextLengthExceeded(InvalidRequest):
 
 
 class ContentBlocked(InvalidRequest):
-    """Data protection does not let the request pass. The message says what was found, never the value."""
+    """Data protection does not let the request pass. The message says what was found, never the value.
+
+    Another target may be allowed what this one is not.
+    """
 
     code = "content_blocked"
+    retryable = True
 
 
 class UnsupportedSchema(InvalidRequest):

@@ -15,6 +15,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     that was tried (None when the request never became a call); `route` lists the targets tried, in order. `usage` of an
     answer that was cut short is what had been used by then. `cost_nano` is the exact cost in nano-dollars by the prices whose
     version is `prices`, None when a price is unknown; `cost` is the same in US dollars, as near as a float comes to it.
+    `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
+    protection found in the request.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -46,3 +48,5 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[tuple[str, str], ...] = ()
     cost_nano: int | None = None
     prices: str = ""
+    guards: tuple[tuple[str, str, float, float | None], ...] = ()
+    found: tuple[tuple[str, int], ...] = ()

@@ -4,13 +4,17 @@ The order, outermost first. Each stage is there only when the route uses it:
     Recorded      one record a call, settled whatever happens; opens the ledger's entry
     Authorized    may this caller use this model, and the tools that its provider runs?
     Limited       rates, concurrency and budgets: reserved here, settled with the record
+    Guarded       guardrails that judge once, wherever the call goes
     Fallback      several targets, tried in order until the commit point
+    Guarded       guardrails of this target
+    Redacted      what this target must not see is taken out, and put back into its answer
     provider      the exchange with one upstream
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -20,7 +24,7 @@ from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.pipeline.authorized import Authorized
 from gateway.pipeline.limited import Limited, Limits
-from gateway.pipeline.recorded import Cost, ExactCost, OpenEntry, Recorded, TakeRecord
+from gateway.pipeline.recorded import Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
@@ -28,15 +32,36 @@ from gateway.providers.provider import Health, Provider
 from gateway.routing.fallback import Fallback
 
 
+class Guards(Protocol):
+    """Data protection: what it puts around routes and targets. Where nothing applies it puts nothing."""
+
+    def opens(self, model: str, targets: Sequence[Target]) -> bool:
+        """Whether calls for this model have to be decoded, because somebody may look inside."""
+        ...
+
+    def around_route(self, inner: Responder, model: str) -> Responder:
+        """Put around a route what does not depend on where a call goes."""
+        ...
+
+    def around_target(self, inner: Responder, model: str, target: Target) -> Responder:
+        """Put around a target what depends on where a call goes."""
+        ...
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A configured model: what answers for it, and what the edge must know before it asks."""
+    """A configured model: what answers for it, and what the edge must know before it asks.
+
+    `unasked` answers those who ask in the operator's name, as guardrails do: it asks nobody's leave, and counts for no limit.
+    """
 
     model: str
     description: str | None
     targets: tuple[Target, ...]
     providers: tuple[Provider, ...]
     responder: Responder
+    unasked: Responder
     subject: Resource
+    opened: bool = False
     relaying: dict[str, bool] = {}
 
     def relays(self, dialect: str) -> bool:
@@ -46,7 +71,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         """
         known = self.relaying.get(dialect)
         if known is None:
-            known = self.relaying[dialect] = all(provider.relays(dialect) for provider in self.providers)
+            relays = not self.opened and all(provider.relays(dialect) for provider in self.providers)
+            known = self.relaying[dialect] = relays
         return known
 
     def serves(self, operation: Operation) -> bool:
@@ -66,11 +92,12 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     take_record: TakeRecord
     cost: Cost
     clock: Clock
-    exact_cost: ExactCost | None = None
     prices: str = ""
     open_entry: OpenEntry | None = None
     authorizer: Authorizer | None = None
     limits: Limits | None = None
+    guards: Guards | None = None
+    take_judged: TakeJudged | None = None
 
 
 def build_route(
@@ -82,28 +109,40 @@ def build_route(
 ) -> Route:
     """Put the stages of one model together."""
     owners = tuple(providers[target.provider] for target in targets)
+    guards = surroundings.guards
+    opened = guards is not None and guards.opens(model, targets)
     answering = [(target, owner.responder(target)) for target, owner in zip(targets, owners, strict=True)]
-    responder: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
+    if guards is not None:
+        answering = [(target, guards.around_target(responder, model, target)) for target, responder in answering]
+    answer: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
+    responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits)
     subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
     if surroundings.authorizer is not None:
         responder = Authorized(responder, authorizer=surroundings.authorizer, subject=subject)
-    responder = Recorded(
-        responder,
-        targets=targets,
-        take=surroundings.take_record,
-        cost=surroundings.cost,
-        clock=surroundings.clock,
-        exact_cost=surroundings.exact_cost,
-        prices=surroundings.prices,
-        open_entry=surroundings.open_entry,
-    )
     return Route(
         model=model,
         description=description,
         targets=tuple(targets),
         providers=owners,
-        responder=responder,
+        responder=_recorded(responder, targets, surroundings, surroundings.take_judged if opened else None),
+        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if opened else None),
         subject=subject,
+        opened=opened,
+    )
+
+
+def _recorded(
+    inner: Responder, targets: Sequence[Target], surroundings: Surroundings, take_judged: TakeJudged | None
+) -> Recorded:
+    return Recorded(
+        inner,
+        targets=targets,
+        take=surroundings.take_record,
+        cost=surroundings.cost,
+        clock=surroundings.clock,
+        prices=surroundings.prices,
+        open_entry=surroundings.open_entry,
+        take_judged=take_judged,
     )

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from gateway.config.faults import ConfigError, Fault
 from gateway.config.protection_settings import (
     GuardSettings,
     HttpGuardSettings,
@@ -39,6 +40,7 @@ from gateway.pipeline.guarded_checks import InjectionJudge, LengthJudge, PiiJudg
 from gateway.pipeline.guarded_http import HttpJudge
 from gateway.pipeline.guarded_moderation import ModerationJudge
 from gateway.pipeline.guarded_rail import Guardrail, Judge
+from gateway.pipeline.named import Names
 from gateway.pipeline.redacted import Redacted, RedactionRule
 from gateway.protection.finding import members
 from gateway.protection.judgements import Judgements
@@ -67,6 +69,7 @@ class Protection:
     def __init__(self, settings: ProtectionSettings, surroundings: Surroundings) -> None:
         self._judgements = surroundings.judgements
         self._upstreams: list[Upstream] = []
+        self._names = None if settings.names is None else Names(settings.names)
         self._local = {
             name: name in settings.local or is_local(provider) for name, provider in surroundings.providers.items()
         }
@@ -97,7 +100,14 @@ class Protection:
         place = self._destination(target)
         rules = [rule for rule in self._rules if rule.match.may_apply(model, place)]
         rails = [rail for rail in self._rails if rail.match.providers and rail.match.may_apply(model, place)]
-        return guarded(Redacted(inner, rules, self._judgements) if rules else inner, rails, self._judgements)
+        return guarded(
+            Redacted(inner, rules, self._judgements, self._names) if rules else inner, rails, self._judgements
+        )
+
+    async def verify(self) -> None:
+        """Load what is loaded when it is first needed: the model of names. Raises ConfigError where it cannot be used."""
+        if self._names is not None:
+            await self._names.verify()
 
     async def aclose(self) -> None:
         """Close the connections to guardrails' services. Nothing uses this generation any more."""
@@ -108,7 +118,7 @@ class Protection:
         return Destination(provider=target.provider, local=self._local.get(target.provider, False))
 
     def _rail(self, name: str, guard: GuardSettings, surroundings: Surroundings) -> Guardrail:
-        judge = self._judge(guard, surroundings)
+        judge = self._judge(name, guard, surroundings)
         longest = Words(guard.words).longest if isinstance(guard, WordsSettings) else 0
         return Guardrail(
             name=name,
@@ -123,7 +133,7 @@ class Protection:
             match=_match(guard.match),
         )
 
-    def _judge(self, guard: GuardSettings, surroundings: Surroundings) -> Judge:
+    def _judge(self, name: str, guard: GuardSettings, surroundings: Surroundings) -> Judge:
         if isinstance(guard, WordsSettings):
             return WordsJudge(Words(guard.words))
         if isinstance(guard, InjectionSettings):
@@ -136,7 +146,13 @@ class Protection:
             # jsonschema_rs takes a sixth of a second to import, and few have such a guardrail.
             from gateway.pipeline.guarded_schema import SchemaJudge  # noqa: PLC0415
 
-            return SchemaJudge(guard.document)
+            try:
+                return SchemaJudge(guard.document)
+            except (ValueError, OSError, RecursionError) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+                where = f"protection.guardrails.{name}.document"
+                message = f"this is no JSON schema that can be used: {reason}"
+                raise ConfigError([Fault(file=str(guard.document), path=where, message=message)]) from error
         if isinstance(guard, ModerationSettings):
             return ModerationJudge(_later(surroundings.ask, guard.model), guard.model, guard.threshold)
         return self._http(guard, surroundings)

@@ -10,6 +10,7 @@ from gateway.core.call import Call
 from gateway.core.content import ModerationInput
 from gateway.core.errors import UpstreamBroken
 from gateway.core.events import Event, Moderations
+from gateway.core.ids import new_id
 from gateway.core.responder import Responder
 from gateway.pipeline.redacted import OPENED
 from gateway.protection.verdict import ALLOW, Verdict
@@ -47,7 +48,7 @@ class ModerationJudge:
     def _question(self, texts: list[str], call: Call) -> Call:
         content = ModerationInput(input=texts)
         return Call(
-            id=f"{call.id}.moderation",
+            id=new_id("mod_"),
             operation="moderate",
             dialect=f"{OPENED}openai_moderations",
             model=self._model,

@@ -12,11 +12,17 @@ import msgspec
 from gateway.core.call import Call
 from gateway.protection.verdict import ALLOW, Verdict
 
+_MOST_BYTES = 1024 * 1024
+
 
 class SchemaJudge:
     """Stops an answer whose last text is not a JSON document that the schema allows. Nothing remote is fetched."""
 
     def __init__(self, document: Path) -> None:
+        """Read the schema. Raises ValueError, which says what is wrong with it, and OSError."""
+        if document.stat().st_size > _MOST_BYTES:
+            msg = f"it is larger than {_MOST_BYTES:,} bytes"
+            raise ValueError(msg)
         schema = msgspec.json.decode(document.read_bytes())
         self._validator = jsonschema_rs.validator_for(schema, retriever=_refuse)
 

@@ -14,13 +14,14 @@ from gateway.core.record import Record
 from gateway.core.responder import Lane, Responder, Send, lane_of
 from gateway.core.target import Target
 from gateway.core.usage import Usage
+from gateway.protection.judgements import UNJUDGED, Judged
 
 TakeRecord = Callable[[Record], None]
-Cost = Callable[[str, Usage], float | None]
-"""Gives US dollars for usage at a target ("provider/model"), None when a price is unknown."""
+Cost = Callable[[str, Usage], int | None]
+"""Gives whole nano-dollars for usage at a target ("provider/model"), None when a price is unknown."""
 
-ExactCost = Callable[[str, Usage], int | None]
-"""Gives the same in whole nano-dollars, with nothing rounded but the last digit."""
+TakeJudged = Callable[[str], Judged]
+"""Gives what data protection noted about a call, and forgets it."""
 
 OpenEntry = Callable[[Call, tuple[str, ...]], None]
 """Notes a call before it leaves, with the targets that it may reach: if the process dies, it is not forgotten."""
@@ -48,15 +49,15 @@ class Recorded:
         take: TakeRecord,
         cost: Cost,
         clock: Clock,
-        exact_cost: ExactCost | None = None,
         prices: str = "",
         open_entry: OpenEntry | None = None,
+        take_judged: TakeJudged | None = None,
     ) -> None:
         self._inner = inner
+        self._take_judged = take_judged
         self._targets = tuple(target.name for target in targets)
         self._take = take
         self._cost = cost
-        self._exact_cost = exact_cost
         self._prices = prices
         self._open_entry = open_entry
         self._clock = clock
@@ -97,7 +98,8 @@ class Recorded:
         monotonic = self._clock.monotonic()
         duration = monotonic - call.received
         fields = call.fields
-        cost, nano = (None, None) if usage is None else self._costs(target, usage)
+        nano = None if usage is None else self._cost(target, usage)
+        judged = UNJUDGED if self._take_judged is None else self._take_judged(call.id)
         return Record(
             id=call.id,
             started_at=self._clock.wall() - duration,
@@ -114,7 +116,7 @@ class Recorded:
             first_token=None if watch.first_at is None else watch.first_at - call.received,
             upstream=None if started is None else started.waited,
             usage=usage,
-            cost=cost,
+            cost=None if nano is None else nano / NANO,
             finish_reason=None if finished is None else finished.reason,
             error=error,
             parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_telling(fields[name])},
@@ -126,14 +128,9 @@ class Recorded:
             tags=call.caller.tags,
             cost_nano=nano,
             prices=self._prices,
+            guards=judged.guards,
+            found=judged.found,
         )
-
-    def _costs(self, target: str, usage: Usage) -> tuple[float | None, int | None]:
-        """US dollars, and exact nano-dollars where somebody knows them."""
-        if self._exact_cost is None:
-            return self._cost(target, usage), None
-        nano = self._exact_cost(target, usage)
-        return (None if nano is None else nano / NANO), nano
 
 
 class _Watch:

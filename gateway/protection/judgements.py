@@ -19,6 +19,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[tuple[str, int], ...] = ()
 
 
+UNJUDGED = Judged()
+"""Of a call that nobody looked into."""
+
+
 class Judgements:
     """Notes by call id. Who makes the record takes them; the number of calls is bounded in case nobody does."""
 

@@ -12,9 +12,10 @@ import anyio
 from anyio.abc import Process
 
 from gateway.app import Application
-from gateway.config import Settings, load
+from gateway.config import Settings
 from gateway.core.record import Record
 from gateway.governance import open_governance
+from gateway.loading import Loader
 from gateway.server import EdgeServer, ServerOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,9 +57,10 @@ async def running(
     path = folder / "switchgear.yaml"
     path.write_text(config)
     environment = dict(environ or {})
-    settings = load(path, environment)
+    load = Loader(path, lambda: environment)
+    settings = await load()
     async with open_governance(settings, base=folder, environ=environment) as governance:
-        application = Application(settings, lambda: load(path, environment), config_path=path, governance=governance)
+        application = Application(settings, load, config_path=path, governance=governance)
         async with served(application, settings, drain_timeout=drain_timeout) as gateway:
             yield gateway
 

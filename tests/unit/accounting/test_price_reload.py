@@ -33,9 +33,13 @@ async def test_a_reload_changes_what_calls_cost_from_then_on(settings, tmp_path)
     records = []
     priced = msgspec.structs.replace(settings, prices={"up/m": PriceSettings(input=1, output=2)})
     surroundings = Surroundings(take_record=records.append, cost=lambda target, usage: None, clock=SYSTEM_CLOCK)
+
+    async def reread():
+        return priced
+
     live = Live(
         settings,
-        lambda: priced,
+        reread,
         surroundings,
         identities=Identities(),
         policies=PolicySource(tmp_path / "switchgear.yaml", {}),

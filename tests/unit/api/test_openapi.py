@@ -15,6 +15,7 @@ from gateway.app import Application
 from gateway.config import load
 from gateway.dialects.anthropic_messages import shapes as anthropic
 from gateway.dialects.openai_chat import shapes as openai_chat
+from gateway.loading import Loader
 
 DOCUMENT = openapi.document()
 OPERATIONS = [operation for path in DOCUMENT["paths"].values() for operation in path.values()]
@@ -28,10 +29,7 @@ def application(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("providers: {s: {kind: scripted, document: script.yaml}}\nmodels: {demo: s/demo}\n")
 
-    def settings():
-        return load(config, {})
-
-    return Application(settings(), settings, config_path=config)
+    return Application(load(config, {}), Loader(config, dict), config_path=config)
 
 
 def test_the_document_lists_exactly_the_endpoints_that_are_served(application):
@@ -124,7 +122,7 @@ def test_the_pages_examples_name_configured_models_of_the_right_kind(tmp_path):
     config.write_text(
         "providers: {s: {kind: scripted, document: script.yaml}}\nmodels: {vectors: s/vectors-embed, words: s/talk}\n"
     )
-    application = Application(load(config, {}), lambda: load(config, {}), config_path=config)
+    application = Application(load(config, {}), Loader(config, dict), config_path=config)
 
     shown = openapi.with_models(openapi.OPERATIONS, application.live.current().routes)
     named = {operation.path: operation.body["model"] for operation in shown if operation.body is not None}

@@ -12,7 +12,7 @@ from gateway.core.errors import ClientLeft, RateLimited, Unavailable, UpstreamTi
 from gateway.core.events import CutShort, Finished, Started, TextDelta, Tried, Verbatim
 from gateway.core.target import Target
 from gateway.core.usage import Usage
-from gateway.pipeline.recorded import Recorded
+from gateway.pipeline.recorded import NANO, Recorded
 
 USAGE = Usage(input=10, output=5)
 STARTED = Started(id="1", model="m", created=0, target="up/big", waited=0.25, dropped=("seed",))
@@ -40,9 +40,9 @@ class Prices:
         self.priced = priced
         self.asked = []
 
-    def cost(self, target, usage):
+    def nano(self, target, usage):
         self.asked.append((target, usage))
-        return float(usage.total) if target == self.priced else None
+        return usage.total * NANO if target == self.priced else None
 
 
 class Stage:
@@ -54,7 +54,7 @@ class Stage:
         self.records = []
         self.sent = []
         self._stage = Recorded(
-            answer, targets=TARGETS, take=self.records.append, cost=self.prices.cost, clock=self.time.clock
+            answer, targets=TARGETS, take=self.records.append, cost=self.prices.nano, clock=self.time.clock
         )
 
     async def send(self, event):
