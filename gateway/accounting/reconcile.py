@@ -5,47 +5,16 @@ The ledger's side is what `UsageQuery(by=("day", "served"))` gives for the provi
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 import msgspec
 
+from gateway.accounting.invoice import InvoiceLine
 from gateway.accounting.price import NANO
 from gateway.stores.ledger import UsageRow
 
 Verdict = Literal["agrees", "differs", "only_invoiced", "only_in_ledger"]
-
-_MOST_CELL = 1000
-
-
-class InvoiceUnreadable(Exception):
-    """The invoice is not what its columns promise; the text says in which line."""
-
-
-class InvoiceColumns(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of an invoice's columns. An empty name is a column that the invoice has not.
-
-    `date` holds days or times in ISO 8601, of which the day counts. Input tokens include cached ones, as invoices count them.
-    """
-
-    date: str = "date"
-    model: str = "model"
-    input: str = "input_tokens"
-    output: str = "output_tokens"
-    cost: str = "cost"
-
-
-class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of an invoice: a day, a model, its tokens (None where it does not say), and nano-dollars."""
-
-    day: str
-    model: str
-    input: int | None
-    output: int | None
-    cost_nano: int | None
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,19 +58,6 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         return all(line.verdict == "agrees" for line in self.lines)
 
 
-def read_invoice(lines: Iterable[str], columns: InvoiceColumns) -> tuple[InvoiceLine, ...]:
-    """Read an invoice's CSV, whose first line names the columns. Raises InvoiceUnreadable."""
-    reader = csv.DictReader(lines, strict=True)
-    try:
-        present = set(reader.fieldnames or ())
-        wanted = [name for name in msgspec.structs.astuple(columns) if name]
-        if missing := [name for name in wanted if name not in present]:
-            raise InvoiceUnreadable(f"The invoice has no column {', '.join(map(repr, missing))}.")
-        return tuple(_read_line(cells, columns, reader.line_num) for cells in reader if any(cells.values()))
-    except csv.Error as error:
-        raise InvoiceUnreadable(f"Line {reader.line_num} is no CSV: {error}.") from None
-
-
 def reconcile(
     invoice: Iterable[InvoiceLine],
     ledger: Iterable[UsageRow],
@@ -124,37 +80,6 @@ def reconcile(
         lines=lines,
         invoiced_nano=sum(line.invoiced_nano or 0 for line in lines),
         ledger_nano=sum(line.ledger_nano or 0 for line in lines),
-    )
-
-
-def _read_line(cells: Mapping[str, str | None], columns: InvoiceColumns, number: int) -> InvoiceLine:
-    def cell(name: str) -> str:
-        text = (cells.get(name) or "").strip()
-        if len(text) > _MOST_CELL:
-            raise InvoiceUnreadable(f"Line {number}: the cell of {name!r} is longer than {_MOST_CELL} characters.")
-        return text
-
-    def figure(name: str) -> Decimal | None:
-        text = cell(name).removeprefix("$").replace(",", "") if name else ""
-        try:
-            value = Decimal(text) if text else None
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if value is not None and (not value.is_finite() or abs(value) > 10**15):
-            raise InvoiceUnreadable(f"Line {number}: {name!r} holds no number that could be billed.")
-        return value
-
-    try:
-        day = dt.datetime.fromisoformat(cell(columns.date)).date().isoformat()
-    except ValueError:
-        raise InvoiceUnreadable(f"Line {number}: {columns.date!r} holds no date like 2026-11-21.") from None
-    cost, spent, made = figure(columns.cost), figure(columns.input), figure(columns.output)
-    return InvoiceLine(
-        day=day,
-        model=cell(columns.model),
-        input=None if spent is None else int(spent),
-        output=None if made is None else int(made),
-        cost_nano=None if cost is None else round(cost * NANO),
     )
 
 

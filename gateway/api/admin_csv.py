@@ -1,4 +1,4 @@
-"""Tables as CSV (RFC 4180) that is safe to open in a spreadsheet. It knows columns and cells, not what they mean."""
+"""Tables as CSV (RFC 4180) that is safe to open in a spreadsheet, for who asks for it. It knows cells, not what they mean."""
 
 from __future__ import annotations
 
@@ -7,8 +7,23 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gateway.api.plain import Document
+
 CONTENT_TYPE = "text/csv; charset=utf-8; header=present"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+
+
+def wanted(accept: bytes, named: str | None) -> bool:
+    """Whether CSV is asked for: by the parameter `format` where there is one, else by the header `accept`."""
+    if named is not None:
+        return named == "csv"
+    return accept.partition(b";")[0].strip().lower() == b"text/csv"
+
+
+def document(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Document:
+    """Give a table as an answer that a browser keeps as a file."""
+    attachment = (b"content-disposition", f'attachment; filename="{name}.csv"'.encode())
+    return Document(body=table(columns, rows), content_type=CONTENT_TYPE, headers=(attachment,))
 
 
 def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:

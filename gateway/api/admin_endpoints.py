@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.api import (
     admin_audit,
     admin_budgets,
+    admin_chargeback,
     admin_keys,
     admin_retention,
     admin_service_accounts,
@@ -29,6 +30,7 @@ def admin_endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         admin_keys,
         admin_budgets,
         admin_usage,
+        admin_chargeback,
         admin_retention,
         admin_audit,
     )

@@ -52,6 +52,9 @@ _FILTERS = (
 )
 
 
+_COLUMNS = tuple("cost" if name == "cost_nano" else name for name in LedgerRow.__struct_fields__)
+
+
 class Filters(Body, frozen=True, kw_only=True):
     """Which rows count: those that fit every filter, and began from `since` to before `until`. `tag` is NAME:VALUE."""
 
@@ -101,8 +104,8 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
             UsageQuery(by=by, where=_where(asked, query), since=since, until=until, zone=query.zone, limit=query.limit)
         )
         rows = [dict(zip(by, row.group, strict=True)) | figures(row) for row in found]
-        if _wants_csv(asked, query):
-            return _csv("usage", (*by, *FIGURES), rows)
+        if admin_csv.wanted(asked.accept, query.format):
+            return admin_csv.document("usage", (*by, *FIGURES), rows)
         asked_for = {"by": by, "since": since, "until": until, "zone": query.zone}
         return json_document({"object": "usage", **asked_for, "data": rows, "total": total(found)})
 
@@ -120,10 +123,8 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
             )
         )
         rows = [shown(row) for row in page.rows]
-        if _wants_csv(asked, query):
-            return _csv(
-                "calls", tuple(LedgerRow.__struct_fields__), [row | {"tags": _flat(row["tags"])} for row in rows]
-            )
+        if admin_csv.wanted(asked.accept, query.format):
+            return admin_csv.document("calls", _COLUMNS, [row | {"tags": _flat(row["tags"])} for row in rows])
         return listed(rows, page.next or "")
 
     return {
@@ -179,18 +180,6 @@ def _period(query: Filters) -> tuple[float | None, float | None]:
 def _split(values: str | None) -> tuple[str, ...]:
     """Give the values between commas; an empty text is one empty value: rows that have none."""
     return () if values is None else tuple(value.strip() for value in values.split(","))
-
-
-def _wants_csv(asked: Asked, query: Filters) -> bool:
-    if query.format is not None:
-        return query.format == "csv"
-    return asked.accept.partition(b";")[0].strip().lower() == b"text/csv"
-
-
-def _csv(name: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> Document:
-    named = tuple("cost" if column == "cost_nano" else column for column in columns)
-    attachment = (b"content-disposition", f'attachment; filename="{name}.csv"'.encode())
-    return Document(body=admin_csv.table(named, rows), content_type=admin_csv.CONTENT_TYPE, headers=(attachment,))
 
 
 def _flat(tags: dict[str, str]) -> list[str]:

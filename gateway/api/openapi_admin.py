@@ -13,6 +13,7 @@ import msgspec
 from gateway.api import (
     admin_audit,
     admin_budgets,
+    admin_chargeback,
     admin_keys,
     admin_retention,
     admin_service_accounts,
@@ -85,6 +86,7 @@ _TEXT: Schema = {"type": "string"}
 _BOOL: Schema = {"type": "boolean"}
 _COUNT: Schema = {"type": "integer"}
 _MONEY: Schema = {"type": "string", "description": "US dollars, as a decimal text."}
+_COMPLETE: Schema = {"type": "boolean", "description": "Whether every call with tokens has a price."}
 _DELETED = _object({"object": _TEXT, "id": _TEXT, "deleted": {"const": True}})
 _TAGS: Schema = {"type": "object", "additionalProperties": _TEXT}
 
@@ -120,6 +122,22 @@ _USAGE = _object(
         "by": {"type": "array", "items": _TEXT},
         "data": {"type": "array", "items": _object(_SUMS)},
         "total": _object(_SUMS),
+    }
+)
+_BILL_SUMS: dict[str, Schema] = {"calls": _COUNT, "currency": {"const": "USD"}, "cost": _MONEY, "complete": _COMPLETE}
+_BILL_LINE = _object(
+    {
+        **dict.fromkeys(("month", "tenant", "tenant_name", "team", "team_name"), _TEXT),
+        **dict.fromkeys(("input_tokens", "output_tokens"), _COUNT),
+        **_BILL_SUMS,
+    }
+)
+_BILL = _object(
+    {
+        "object": {"const": "chargeback"},
+        "month": _TEXT,
+        "data": {"type": "array", "items": _BILL_LINE},
+        "total": _object(_BILL_SUMS),
     }
 )
 _CALL_FIELDS: dict[str, Schema] = {
@@ -211,6 +229,10 @@ OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(
         path=admin_usage.CALLS_PATH, method="get", summary="Rows of the ledger", query=admin_usage.CallParameters,
         answer=_list_of(_CALL), media=("application/json", "text/csv"),
+    ),
+    AdminOperation(
+        path=admin_chargeback.PATH, method="get", summary="What a month cost, by tenant and team",
+        query=admin_chargeback.ChargebackParameters, answer=_BILL, media=("application/json", "text/csv"),
     ),
     AdminOperation(
         path=admin_retention.PATH, method="post", summary="Delete rows of the ledger", body=admin_retention.Retention,

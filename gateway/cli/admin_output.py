@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 
+from gateway.cli.admin_client import fail
 from gateway.cli.screen import one_line
 
 TIMES = frozenset(
@@ -37,6 +39,25 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> No
     # Names may look like markup; a pipe has no width to fit into.
     width = None if sys.stdout.isatty() else 4096
     Console(highlight=False, markup=False, emoji=False, width=width).print(table, crop=False)
+
+
+def require_new(file: Path | None) -> None:
+    """Exit with 1 where there is such a file already, before anything is fetched for it."""
+    if file is not None and file.exists():
+        fail(f"{file} exists already; nothing was written.")
+
+
+def write_new(file: Path | None, content: bytes) -> None:
+    """Write bytes to a file that must be new, and say so; or to standard output. Exits with 1 where that fails."""
+    if file is None:
+        click.echo(content, nl=False)
+        return
+    try:
+        with file.open("xb") as out:
+            out.write(content)
+    except OSError as error:
+        fail(f"cannot write {file}: {error.strerror}")
+    click.echo(f"Wrote {file}.")
 
 
 def print_object(value: Mapping[str, Any]) -> None:

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from gateway.cli.admin_client import AdminClient, fail
+from gateway.cli.admin_client import AdminClient
 from gateway.cli.admin_nouns import fetch_list
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
-from gateway.cli.admin_output import print_json, print_table
+from gateway.cli.admin_output import print_json, print_table, require_new, write_new
 from gateway.cli.audit_verify import verify_file
 from gateway.cli.screen import one_line
 from gateway.stores.audit_chain import AuditVerdict
@@ -54,18 +54,10 @@ def list_entries(client: AdminClient, *, as_json: bool, limit: int, **filters: A
 @asks_gateway
 def export(client: AdminClient, *, file: Path | None, tenant: str | None) -> None:
     """Write the whole log as JSON lines to FILE, which must be new, or to standard output."""
-    if file is not None and file.exists():
-        fail(f"{file} exists already; nothing was written.")
-    lines = client.fetch("GET", "/admin/audit/export", query={"tenant": tenant}).body
-    if file is None:
-        click.echo(lines, nl=False)
-        return
-    try:
-        with file.open("xb") as out:
-            out.write(lines)
-    except OSError as error:
-        fail(f"cannot write {file}: {error.strerror}")
-    click.echo(f"Wrote {file}. Check it anywhere: switchgear audit verify {file}")
+    require_new(file)
+    write_new(file, client.fetch("GET", "/admin/audit/export", query={"tenant": tenant}).body)
+    if file is not None:
+        click.echo(f"Check it anywhere: switchgear audit verify {file}")
 
 
 @command.command("verify")

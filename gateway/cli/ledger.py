@@ -15,7 +15,7 @@ from gateway.accounting.invoice import InvoiceColumns, InvoiceLine, InvoiceUnrea
 from gateway.accounting.reconcile import Difference, Reconciliation, differing, reconcile
 from gateway.cli.admin_client import AdminClient, fail
 from gateway.cli.admin_options import asks_gateway, given_only, json_option, listed, pairs
-from gateway.cli.admin_output import print_json, print_table
+from gateway.cli.admin_output import print_json, print_table, require_new, write_new
 from gateway.stores.ledger import MOST_GROUPS, UsageRow
 
 NANO = 1_000_000_000
@@ -41,19 +41,9 @@ def command() -> None:
 @json_option
 def bill(client: AdminClient, *, file: Path | None, by: list[str] | None, as_json: bool, **which: Any) -> None:
     """Write what a month cost, by tenant and team, as CSV to FILE, which must be new, or to standard output."""
-    if file is not None and file.exists():
-        fail(f"{file} exists already; nothing was written.")
+    require_new(file)
     query = {**which, "by": None if by is None else ",".join(by), "format": "json" if as_json else "csv"}
-    written = client.fetch("GET", "/admin/chargeback", query=query).body
-    if file is None:
-        click.echo(written, nl=False)
-        return
-    try:
-        with file.open("xb") as out:
-            out.write(written)
-    except OSError as error:
-        fail(f"cannot write {file}: {error.strerror}")
-    click.echo(f"Wrote {file}.")
+    write_new(file, client.fetch("GET", "/admin/chargeback", query=query).body)
 
 
 @command.command("reconcile")

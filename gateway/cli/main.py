@@ -19,7 +19,7 @@ _COMMANDS = {
     "completion": "Print the script that completes commands in your shell.",
     "init": "Write a commented starting configuration into a directory.",
     "key": "Make, list, change, rotate and revoke virtual keys.",
-    "ledger": "Compare the ledger with invoices, and delete rows of it.",
+    "ledger": "Write bills, compare invoices with the ledger, and delete rows.",
     "models": "List the models and their state.",
     "policy": "Check, test and explain the policies.",
     "secret": "Keep secrets encrypted in the database.",

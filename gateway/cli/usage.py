@@ -27,7 +27,7 @@ def _filters(function: Any) -> Any:
     "--by",
     multiple=True,
     callback=listed,
-    help="What to divide by: model, team, user, key, tag:NAME, hour, day, month.",
+    help="What to divide by: tenant, team, user, key, agent, model, provider, tag:NAME, and one of hour, day, month.",
 )
 @_filters
 @click.option("--tag", help="Only calls with this tag: NAME:VALUE.")

@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
+from gateway.cli.main import cli
 from gateway.config import provider_settings, settings
 from gateway.config.presets import PRESETS
 from gateway.core import errors
@@ -61,6 +63,16 @@ def own_fields(name: str) -> dict[str, str | None]:
     record = RECORDS[name]
     common = set() if name == "HttpSettings" or not issubclass(record, provider_settings.HttpSettings) else INHERITED
     return {f.encode_name: written(f) for f in msgspec.structs.fields(record) if f.name not in common}
+
+
+def test_the_page_of_the_command_line_has_every_command():
+    page = PAGES["docs/cli.md"]
+    listed = page.partition("$ switchgear --help")[2].partition("```")[0]
+    rest = page.replace(listed, "")
+
+    commands = cli.list_commands(click.Context(cli))
+    assert [name for name in commands if f"\n{name} …" not in listed] == []
+    assert [name for name in commands if not re.search(rf"(?:## |`)switchgear {name}(?:`|\n)", rest)] == []
 
 
 def test_every_record_of_settings_has_its_table():

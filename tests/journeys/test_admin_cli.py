@@ -1,61 +1,16 @@
 """The promise: whoever may administer does it from the command line, against the running server, and sees what became of it."""
 
-import json
-import subprocess
-import sys
-
 import anyio
-import httpx2
 import pytest
 
-from tests.journeys.running_gateway import ROOT, served_process
-
-CONFIG = """
-database: {kind: sqlite, path: data/switchgear.db}
-access: {bootstrap_key_file: data/first.key}
-providers: {play: {kind: scripted, document: script.yaml}}
-models: {talker: play/talker, other: play/talker}
-prices: {play/talker: {input: 1.0, output: 2.0}}
-"""
-SCRIPT = "models: {talker: {answers: [{say: hello, usage: {input: 600, output: 400}}]}}"
-
-
-class Operator:
-    """Somebody at a terminal, with a key in the environment."""
-
-    def __init__(self, folder, server, key):
-        self._folder = folder
-        self._env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "SWITCHGEAR_URL": server.url}
-        self.key = key
-
-    async def run(self, *args, code=0):
-        done = await anyio.run_process(
-            [sys.executable, "-m", "gateway", *args],
-            cwd=self._folder,
-            env={**self._env, "SWITCHGEAR_ADMIN_KEY": self.key},
-            check=False,
-            stderr=subprocess.STDOUT,
-        )
-        assert done.returncode == code, done.stdout.decode()
-        return done.stdout.decode()
-
-    async def json(self, *args):
-        return json.loads(await self.run(*args, "--json"))
+from tests.journeys.administering import CONFIG, SCRIPT, Operator, administered, call
+from tests.journeys.running_gateway import served_process
 
 
 @pytest.fixture
 async def operator(tmp_path):
-    (tmp_path / "script.yaml").write_text(SCRIPT)
-    async with served_process(tmp_path, CONFIG) as server, httpx2.AsyncClient(base_url=server.url) as http:
-        operator = Operator(tmp_path, server, (tmp_path / "data" / "first.key").read_text().strip())
-        operator.http = http
-        operator.log = server.log
+    async with administered(tmp_path) as operator:
         yield operator
-
-
-async def call(operator, key, model="talker"):
-    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
-    return await operator.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
 
 
 async def test_from_the_first_key_to_a_team_that_calls_and_is_billed(operator):

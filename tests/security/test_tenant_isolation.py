@@ -104,7 +104,8 @@ async def test_a_list_holds_nothing_of_another_tenant(world, theirs, noun):
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin/teams", "/admin/usage", "/admin/calls", "/admin/audit", "/admin/audit/export"]
+    "path",
+    ["/admin/teams", "/admin/usage", "/admin/calls", "/admin/chargeback", "/admin/audit", "/admin/audit/export"],
 )
 async def test_naming_a_foreign_tenant_is_naming_one_that_is_not_there(world, theirs, path):
     foreign, absent = [await world.ask(("owner", THIRD), "GET", f"{path}?tenant={one}") for one in (OTHER, "tenant_q")]

@@ -190,6 +190,59 @@ async def test_an_invoice_is_compared_with_the_ledger(used, tmp_path):
     assert "2 of 2 lines agree" in await used(*args)
 
 
+async def test_an_invoice_in_json_is_compared_too_for_programs_as_well(used, tmp_path):
+    day = "2026-09-21"
+    entries = [
+        {"day": day, "model": f"s{number}", "usage": {"in": 20, "out": 10}, "cost": 0.003 + number}
+        for number in range(2)
+    ]
+    invoice = tmp_path / "invoice.json"
+    invoice.write_text(json.dumps({"object": "page", "data": entries}))
+    named = [f"--column={pair}" for pair in ("date=day", "input=usage.in", "output=usage.out")]
+
+    found = json.loads(
+        await used("ledger", "reconcile", str(invoice), "--provider", "up", *named, "--json", code=1, stream="stdout")
+    )
+
+    assert [(line["model"], line["verdict"]) for line in found["lines"]] == [("s0", "agrees"), ("s1", "differs")]
+    assert (found["agrees"], found["invoiced_nano"]) == (False, 1_006_000_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "no column"),
+        (b"date,model,input_tokens,output_tokens,cost\n", "no lines"),
+        (b"date,model,input_tokens,output_tokens,cost\n2026-09-21,m,1,1,\xff", "utf-8"),
+        (b'date,model,input_tokens,output_tokens,cost\n2026-09-21,m,1,1,"0,65"', "Line 2: 'cost' holds no number"),
+    ],
+)
+async def test_an_invoice_that_cannot_be_read_is_refused_in_one_line(used, tmp_path, text, words):
+    invoice = tmp_path / "invoice"
+    invoice.write_bytes(text)
+
+    said = await used("ledger", "reconcile", str(invoice), "--provider", "up", code=1)
+
+    assert words in said
+    assert said.count("\n") == 1
+
+
+async def test_a_bill_is_written_to_a_new_file_or_printed(used, tmp_path):
+    bill = tmp_path / "bill.csv"
+
+    printed = await used("ledger", "chargeback", "--month", "2026-09", "--by", "team,model")
+    assert "Wrote" in await used("ledger", "chargeback", str(bill), "--month", "2026-09", "--by", "team,model")
+    assert "exists already" in await used("ledger", "chargeback", str(bill), code=1)
+
+    rows = list(csv.DictReader(io.StringIO(bill.read_text(), newline="")))
+    assert printed.replace("\r\n", "\n") == bill.read_bytes().decode().replace("\r\n", "\n")
+    assert [(row["tenant"], row["team"], row["model"], row["cost"]) for row in rows] == [
+        ("default", "'=t", "m0", "0.003"),
+        ("default", "'=t", "m1", "0.003"),
+    ]
+    assert (await used.json("ledger", "chargeback", "--month", "2026-08"))["data"] == []
+
+
 async def test_rows_are_deleted_when_it_is_said_which(used):
     assert "--tenant" in await used("ledger", "delete", code=2)
     assert "4 rows fit" in await used("ledger", "delete", "--before", str(NOW + 50), "--dry-run")
