@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import msgspec
 from anyio import sleep
@@ -25,6 +26,7 @@ RESERVATION_SECONDS = 3600.0
 SWEEP_SECONDS = 10.0
 OTHERS = "\x1f\x1fothers"
 NO_LIMIT = 2**62
+_total = attrgetter("total")
 
 
 class Group:
@@ -48,6 +50,11 @@ class Taken(msgspec.Struct, frozen=True):
     amounts: tuple[int, ...]
     slots: list[int]
     at: float
+
+    @property
+    def used(self) -> tuple[int, ...]:
+        """What the counters held when it was taken: to be asked at once."""
+        return tuple(map(_total, self.counters))
 
 
 class MemoryCounters:
@@ -82,6 +89,10 @@ class MemoryCounters:
 
     def __len__(self) -> int:
         return sum(map(len, self._tables.values()))
+
+    def steady(self) -> float:
+        """Give the time on the steady clock, in seconds since 1970."""
+        return self._monotonic() + self._anchor
 
     def group(self, buckets: Sequence[Bucket]) -> Group:
         """Give what `take` takes from; it may be used any number of times."""
@@ -126,7 +137,7 @@ class MemoryCounters:
         if isinstance(taken, Outcome):
             return taken
         self._open[reservation] = taken
-        return Outcome(tuple([counter.total for counter in taken.counters]))
+        return Outcome(taken.used)
 
     def settle(self, reservation: str, actual: Sequence[int | None]) -> None:
         """Replace what was taken by what was used, and give places back."""

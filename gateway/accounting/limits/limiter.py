@@ -8,36 +8,45 @@ but its place among the requests.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 
 import msgspec
 
 from gateway.accounting.limits.estimates import CountInput, Estimate, Outputs, Price, count_by_length, estimate
-from gateway.accounting.limits.rules import NANO, Count, Plan, Rule, plan_for, rule_of, rule_of_budget
+from gateway.accounting.limits.rules import NANO, Plan, Rule, plan_for, rule_of, rule_of_budget
 from gateway.accounting.limits.soft import SoftLimits
-from gateway.accounting.limits.wording import Headers, limit_headers, refusal
+from gateway.accounting.limits.wording import Headers, Shown, limit_headers, refusal, shown_in
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.clock import Clock
+from gateway.core.errors import LimitExceeded
 from gateway.core.record import Record
 from gateway.core.usage import Usage
 from gateway.stores.budgets import Budget
 from gateway.stores.counters import CounterStore, Outcome
-from gateway.stores.counters_memory import RESERVATION_SECONDS
+from gateway.stores.counters_memory import RESERVATION_SECONDS, Group, MemoryCounters, Taken
 from gateway.telemetry.metrics import Counter, Metric, Reading
 
 MOST_PLANS = 16_384
-_STEADY = frozenset({"requests", "concurrent"})  # no estimates: a call is a call
+# In the order of COUNTS; None keeps what was reserved. A call is a call, and gives its place back.
+_NOTHING_CAME = (None, 0, 0, 0, 0, 0)
+_UNHEARD_OF = (None, 0, None, None, None, None)
+
+
+class Way(msgspec.Struct, frozen=True):
+    """All that is known of a caller at a model before he calls. `group` are the counters, where they are in this process."""
+
+    plan: Plan
+    group: Group | None
+    shown: tuple[tuple[Shown, ...], ...]
 
 
 class Reservation(msgspec.Struct, frozen=True):
-    """What a call has taken, until its record comes. `at` is monotonic."""
+    """What a call has taken, until its record comes: `taken` from counters in this process. `at` is steady."""
 
-    call: str
     plan: Plan
-    amounts: tuple[int, ...]
-    outcome: Outcome
+    taken: Taken | None
     at: float
 
 
@@ -54,15 +63,17 @@ class Limiter:
         count_input: CountInput = count_by_length,
     ) -> None:
         self._store = store
+        self._here = store if isinstance(store, MemoryCounters) else None
         self._soft = soft
-        self._clock = clock
+        self._steady = clock.monotonic if self._here is None else self._here.steady
+        self._wall = clock.wall
         self._price = price
         self._count_input = count_input
         self._outputs = Outputs()
         self._configured: tuple[Rule, ...] = ()
         self._budgets: tuple[Rule, ...] = ()
         self._rules: tuple[Rule, ...] = ()
-        self._plans: OrderedDict[tuple[str, Caller], Plan | None] = OrderedDict()
+        self._ways: OrderedDict[tuple[str, Caller], Way | None] = OrderedDict()
         self._open: dict[str, Reservation] = {}
         self.refused = Counter("switchgear_limit_refused_total", "Calls that a limit refused.", ("limit",))
         self.unpriced = Counter(
@@ -97,79 +108,103 @@ class Limiter:
 
     def _apply(self) -> None:
         self._rules = (*self._configured, *self._budgets)
-        self._plans.clear()
+        self._ways.clear()
         self._soft.watch(self._rules)
 
-    async def reserve(self, call: Call) -> Reservation | None:
-        """Take from every limit that holds for the call; None when none does.
+    def admit(self, call: Call) -> Headers | Awaitable[Headers]:
+        """Take from every limit that holds for the call, and give the x-ratelimit-* headers; none when no limit has any to show.
 
-        Raises LimitExceeded or BudgetExceeded, or Unavailable where a limit must not be passed unseen and Redis is lost.
-        In process it never waits.
+        In process that is done at once. Raises LimitExceeded or BudgetExceeded, or Unavailable where a limit must not be passed
+        unseen and Redis is lost.
         """
         if not self._rules:
-            return None
-        plan = self._plan(call)
-        if plan is None:
-            return None
-        amounts = self._amounts(plan, call)
+            return ()
         try:
-            outcome = await self._store.reserve(call.id, plan.buckets, amounts)
+            way = self._ways[call.model, call.caller]
+        except KeyError:
+            way = self._find_way(call)
+        if way is None:
+            return ()
+        plan = way.plan
+        amounts = self._amounts(plan, call)
+        if self._here is None or way.group is None:
+            return self._admit_elsewhere(call.id, way, amounts)
+        if call.id in self._open:
+            return ()
+        taken = self._here.take(way.group, amounts)
+        if isinstance(taken, Outcome):
+            raise self._refusal(plan, amounts, taken)
+        self._open[call.id] = Reservation(plan, taken, taken.at)
+        return limit_headers(way.shown, taken.used, self._wall) if way.shown else ()
+
+    async def reserve(self, call: Call) -> Headers:
+        """Do what `admit` does, wherever limits are counted."""
+        admitted = self.admit(call)
+        return admitted if isinstance(admitted, tuple) else await admitted
+
+    async def _admit_elsewhere(self, call: str, way: Way, amounts: tuple[int, ...]) -> Headers:
+        plan = way.plan
+        try:
+            outcome = await self._store.reserve(call, plan.buckets, amounts)
         except BaseException:
             # It may have been taken although nobody heard of it.
-            self._store.settle(call.id, (0,) * len(amounts))
+            self._store.settle(call, (0,) * len(amounts))
             raise
         if outcome.refused is not None:
-            rule = plan.rules[outcome.refused]
-            self.refused.add((rule.name,))
-            raise refusal(rule, outcome.used[outcome.refused], amounts[outcome.refused], outcome.retry_after)
-        reservation = Reservation(call.id, plan, amounts, outcome, self._clock.monotonic())
-        self._open[call.id] = reservation
-        return reservation
+            raise self._refusal(plan, amounts, outcome)
+        self._open[call] = Reservation(plan, None, self._steady())
+        return limit_headers(way.shown, outcome.used, self._wall) if way.shown else ()
+
+    def _refusal(self, plan: Plan, amounts: tuple[int, ...], outcome: Outcome) -> LimitExceeded:
+        index = outcome.refused or 0
+        rule = plan.rules[index]
+        self.refused.add((rule.name,))
+        return refusal(rule, outcome.used[index], amounts[index], outcome.retry_after)
 
     def settle(self, record: Record) -> None:
         """Replace the call's estimates by what its record says. Once; a call without a reservation changes nothing."""
         reservation = self._open.pop(record.id, None)
         if reservation is None:
             return
-        plan, usage = reservation.plan, record.usage
-        nothing_came = usage is None and record.error is not None and record.first_token is None
-        if nothing_came:
-            actual = [None if count in _STEADY else 0 for count in plan.counts]
+        plan, usage, cost = reservation.plan, record.usage, record.cost_nano
+        if cost is None and record.cost is not None:
+            cost = round(record.cost * NANO)
+        if usage is not None:
+            put_in = usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h
+            came_out = usage.output + usage.reasoning
+            actual = plan.pick((None, 0, put_in, came_out, put_in + came_out, cost))
+            if record.error is None and record.operation == "generate" and not usage.estimated:
+                self._outputs.learn(record.model, came_out)
+        elif record.error is not None and record.first_token is None:
+            actual = plan.pick(_NOTHING_CAME)
         else:
-            cost = record.cost_nano
-            if cost is None and record.cost is not None:
-                cost = round(record.cost * NANO)
-            actual = _used(plan.counts, usage, cost)
-        self._store.settle(record.id, actual)
-        if usage is not None and record.error is None and record.operation == "generate" and not usage.estimated:
-            self._outputs.learn(record.model, usage.output_total)
+            actual = plan.pick((None, 0, None, None, None, cost))
+        self._settle(record.id, reservation, actual)
 
-    def headers(self, call: str) -> Headers:
-        """Give the x-ratelimit-* headers for a call that is in progress; none when no limit has any to show."""
-        reservation = self._open.get(call)
-        if reservation is None or not reservation.plan.shown:
-            return ()
-        return limit_headers(reservation.plan, reservation.outcome, self._clock.wall())
+    def _settle(self, call: str, reservation: Reservation, actual: tuple[int | None, ...]) -> None:
+        if self._here is not None and reservation.taken is not None:
+            self._here.give_back(reservation.taken, actual)
+        else:
+            self._store.settle(call, actual)
 
     def sweep(self) -> None:
         """Let go of reservations that nobody will settle. What they were estimated to use stays counted."""
-        oldest = self._clock.monotonic() - RESERVATION_SECONDS
+        oldest = self._steady() - RESERVATION_SECONDS
         for call, reservation in tuple(self._open.items()):
             if reservation.at > oldest:
                 break
             del self._open[call]
-            self._store.settle(call, (None,) * len(reservation.amounts))
+            self._settle(call, reservation, reservation.plan.pick(_UNHEARD_OF))
 
-    def _plan(self, call: Call) -> Plan | None:
-        plans, key = self._plans, (call.model, call.caller)
-        try:
-            return plans[key]
-        except KeyError:
-            pass
-        plan = plans[key] = plan_for(self._rules, call.caller, call.model)
-        if len(plans) > MOST_PLANS:
-            plans.popitem(last=False)
-        return plan
+    def _find_way(self, call: Call) -> Way | None:
+        plan = plan_for(self._rules, call.caller, call.model)
+        way = None
+        if plan is not None:
+            way = Way(plan, None if self._here is None else self._here.group(plan.buckets), shown_in(plan))
+        self._ways[call.model, call.caller] = way
+        if len(self._ways) > MOST_PLANS:
+            self._ways.popitem(last=False)
+        return way
 
     def _amounts(self, plan: Plan, call: Call) -> tuple[int, ...]:
         if not plan.tokens:
@@ -178,15 +213,17 @@ class Limiter:
         low = high = 0
         if plan.cost:
             low, high = self._money(call, tokens)
-        most = _amounts(tokens.input, tokens.output, high)
-        amounts = [most[count] for count in plan.counts]
-        if not tokens.bounded:
-            # The output is a guess then, and a guess alone shall not shut anybody out for good.
-            least = _amounts(tokens.input, 0, low)
-            for index, bucket in enumerate(plan.buckets):
-                if amounts[index] > bucket.limit:
-                    amounts[index] = max(least[plan.counts[index]], bucket.limit)
-        return tuple(amounts)
+        amounts: tuple[int, ...] = plan.pick((1, 1, tokens.input, tokens.output, tokens.input + tokens.output, high))
+        if tokens.bounded:
+            return amounts
+        # The output is a guess then, and a guess alone shall not shut anybody out for good.
+        least: tuple[int, ...] = plan.pick((1, 1, tokens.input, 0, tokens.input, low))
+        return tuple(
+            [
+                amount if amount <= bucket.limit else max(sure, bucket.limit)
+                for amount, sure, bucket in zip(amounts, least, plan.buckets, strict=True)
+            ]
+        )
 
     def _money(self, call: Call, tokens: Estimate) -> tuple[int, int]:
         """Give nano-dollars for the input alone, and for all of it. What has no price counts as nothing, and in a metric."""
@@ -199,30 +236,3 @@ class Limiter:
         if tokens.bounded:
             return 0, whole
         return self._price(call.model, Usage(input=tokens.input)) or 0, whole
-
-
-def _amounts(tokens_in: int, tokens_out: int, cost: int) -> dict[str, int]:
-    """Give the amount of each count."""
-    return {
-        "requests": 1,
-        "concurrent": 1,
-        "input_tokens": tokens_in,
-        "output_tokens": tokens_out,
-        "tokens": tokens_in + tokens_out,
-        "cost": cost,
-    }
-
-
-def _used(counts: tuple[Count, ...], usage: Usage | None, cost: int | None) -> list[int | None]:
-    """Give what was used of each count; None keeps the estimate."""
-    actual: list[int | None] = []
-    for count in counts:
-        if count == "cost":
-            actual.append(cost)
-        elif usage is None or count in _STEADY:
-            actual.append(None)
-        elif count == "tokens":
-            actual.append(usage.total)
-        else:
-            actual.append(usage.input_total if count == "input_tokens" else usage.output_total)
-    return actual

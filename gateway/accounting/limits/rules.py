@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -14,10 +15,12 @@ from gateway.stores.counter_windows import Calendar, Rolling, Window
 from gateway.stores.counters import Bucket
 
 NANO = 1_000_000_000
-Count = Literal["requests", "input_tokens", "output_tokens", "tokens", "concurrent", "cost"]
+Count = Literal["requests", "concurrent", "input_tokens", "output_tokens", "tokens", "cost"]
+COUNTS: tuple[Count, ...] = ("requests", "concurrent", "input_tokens", "output_tokens", "tokens", "cost")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "month": 30 * 86_400}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SEPARATOR = "\x1f"
+_Figure = TypeVar("_Figure")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,11 +174,15 @@ def subject_of(rule: Rule, bucket: Bucket) -> dict[str, str]:
     return dict(zip(rule.per, values, strict=False))
 
 
+Figures = tuple[_Figure, _Figure, _Figure, _Figure, _Figure, _Figure]
+"""One figure for each of `COUNTS`, in their order."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The counters of one caller at one model, and what must be known of a call to take from them.
 
-    `tokens` and `cost` say whether these must be estimated. `shown` are, by their name in headers, the indexes of the rules that
-    callers are told about.
+    `tokens` and `cost` say whether these must be estimated. `pick` gives, of the figures of all counts, the one for each rule.
+    `shown` are, by their name in headers, the indexes of the rules that callers are told about.
     """
 
     rules: tuple[Rule, ...]
@@ -183,6 +190,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[Count, ...]
     tokens: bool
     cost: bool
+    pick: Callable[[Figures[Any]], tuple[Any, ...]]
     shown: tuple[tuple[bytes, tuple[int, ...]], ...]
 
 
@@ -200,12 +208,20 @@ def plan_for(rules: tuple[Rule, ...], caller: Caller, model: str) -> Plan | None
         counts=counts,
         tokens=cost or any(count.endswith("tokens") for count in counts),
         cost=cost,
+        pick=_picker([COUNTS.index(count) for count in counts]),
         shown=tuple(
             (name, indexes)
             for name, ending in ((b"requests", "requests"), (b"tokens", "tokens"))
             if (indexes := tuple(index for index, count in enumerate(counts) if count.endswith(ending)))
         ),
     )
+
+
+def _picker(places: Sequence[int]) -> Callable[[Figures[Any]], tuple[Any, ...]]:
+    if len(places) == 1:
+        (place,) = places
+        return lambda figures: (figures[place],)
+    return itemgetter(*places)
 
 
 def _fits(pattern: str, value: str) -> bool:

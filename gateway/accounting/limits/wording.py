@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from gateway.accounting.limits.rules import NANO, Plan, Rule
 from gateway.core.errors import BudgetExceeded, LimitExceeded
-from gateway.stores.counter_windows import Rolling, span_at
-from gateway.stores.counters import Outcome
+from gateway.stores.counter_windows import Calendar, Rolling, span_at
 
-Headers = tuple[tuple[bytes, bytes], ...]
+Header = tuple[bytes, bytes]
+Headers = tuple[Header, ...]
 
 _NOUNS = {
     "requests": "requests",
@@ -74,23 +77,53 @@ def reset_of(seconds: float) -> bytes:
     return b"%dm%ds" % (minutes, rest) if minutes else b"%ds" % rest
 
 
-def limit_headers(plan: Plan, outcome: Outcome, wall: float) -> Headers:
-    """Give OpenAI's x-ratelimit-* headers: of the rules on requests, and of those on tokens, the one with least left."""
-    found: list[tuple[bytes, bytes]] = []
-    used = outcome.used
-    for name, indexes in plan.shown:
-        index = (
-            indexes[0] if len(indexes) == 1 else min(indexes, key=lambda one: _share_left(plan.rules[one], used[one]))
-        )
-        rule = plan.rules[index]
-        found.append((b"x-ratelimit-limit-" + name, b"%d" % rule.limit))
-        found.append((b"x-ratelimit-remaining-" + name, b"%d" % max(rule.limit - used[index], 0)))
-        found.append((b"x-ratelimit-reset-" + name, reset_of(full_in(rule, wall))))
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule in headers, as far as it stays the same: of the reset only where the window rolls. `index` is the rule's in its plan."""
+
+    index: int
+    rule: Rule
+    limit: int
+    limit_header: Header
+    remaining: bytes
+    reset: bytes
+    reset_header: Header | None
+
+
+def shown_in(plan: Plan) -> tuple[tuple[Shown, ...], ...]:
+    """Give the rules that callers are told about, of which `limit_headers` chooses one of each."""
+    return tuple(tuple(_shown(name, index, plan.rules[index]) for index in indexes) for name, indexes in plan.shown)
+
+
+def _shown(name: bytes, index: int, rule: Rule) -> Shown:
+    reset = b"x-ratelimit-reset-" + name
+    return Shown(
+        index=index,
+        rule=rule,
+        limit=rule.limit,
+        limit_header=(b"x-ratelimit-limit-" + name, b"%d" % rule.limit),
+        remaining=b"x-ratelimit-remaining-" + name,
+        reset=reset,
+        reset_header=None if isinstance(rule.window, Calendar) else (reset, reset_of(full_in(rule, 0.0))),
+    )
+
+
+def limit_headers(shown: tuple[tuple[Shown, ...], ...], used: Sequence[int], wall: Callable[[], float]) -> Headers:
+    """Give OpenAI's x-ratelimit-* headers: of the rules on requests, and of those on tokens, the one with least left.
+
+    `used` is what each counter of the plan holds; `wall` gives the time in seconds since 1970.
+    """
+    found: list[Header] = []
+    for choices in shown:
+        one = choices[0] if len(choices) == 1 else min(choices, key=lambda each: _share_left(each, used))
+        left = one.limit - used[one.index]
+        found.append(one.limit_header)
+        found.append((one.remaining, b"%d" % left if left > 0 else b"0"))
+        found.append(one.reset_header or (one.reset, reset_of(full_in(one.rule, wall()))))
     return tuple(found)
 
 
-def _share_left(rule: Rule, used: int) -> float:
-    return (rule.limit - used) / (rule.limit or 1)
+def _share_left(shown: Shown, used: Sequence[int]) -> float:
+    return (shown.limit - used[shown.index]) / (shown.limit or 1)
 
 
 def full_in(rule: Rule, wall: float) -> float:

@@ -1,5 +1,6 @@
 """The stage in front of a model: nothing goes further than its limits allow, and the answer says what is left."""
 
+import anyio.lowlevel
 import pytest
 
 from gateway.core.call import Call
@@ -16,19 +17,23 @@ FROM_UPSTREAM = ((b"x-ratelimit-remaining-requests", b"4000"), (b"x-request-id",
 class Limits:
     """Admits, or refuses, and says what is left."""
 
-    def __init__(self, *, held: bool = True, headers=LEFT, refuses: bool = False) -> None:
-        self._held = held
+    def __init__(self, *, headers=LEFT, refuses: bool = False) -> None:
         self._headers = headers
         self._refuses = refuses
 
-    async def reserve(self, call: Call) -> object | None:
+    def admit(self, call: Call):
+        assert call.id == "call_1"
         if self._refuses:
             raise LimitExceeded("no room", limit="rpm", window="per minute", retry_after=3)
-        return call if self._held else None
-
-    def headers(self, call: str):
-        assert call == "call_1"
         return self._headers
+
+
+class DistantLimits(Limits):
+    """The same, after a while."""
+
+    async def admit(self, call: Call):
+        await anyio.lowlevel.checkpoint()
+        return super().admit(call)
 
 
 class Receiver:
@@ -62,8 +67,9 @@ async def answered(limits: Limits) -> Receiver:
     return receiver
 
 
-async def test_the_answer_says_what_is_left_of_our_limits_and_not_of_the_upstreams():
-    receiver = await answered(Limits())
+@pytest.mark.parametrize("limits", [Limits(), DistantLimits()])
+async def test_the_answer_says_what_is_left_of_our_limits_and_not_of_the_upstreams(limits):
+    receiver = await answered(limits)
 
     started = receiver.events[0]
     assert isinstance(started, Started)
@@ -72,7 +78,7 @@ async def test_the_answer_says_what_is_left_of_our_limits_and_not_of_the_upstrea
     assert receiver.events[1:] == [Verbatim(b"a"), Finished()]
 
 
-@pytest.mark.parametrize("limits", [Limits(held=False), Limits(headers=())])
+@pytest.mark.parametrize("limits", [Limits(headers=()), DistantLimits(headers=())])
 async def test_an_answer_without_limits_passes_as_it_is(limits):
     receiver = await answered(limits)
 
@@ -81,9 +87,10 @@ async def test_an_answer_without_limits_passes_as_it_is(limits):
     assert started.headers == FROM_UPSTREAM
 
 
-async def test_a_refused_call_reaches_no_upstream():
+@pytest.mark.parametrize("limits", [Limits(refuses=True), DistantLimits(refuses=True)])
+async def test_a_refused_call_reaches_no_upstream(limits):
     async def never(call: Call, send: Send) -> None:
         raise AssertionError
 
     with pytest.raises(LimitExceeded):
-        await Limited(never, Limits(refuses=True))(call_of("call_1"), Receiver())
+        await Limited(never, limits)(call_of("call_1"), Receiver())

@@ -59,8 +59,8 @@ class Bench:
 
     async def used(self) -> list[int]:
         """What each counter holds, for the caller KEY at the model gpt."""
-        plan = self.limiter._plan(call_of("", KEY, "gpt"))
-        return [] if plan is None else list(await self.store.used(plan.buckets))
+        way = self.limiter._find_way(call_of("", KEY, "gpt"))
+        return [] if way is None else list(await self.store.used(way.plan.buckets))
 
 
 def call_of(

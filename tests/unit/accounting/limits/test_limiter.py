@@ -4,12 +4,16 @@ import msgspec
 import pytest
 
 from gateway.accounting.limits.estimates import FIRST_OUTPUT, count_by_length
+from gateway.accounting.limits.limiter import Limiter
+from gateway.accounting.limits.soft import SoftLimits
 from gateway.config.limit_settings import LimitRuleSettings as Limit
 from gateway.core.caller import Caller
+from gateway.core.clock import Clock
 from gateway.core.errors import BudgetExceeded, LimitExceeded
 from gateway.core.usage import Usage
 from gateway.stores.budgets import Budget
-from tests.unit.accounting.limits.limit_doubles import KEY, Bench, call_of, record_of
+from gateway.stores.counters_memory import MemoryCounters
+from tests.unit.accounting.limits.limit_doubles import KEY, Bench, Time, call_of, record_of
 
 OTHER = Caller(id="key_2", tenant="globex", team="blue", user="bob")
 DAY = {"window": "day", "window_kind": "calendar"}
@@ -18,8 +22,8 @@ DAY = {"window": "day", "window_kind": "calendar"}
 async def test_a_caller_without_limits_reserves_nothing():
     bench = Bench(teams=Limit(limit=1, match={"team": ("blue",)}))
 
-    assert await bench.limiter.reserve(call_of("a")) is None
-    assert await bench.limiter.reserve(call_of("b")) is None
+    assert await bench.limiter.reserve(call_of("a")) == ()
+    assert await bench.limiter.reserve(call_of("b")) == ()
 
 
 async def test_a_refusal_names_the_limit_its_window_and_when_there_is_room():
@@ -260,11 +264,10 @@ async def test_headers_are_those_of_openai():
         tpm=Limit(count="tokens", limit=5000),
         day=Limit(count="cost", limit=10**6),
     )
-    call = await bench.reserve(max_tokens=150)
 
-    headers = dict(bench.limiter.headers(call.id))
+    headers = await bench.limiter.reserve(call_of("a", max_tokens=150))
 
-    assert headers == {
+    assert dict(headers) == {
         b"x-ratelimit-limit-requests": b"10",
         b"x-ratelimit-remaining-requests": b"9",
         b"x-ratelimit-reset-requests": b"6m0s",
@@ -272,8 +275,52 @@ async def test_headers_are_those_of_openai():
         b"x-ratelimit-remaining-tokens": b"4850",
         b"x-ratelimit-reset-tokens": b"1m0s",
     }
-    bench.settle(call)
-    assert bench.limiter.headers(call.id) == ()
+
+
+async def test_headers_tell_when_a_calendar_window_is_over():
+    bench = Bench(day=Limit(limit=10, window="day", window_kind="calendar"))
+    bench.time.pass_by(4 * 3600)
+
+    assert dict(await bench.limiter.reserve(call_of("a")))[b"x-ratelimit-reset-requests"] == b"8h0m0s"
+
+
+async def test_a_call_that_is_admitted_twice_takes_once():
+    bench = Bench(rpm=Limit(limit=10))
+
+    for _ in range(3):
+        await bench.limiter.reserve(call_of("a"))
+
+    assert await bench.used() == [1]
+
+
+async def test_a_call_costs_one_reading_of_each_clock_before_it_and_one_after():
+    """What governance may cost a call is 20 microseconds: nothing waits, and no time is asked for twice."""
+    time, read = Time(), []
+    clock = Clock(
+        monotonic=lambda: read.append("steady") or time.clock.monotonic(),
+        wall=lambda: read.append("wall") or time.clock.wall(),
+    )
+    store = MemoryCounters(clock)
+    limiter = Limiter(
+        store, SoftLimits(clock, lambda notice: None), clock=clock, price=lambda model, usage: usage.total
+    )
+    limiter.configure(
+        {
+            "rpm": Limit(limit=10),
+            "tpm": Limit(count="tokens", limit=5000),
+            "day": Limit(count="cost", limit=10**6, **DAY),
+        }
+    )
+    call = call_of("a", max_tokens=100)
+    limiter.admit(call_of("first"))
+    read.clear()
+
+    headers = limiter.admit(call)
+    assert isinstance(headers, tuple), "it is to be done at once"
+    assert sorted(read) == ["steady", "wall"]
+
+    limiter.settle(record_of(call, usage=Usage(input=3, output=4), cost=1.0))
+    assert sorted(read) == ["steady", "steady", "wall", "wall"]
 
 
 async def test_a_soft_limit_tells_once_a_window_and_share():
