@@ -1,5 +1,6 @@
 """The tables of the documentation say what the code says: settings, presets, error codes, the words of a script, links."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,7 +9,18 @@ import msgspec
 import pytest
 
 from gateway.cli.main import cli
-from gateway.config import provider_settings, settings
+from gateway.config import (
+    access_settings,
+    audit_settings,
+    database_settings,
+    ledger_settings,
+    limit_settings,
+    policy_settings,
+    protection_settings,
+    provider_settings,
+    secrets_settings,
+    settings,
+)
 from gateway.config.presets import PRESETS
 from gateway.core import errors
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
@@ -23,15 +35,28 @@ PAGES = {
 TABLE = re.compile(r"<!-- settings: (\w+) -->\n((?:\|.*\n)+)")
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
+SECTIONS = (
+    settings, provider_settings, access_settings, audit_settings, database_settings, ledger_settings, limit_settings,
+    policy_settings, protection_settings, secrets_settings,
+)  # fmt: skip
 RECORDS = {
     name: record
-    for module in (settings, provider_settings)
+    for module in SECTIONS
     for name, record in vars(module).items()
-    if isinstance(record, type) and issubclass(record, msgspec.Struct) and record.__module__ == module.__name__
+    if isinstance(record, type)
+    and issubclass(record, msgspec.Struct)
+    and record.__module__ == module.__name__
+    # What a folder of policies holds is no setting: its words are told where policies are.
+    and name.endswith("Settings")
+    and name != "CaseSettings"
 }
 # They are described where they are used: the whole is the page, what kinds have in common is told once.
 WITHOUT_TABLE = {"Settings", "OpenAIShapedSettings"}
-INHERITED = {field.name for field in msgspec.structs.fields(provider_settings.HttpSettings)}
+# What kinds have in common, and the word that tells them apart: told once, above their tables.
+COMMON = {
+    base: {field.encode_name for field in msgspec.structs.fields(base)} | words
+    for base, words in ((provider_settings.HttpSettings, set()), (protection_settings.GuardrailSettings, {"kind"}))
+}
 
 
 def rows(table: str) -> dict[str, str]:
@@ -51,7 +76,9 @@ def written(field: msgspec.structs.FieldInfo) -> str | None:
         return None
     if isinstance(default, float):
         return f"{default:g}"
-    return {"()": "[]", "": '""', "None": "null", "True": "true", "False": "false"}.get(str(default), str(default))
+    if isinstance(default, tuple):
+        return json.dumps(default)
+    return {"": '""', "None": "null", "True": "true", "False": "false"}.get(str(default), str(default))
 
 
 def documented() -> dict[str, dict[str, str]]:
@@ -59,9 +86,11 @@ def documented() -> dict[str, dict[str, str]]:
 
 
 def own_fields(name: str) -> dict[str, str | None]:
-    """What a table of this record must have: all but what every HTTP provider has in common."""
+    """What a table of this record must have: all but what its kind has in common."""
     record = RECORDS[name]
-    common = set() if name == "HttpSettings" or not issubclass(record, provider_settings.HttpSettings) else INHERITED
+    common = {
+        word for base, words in COMMON.items() if issubclass(record, base) and record is not base for word in words
+    }
     return {f.encode_name: written(f) for f in msgspec.structs.fields(record) if f.name not in common}
 
 
