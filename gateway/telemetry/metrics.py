@@ -135,9 +135,15 @@ class CallMetrics:
             "Tries that failed and were followed by one of another target.",
             ("target",),
         )
+        self.verdicts = Counter("switchgear_guardrail_verdicts_total", "What guardrails said.", ("guardrail", "verdict"))
+        self.judging = Histogram("switchgear_guardrail_seconds", "Time for a verdict.", _FIRST, ("guardrail",))
+        self.judging_cost = Counter(
+            "switchgear_guardrail_cost_dollars_total", "What guardrails' services say that they cost.", ("guardrail",)
+        )
+        self.found = Counter("switchgear_protection_found_total", "What redaction found in requests.", ("kind",))
         self.metrics: tuple[Metric, ...] = (
             self.calls, self.duration, self.first, self.overhead, self.tokens, self.cost, self.unpriced, self.failed_tries,
-            *extra,
+            self.verdicts, self.judging, self.judging_cost, self.found, *extra,
         )  # fmt: skip
 
     def take(self, records: Sequence[Record]) -> None:
@@ -160,6 +166,13 @@ class CallMetrics:
             self.failed_tries.add((tried,))
         if record.usage is not None:
             self._count_tokens(record, target)
+        for guardrail, verdict, seconds, cost in record.guards:
+            self.verdicts.add((guardrail, verdict))
+            self.judging.observe((guardrail,), seconds)
+            if cost:
+                self.judging_cost.add((guardrail,), cost)
+        for kind, count in record.found:
+            self.found.add((kind,), count)
 
     def _count_tokens(self, record: Record, target: str) -> None:
         usage = record.usage
