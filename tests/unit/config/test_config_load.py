@@ -1,5 +1,6 @@
 """What a good configuration becomes."""
 
+import base64
 import re
 
 import msgspec
@@ -188,9 +189,14 @@ def test_every_setting_of_the_starting_configuration_loads_once_uncommented(conf
     text = re.sub(r"^#(?! \S|$)", "", starter_text(), flags=re.MULTILINE)
     names = set(re.findall(r"env:([A-Z_0-9]+)", text)) | {preset.key_variable for preset in PRESETS.values()}
 
-    settings = configuration.load(text, {name: "value" for name in names if name})
+    # Long enough for a pepper, and 32 bytes in base64 for a master key.
+    value = base64.b64encode(bytes(32)).decode()
+
+    settings = configuration.load(text, {name: value for name in names if name})
 
     kinds = {msgspec.to_builtins(type(item).__name__) for item in settings.providers.values()}
     assert len(kinds) == 6
     assert settings.telemetry.otlp is not None
     assert len(settings.models["chat"].targets) == 2
+    governed = ("database", "redis", "policies", "limits", "protection")
+    assert [name for name in governed if not getattr(settings, name)] == []
