@@ -12,17 +12,21 @@ from hashlib import sha1
 from typing import Any, TypeVar
 
 import msgspec
-from anyio import Event, create_task_group, fail_after
+import structlog
+from anyio import Event, create_task_group
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
 from gateway.stores import counters_scripts as scripts
 from gateway.stores.counter_windows import SLOTS, Calendar, Rolling, Window, span_at
 from gateway.stores.counters import LEASE_SECONDS, Bucket, Observe, Outcome
+from gateway.stores.patience import Patience
+
+log = structlog.get_logger()
 
 _T = TypeVar("_T")
 Argument = str | int | float
@@ -53,6 +57,7 @@ class Charge(msgspec.Struct, frozen=True):
     ends: float
 
 
+_FAULTS = (RedisError, OSError, TimeoutError, ValueError, IndexError, TypeError)
 _Command = tuple[list[bytes], list[Argument]]
 
 
@@ -84,9 +89,10 @@ class RedisCounters:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=connections,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
+            # Every exchange has Patience's deadline; one of the driver's own would also run while this process is busy.
+            timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=None,
             # A second try would double the wait of a call; the breaker is the answer to a Redis that fails.
             retry=Retry(NoBackoff(), 0),
             protocol=2,
@@ -120,17 +126,23 @@ class RedisCounters:
         kept = int(KEEP_SECONDS * 1000)
         args: list[Argument] = [reservation, kept, self._lease, *self._arguments(buckets, amounts)]
         asked = _Asked((keys, args))
-        return await self._ask(self._answered(asked), self._outcome, within=math.inf)
+        try:
+            return self._outcome(await self._answered(asked))
+        except _FAULTS as error:
+            raise _unavailable(error) from error
 
     async def _answered(self, asked: _Asked) -> list[Any]:
         """Wait until somebody has taken it along."""
-        if not self._carrying:
-            raise ConnectionError("nobody carries reservations yet, or any more")
         self._asking.append(asked)
         if self._idle:
             self._idle.pop().set()
         try:
-            await asked.over.wait()
+            if self._carrying:
+                await asked.over.wait()
+            else:
+                # Nobody carries yet, or any more: a call may come a moment before `run` does.
+                with Patience(self._timeout):
+                    await asked.over.wait()
         finally:
             # Whoever leaves earlier is not taken along any more.
             asked.over.set()
@@ -170,15 +182,14 @@ class RedisCounters:
                 party.append(asked)
         if not party:
             return
-        began = self._clock.monotonic()
         try:
-            with fail_after(self._timeout):
+            with Patience(self._timeout) as patience:
                 answers = await self._run(scripts.RESERVE, [asked.command for asked in party])
         except (RedisError, OSError, TimeoutError):
             party += self._asking
             self._asking.clear()
         else:
-            self._judge(self._clock.monotonic() - began, len(party))
+            self._judge(patience.waited, len(party))
             for asked, answer in zip(party, answers, strict=True):
                 asked.answer = answer
         finally:
@@ -213,7 +224,7 @@ class RedisCounters:
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Settle in one exchange; those that are not known, or were settled, change nothing. Raises StoreUnavailable."""
-        answers = await self._ask(self._run(scripts.SETTLE, [self._settling(one) for one in settlements]), _figures)
+        answers = await self._ask(self._run(scripts.SETTLE, [self._settling(one) for one in settlements]), _settled)
         if self._observe is None:
             return
         for settlement, (_, *pairs) in zip(settlements, answers, strict=True):
@@ -308,18 +319,30 @@ class RedisCounters:
             self._edges[window] = (until, edges)
         return "c", edges
 
-    async def _ask(self, asking: Awaitable[Any], read: Callable[[Any], _T], *, within: float | None = None) -> _T:
-        """Wait for an answer, and read it; `within` seconds, by default those of one exchange."""
+    async def _ask(self, asking: Awaitable[Any], read: Callable[[Any], _T]) -> _T:
+        """Wait for the answer of one exchange, and read it."""
         try:
-            with fail_after(self._timeout if within is None else within):
+            with Patience(self._timeout):
                 return read(await asking)
-        except (RedisError, OSError, TimeoutError, ValueError, IndexError, TypeError) as error:
-            # A server that speaks but answers nonsense is as good as none.
-            raise StoreUnavailable(f"Redis cannot be asked ({type(error).__name__}).", retry_after=1.0) from error
+        except _FAULTS as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """A server that speaks but answers nonsense is as good as none."""
+    return StoreUnavailable(f"Redis cannot be asked ({type(error).__name__}).", retry_after=1.0)
 
 
 def _figures(answers: Iterable[Iterable[bytes]]) -> list[list[int]]:
     return [[int(figure) for figure in answer] for answer in answers]
+
+
+def _settled(answers: Iterable[Any]) -> list[list[int]]:
+    """Read what settlements gave. One that Redis will never take is let go: those behind it would wait for it for good."""
+    refused = [answer for answer in answers if type(answer) is ResponseError]
+    if refused:
+        log.error("limits.redis.settlement_refused", settlements=len(refused), reason=str(refused[0]))
+    return _figures([b"0"] if type(answer) is ResponseError else answer for answer in answers)
 
 
 def _figures_of_one(answers: Iterable[Any]) -> list[int]:

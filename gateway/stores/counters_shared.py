@@ -9,7 +9,7 @@ is asked again. So all replicas together admit at most what was left, and what o
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -35,7 +35,10 @@ NO_LIMIT = 2**62
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What Redis last said of a counter, and when by its clock. Of a calendar window also which, and when it ends."""
+    """What Redis last said of a counter, and when by its clock. Of a calendar window also which, and when it ends.
+
+    Of places held at once only those of other replicas are `used`: this one knows its own.
+    """
 
     used: int
     at: float
@@ -80,6 +83,7 @@ class SharedCounters:
         self._there: dict[str, tuple[Bucket, ...]] = {}
         self._here: dict[str, tuple[Bucket, ...]] = {}
         self._moved: dict[str, Moved] = {}
+        self._held: Counter[str] = Counter()
         self._windows: dict[str, Window] = {}
         self._heard: OrderedDict[str, Heard] = OrderedDict()
         self._waiting: deque[Settlement | Batch] = deque()
@@ -115,6 +119,7 @@ class SharedCounters:
             self._lose(StoreUnavailable("Redis answers too slowly."))
         if outcome.refused is None:
             self._there[reservation] = tuple(buckets)
+            self._hold(buckets, 1)
         self._hear(buckets, outcome.used)
         return outcome
 
@@ -123,9 +128,11 @@ class SharedCounters:
         if self._here.pop(reservation, None) is not None:
             self._local.settle(reservation, actual)
         elif (buckets := self._there.pop(reservation, None)) is not None:
+            self._hold(buckets, -1)
             amounts = tuple([KEEP if one is None else one for one in actual])
             self._send(Settlement(reservation, buckets, amounts))
         elif (moved := self._moved.pop(reservation, None)) is not None:
+            self._hold(moved.buckets, -1)
             self._correct(reservation, moved, actual)
 
     async def used(self, buckets: Sequence[Bucket]) -> tuple[int, ...]:
@@ -204,12 +211,31 @@ class SharedCounters:
         """Give how much may be taken here."""
         if bucket.on_loss == "admit" or not bucket.hard:
             return NO_LIMIT
+        if bucket.window is None and not self._hears(bucket):
+            # Of others it has heard nothing for long: it keeps to its part of the places, those that it holds among them.
+            return max(bucket.limit // self._replicas - known, 0)
         return max(bucket.limit - known, 0) // self._replicas
 
+    def _hears(self, bucket: Bucket) -> bool:
+        """Whether what was heard of places that others hold may still be so."""
+        heard = self._heard.get(bucket.key)
+        return heard is not None and self._redis.now - heard.at < self._lease
+
+    def _hold(self, buckets: Iterable[Bucket], places: int) -> None:
+        """Note places that this replica takes or gives back in Redis."""
+        for bucket in buckets:
+            if bucket.window is None:
+                self._held[bucket.key] += places
+                if not self._held[bucket.key]:
+                    del self._held[bucket.key]
+
     def _known(self, bucket: Bucket) -> int:
-        """Give what was taken, as far as this replica has heard, and still counts."""
+        """Give what was taken, as far as this replica has heard, and still counts; what was taken here while alone is apart."""
         heard, window = self._heard.get(bucket.key), bucket.window
-        if heard is None or window is None:
+        if window is None:
+            others = 0 if heard is None or not self._hears(bucket) else heard.used
+            return others + self._held[bucket.key]
+        if heard is None:
             return 0
         now = self._redis.now
         if isinstance(window, Rolling):
@@ -221,8 +247,8 @@ class SharedCounters:
         for bucket, held in zip(buckets, used, strict=False):
             window = bucket.window
             if window is None:
-                continue
-            if isinstance(window, Rolling):
+                known[bucket.key] = Heard(max(held - self._held[bucket.key], 0), now)
+            elif isinstance(window, Rolling):
                 known[bucket.key] = Heard(held, now)
             else:
                 span = span_at(window, now)
@@ -318,6 +344,7 @@ class SharedCounters:
             buckets = self._here.pop(reservation, None)
             if buckets is not None:
                 self._moved[reservation] = Moved(buckets, taken.amounts, tuple(taken.slots))
+                self._hold(buckets, 1)
         charges = [
             self._charge(key, window, slot, amount)
             for key, slot, amount in self._local.drain()

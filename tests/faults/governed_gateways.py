@@ -137,13 +137,17 @@ async def governed(
 
 
 async def _with_keys(process: ServedProcess, first: Path, before: Sequence[Replica]) -> Replica:
-    if not first.exists():
+    owner = _read(first)
+    if not owner:
         owner, key = before[0].owner, before[0].key
         with anyio.fail_after(PATIENCE):
             while (await request(process.port, "GET", "/v1/models", key)).status == 401:
                 await anyio.sleep(0.02)
         return Replica(process, owner, key)
-    owner = first.read_text().strip()
     made = await request(process.port, "POST", "/admin/keys", owner, {"name": "calls"})
     assert made.status == 200, made
     return Replica(process, owner, json.loads(made.body)["key"])
+
+
+def _read(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""

@@ -151,7 +151,7 @@ async def test_through_a_killed_redis_no_more_is_admitted_than_the_budget(server
 
 async def test_a_call_that_redis_hears_of_too_late_takes_nothing(server):
     async with replica(server, uuid4().hex) as store:
-        one, held = bucket(), bucket(limit=5, window=None)
+        one, held = bucket(), Bucket(key="h", table="h", limit=5, window=None)
         await store.used([one, held])
         server.pause()
         outcome = await store.reserve("late", [one, held], [1, 1])
@@ -236,6 +236,40 @@ async def test_a_settlement_that_cannot_be_told_is_told_later(server):
         await until_up(store)
 
         assert await store.used([one]) == (2,)
+
+
+async def test_places_held_in_redis_are_among_those_of_a_replica_that_is_alone(server):
+    name, one = uuid4().hex, bucket(limit=10, window=None)
+    async with replica(server, name) as first, replica(server, name) as second:
+        held = await admit(first, one, calls("a", 4)) | await admit(second, one, calls("b", 2))
+        await first.used([one])
+        await anyio.to_thread.run_sync(server.kill)
+        for store in (first, second):
+            await admit(store, Bucket(key="other", table="o", limit=10**6, window=MONTH), ["finding out"])
+
+        # The first had heard of its own 4 and takes half of 6; the second of all 6, and takes half of 4.
+        alone = [await admit(store, one, calls(f"{store.losses}c", 100)) for store in (first, second)]
+        assert [len(held), *map(len, alone)] == [6, 3, 2]
+        first.settle("a0", [None])
+        assert len(await admit(first, one, calls("d", 100))) == 0
+        first.settle("a1", [None])
+        assert len(await admit(first, one, calls("e", 100))) == 1
+
+
+async def test_a_settlement_that_redis_never_takes_holds_up_no_other(server):
+    async with replica(server, uuid4().hex) as store:
+        one, odd = bucket(), bucket(window=None)
+        await store.reserve("a", [one], [50])
+        store._call_off("odd", [odd])  # the same key, counted in another way
+        await store.reserve("b", [one], [20])
+        store.settle("a", [1])
+        store.settle("b", [2])
+        await until_up(store)
+
+        with anyio.fail_after(5):
+            while await store.used([one]) != (3,):
+                await anyio.sleep(0.01)
+        assert store.losses == 0
 
 
 async def test_a_client_that_leaves_while_redis_is_asked_disturbs_nobody(server):
