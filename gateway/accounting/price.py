@@ -83,14 +83,23 @@ class Tariff:
         if total is None:
             return None
         whole, rest = divmod(total, self._divisor)
-        if not rest:
-            return whole
-        return whole + (2 * rest > self._divisor or (2 * rest == self._divisor and whole % 2 == 1))
+        return self._rounded(whole, rest) if rest else whole
+
+    def of_tokens(self, put_in: int, came_out: int) -> int | None:
+        """Give the same for plain input and output: what an estimate is made of, before every call."""
+        into, out = self._rates[0], self._rates[1]
+        if (into is None and put_in) or (out is None and came_out):
+            return None
+        whole, rest = divmod(put_in * (into or 0) + came_out * (out or 0), self._divisor)
+        return self._rounded(whole, rest) if rest else whole
 
     def dollars(self, usage: Usage) -> float | None:
         """Give the binary fraction nearest to the cost in US dollars, which is not for sums."""
         total = self._total(usage)
         return None if total is None else total / (self._divisor * NANO)
+
+    def _rounded(self, whole: int, rest: int) -> int:
+        return whole + (2 * rest > self._divisor or (2 * rest == self._divisor and whole % 2 == 1))
 
     def _total(self, usage: Usage) -> int | None:
         """Nano-dollars times the divisor."""

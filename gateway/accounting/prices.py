@@ -20,6 +20,9 @@ from gateway.core.usage import Usage
 
 log = structlog.get_logger()
 
+TokenPrice = Callable[[int, int], int | None]
+"""Gives nano-dollars for tokens put in and tokens that came out, None when a price is unknown."""
+
 LoadFacts = Callable[[Iterable[str]], dict[str, ModelFacts]]
 
 # The table's name of each kind's vendor. A kind that is missing here has no list price: it runs on somebody's own hardware,
@@ -58,6 +61,22 @@ class Prices:
         """
         tariff = self._tariff(target, usage)
         return None if tariff is None else tariff.nano(usage)
+
+    def estimates(self, targets: Iterable[str]) -> TokenPrice:
+        """Give what estimates a call at the dearest of these targets: nano-dollars for tokens that go in and come out.
+
+        It gives None when no target's price is known.
+        """
+        known = [self._tariffs[target] for target in targets if target in self._tariffs]
+        if len(known) == 1 and not known[0][1]:
+            return known[0][0].of_tokens
+
+        def dearest(put_in: int, came_out: int) -> int | None:
+            chosen = [next((tier for above, tier in tiers if put_in > above), tariff) for tariff, tiers in known]
+            costs = [tariff.of_tokens(put_in, came_out) for tariff in chosen]
+            return max((cost for cost in costs if cost is not None), default=None)
+
+        return dearest
 
     def cost(self, target: str, usage: Usage) -> float | None:
         """Give US dollars for people and gauges: the binary fraction nearest to the cost, which is not for sums."""

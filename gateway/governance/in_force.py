@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.accounting.prices import Prices
-from gateway.core.usage import Usage
+from gateway.accounting.prices import Prices, TokenPrice
 from gateway.live import Generation
 
 
@@ -19,13 +18,11 @@ class PricesInForce:
         """Give them. Raises RuntimeError before the first generation."""
         return self._present().prices
 
-    def of_model(self, model: str, usage: Usage) -> int | None:
-        """Give nano-dollars for usage at the dearest target of a model; None when no target's price is known."""
+    def of_model(self, model: str) -> TokenPrice:
+        """Give what estimates a call of this model at its dearest target, for as long as this generation is the present one."""
         generation = self._present()
         route = generation.routes.get(model)
-        targets = () if route is None else route.targets
-        costs = [generation.prices.nano(target.name, usage) for target in targets]
-        return max((cost for cost in costs if cost is not None), default=None)
+        return generation.prices.estimates(() if route is None else [target.name for target in route.targets])
 
     def _present(self) -> Generation:
         if self.generation is None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-import msgspec
-
 from gateway.core.call import Call
 from gateway.core.items import Json
-from gateway.core.usage import Usage
 
 CountInput = Callable[[Call], int]
 """Gives the number of tokens that a call puts in, exactly or nearly."""
 
-Price = Callable[[str, Usage], int | None]
-"""Gives nano-dollars for usage at a model of the configuration: the dearest of its targets; None when a price is unknown."""
+Price = Callable[[str], Callable[[int, int], int | None]]
+"""Gives what estimates calls of a model at its dearest target: nano-dollars for tokens in and out, None when unknown.
+
+Asked again after every `configure`, so that it may be of one generation of the configuration.
+"""
 
 BYTES_A_TOKEN = 4
 TOKENS_A_PICTURE = 765
@@ -27,12 +27,8 @@ MOST_TOKENS = 1_000_000_000
 _BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
-class Estimate(msgspec.Struct, frozen=True):
-    """Tokens in and out. `bounded` says that the caller has set a bound to what comes out."""
-
-    input: int
-    output: int
-    bounded: bool
+Estimate = tuple[int, int, bool]
+"""Tokens in and out, and whether the caller has set a bound to what comes out."""
 
 
 class Outputs:
@@ -57,16 +53,17 @@ class Outputs:
 def estimate(call: Call, count_input: CountInput, outputs: Outputs) -> Estimate:
     """Give what a call will put in and get out."""
     if call.operation == "count_tokens":
-        return Estimate(0, 0, bounded=True)
+        return 0, 0, True
     tokens = count_input(call)
     if call.operation != "generate":
-        return Estimate(tokens, 0, bounded=True)
+        return tokens, 0, True
     fields = call.fields
     for name in _BOUNDS:
         if name in fields and (bound := _whole(fields[name])) is not None:
-            answers = max(_whole(fields["n"]) or 1, 1) if "n" in fields else 1
-            return Estimate(tokens, bound * answers, bounded=True)
-    return Estimate(tokens, outputs.expected(call.model), bounded=False)
+            if "n" in fields:
+                bound *= max(_whole(fields["n"]) or 1, 1)
+            return tokens, bound, True
+    return tokens, outputs.expected(call.model), False
 
 
 def count_by_length(call: Call) -> int:

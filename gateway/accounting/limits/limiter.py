@@ -8,11 +8,11 @@ but its place among the requests.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 
-from gateway.accounting.limits.estimates import CountInput, Estimate, Outputs, Price, count_by_length, estimate
+from gateway.accounting.limits.estimates import CountInput, Outputs, Price, count_by_length, estimate
 from gateway.accounting.limits.rules import NANO, Plan, Rule, plan_for, rule_of, rule_of_budget
 from gateway.accounting.limits.soft import SoftLimits
 from gateway.accounting.limits.wording import Headers, Shown, limit_headers, refusal, shown_in
@@ -22,7 +22,6 @@ from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.errors import LimitExceeded
 from gateway.core.record import Record
-from gateway.core.usage import Usage
 from gateway.stores.budgets import Budget
 from gateway.stores.counters import CounterStore, Outcome
 from gateway.stores.counters_memory import RESERVATION_SECONDS, Group, MemoryCounters, Taken
@@ -35,11 +34,15 @@ _UNHEARD_OF = (None, 0, None, None, None, None)
 
 
 class Way(msgspec.Struct, frozen=True):
-    """All that is known of a caller at a model before he calls. `group` are the counters, where they are in this process."""
+    """All that is known of a caller at a model before he calls. `group` are the counters, where they are in this process.
+
+    `price` gives nano-dollars for tokens in and out.
+    """
 
     plan: Plan
     group: Group | None
     shown: tuple[tuple[Shown, ...], ...]
+    price: Callable[[int, int], int | None]
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -126,7 +129,7 @@ class Limiter:
         if way is None:
             return ()
         plan = way.plan
-        amounts = self._amounts(plan, call)
+        amounts = self._amounts(way, call)
         if self._here is None or way.group is None:
             return self._admit_elsewhere(call.id, way, amounts)
         if call.id in self._open:
@@ -200,39 +203,33 @@ class Limiter:
         plan = plan_for(self._rules, call.caller, call.model)
         way = None
         if plan is not None:
-            way = Way(plan, None if self._here is None else self._here.group(plan.buckets), shown_in(plan))
+            group = None if self._here is None else self._here.group(plan.buckets)
+            way = Way(plan, group, shown_in(plan), self._price(call.model))
         self._ways[call.model, call.caller] = way
         if len(self._ways) > MOST_PLANS:
             self._ways.popitem(last=False)
         return way
 
-    def _amounts(self, plan: Plan, call: Call) -> tuple[int, ...]:
+    def _amounts(self, way: Way, call: Call) -> tuple[int, ...]:
+        plan = way.plan
         if not plan.tokens:
             return (1,) * len(plan.counts)
-        tokens = estimate(call, self._count_input, self._outputs)
-        low = high = 0
-        if plan.cost:
-            low, high = self._money(call, tokens)
-        amounts: tuple[int, ...] = plan.pick((1, 1, tokens.input, tokens.output, tokens.input + tokens.output, high))
-        if tokens.bounded:
+        put_in, come_out, bounded = estimate(call, self._count_input, self._outputs)
+        whole: int | None = 0
+        if plan.cost and call.operation != "count_tokens":
+            whole = way.price(put_in, come_out)
+            if whole is None:
+                self.unpriced.add((call.model,))
+                whole = 0
+        amounts: tuple[int, ...] = plan.pick((1, 1, put_in, come_out, put_in + come_out, whole))
+        if bounded:
             return amounts
         # The output is a guess then, and a guess alone shall not shut anybody out for good.
-        least: tuple[int, ...] = plan.pick((1, 1, tokens.input, 0, tokens.input, low))
+        low = whole and way.price(put_in, 0)
+        least: tuple[int, ...] = plan.pick((1, 1, put_in, 0, put_in, low or 0))
         return tuple(
             [
                 amount if amount <= bucket.limit else max(sure, bucket.limit)
                 for amount, sure, bucket in zip(amounts, least, plan.buckets, strict=True)
             ]
         )
-
-    def _money(self, call: Call, tokens: Estimate) -> tuple[int, int]:
-        """Give nano-dollars for the input alone, and for all of it. What has no price counts as nothing, and in a metric."""
-        if call.operation == "count_tokens":
-            return 0, 0
-        whole = self._price(call.model, Usage(input=tokens.input, output=tokens.output))
-        if whole is None:
-            self.unpriced.add((call.model,))
-            return 0, 0
-        if tokens.bounded:
-            return 0, whole
-        return self._price(call.model, Usage(input=tokens.input)) or 0, whole

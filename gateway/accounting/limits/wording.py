@@ -116,9 +116,8 @@ def limit_headers(shown: tuple[tuple[Shown, ...], ...], used: Sequence[int], wal
     for choices in shown:
         one = choices[0] if len(choices) == 1 else min(choices, key=lambda each: _share_left(each, used))
         left = one.limit - used[one.index]
-        found.append(one.limit_header)
-        found.append((one.remaining, b"%d" % left if left > 0 else b"0"))
-        found.append(one.reset_header or (one.reset, reset_of(full_in(one.rule, wall()))))
+        reset = one.reset_header or (one.reset, reset_of(full_in(one.rule, wall())))
+        found += (one.limit_header, (one.remaining, b"%d" % left if left > 0 else b"0"), reset)
     return tuple(found)
 
 

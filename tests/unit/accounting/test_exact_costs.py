@@ -43,6 +43,24 @@ def test_half_a_nano_dollar_goes_to_the_even_one(rate, nano):
     assert Tariff(Rates(input=rate)).nano(Usage(input=1)) == nano
 
 
+@given(
+    st.lists(st.tuples(*[st.none() | st.floats(0, 100)] * 2, st.floats(0, 100), st.integers(1, 10**6)), max_size=3),
+    st.integers(0, 10**7),
+    st.integers(0, 10**7),
+)
+def test_an_estimate_costs_what_the_same_tokens_cost_at_the_dearest_target(rates, put_in, came_out):
+    facts = {
+        f"up/{number}": ModelFacts(input=into, output=out, tiers=(Tier(above=above, input=more),) if number else ())
+        for number, (into, out, more, above) in enumerate(rates)
+    }
+    prices, usage = Prices(facts), Usage(input=put_in, output=came_out)
+
+    costs = [cost for target in facts if (cost := prices.nano(target, usage)) is not None]
+    for target in facts:
+        assert prices.estimates([target])(put_in, came_out) == prices.nano(target, usage)
+    assert prices.estimates([*facts, "up/unknown"])(put_in, came_out) == max(costs, default=None)
+
+
 def test_a_tier_holds_for_the_whole_prompt():
     facts = ModelFacts(input=1, tiers=(Tier(above=200, input=10), Tier(above=1000, input=100)))
     prices = Prices({"up/m": facts})

@@ -1,5 +1,6 @@
 """What tests of limits share: a clock that is moved by hand, calls and their records."""
 
+from collections.abc import Callable
 from typing import Any
 
 from gateway.accounting.limits.limiter import Limiter
@@ -40,9 +41,9 @@ class Bench:
         soft = SoftLimits(self.time.clock, self.notices.append)
         self.store = MemoryCounters(self.time.clock, observe=soft.observe)
 
-        def cost(model: str, usage: Usage) -> int | None:
+        def cost(model: str) -> Callable[[int, int], int | None]:
             del model
-            return None if price is None else round(usage.total * price * 10**9)
+            return lambda put_in, came_out: None if price is None else round((put_in + came_out) * price * 10**9)
 
         self.limiter = Limiter(self.store, soft, clock=self.time.clock, price=cost)
         self.limiter.configure(rules)

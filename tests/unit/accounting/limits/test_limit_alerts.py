@@ -210,11 +210,15 @@ class Budgets:
         return [count for count in self.kept.values() if count.expires > now]
 
 
+def a_dollar_a_token(model: str):
+    return lambda put_in, came_out: (put_in + came_out) * 10**9
+
+
 async def test_a_budget_holds_from_the_next_poll_on_and_its_counts_outlive_the_process():
     time, budgets = Time(), Budgets()
 
     def opened():
-        limits = open_limits({}, clock=time.clock, price=lambda model, usage: usage.total * 10**9, budgets=budgets)
+        limits = open_limits({}, clock=time.clock, price=a_dollar_a_token, budgets=budgets)
         return limits, BudgetFeed(limits.limiter, budgets, time.clock)
 
     limits, feed = opened()
@@ -243,7 +247,7 @@ async def test_a_database_that_is_away_at_the_start_is_heard_of_when_it_is_back(
     time, budgets = Time(), Budgets()
     budgets.budgets = [Budget(id="b", tenant="acme", name="all", count="requests", limit=0)]
     budgets.away = True
-    limits = open_limits({}, clock=time.clock, price=lambda model, usage: None, budgets=budgets)
+    limits = open_limits({}, clock=time.clock, price=lambda model: lambda put_in, came_out: None, budgets=budgets)
     await limits.start()
     assert await limits.limiter.reserve(call_of("a")) == ()
 

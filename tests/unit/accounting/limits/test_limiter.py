@@ -302,7 +302,10 @@ async def test_a_call_costs_one_reading_of_each_clock_before_it_and_one_after():
     )
     store = MemoryCounters(clock)
     limiter = Limiter(
-        store, SoftLimits(clock, lambda notice: None), clock=clock, price=lambda model, usage: usage.total
+        store,
+        SoftLimits(clock, lambda notice: None),
+        clock=clock,
+        price=lambda model: lambda put_in, came_out: put_in + came_out,
     )
     limiter.configure(
         {
