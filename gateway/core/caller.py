@@ -7,7 +7,7 @@ import msgspec
 DEFAULT_TENANT = "default"
 
 
-class Caller(msgspec.Struct, frozen=True, kw_only=True):
+class Caller(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """The authenticated origin of a call; `id` is stable and safe to log, never the key itself.
 
     `kind` is anonymous, static (a key of the configuration), key (a virtual key), service (a service account's key) or jwt.

@@ -47,6 +47,15 @@ SITUATIONS: Final = tuple(
 """The ways in which a model can be asked for: one that is listed can be used in at least one of them."""
 
 
+_KNOWN: Final = {(each.operation, each.dialect, each.stream): each for each in SITUATIONS}
+
+
+def situation_of(call: Call) -> Situation:
+    """Give how a call asks. The usual ways exist once: that costs less than making one, and their hash is known."""
+    known = _KNOWN.get((call.operation, call.dialect, call.stream))
+    return known or Situation(operation=call.operation, dialect=call.dialect, stream=call.stream)
+
+
 class Authorized:
     """A Stage: raises Forbidden before anything was spent. `subject` is the model (or agent) that the route answers for."""
 
@@ -58,7 +67,7 @@ class Authorized:
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer through the inner responder. Raises Forbidden at once."""
-        situation = Situation(operation=call.operation, dialect=call.dialect, stream=call.stream)
+        situation = situation_of(call)
         self._require(call, self._action, self._subject, situation)
         if self._authorizer.asks_about_endpoints:
             self._require(call, "use_endpoint", Resource(kind="endpoint", id=call.dialect), situation)

@@ -10,7 +10,7 @@ BY_PROVIDER = "provider"
 """Stands for the server of a tool that the upstream itself runs."""
 
 
-class Resource(msgspec.Struct, frozen=True, kw_only=True):
+class Resource(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """What is asked for. `tenant` is the owner's id, empty for what belongs to the installation.
 
     The `id` of a tool is its server's name, a slash and its own name (see `tool`). `providers` are the names of the providers
@@ -23,7 +23,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] = ()
 
 
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
+class Situation(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """How it is asked for: `operation`, `dialect` and `stream` of a call; `section` of the administration."""
 
     operation: str = ""
