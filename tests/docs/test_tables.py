@@ -15,6 +15,7 @@ from gateway.config import (
     database_settings,
     ledger_settings,
     limit_settings,
+    names_settings,
     policy_settings,
     protection_settings,
     provider_settings,
@@ -37,7 +38,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, database_settings, ledger_settings, limit_settings,
-    policy_settings, protection_settings, secrets_settings,
+    names_settings, policy_settings, protection_settings, secrets_settings,
 )  # fmt: skip
 RECORDS = {
     name: record
