@@ -11,8 +11,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from gateway.api.admin_door import Asked, Deed, absent, admin_endpoint
+from gateway.api.admin_rights import require_cover
 from gateway.api.admin_services import Services
-from gateway.api.admin_shapes import Body, Cursor, Id, Limit
+from gateway.api.admin_shapes import MAX_PAGE, Body, Cursor, Id, Limit
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
@@ -51,6 +52,7 @@ class Noun(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
 
     `make` reads a body to a record; `amend` reads the changes to one; both check that the caller's rights cover them.
     `cover` checks that they cover the record as it is. `show` gives what may be shown. `tenant_of` gives whose it is.
+    `holds` is the field of a key that names such a record: its keys are deleted with it. Empty where it holds none.
     """
 
     word: str
@@ -61,6 +63,7 @@ class Noun(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     cover: Callable[[Asked, R], None]
     show: Callable[[R], dict[str, Any]]
     tenant_of: Callable[[R], str]
+    holds: str = ""
 
 
 class Family(Generic[R]):
@@ -129,10 +132,26 @@ class Family(Generic[R]):
     async def _delete(self, asked: Asked) -> Document:
         record = await self.found(asked)
         self._noun.cover(asked, record)
+        if self._noun.holds:
+            await self._cover_keys(asked, self._noun.holds)
         async with self._services.audited(asked, f"{self._noun.word}.deleted", self._object(record)):
             await self._repository.delete(asked.id, tenant=asked.tenants(None))
         await self._services.keys_changed()
         return json_document({"object": self._noun.word, "id": record.id, "deleted": True})
+
+    async def _cover_keys(self, asked: Asked, holder: str) -> None:
+        """Raise Forbidden where a key that works and would go too is not the caller's to revoke."""
+        keys, now = self._services.the_directory.keys, self._services.clock.wall()
+        page = await keys.list(tenant=asked.tenants(None), where={holder: asked.id}, limit=MAX_PAGE)
+        while True:
+            for key in page.items:
+                if key.works_at(now):
+                    require_cover(asked.caller, role=key.role, models=key.models, tools=key.tools)
+            if not page.next:
+                return
+            page = await keys.list(
+                tenant=asked.tenants(None), where={holder: asked.id}, after=page.next, limit=MAX_PAGE
+            )
 
     def _object(self, record: R) -> tuple[str, str, str]:
         return self._noun.word, record.id, self._noun.tenant_of(record)

@@ -67,6 +67,7 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         cover=lambda asked, record: None,
         show=shown,
         tenant_of=lambda record: record.tenant,
+        holds="service_account",
     )
     family = Family(edge, services, noun)
     return {LIST_PATH: family.many(), ONE_PATH: family.one()}

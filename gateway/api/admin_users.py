@@ -89,6 +89,7 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         cover=lambda asked, record: require_cover(asked.caller, role=record.role),
         show=shown,
         tenant_of=lambda record: record.tenant,
+        holds="user",
     )
     family = Family(edge, services, noun)
     return {LIST_PATH: family.many(), ONE_PATH: family.one()}
