@@ -1,14 +1,12 @@
 """A database or a Redis that is away is told of in /readyz and /metrics, and keeps nobody away: calls go on. Real servers."""
 
-from collections.abc import Iterator
 from contextlib import asynccontextmanager
 
 import anyio
 import httpx2
-import pytest
 
 from tests.journeys.running_gateway import running
-from tests.servers import PASSWORD, PostgresServer, RedisServer, postgres_server, redis_server
+from tests.servers import PASSWORD
 
 SCRIPT = "models: {talker: {answers: [{say: hello}]}}"
 CONFIG = """
@@ -21,18 +19,6 @@ limits: {all: {count: requests, limit: 1000, window: minute}}
 providers: {play: {kind: scripted, document: script.yaml}}
 models: {talker: play/talker}
 """
-
-
-@pytest.fixture(name="postgres_server", scope="module")
-def _postgres_server() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture(name="redis_server", scope="module")
-def _redis_server() -> Iterator[RedisServer]:
-    with redis_server() as server:
-        yield server
 
 
 class Client:
