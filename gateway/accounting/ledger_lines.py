@@ -80,6 +80,21 @@ def decode_lines(data: bytes) -> Iterator[Line]:
             yield Line()
 
 
+def decode_rows(data: bytes) -> tuple[list[LedgerRow], int]:
+    """Read the rows among whole lines, and count the lines that make no sense; what was opened is passed by unread."""
+    rows: list[LedgerRow] = []
+    unreadable = 0
+    for line in data.split(b"\n")[:-1]:
+        if line.startswith(_ROW):
+            try:
+                rows.append(_read_row.decode(line[1:]))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                unreadable += 1
+        elif line and not line.startswith(_OPENED):
+            unreadable += 1
+    return rows, unreadable
+
+
 def _mended(value: object) -> object:
     """The same with text that every store keeps; JSON has no place for half a surrogate pair."""
     if isinstance(value, str):
