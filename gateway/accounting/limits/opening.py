@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ SWEEP_SECONDS = 10.0
 
 
 class Limits:
-    """The limiter, and what runs beside it. `redis_up` says whether Redis answers; None where it is not used."""
+    """The limiter, and what runs beside it. `shared` are the counters in Redis, where they are there."""
 
     def __init__(
         self,
@@ -38,14 +38,19 @@ class Limits:
         feed: BudgetFeed | None,
         board: Board | None,
         readings: tuple[Metric, ...],
-        redis_up: Callable[[], bool] | None = None,
+        shared: SharedCounters | None = None,
     ) -> None:
         self.limiter = limiter
         self._alerts = alerts
         self._feed = feed
         self._board = board
-        self.redis_up = redis_up
+        self._shared = shared
         self.metrics: tuple[Metric, ...] = (*limiter.metrics, alerts.sent, *readings)
+
+    @property
+    def redis_up(self) -> bool | None:
+        """Whether limits are counted in Redis now; None where they never are."""
+        return None if self._shared is None else self._shared.up
 
     async def start(self) -> None:
         """Take in budgets and earlier counts, before the first call. With the database away that waits until it is back."""
@@ -89,14 +94,11 @@ def open_limits(
     alerts = Alerts(Webhook())
     soft = SoftLimits(clock, alerts.take)
     opened: Board | None = None
-    redis_up: Callable[[], bool] | None = None
+    shared: SharedCounters | None = None
     store: CounterStore
     if redis is not None:
         store = shared = _shared(redis, soft, clock, replicas)
         readings = _of_redis(shared)
-
-        def redis_up() -> bool:
-            return shared.up
     else:
         opened = None if board is None else open_board(board, clock.wall)
         store = memory = MemoryCounters(clock, board=opened, observe=soft.observe, snapshots=budgets is not None)
@@ -104,7 +106,7 @@ def open_limits(
     limiter = Limiter(store, soft, clock=clock, price=price, count_input=count_input)
     limiter.configure(rules)
     feed = None if budgets is None else BudgetFeed(limiter, budgets, clock)
-    return Limits(limiter, alerts, feed, opened, readings, redis_up)
+    return Limits(limiter, alerts, feed, opened, readings, shared)
 
 
 def _shared(settings: RedisSettings, soft: SoftLimits, clock: Clock, replicas: int) -> SharedCounters:
