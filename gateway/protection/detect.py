@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from gateway.protection.addresses import emails, networks
 from gateway.protection.credentials import credentials
 from gateway.protection.finding import KINDS, Finding, settled
+from gateway.protection.json_escapes import readings
 from gateway.protection.lettered_ids import lettered_ids
 from gateway.protection.numbers import numbers
 from gateway.protection.phones import bracketed, international
-from gateway.protection.plain_text import plain
 
 SHORTEST = 6
 """Characters of the shortest text that can hold anything."""
@@ -20,15 +20,17 @@ def detect(text: str, kinds: frozenset[str] = KINDS, *, key: str = "") -> list[F
     """Find what is in `text`, in order and without overlaps.
 
     `key` is the name under which the text stood in an object ("ssn": "…"): it counts as a word before the text. The cost is
-    linear in the text, hostile or not; a text in plain ASCII is read as it is, any other is made plain first.
+    linear in the text, hostile or not; a text in plain ASCII is read as it is, any other is made plain first. One with the
+    escapes of JSON is read twice, as it is and without them.
     """
     if len(text) < SHORTEST:
         return []
-    readable = plain(text)
-    found = [finding for finding in _found(readable.text, key, kinds) if finding.kind in kinds]
-    if readable.origins is not None:
-        found = [Finding(kind, *readable.span(start, end)) for kind, start, end in found]
-    return settled(found)
+    return settled(
+        Finding(kind, *reading.span(start, end))
+        for reading in readings(text)
+        for kind, start, end in _found(reading.text, key, kinds)
+        if kind in kinds
+    )
 
 
 def _found(text: str, key: str, kinds: frozenset[str]) -> Iterator[Finding]:

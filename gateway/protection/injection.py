@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from gateway.protection.plain_text import plain
+from gateway.protection.json_escapes import readings
 
 
 class Signal(NamedTuple):
@@ -52,10 +52,10 @@ _HIDDEN: Final = re.compile("[\U000e0020-\U000e007f]{4,}|[\u200b-\u200f\u2060-\u
 
 def injection_signals(text: str) -> tuple[float, tuple[str, ...]]:
     """Give a score from 0 to 1 (weights joined as independent chances), and the names of the signals that were seen."""
-    readable = plain(text).text.lower()
+    readable = [reading.text.lower() for reading in readings(text)]
     left, names = 1.0, set()
     for name, weight, pattern in _SIGNALS:
-        if pattern.search(readable):
+        if any(map(pattern.search, readable)):
             left *= 1 - weight
             names.add(name)
     if not text.isascii() and _HIDDEN.search(text):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from gateway.core.items import Json
-from gateway.protection.redaction import BASE64, DEEPEST_JSON_TEXT, OPAQUE_FIELDS
+from gateway.protection.opaque import is_base64, is_sealed
+from gateway.protection.redaction import DEEPEST_JSON_TEXT, looks_like_json
 
 _SHORTEST = 2
 
@@ -24,9 +25,9 @@ class Prose:
     def text(self, text: str, key: str = "", depth: int = 0) -> str:
         """Note a text; where it is a JSON document, what it holds."""
         del key
-        if len(text) >= 512 and BASE64.fullmatch(text):
+        if is_base64(text):
             return text
-        if text[:1] in ("{", "[") and depth < DEEPEST_JSON_TEXT:
+        if looks_like_json(text) and depth < DEEPEST_JSON_TEXT:
             try:
                 self.json(msgspec.json.decode(text), depth=depth + 1)
             except (msgspec.DecodeError, RecursionError):
@@ -38,13 +39,13 @@ class Prose:
     def json(self, value: Json, key: str = "", depth: int = 0) -> Json:
         """Note every text in a decoded JSON value, and those names of fields that are more than a word."""
         if isinstance(value, str):
-            if key not in OPAQUE_FIELDS:
-                self.text(value, key, depth)
+            self.text(value, key, depth)
         elif isinstance(value, dict):
             for name, item in value.items():
                 if " " in name:
                     self._note(name)
-                self.json(item, name, depth)
+                if not is_sealed(value, name):
+                    self.json(item, name, depth)
         elif isinstance(value, list):
             for item in value:
                 self.json(item, key, depth)

@@ -13,14 +13,16 @@ from gateway.core.items import Json
 from gateway.protection.detect import detect
 from gateway.protection.finding import Finding, settled
 from gateway.protection.known_names import NO_NAMES, KnownNames
+from gateway.protection.opaque import is_base64, is_sealed
 from gateway.protection.placeholders import LITERAL, LOOKS_LIKE_ONE, OPEN, Placeholders
 
 Action: TypeAlias = Literal["report", "placeholder", "redact", "block"]
 
 STRICTNESS: Final[Mapping[Action, int]] = {"report": 0, "placeholder": 1, "redact": 2, "block": 3}
-BASE64: Final = re.compile(r"(?:data:[\w.+/-]{1,100};base64,)?[0-9A-Za-z+/\r\n]{512,}={0,2}")
-OPAQUE_FIELDS: Final = frozenset({"signature", "encrypted_content"})
+_JSON_BEGINS: Final = re.compile(r'[ \t\r\n]*+[{\["]')
 _SHORTEST_NUMBER: Final = 100_000_000
+_SEED: Final = "seed"
+"""The one parameter of a call that may be a long number of any digits."""
 DEEPEST_JSON_TEXT: Final = 3
 _MOST_ROUNDS: Final = 4
 
@@ -44,9 +46,9 @@ class Redactor:
 
     def text(self, text: str, key: str = "", depth: int = 0) -> str:
         """Redact one text; where it is a JSON document, inside its values, so that it stays one."""
-        if len(text) >= 512 and BASE64.fullmatch(text):
+        if is_base64(text):
             return text
-        if text[:1] in ("{", "[") and depth < DEEPEST_JSON_TEXT:
+        if looks_like_json(text) and depth < DEEPEST_JSON_TEXT:
             document = self._document(text, depth + 1)
             if document is not text:
                 # What looks like a placeholder in it now is one.
@@ -56,10 +58,12 @@ class Redactor:
     def json(self, value: Json, key: str = "", depth: int = 0) -> Json:
         """Redact every text in a decoded JSON value, the names of fields too; the same object where nothing changes."""
         if isinstance(value, str):
-            return value if key in OPAQUE_FIELDS else self.text(value, key, depth)
+            return self.text(value, key, depth)
         if isinstance(value, dict):
             fields = {
-                self._flat(name, "", literals=self._reversible): self.json(item, name, depth)
+                self._flat(name, "", literals=self._reversible): item
+                if is_sealed(value, name)
+                else self.json(item, name, depth)
                 for name, item in value.items()
             }
             same = fields.keys() == value.keys() and all(fields[name] is value[name] for name in value)
@@ -67,12 +71,16 @@ class Redactor:
         if isinstance(value, list):
             items = [self.json(item, key, depth) for item in value]
             return value if all(new is old for new, old in zip(items, value, strict=True)) else items
-        if depth and isinstance(value, int) and abs(value) >= _SHORTEST_NUMBER:
-            # Only in documents within texts: the numbers of the call itself are parameters.
-            digits = str(value)
-            redacted = self._flat(digits, key, literals=False)
-            return value if redacted == digits else redacted
+        if isinstance(value, (int, float)) and abs(value) >= _SHORTEST_NUMBER and (depth or key != _SEED):
+            return self._number(value, key)
         return value
+
+    def _number(self, value: float, key: str) -> Json:
+        """Redact a number by its digits; those of a whole one, however it was written."""
+        whole = int(value) if isinstance(value, int) or value.is_integer() else value
+        digits = str(abs(whole))
+        redacted = self._flat(digits, key, literals=False)
+        return value if redacted == digits else redacted
 
     def _document(self, text: str, depth: int) -> str:
         try:
@@ -123,6 +131,11 @@ class Redactor:
         return f"[{kind.upper()}]"
 
 
+def looks_like_json(text: str) -> bool:
+    """Whether a text begins as a JSON document does that may hold texts."""
+    return _JSON_BEGINS.match(text) is not None
+
+
 def _with_literals(text: str, findings: list[Finding]) -> list[Finding]:
     """Add what looks like a placeholder and is the user's own text. What overlaps a finding is inside of it, or cut off by it."""
     taken = [(start, end) for _, start, end in findings]
@@ -146,14 +159,17 @@ def find_path(
     value: Json, kinds: frozenset[str], path: str = "", key: str = "", names: KnownNames = NO_NAMES
 ) -> str | None:
     """Give the path ("messages[2].content") of the first text of a request that holds one of the kinds."""
-    if isinstance(value, str):
+    if isinstance(value, (str, int, float)):
         probe = Redactor(dict.fromkeys(kinds, "report"), Placeholders(), names)
-        if key not in OPAQUE_FIELDS:
-            probe.text(value, key)
+        probe.json(value, key)
         return path if probe.counts else None
     children: list[tuple[str, str, Json]] = []
     if isinstance(value, dict):
-        children = [(f"{path}.{name}" if path else name, name, item) for name, item in value.items()]
+        children = [
+            (f"{path}.{name}" if path else name, name, item)
+            for name, item in value.items()
+            if not is_sealed(value, name)
+        ]
     elif isinstance(value, list):
         children = [(f"{path}[{index}]", key, item) for index, item in enumerate(value)]
     found = (find_path(item, kinds, where, name, names) for where, name, item in children)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gateway.protection.finding import Finding
+from gateway.protection.json_escapes import readings
 from gateway.protection.plain_text import plain
 
 _WORD: Final = re.compile(r"\w+")
@@ -38,13 +39,13 @@ class Words:
                 self._add(_WORD.findall(readable))
 
     def find(self, text: str) -> Iterator[Finding]:
-        """Find the phrases. The kind of each finding is "words"."""
-        readable = plain(text)
-        folded = _folded(readable.text)
-        if len(folded) != len(readable.text):
-            folded = readable.text.lower() if len(readable.text.lower()) == len(readable.text) else readable.text
-        for start, end in self._spans(folded):
-            yield Finding("words", *readable.span(start, end))
+        """Find the phrases, in each reading of the text. The kind of each finding is "words"."""
+        for readable in readings(text):
+            folded = _folded(readable.text)
+            if len(folded) != len(readable.text):
+                folded = readable.text.lower() if len(readable.text.lower()) == len(readable.text) else readable.text
+            for start, end in self._spans(folded):
+                yield Finding("words", *readable.span(start, end))
 
     def _add(self, words: list[str]) -> None:
         tree = self._tree

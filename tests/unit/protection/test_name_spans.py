@@ -109,12 +109,12 @@ def test_names_overlapping_what_detectors_find_leave_nothing_in_the_open():
 
 def test_documents_within_texts_are_looked_at_value_by_value():
     said = Prose()
-    said.text('{"customer": {"full name": "maria gonzalez"}, "n": 7, "signature": "Maria"}')
+    said.text('{"customer": {"full name": "maria gonzalez"}, "n": 7, "type": "thinking", "signature": "TWFyaWE="}')
     said.text("[Note] Maria called")
     said.text("{}")
     said.text("42")
 
-    assert list(said.texts) == ["full name", "maria gonzalez", "[Note] Maria called"]
+    assert list(said.texts) == ["full name", "maria gonzalez", "thinking", "[Note] Maria called"]
 
 
 def test_the_words_of_an_api_are_no_prose():
