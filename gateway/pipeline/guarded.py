@@ -116,7 +116,7 @@ class GuardedOutput:
             await self._inner(call, send)
             return
         bench = Bench(self._rail, call, self._judgements)
-        answer = Held(send, call)
+        answer = Held(send, call, marks=self._rail.action == "report")
         try:
             if self._rail.mode == "async":
                 await Beside(bench, answer).run(self._inner, opened(call))

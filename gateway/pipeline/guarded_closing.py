@@ -34,10 +34,15 @@ class Stopped(Exception):
 
 
 class Held:
-    """The way to the client, and what has gone there."""
+    """The way to the client, and what has gone there.
 
-    def __init__(self, send: Send, call: Call) -> None:
+    Unless `marks`, no log probabilities go there: they spell out what is held back or taken out, and what else might have
+    been said, which nobody has judged.
+    """
+
+    def __init__(self, send: Send, call: Call, *, marks: bool = False) -> None:
         self._send = send
+        self._marks = marks
         self._call = call
         self._open: dict[int, Item] = {}
         self._said: dict[tuple[int, str, int], list[str]] = {}
@@ -48,6 +53,8 @@ class Held:
 
     async def send(self, event: Event) -> None:
         """Pass an event on to the client."""
+        if not self._marks:
+            event = _without_marks(event)
         if isinstance(event, ItemStarted):
             self._open[event.index] = event.item
             self._items = max(self._items, event.index + 1)
@@ -106,3 +113,16 @@ class Held:
     def _estimate(self) -> Usage:
         size = len(self._call.body) // _CHARS_A_TOKEN
         return Usage(input=size, output=self.heard // _CHARS_A_TOKEN, estimated=True)
+
+
+def _without_marks(event: Event) -> Event:
+    """Give an event without log probabilities."""
+    if isinstance(event, TextDelta) and event.logprobs:
+        return msgspec.structs.replace(event, logprobs=None)
+    if isinstance(event, ItemFinished) and isinstance(event.item, Message):
+        parts = [
+            msgspec.structs.replace(part, logprobs=None) if isinstance(part, Text) and part.logprobs else part
+            for part in event.item.parts
+        ]
+        return ItemFinished(index=event.index, item=msgspec.structs.replace(event.item, parts=tuple(parts)))
+    return event

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from gateway.core.content import Content, EmbeddingInput, ModerationInput, Prompt, RerankInput
-from gateway.core.items import Item, Json, Message
+from gateway.core.items import Item, Json, Message, Text
 from gateway.protection.content_walk import walk
 from gateway.protection.verdict import Edit, edited
 
 _OF_THE_OPERATOR = ("developer", "system")
+_MARKS = "logprobs"
+"""The text once more, a token at a time, and what else might have been said: no text of its own, and gone where that is changed."""
 
 
 def texts_of(items: Sequence[Item]) -> list[str]:
@@ -25,7 +27,20 @@ def texts_of(items: Sequence[Item]) -> list[str]:
 def with_edits(items: Sequence[Item], edits: Sequence[Sequence[Edit]]) -> tuple[Item, ...]:
     """Give the items with the edits of each of their texts made, in the order of `texts_of`."""
     change = _Edited(iter(edits))
-    return tuple([walk(item, change) for item in items])
+    return tuple([_without_marks(walk(item, change), item) for item in items])
+
+
+def _without_marks(item: Item, before: Item) -> Item:
+    """Take the log probabilities from texts that were changed: they spell out what was taken away."""
+    if item is before or not isinstance(item, Message) or not isinstance(before, Message):
+        return item
+    parts = [
+        msgspec.structs.replace(part, logprobs=None)
+        if isinstance(part, Text) and isinstance(old, Text) and part.text != old.text
+        else part
+        for part, old in zip(item.parts, before.parts, strict=True)
+    ]
+    return msgspec.structs.replace(item, parts=tuple(parts))
 
 
 def asked(content: Content) -> list[str]:
@@ -69,8 +84,8 @@ class _Collected:
         return text
 
     def json(self, value: Json, key: str = "") -> Json:
-        del key
-        self.texts += _leaves(value)
+        if key != _MARKS:
+            self.texts += _leaves(value)
         return value
 
 
@@ -86,6 +101,8 @@ class _Edited:
         return edited(text, edits) if edits else text
 
     def json(self, value: Json, key: str = "") -> Json:
+        if key == _MARKS:
+            return value
         if isinstance(value, str):
             return self.text(value, key)
         if isinstance(value, list):
