@@ -154,6 +154,11 @@ class Live:
         """Give the generation that new calls begin with."""
         return self._current
 
+    async def verify(self) -> None:
+        """Try what would else be tried by the first call. Raises ConfigError."""
+        if self._current.protection is not None:
+            await self._current.protection.verify()
+
     async def run(self, started: Event) -> None:
         """Start the providers, then close what falls out of use, until cancelled; close everything then."""
         async with create_task_group() as tasks:
@@ -238,8 +243,12 @@ class Live:
         fresh = [provider for provider in new.providers.values() if provider not in old.providers.values()]
         try:
             await self._start(fresh)
+            if new.protection is not None:
+                await new.protection.verify()
         except BaseException:
             with CancelScope(shield=True):
+                if new.protection is not None:
+                    await new.protection.aclose()
                 for provider in fresh:
                     await provider.aclose()
             raise

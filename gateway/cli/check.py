@@ -62,4 +62,4 @@ async def _build(settings: Settings, config: Path) -> None:
             faults += error.faults
     if faults:
         raise ConfigError(faults)
-    Application(settings, Loader(config, read_environment), config_path=config)
+    await Application(settings, Loader(config, read_environment), config_path=config).live.verify()

@@ -49,6 +49,7 @@ def command(config: Path, host: str | None, port: int | None) -> None:
 
     async def serve(settings: Settings, governance: Governance) -> int:
         application = Application(settings, load_settings, config_path=config, governance=governance)
+        await application.live.verify()
         server = EdgeServer(application.asgi, _options(settings), render_error=application.render_error)
         server.on_drain_deadline(application.end_streams)
         server.on_forced_end(application.end_at_once)

@@ -120,20 +120,28 @@ async def open_governance(
     prices = PricesInForce()
     kept = await open_stores(located, clock=clock, pricing=prices)
     try:
-        limits = _limits(located, prices, clock, kept.services.budgets)
+        database = located.database
+        board = Path(f"{database.path}.limits") if isinstance(database, SqliteSettings) else None
+        limits = _limits(located, prices, clock, board, kept.services.budgets)
         yield Governance(Identities(ring=kept.ring, clock=clock), kept.services, limits, prices, kept)
     finally:
         with anyio.CancelScope(shield=True):
             await kept.database.aclose()
 
 
-def _limits(settings: Settings, prices: PricesInForce, clock: Clock, budgets: BudgetStore | None = None) -> Limits:
-    database, redis = settings.database, settings.redis
+def _limits(
+    settings: Settings,
+    prices: PricesInForce,
+    clock: Clock,
+    board: Path | None = None,
+    budgets: BudgetStore | None = None,
+) -> Limits:
+    redis = settings.redis
     return open_limits(
         settings.limits,
         clock=clock,
         price=prices.of_model,
-        board=Path(f"{database.path}.limits") if isinstance(database, SqliteSettings) else None,
+        board=board,
         budgets=budgets,
         redis=redis,
         replicas=1 if redis is None else redis.replicas,

@@ -21,11 +21,14 @@ HEAVY = {
 DOORS = {
     "gateway.api.identity.tokens": "PyJWT and cryptography; only where an issuer of tokens is configured",
     "gateway.governance.stores": "SQLAlchemy, 0.4 s; only where a database is configured",
+    "gateway.pipeline.guarded_build": "the detectors' patterns, 0.1 s; only where data is protected",
     "gateway.pipeline.guarded_schema": "jsonschema-rs; only where a guardrail has a schema",
     "gateway.pipeline.named_model": "numpy, ONNX Runtime, tokenizers; only where names are looked for",
     "gateway.policies.folder": "Cedar, 10 MB; only where policies are configured",
     "gateway.stores.counters_redis": "redis, an extra; only where Redis is configured",
     "gateway.stores.counters_shared": "comes with counters_redis",
+    "gateway.stores.secrets": "comes with secrets_opening",
+    "gateway.stores.secrets_opening": "SQLAlchemy; only where a configuration refers to a secret of the database",
 }
 # Commands load what they need when they run, so that --help and completion answer at once.
 LAZY_FOLDERS = ("gateway/cli/", "gateway/__main__.py")

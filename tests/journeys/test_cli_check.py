@@ -21,6 +21,15 @@ def test_a_sound_configuration_passes(workplace):
     assert done.stderr == ""
 
 
+def test_a_check_makes_no_file(workplace):
+    rule = "limits: {day: {count: requests, limit: 5, window: 1d}}"
+    workplace.write("switchgear.yaml", f"{CONFIG}\ndatabase: {{kind: sqlite}}\n{rule}\n")
+    before = sorted(workplace.directory.rglob("*"))
+
+    assert workplace.run("check").returncode == 0
+    assert sorted(workplace.directory.rglob("*")) == before
+
+
 def test_all_scripts_at_fault_are_named(workplace):
     workplace.write("one.yaml", "models: {demo: {answers: [{sya: hi}]}}")
     workplace.write("two.yaml", "models: [")
