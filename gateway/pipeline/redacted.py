@@ -100,15 +100,17 @@ class Redacted:
         self, call: Call, actions: Mapping[str, Action], placeholders: Placeholders, names: KnownNames
     ) -> Call:
         """Give the call without what its target must not see; the same one where there is nothing."""
-        body = Redactor(actions, placeholders, names)
-        fields = body.json(call.fields)
-        if call.fields and not body.counts and not body.changed:
-            return call
         if call.content is None:
             msg = "a route with redaction rules must decode its calls"
             raise RuntimeError(msg)
-        items = Redactor(actions, placeholders, names)
+        body = Redactor(actions, placeholders, names)
+        fields = body.json(call.fields)
+        # Items may say what the body does not show: reasoning that travelled sealed, input of tools as it will be written.
+        clean = frozenset[str]() if body.counts or body.changed else body.seen
+        items = Redactor(actions, placeholders, names, clean=clean)
         content = walk(call.content, items)
+        if not (body.counts or items.counts or body.changed or items.changed):
+            return call
         counts = items.counts or body.counts
         self._judgements.found(call.id, counts.items())
         log.debug("content.found", call=call.id, kinds=dict(counts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -32,10 +33,20 @@ class Redactor:
 
     `names` are those that a model found in the texts of the call, if one was asked.
     `counts` are the findings by kind, `changed` whether anything was taken out, `blocked` the kinds that may not pass.
+    `seen` are the texts that were looked at; those of `clean` need not be looked at again.
     """
 
-    def __init__(self, actions: Mapping[str, Action], placeholders: Placeholders, names: KnownNames = NO_NAMES) -> None:
+    def __init__(
+        self,
+        actions: Mapping[str, Action],
+        placeholders: Placeholders,
+        names: KnownNames = NO_NAMES,
+        *,
+        clean: AbstractSet[str] = frozenset(),
+    ) -> None:
         self._actions = actions
+        self._clean = clean
+        self.seen: set[str] = set()
         self._names = names
         self._kinds = frozenset(actions)
         self._placeholders = placeholders
@@ -46,6 +57,9 @@ class Redactor:
 
     def text(self, text: str, key: str = "", depth: int = 0) -> str:
         """Redact one text; where it is a JSON document, inside its values, so that it stays one."""
+        if text in self._clean:
+            return text
+        self.seen.add(text)
         if is_base64(text):
             return text
         if looks_like_json(text) and depth < DEEPEST_JSON_TEXT:

@@ -2,10 +2,18 @@
 
 import json
 
+import msgspec
 import pytest
 
+from gateway.core.call import Call
+from gateway.core.caller import Caller
+from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from gateway.dialects.sealed_reasoning import Envelope, wrap
+from gateway.pipeline.redacted import Redacted, RedactionRule
 from gateway.protection.finding import KINDS
 from gateway.protection.injection import injection_signals
+from gateway.protection.judgements import Judgements
+from gateway.protection.matching import Match
 from gateway.protection.placeholders import Placeholders
 from gateway.protection.redaction import Redactor, find_path
 from gateway.protection.words import Words
@@ -117,3 +125,34 @@ def test_reading_escapes_is_linear():
     for text in ("\\" * 200_000, "\\u004" * 40_000, "\\n" * 100_000, "\\u0040" * 30_000):
         list(Words(["badword"]).find(text))
         Redactor(dict.fromkeys(KINDS, "placeholder"), Placeholders()).text(text)
+
+
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        {"type": "thinking", "thinking": "", "signature": wrap(Envelope(origin="openai_chat", text=f"ask {ADDRESS}"))},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {"seed": int(CARD)}},
+    ],
+)
+async def test_what_a_body_hides_is_found_where_it_comes_to_light(reasoning):
+    """Reasoning that came back from the client in a seal of our own goes out in the clear."""
+    body = {"model": "m", "max_tokens": 9, "messages": [says("x", "user"), says([reasoning], "assistant")]}
+    call = Call(
+        id="c", operation="generate", dialect="anthropic_messages", model="m", stream=False, caller=Caller(id="k"),
+        received=0.0, body=msgspec.json.encode(body), fields=body, content=ANTHROPIC_MESSAGES.decode_call(body),
+    )  # fmt: skip
+    assert ADDRESS in repr(call.content) or CARD in repr(call.content)
+    asked = []
+
+    async def upstream(call, send):
+        del send
+        asked.append(call)
+
+    rule = RedactionRule(name="r", match=Match(), actions=dict.fromkeys(KINDS, "placeholder"))
+    await Redacted(upstream, [rule], Judgements())(call, asked.append)
+    assert ADDRESS not in repr(asked[0].content)
+    assert CARD not in repr(asked[0].content)
+
+
+def says(content, role):
+    return {"role": role, "content": content}
