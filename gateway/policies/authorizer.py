@@ -62,6 +62,7 @@ class Authorizer:
         self._judge = judge
         self._wall = wall
         self._capacity = capacity
+        self._crowded = capacity // 2
         self._sights: dict[ActionName, tuple[bool, bool]] = {}
         self._known: OrderedDict[tuple[object, ...], Decision] = OrderedDict()
         self.asks_about_endpoints = judge is not None and judge.speak_of_endpoints
@@ -80,7 +81,10 @@ class Authorizer:
         known = self._known
         decision = known.get(key)
         if decision is not None:
-            known.move_to_end(key)
+            if len(known) > self._crowded:
+                known.move_to_end(
+                    key
+                )  # nothing is forgotten before there is a crowd, and then what was asked for longest ago
             return decision
         if on_list(caller, action, resource):
             self.evaluated += 1

@@ -7,7 +7,7 @@ counter, which admits less than each would have had alone, never more.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 import msgspec
@@ -32,13 +32,14 @@ _total = attrgetter("total")
 class Group:
     """The counters that calls take from together, found once. To be made by `MemoryCounters.group`."""
 
-    __slots__ = ("buckets", "counters", "epoch", "limits", "watched")
+    __slots__ = ("buckets", "counters", "epoch", "limits", "takes", "watched")
 
     def __init__(self, buckets: tuple[Bucket, ...], *, observed: bool) -> None:
         self.buckets = buckets
         self.limits = tuple([bucket.limit if bucket.hard else NO_LIMIT for bucket in buckets])
         self.watched = tuple([index for index, bucket in enumerate(buckets) if bucket.watched and observed])
         self.counters: tuple[Counter, ...] = ()
+        self.takes: tuple[Callable[[int, int, float, float], int], ...] = ()
         self.epoch = -1
 
 
@@ -104,13 +105,12 @@ class MemoryCounters:
         if group.epoch != self._epoch:
             self._find_all(group, now, wall)
         slots: list[int] = []
-        counters = group.counters
-        for counter, amount, limit in zip(counters, amounts, group.limits):  # noqa: B905 - as long as the buckets
-            slot = counter.take(amount, limit, now, wall)
+        for take, amount, limit in zip(group.takes, amounts, group.limits):  # noqa: B905 - as long as the buckets
+            slot = take(amount, limit, now, wall)
             if slot == REFUSED:
                 return self._refuse(group, amounts, slots, now, wall)
             slots.append(slot)
-        return Taken(group, counters, amounts, slots, now)
+        return Taken(group, group.counters, amounts, slots, now)
 
     def give_back(self, taken: Taken, actual: Sequence[int | None]) -> None:
         """Replace what was taken by what was used: None keeps it. A place among concurrent calls is given back by 0."""
@@ -239,6 +239,7 @@ class MemoryCounters:
     def _find_all(self, group: Group, now: float, wall: float) -> None:
         counters = tuple([self._find(bucket, now, wall) for bucket in group.buckets])
         group.counters = counters
+        group.takes = tuple([counter.take for counter in counters])
         own = all(counter.key == bucket.key for counter, bucket in zip(counters, group.buckets, strict=True))
         # Who shares a counter looks each time whether there is room for one of his own.
         group.epoch = self._epoch if own and not any(counter.gone for counter in counters) else -1
