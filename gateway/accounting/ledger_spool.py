@@ -29,13 +29,14 @@ _TRIES = 10
 class Segment:
     """One file. `unfinished` counts opened calls in it whose rows nobody has written yet."""
 
-    __slots__ = ("path", "read", "size", "unfinished")
+    __slots__ = ("path", "read", "size", "unfinished", "unsynced")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
         self.read = 0
         self.unfinished = 0
+        self.unsynced = False
 
     def read_lines(self, most: int) -> bytes:
         """Give the next whole lines, about `most` bytes and one line at least; the same ones until `Spool.advance`.
@@ -136,6 +137,8 @@ class Spool:
     def take_unsynced(self) -> set[Path]:
         """Give the files and folders that were written to since the last time, for `sync_paths`."""
         paths, self._unsynced = self._unsynced, set()
+        for segment in self._segments:
+            segment.unsynced = False
         return paths
 
     @property
@@ -170,7 +173,9 @@ class Spool:
         if self._descriptor is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         written = os.write(self._descriptor, data)
-        self._unsynced.add(segment.path)
+        if not segment.unsynced:
+            segment.unsynced = True
+            self._unsynced.add(segment.path)
         if written < len(data):
             # The disk is full: half a line is taken back, so that the next one begins where a line begins.
             os.ftruncate(self._descriptor, segment.size)
