@@ -19,11 +19,10 @@ from anyio import Event, Lock, create_task_group, move_on_after, sleep, to_threa
 from anyio.lowlevel import checkpoint
 
 from gateway.accounting.ledger_insertion import Insertion, LedgerCounts
-from gateway.accounting.ledger_lines import decode_rows, encode_row
-from gateway.accounting.ledger_openings import Openings
+from gateway.accounting.ledger_lines import decode_rows, encode_opened, encode_row
 from gateway.accounting.ledger_replay import Replay
 from gateway.accounting.ledger_retention import remove_rows
-from gateway.accounting.ledger_rows import Pricing, row_of
+from gateway.accounting.ledger_rows import Pricing, opened_of, row_of
 from gateway.accounting.ledger_spool import SEGMENT_BYTES, Segment, Spool, sync_paths
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.core.call import Call
@@ -79,7 +78,6 @@ class Ledger:
         )
         # The last eighth is for rows: a call that is not noted still gets its row, unless the process dies.
         self._spare = settings.spool_bytes // 8
-        self._openings = Openings()
         self._unfinished: dict[str, Segment] = {}
         self._memory: deque[LedgerRow] = deque()
         self._lock = Lock()
@@ -91,7 +89,7 @@ class Ledger:
         """Note a call that is about to reach an upstream, before it does. `targets` are "provider/model" in their order."""
         if call.id in self._unfinished:
             return
-        segment = self._spool.append(self._openings.line(call, targets, self._wall()), spare=self._spare)
+        segment = self._spool.append(encode_opened(opened_of(call, targets, self._wall())), spare=self._spare)
         if segment is None:
             self.counts.unopened += 1
             return

@@ -18,7 +18,7 @@ KINDS: Final = {
 }  # fmt: skip
 _MADE_OF_TOKENS: Final = ("generate", "embed", "rerank")
 _AGENT: Final = "agent/"
-BYTES_A_TOKEN: Final = 4  # of English text, on average
+_BYTES_A_TOKEN: Final = 4  # of English text, on average
 _MOST_TOKENS: Final = 10**12
 _MOST_NANO: Final = 10**16
 
@@ -93,7 +93,7 @@ def opened_of(call: Call, targets: tuple[str, ...], now: float) -> Opened:
         user=caller.user,
         key=caller.id,
         tags=caller.tags,
-        estimate=len(call.body) // BYTES_A_TOKEN if call.operation in _MADE_OF_TOKENS else None,
+        estimate=len(call.body) // _BYTES_A_TOKEN if call.operation in _MADE_OF_TOKENS else None,
     )
 
 

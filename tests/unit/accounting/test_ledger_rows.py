@@ -6,9 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.accounting.ledger_lines import decode_lines, encode_opened, encode_row
-from gateway.accounting.ledger_openings import Openings
-from gateway.accounting.ledger_rows import KINDS, interrupted_row, opened_of, row_of
-from gateway.core.caller import Caller
+from gateway.accounting.ledger_rows import interrupted_row, opened_of, row_of
 from gateway.core.usage import Usage
 from gateway.stores.ledger import LedgerRow
 from tests.unit.accounting.memory_ledger import NOW, TARGETS, OneDollarAToken, call, record
@@ -121,25 +119,3 @@ def test_a_newer_programs_line_is_read_as_far_as_it_is_known():
 
     (line,) = decode_lines(b"r" + msgspec.json.encode(values) + b"\n")
     assert line.row == row_of(record(1))
-
-
-@given(
-    st.sampled_from(list(KINDS)),
-    st.text(),
-    st.text(),
-    st.lists(st.tuples(st.text(), st.text()), max_size=2),
-    st.floats(0, 4e9),
-    st.sampled_from(["call_0a9f", 'a"b', "\ud83e", ""]),
-)
-def test_what_is_written_of_an_opened_call_in_pieces_is_what_it_says(operation, model, user, tags, now, name):
-    caller = Caller(id="key_1", user=user, tags=tuple(tags))
-    openings = Openings()
-    for body, other in ((b"x" * 4000, name), (b"", "call_1")):
-        opening = msgspec.structs.replace(
-            call(1), id=other, operation=operation, model=model + "\ud83e" * (user > "m"), caller=caller, body=body
-        )
-
-        (line,) = decode_lines(openings.line(opening, ("up/m", model), now))
-
-        assert [line] == list(decode_lines(encode_opened(opened_of(opening, ("up/m", model), now))))
-        assert line.opened is not None
