@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import sha1
+from itertools import accumulate, takewhile
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,6 +56,13 @@ class Charge(msgspec.Struct, frozen=True):
     slot: int
     amount: int
     ends: float
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Charges under one name: they may be told twice, and count once."""
+
+    name: str
+    charges: tuple[Charge, ...]
 
 
 _FAULTS = (RedisError, OSError, TimeoutError, ValueError, IndexError, TypeError)
@@ -243,17 +251,23 @@ class RedisCounters:
         ((_, *used),) = await self._ask(self._run(scripts.USED, [(keys, args)]), _figures)
         return tuple(used)
 
-    async def charge(self, batch: str, charges: Sequence[Charge], *, least: bool = False) -> None:
+    async def charge(self, batches: Sequence[Batch], *, least: bool = False) -> None:
         """Add what was counted elsewhere, once for each name of a batch; `least`: see to it that so much is there.
 
         Raises StoreUnavailable.
         """
-        for start in range(0, len(charges), AT_ONCE):
-            part = charges[start : start + AT_ONCE]
-            keys = [self._key("b", f"{batch}:{start}"), *(self._key("c", charge.key) for charge in part)]
-            values = [value for charge in part for value in (charge.slot, charge.amount, charge.ends)]
-            args: list[Argument] = ["least" if least else "add", *values]
-            await self._ask(self._run(scripts.CHARGE, [(keys, args)]), _figures_of_one)
+        commands: list[_Command] = []
+        for batch in batches:
+            for start in range(0, len(batch.charges), AT_ONCE):
+                part = batch.charges[start : start + AT_ONCE]
+                keys = [self._key("b", f"{batch.name}:{start}"), *(self._key("c", charge.key) for charge in part)]
+                values = [value for charge in part for value in (charge.slot, charge.amount, charge.ends)]
+                commands.append((keys, ["least" if least else "add", *values]))
+        while commands:
+            together = takewhile(lambda keys: keys <= AT_ONCE, accumulate(len(keys) - 1 for keys, _ in commands))
+            count = max(1, sum(1 for _ in together))
+            await self._ask(self._run(scripts.CHARGE, commands[:count]), _figures_of_one)
+            del commands[:count]
 
     async def renew(self, held: Sequence[tuple[Bucket, str]]) -> None:
         """Give a sign of life for (bucket, reservation) pairs that hold a place. Raises StoreUnavailable."""

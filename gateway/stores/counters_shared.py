@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import msgspec
 import structlog
@@ -22,7 +23,7 @@ from gateway.core.ids import NewId, new_id
 from gateway.stores.counter_windows import Rolling, Window, frees_at, span_at
 from gateway.stores.counters import LEASE_SECONDS, Bucket, Count, Outcome
 from gateway.stores.counters_memory import MemoryCounters
-from gateway.stores.counters_redis import AT_ONCE, Charge, RedisCounters, Settlement
+from gateway.stores.counters_redis import AT_ONCE, Batch, Charge, RedisCounters, Settlement
 
 log = structlog.get_logger()
 
@@ -52,13 +53,6 @@ class Moved(msgspec.Struct, frozen=True):
     buckets: tuple[Bucket, ...]
     amounts: tuple[int, ...]
     slots: tuple[int, ...]
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Charges under one name: they may be told twice, and count once."""
-
-    name: str
-    charges: tuple[Charge, ...]
 
 
 class SharedCounters:
@@ -276,13 +270,16 @@ class SharedCounters:
         self._waiting.append(telling)
         self._wake.set()
 
+    def _batch(self, charges: Iterable[Charge]) -> Batch:
+        return Batch(self._new_id("batch_"), tuple(charges))
+
     def _correct(self, reservation: str, moved: Moved, actual: Sequence[int | None]) -> None:
         charges = []
         for bucket, amount, slot, wanted in zip(moved.buckets, moved.amounts, moved.slots, actual, strict=True):
             if bucket.window is not None and wanted is not None and wanted != amount:
                 charges.append(self._charge(bucket.key, bucket.window, slot, wanted - amount))
         if charges:
-            self._send(Batch(self._new_id("batch_"), tuple(charges)))
+            self._send(self._batch(charges))
         held = tuple(bucket for bucket in moved.buckets if bucket.window is None)
         if held:
             self._send(Settlement(reservation, held, (KEEP,) * len(held)))
@@ -297,37 +294,34 @@ class SharedCounters:
     async def _flush(self) -> None:
         waiting = self._waiting
         while waiting:
-            first = waiting[0]
-            if isinstance(first, Batch):
-                await self._redis.charge(first.name, first.charges)
-                waiting.popleft()
-                continue
-            settlements: list[Settlement] = []
-            for telling in waiting:
-                if isinstance(telling, Batch) or len(settlements) == AT_ONCE:
-                    break
-                settlements.append(telling)
-            await self._redis.settle(settlements)
-            for _ in settlements:
+            # All of a kind together, and in any order: behind an exchange for each correction, places would wait to be given back.
+            tellings = tuple(islice(waiting, AT_ONCE))
+            settlements = [telling for telling in tellings if isinstance(telling, Settlement)]
+            batches = [telling for telling in tellings if isinstance(telling, Batch)]
+            if settlements:
+                await self._redis.settle(settlements)
+            if batches:
+                await self._redis.charge(batches)
+            for _ in tellings:
                 waiting.popleft()
 
     async def _return(self) -> None:
         """Charge what was counted here, and only then ask Redis again."""
         fresh, known_as = await self._redis.identify(self._new_id("epoch_"))
         if fresh:
-            await self._redis.charge(self._new_id("batch_"), self._restored, least=True)
+            await self._redis.charge([self._batch(self._restored)], least=True)
         self._restored = []
         if fresh or self._known_as not in ("", known_as):
             # Another server, or the same after a crash: it may have forgotten what this replica remembers.
             remembered = [
                 Charge(key, heard.slot, heard.used, heard.ends) for key, heard in self._heard.items() if heard.ends
             ]
-            await self._redis.charge(self._new_id("batch_"), remembered, least=True)
+            await self._redis.charge([self._batch(remembered)], least=True)
         for _ in range(MOST_ROUNDS):
             if self._moving is None and not self._move_out():
                 break
             if self._moving is not None:
-                await self._redis.charge(self._moving.name, self._moving.charges)
+                await self._redis.charge([self._moving])
                 self._moving = None
         await self._redis.renew(self._places())
         if self._move_out() and self._moving is not None:
@@ -352,7 +346,7 @@ class SharedCounters:
         ]
         self._windows.clear()
         if charges:
-            self._moving = Batch(self._new_id("batch_"), tuple(charges))
+            self._moving = self._batch(charges)
         return bool(charges)
 
     def _places(self) -> list[tuple[Bucket, str]]:
