@@ -7,6 +7,7 @@ generations; one that nobody uses any more is closed when its last call is over.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -15,6 +16,7 @@ import structlog
 from anyio import CancelScope, Event, Lock, create_task_group
 from anyio.abc import TaskGroup
 
+from gateway.accounting.limits.tokenizing import open_counting
 from gateway.accounting.prices import Prices, open_prices
 from gateway.api.identity import Identities, Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
@@ -25,7 +27,7 @@ from gateway.core.target import Target, Timeouts
 from gateway.pipeline.build import Route, Surroundings, build_route
 from gateway.policies.authorizer import Authorizer
 from gateway.protection.judgements import Judgements
-from gateway.protection_source import Asked, check_moderators, digest_documents, open_protection
+from gateway.protection_source import Asked, check_moderators, open_protection, schema_documents
 from gateway.providers.catalog import open_provider
 from gateway.providers.documents import document_digest
 from gateway.providers.provider import HasChildren, Provider
@@ -63,10 +65,10 @@ class Policies(Protocol):
 
 
 class Digests(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs whenever a document does that the settings name: the policies, and schemas by their guardrails."""
+    """What differs whenever a document does that the settings name: the policies, and files by the paths of their settings."""
 
     policies: bytes
-    schemas: dict[str, bytes]
+    files: dict[str, bytes]
 
 
 class Generation:
@@ -93,7 +95,14 @@ class Generation:
         self.protection = protection
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
         self.routes: dict[str, Route] = {
-            name: build_route(name, _targets(name, settings), providers, surroundings, model.description or None)
+            name: build_route(
+                name,
+                _targets(name, settings),
+                providers,
+                surroundings,
+                description=model.description or None,
+                count_input=open_counting(name, model.tokenizer),
+            )
             for name, model in settings.models.items()
         }
         self._held = 0
@@ -228,9 +237,9 @@ class Live:
                 yield Change(path=f"providers.{name}.document", kind="changed")
         if settings.policies is not None and self._policies.digest(settings.policies) != self._current.digests.policies:
             yield Change(path="policies.folder", kind="changed")
-        for name, digest in digest_documents(settings).items():
-            if self._current.digests.schemas.get(name, digest) != digest:
-                yield Change(path=f"protection.guardrails.{name}.document", kind="changed")
+        for path, digest in _digest_files(settings).items():
+            if self._current.digests.files.get(path, digest) != digest:
+                yield Change(path=path, kind="changed")
 
     def _refused(self, reason: str, faults: tuple[Fault, ...]) -> ReloadReport:
         self.report = self._reported("refused", faults=faults)
@@ -290,7 +299,7 @@ class Live:
         prices = open_prices(settings)
         digests = Digests(
             policies=b"" if settings.policies is None else self._policies.digest(settings.policies),
-            schemas=digest_documents(settings),
+            files=_digest_files(settings),
         )
         judgements, asked = Judgements(), Asked()
         protection = open_protection(settings, judgements, asked, self._clock)
@@ -348,6 +357,13 @@ class Live:
             for provider in generation.providers.values()
         }
         return list(unique.values())
+
+
+def _digest_files(settings: Settings) -> dict[str, bytes]:
+    """Give a digest of each file that routes are made from, by the path of its setting."""
+    files = schema_documents(settings)
+    files |= {f"models.{name}.tokenizer": model.tokenizer for name, model in settings.models.items() if model.tokenizer}
+    return {path: hashlib.sha256(file.read_bytes()).digest() for path, file in files.items() if file.is_file()}
 
 
 def _targets(name: str, settings: Settings) -> tuple[Target, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.config import ConfigError, Fault, Settings
@@ -55,11 +55,11 @@ def check_moderators(settings: Settings, routes: Mapping[str, Route]) -> None:
         raise ConfigError(faults)
 
 
-def digest_documents(settings: Settings) -> dict[str, bytes]:
-    """Give what differs, by the guardrail's name, whenever a document that guardrails read does."""
+def schema_documents(settings: Settings) -> dict[str, Path]:
+    """Give the documents that guardrails read, by the paths of their settings."""
     guards = {} if settings.protection is None else settings.protection.guardrails
     return {
-        name: hashlib.sha256(guard.document.read_bytes()).digest()
+        f"protection.guardrails.{name}.document": guard.document
         for name, guard in guards.items()
-        if isinstance(guard, SchemaGuardSettings) and guard.document.is_file()
+        if isinstance(guard, SchemaGuardSettings)
     }

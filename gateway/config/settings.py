@@ -3,6 +3,7 @@
 Only the composition root sees `Settings`; every other component is given its own section.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -140,6 +141,10 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "error"
     timeouts: Annotated[TimeoutSettings | None, Meta(description="Instead of the provider's timeouts.")] = None
+    tokenizer: Annotated[
+        Path | None,
+        Meta(description="The model's tokenizer.json: limits then estimate a prompt by it, and not by its length."),
+    ] = None
 
 
 class PriceSettings(msgspec.Struct, frozen=True, kw_only=True):

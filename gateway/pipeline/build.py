@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.accounting.limits.estimates import CountInput, count_by_length
 from gateway.core.clock import Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
@@ -105,9 +106,11 @@ def build_route(
     targets: Sequence[Target],
     providers: Mapping[str, Provider],
     surroundings: Surroundings,
+    *,
     description: str | None = None,
+    count_input: CountInput = count_by_length,
 ) -> Route:
-    """Put the stages of one model together."""
+    """Put the stages of one model together. `count_input` counts the tokens of a prompt as the model does, or nearly."""
     owners = tuple(providers[target.provider] for target in targets)
     guards = surroundings.guards
     opened = guards is not None and guards.opens(model, targets)
@@ -117,7 +120,7 @@ def build_route(
     answer: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
-        responder = Limited(responder, surroundings.limits)
+        responder = Limited(responder, surroundings.limits, count_input)
     subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
     if surroundings.authorizer is not None:
         responder = Authorized(responder, authorizer=surroundings.authorizer, subject=subject)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from gateway.accounting.limits.estimates import CountInput, count_by_length
 from gateway.core.call import Call
 from gateway.core.events import Event, Started
 from gateway.core.responder import Lane, Responder, Send, lane_of
@@ -22,8 +23,10 @@ _LENGTH = len(_PREFIX)
 class Limits(Protocol):
     """What the stage asks of the limiter."""
 
-    def admit(self, call: Call) -> Headers | Awaitable[Headers]:
+    def admit(self, call: Call, count_input: CountInput) -> Headers | Awaitable[Headers]:
         """Take from the call's limits, and give the headers that tell the caller what is left. Raises LimitExceeded.
+
+        `count_input` counts the tokens that the call puts in.
 
         Where limits are counted in this process, at once.
         """
@@ -31,15 +34,19 @@ class Limits(Protocol):
 
 
 class Limited:
-    """A Stage: reserves, then lets the call through; the answer's head says what is left."""
+    """A Stage: reserves, then lets the call through; the answer's head says what is left.
 
-    def __init__(self, inner: Responder, limits: Limits) -> None:
+    `count_input` counts as this model does.
+    """
+
+    def __init__(self, inner: Responder, limits: Limits, count_input: CountInput = count_by_length) -> None:
         self._inner = inner
+        self._count_input = count_input
         self._limits = limits
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer through the inner responder. Raises LimitExceeded before anything is asked of an upstream."""
-        headers = self._limits.admit(call)
+        headers = self._limits.admit(call, self._count_input)
         if not headers:
             return self._inner(call, send)
         if isinstance(headers, tuple):

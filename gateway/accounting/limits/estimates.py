@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from gateway.accounting.limits.prompt_texts import PICTURE_TOKENS, texts_of
 from gateway.core.call import Call
 from gateway.core.items import Json
 
@@ -18,7 +19,6 @@ Asked again after every `configure`, so that it may be of one generation of the 
 """
 
 BYTES_A_TOKEN = 4
-TOKENS_A_PICTURE = 765
 PLAIN_BYTES = 8192
 FIRST_OUTPUT = 1024
 DECAY = 0.05
@@ -71,22 +71,9 @@ def count_by_length(call: Call) -> int:
     body = call.body
     if len(body) <= PLAIN_BYTES:
         return len(body) // BYTES_A_TOKEN
-    characters = pictures = 0
-    waiting: list[Json] = [call.fields]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            if len(value) > PLAIN_BYTES and value.isascii() and " " not in value[:PLAIN_BYTES]:
-                pictures += 1  # base64, or a data: address: no text goes so long without a space
-            else:
-                characters += len(value)
-        elif isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
-        else:
-            characters += BYTES_A_TOKEN  # token ids
-    return characters // BYTES_A_TOKEN + pictures * TOKENS_A_PICTURE
+    found = texts_of(call.fields)
+    characters = sum(map(len, found.texts)) + found.numbers * BYTES_A_TOKEN
+    return characters // BYTES_A_TOKEN + found.pictures * PICTURE_TOKENS
 
 
 def _whole(value: Json) -> int | None:

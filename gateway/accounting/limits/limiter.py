@@ -54,7 +54,7 @@ class Reservation(msgspec.Struct, frozen=True):
 
 
 class Limiter:
-    """Reserves and settles. `price` and `count_input` make the estimates."""
+    """Reserves and settles. `price` is asked for the estimates of money."""
 
     def __init__(
         self,
@@ -63,7 +63,6 @@ class Limiter:
         *,
         clock: Clock,
         price: Price,
-        count_input: CountInput = count_by_length,
     ) -> None:
         self._store = store
         self._here = store if isinstance(store, MemoryCounters) else None
@@ -71,7 +70,6 @@ class Limiter:
         self._steady = clock.monotonic if self._here is None else self._here.steady
         self._wall = clock.wall
         self._price = price
-        self._count_input = count_input
         self._outputs = Outputs()
         self._configured: tuple[Rule, ...] = ()
         self._budgets: tuple[Rule, ...] = ()
@@ -114,10 +112,10 @@ class Limiter:
         self._ways.clear()
         self._soft.watch(self._rules)
 
-    def admit(self, call: Call) -> Headers | Awaitable[Headers]:
+    def admit(self, call: Call, count_input: CountInput = count_by_length) -> Headers | Awaitable[Headers]:
         """Take from every limit that holds for the call, and give the x-ratelimit-* headers; none when no limit has any to show.
 
-        In process that is done at once. Raises LimitExceeded or BudgetExceeded, or Unavailable where a limit must not be passed
+        `count_input` is asked only where tokens or money are limited. In process that is done at once. Raises LimitExceeded or BudgetExceeded, or Unavailable where a limit must not be passed
         unseen and Redis is lost.
         """
         if not self._rules:
@@ -129,7 +127,7 @@ class Limiter:
         if way is None:
             return ()
         plan = way.plan
-        amounts = self._amounts(way, call)
+        amounts = self._amounts(way, call, count_input)
         if self._here is None or way.group is None:
             return self._admit_elsewhere(call.id, way, amounts)
         if call.id in self._open:
@@ -210,11 +208,11 @@ class Limiter:
             self._ways.popitem(last=False)
         return way
 
-    def _amounts(self, way: Way, call: Call) -> tuple[int, ...]:
+    def _amounts(self, way: Way, call: Call, count_input: CountInput) -> tuple[int, ...]:
         plan = way.plan
         if not plan.tokens:
             return (1,) * len(plan.counts)
-        put_in, come_out, bounded = estimate(call, self._count_input, self._outputs)
+        put_in, come_out, bounded = estimate(call, count_input, self._outputs)
         whole: int | None = 0
         if plan.cost and call.operation != "count_tokens":
             whole = way.price(put_in, come_out)

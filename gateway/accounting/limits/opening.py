@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from anyio import create_task_group, sleep
 
 from gateway.accounting.limits.alerts import Alerts, Webhook
-from gateway.accounting.limits.estimates import CountInput, Price, count_by_length
+from gateway.accounting.limits.estimates import Price
 from gateway.accounting.limits.feed import BudgetFeed
 from gateway.accounting.limits.limiter import Limiter
 from gateway.accounting.limits.soft import SoftLimits
@@ -81,7 +81,6 @@ def open_limits(
     *,
     clock: Clock,
     price: Price,
-    count_input: CountInput = count_by_length,
     board: Path | None = None,
     budgets: BudgetStore | None = None,
     redis: RedisSettings | None = None,
@@ -103,7 +102,7 @@ def open_limits(
         opened = None if board is None else open_board(board, clock.wall)
         store = memory = MemoryCounters(clock, board=opened, observe=soft.observe, snapshots=budgets is not None)
         readings = (Reading("switchgear_limit_counters", "Counters in memory.", lambda: {(): len(memory)}),)
-    limiter = Limiter(store, soft, clock=clock, price=price, count_input=count_input)
+    limiter = Limiter(store, soft, clock=clock, price=price)
     limiter.configure(rules)
     feed = None if budgets is None else BudgetFeed(limiter, budgets, clock)
     return Limits(limiter, alerts, feed, opened, readings, shared)

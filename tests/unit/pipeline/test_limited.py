@@ -21,7 +21,7 @@ class Limits:
         self._headers = headers
         self._refuses = refuses
 
-    def admit(self, call: Call):
+    def admit(self, call: Call, count_input):
         assert call.id == "call_1"
         if self._refuses:
             raise LimitExceeded("no room", limit="rpm", window="per minute", retry_after=3)
@@ -31,9 +31,9 @@ class Limits:
 class DistantLimits(Limits):
     """The same, after a while."""
 
-    async def admit(self, call: Call):
+    async def admit(self, call: Call, count_input):
         await anyio.lowlevel.checkpoint()
-        return super().admit(call)
+        return super().admit(call, count_input)
 
 
 class Receiver:
