@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -26,6 +27,8 @@ ONE_PATH = "/admin/budgets/{budget}"
 
 EVERYBODY = ""
 """The tenant of a budget that counts the calls of all tenants."""
+
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
 Count = Literal["requests", "input_tokens", "output_tokens", "tokens", "concurrent", "cost"]
 Dimension = Annotated[str, Meta(pattern=rf"^(tenant|team|user|key|model|tag:[A-Za-z0-9._-]{{1,64}}){END}")]
@@ -194,12 +197,11 @@ def _whole(count: str, limit: float | str) -> int:
     """Give a limit as it is kept. Raises InvalidRequest."""
     if count == "cost":
         return read_dollars(limit, "limit")
-    try:
-        whole = float(limit)
-        if whole == int(whole) and whole >= 0:
+    if isinstance(limit, str):
+        if _WHOLE.fullmatch(limit):
             return int(limit)
-    except (ValueError, OverflowError):
-        pass
+    elif limit >= 0 and limit.is_integer():
+        return int(limit)
     msg = f"`limit` is a whole number of {count}, 0 or more."
     raise InvalidRequest(msg, param="limit")
 

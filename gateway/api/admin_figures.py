@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from gateway.core.errors import InvalidRequest
@@ -11,6 +13,8 @@ from gateway.core.errors import InvalidRequest
 NANO = 1_000_000_000
 _MOST_NANO = 9 * 10**18
 """What fits into a database's integer."""
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,15})?")
+"""Few enough digits to be computed exactly. Python would also read "1_0", " 1", and digits of other scripts."""
 
 
 def dollars(nano: int) -> str:
@@ -22,11 +26,10 @@ def dollars(nano: int) -> str:
 
 def read_dollars(amount: float | str, param: str) -> int:
     """Give dollars, a number or a decimal text, as nano-dollars. Raises InvalidRequest for what is none, or finer than that."""
-    try:
-        nano = Decimal(str(amount)) * NANO
-    except InvalidOperation as exc:
-        msg = f"`{param}` is no amount of dollars: {str(amount)[:50]!r}."
-        raise InvalidRequest(msg, param=param) from exc
+    if isinstance(amount, str) and not _DECIMAL.fullmatch(amount):
+        msg = f"`{param}` is no amount of dollars: {amount[:50]!r}."
+        raise InvalidRequest(msg, param=param)
+    nano = Decimal(str(amount)) * NANO
     if not nano.is_finite() or not 0 <= nano <= _MOST_NANO or nano != int(nano):
         msg = f"`{param}` must be from 0 to {_MOST_NANO // NANO} dollars, with at most nine decimal places."
         raise InvalidRequest(msg, param=param)

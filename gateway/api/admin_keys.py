@@ -12,7 +12,7 @@ from gateway.api.admin_door import Asked, Deed, admin_endpoint
 from gateway.api.admin_records import Family, ListQuery, Noun, amended, worth_noting
 from gateway.api.admin_rights import require_cover
 from gateway.api.admin_services import NewKey, Services
-from gateway.api.admin_shapes import Body, Id, Name, OptionalId, Patterns, TagName, Tags, Text
+from gateway.api.admin_shapes import END, Body, Id, Name, OptionalId, Patterns, TagName, Tags, Text
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
@@ -25,9 +25,9 @@ ONE_PATH = "/admin/keys/{key}"
 ROTATE_PATH = "/admin/keys/{key}/rotate"
 REVOKE_PATH = "/admin/keys/{key}/revoke"
 
-Network = Annotated[str, Meta(min_length=1, max_length=64)]
+Network = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[!-~]+{END}")]
 Networks = Annotated[list[Network], Meta(max_length=100, description="Addresses and networks that it may come from.")]
-Origin = Annotated[str, Meta(min_length=1, max_length=256)]
+Origin = Annotated[str, Meta(min_length=1, max_length=256, pattern=rf"^[!-~]+{END}")]
 Origins = Annotated[list[Origin], Meta(max_length=100, description="Web origins that it may come from.")]
 Metadata = Annotated[dict[TagName, Text], Meta(max_length=50, description="Whatever you note about the key.")]
 KeyRole = Annotated[
