@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import cache
 from hashlib import sha1
 from itertools import accumulate, takewhile
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 _T = TypeVar("_T")
 Argument = str | int | float
-KEEP_SECONDS = 3600.0
+KEEP_MS = 3_600_000  # of a reservation that nobody settles
 TAG = "{limits}"  # one hash slot for all counters: scripts take from several at once, in a cluster too
 CALLED_OFF = -1
 AT_ONCE = 100
@@ -113,7 +114,7 @@ class RedisCounters:
         self._prefix = f"{name}:{TAG}:"
         self._lease = lease
         self._offset = 0.0
-        self._edges: dict[Calendar, tuple[float, tuple[str, ...]]] = {}
+        self._edges: dict[Calendar, tuple[int, int, str]] = {}
         self._asking: deque[_Asked] = deque()
         self._idle: list[Event] = []
         self._carrying = False
@@ -131,9 +132,7 @@ class RedisCounters:
         `run` must be running.
         """
         keys = [self._key("r", reservation), *(self._key("c", bucket.key) for bucket in buckets)]
-        kept = int(KEEP_SECONDS * 1000)
-        args: list[Argument] = [reservation, kept, self._lease, *self._arguments(buckets, amounts)]
-        asked = _Asked((keys, args))
+        asked = _Asked((keys, [reservation, self._argument(buckets, amounts)]))
         try:
             return self._outcome(await self._answered(asked))
         except _FAULTS as error:
@@ -210,7 +209,7 @@ class RedisCounters:
 
     async def _run(self, script: str, commands: Sequence[_Command]) -> list[Any]:
         """Run a script for each command, in one exchange. A server that does not have the script is given it."""
-        sha = sha1(script.encode(), usedforsecurity=False).hexdigest()
+        sha = _name_of(script)
         for _ in range(2):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for keys, args in commands:
@@ -222,13 +221,12 @@ class RedisCounters:
             await self._redis.script_load(script)
         raise ConnectionError("Redis does not keep its scripts")
 
-    def _outcome(self, answer: list[Any]) -> Outcome:
-        self._hear(answer[0])
-        refused, wait = int(answer[1]), float(answer[2])
+    def _outcome(self, answer: object) -> Outcome:
+        now, refused, wait, *held = _numbers(answer)
+        self._hear(now)
         if refused == CALLED_OFF:
             raise StoreUnavailable("The reservation was called off before Redis heard of it.", retry_after=1.0)
-        used = tuple([int(one) for one in answer[3:]])
-        return Outcome(used, refused - 1 if refused else None, wait / 1000)
+        return Outcome(tuple(held), refused - 1 if refused else None, wait / 1000)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Settle in one exchange; those that are not known, or were settled, change nothing. Raises StoreUnavailable."""
@@ -242,12 +240,12 @@ class RedisCounters:
 
     def _settling(self, one: Settlement) -> _Command:
         keys = [self._key("r", one.reservation), *(self._key("c", bucket.key) for bucket in one.buckets)]
-        return keys, [one.reservation, 0, self._lease, *self._arguments(one.buckets, one.actual)]
+        return keys, [one.reservation, self._argument(one.buckets, one.actual)]
 
     async def used(self, buckets: Sequence[Bucket]) -> tuple[int, ...]:
         """Give what each bucket holds now. Raises StoreUnavailable."""
         keys = [self._key("c", bucket.key) for bucket in buckets]
-        args: list[Argument] = ["", 0, 0, *self._arguments(buckets, [0] * len(buckets))]
+        args: list[Argument] = ["", self._argument(buckets, [0] * len(buckets))]
         ((_, *used),) = await self._ask(self._run(scripts.USED, [(keys, args)]), _figures)
         return tuple(used)
 
@@ -306,31 +304,32 @@ class RedisCounters:
         await self._redis.aclose()
         await self._pool.disconnect()
 
-    def _hear(self, now_ms: bytes) -> None:
-        self._offset = int(now_ms) / 1000 - self._clock.wall()
+    def _hear(self, now_ms: int) -> None:
+        self._offset = now_ms / 1000 - self._clock.wall()
 
     def _key(self, kind: str, name: str) -> bytes:
         return f"{self._prefix}{kind}:{name}".encode("utf-8", "surrogatepass")
 
-    def _arguments(self, buckets: Iterable[Bucket], amounts: Iterable[int]) -> list[Argument]:
-        arguments: list[Argument] = []
+    def _argument(self, buckets: Sequence[Bucket], amounts: Sequence[int]) -> str:
+        """Say in one text how long things are kept, and all that the scripts need to know of the counters."""
+        said = [f"{KEEP_MS} {self._lease};"]
         for bucket, amount in zip(buckets, amounts, strict=True):
             kind, edges = self._place(bucket.window)
-            arguments += (kind, bucket.limit if bucket.hard else -1, amount, *edges)
-        return arguments
+            said.append(f"{kind} {bucket.limit if bucket.hard else -1} {amount} {edges};")
+        return "".join(said)
 
-    def _place(self, window: Window | None) -> tuple[str, tuple[str, ...]]:
+    def _place(self, window: Window | None) -> tuple[str, str]:
         if window is None:
-            return "z", ("0", "0", "0", "0")
+            return "z", "0 0 0 0"
         if isinstance(window, Rolling):
-            return "r", (repr(window.width), str(SLOTS), "0", "0")
+            return "r", f"{window.width!r} {SLOTS} 0 0"
         now = self.now
-        until, edges = self._edges.get(window, (0.0, ()))
-        if not edges or not float(edges[1]) <= now < until:
+        since, until, edges = self._edges.get(window, (0, 0, ""))
+        if not since <= now < until:
             span = span_at(window, now)
             before, after = span_at(window, span.start - 1), span_at(window, span.end)
-            until, edges = span.end, (str(before.start), str(span.start), str(span.end), str(after.end))
-            self._edges[window] = (until, edges)
+            edges = f"{before.start} {span.start} {span.end} {after.end}"
+            self._edges[window] = (span.start, span.end, edges)
         return "c", edges
 
     async def _ask(self, asking: Awaitable[Any], read: Callable[[Any], _T]) -> _T:
@@ -347,8 +346,21 @@ def _unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"Redis cannot be asked ({type(error).__name__}).", retry_after=1.0)
 
 
-def _figures(answers: Iterable[Iterable[bytes]]) -> list[list[int]]:
-    return [[int(figure) for figure in answer] for answer in answers]
+@cache
+def _name_of(script: str) -> str:
+    """Give what Redis calls a script that it was given."""
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def _numbers(answer: object) -> list[int]:
+    """Read what a script said. Raises TypeError for what is no text: an error that the server sent in its place."""
+    if not isinstance(answer, bytes):
+        raise TypeError(f"a script said {type(answer).__name__}")
+    return [int(number) for number in answer.split()]
+
+
+def _figures(answers: Iterable[object]) -> list[list[int]]:
+    return [_numbers(answer) for answer in answers]
 
 
 def _settled(answers: Iterable[Any]) -> list[list[int]]:
@@ -356,7 +368,7 @@ def _settled(answers: Iterable[Any]) -> list[list[int]]:
     refused = [answer for answer in answers if type(answer) is ResponseError]
     if refused:
         log.error("limits.redis.settlement_refused", settlements=len(refused), reason=str(refused[0]))
-    return _figures([b"0"] if type(answer) is ResponseError else answer for answer in answers)
+    return _figures(b"0" if type(answer) is ResponseError else answer for answer in answers)
 
 
 def _figures_of_one(answers: Iterable[Any]) -> list[int]:

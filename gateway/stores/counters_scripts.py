@@ -7,7 +7,8 @@ and never after it is over. All times are Redis's own, in seconds since 1970.
 
 from __future__ import annotations
 
-# For each counter: kind (r rolling, c calendar, z held), limit (-1: none), amount, then a, b, c, d. Rolling: a is the width of a
+# One text says it of all counters, and one is the answer: what an exchange costs here is counted in arguments. For each counter:
+# kind (r rolling, c calendar, z held), limit (-1: none), amount, then a, b, c, d, and a semicolon. Rolling: a is the width of a
 # slot, b how many there are. Calendar: a, b and c are the starts of the windows before, now and next; d is the end of the next.
 _ARITHMETIC = """
 local time = redis.call('TIME')
@@ -61,24 +62,26 @@ local function keep(key, kind, slot, a, b, c, d)
   local ms = math.ceil(left * 1000)
   if ms > 0 and redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, text(ms)) end
 end
-local function rules(first)
+local function rules(text)
   local found = {}
-  for i = first, #ARGV, 7 do
-    table.insert(found, {kind = ARGV[i], limit = tonumber(ARGV[i + 1]), amount = tonumber(ARGV[i + 2]), a = tonumber(ARGV[i + 3]),
-      b = tonumber(ARGV[i + 4]), c = tonumber(ARGV[i + 5]), d = tonumber(ARGV[i + 6])})
+  for kind, limit, amount, a, b, c, d in string.gmatch(text, '(%a) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+);') do
+    table.insert(found, {kind = kind, limit = tonumber(limit), amount = tonumber(amount), a = tonumber(a), b = tonumber(b),
+      c = tonumber(c), d = tonumber(d)})
   end
   return found
 end
+local function said(answer) return table.concat(answer, ' ') end
 """
 
-# KEYS: the reservation, then the counters. ARGV: its id, ms that it is kept, seconds of a lease, then the counters.
-# Gives {now, index of the one that refused or 0, ms until it has room, used of each so far}; index -1: called off before.
+# KEYS: the reservation, then the counters. ARGV: its id, then "MS SECONDS;", how long it and a lease are kept, and the counters.
+# Gives "now, index of the one that refused or 0, ms until it has room, used of each so far"; index -1: called off before.
 RESERVE = (
     _ARITHMETIC
     + """
 local known = redis.call('GET', KEYS[1])
-local asked, totals, slots = rules(4), {}, {}
-if known == 'over' then return {text(now * 1000), -1, '0'} end
+local kept, lease = string.match(ARGV[2], '^(%S+) (%S+);')
+local asked, totals, slots = rules(ARGV[2]), {}, {}
+if known == 'over' then return said({text(now * 1000), -1, 0}) end
 for i, rule in ipairs(asked) do
   local key = KEYS[i + 1]
   slots[i] = place(rule.kind, rule.a, rule.b, rule.c)
@@ -102,7 +105,7 @@ for i, rule in ipairs(asked) do
         end
       end
       table.insert(totals, text(total))
-      return {text(now * 1000), i, text(wait * 1000), unpack(totals)}
+      return said({text(now * 1000), i, text(wait * 1000), said(totals)})
     end
     total = total + rule.amount
   end
@@ -113,34 +116,34 @@ if not known then
   for i, rule in ipairs(asked) do
     local key = KEYS[i + 1]
     if rule.kind == 'z' then
-      redis.call('ZADD', key, now + tonumber(ARGV[3]), ARGV[1])
-      redis.call('PEXPIRE', key, text(tonumber(ARGV[3]) * 2000))
+      redis.call('ZADD', key, now + tonumber(lease), ARGV[1])
+      redis.call('PEXPIRE', key, text(tonumber(lease) * 2000))
     else
       redis.call('HINCRBY', key, text(slots[i]), text(rule.amount))
       keep(key, rule.kind, slots[i], rule.a, rule.b, rule.c, rule.d)
     end
     taken[i] = text(slots[i]) .. ',' .. text(rule.amount)
   end
-  redis.call('SET', KEYS[1], table.concat(taken, ';'), 'PX', ARGV[2])
+  redis.call('SET', KEYS[1], table.concat(taken, ';'), 'PX', kept)
 end
-return {text(now * 1000), 0, '0', unpack(totals)}
+return said({text(now * 1000), 0, 0, said(totals)})
 """
 )
 
-# KEYS and ARGV as above; an amount of -1 keeps what was taken. Gives {now, slot, used, slot, used …}, or {now} when there was
+# KEYS and ARGV as above; an amount of -1 keeps what was taken. Gives "now slot used slot used …", or "now" when there was
 # nothing to settle; then the reservation is called off, should it still arrive.
 SETTLE = (
     _ARITHMETIC
     + """
 local known = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], 'over', 'PX', 120000)
-local answer, i, asked = {text(now * 1000)}, 0, rules(4)
+local answer, i, asked = {text(now * 1000)}, 0, rules(ARGV[2])
 if not known or known == 'over' then
   -- A place may be held without: of a reservation that was made while this server was lost.
   for i, rule in ipairs(asked) do
     if rule.kind == 'z' then redis.call('ZREM', KEYS[i + 1], ARGV[1]) end
   end
-  return answer
+  return said(answer)
 end
 for at, amount in string.gmatch(known, '(%-?%d+),(%d+)') do
   i = i + 1
@@ -160,19 +163,19 @@ for at, amount in string.gmatch(known, '(%-?%d+),(%d+)') do
   table.insert(answer, text(at))
   table.insert(answer, text((used(key, rule.kind, rule.kind == 'c' and at or slot, rule.b))))
 end
-return answer
+return said(answer)
 """
 )
 
-# KEYS: counters. ARGV as above, the first three unused. Gives {now, used …}.
+# KEYS: counters. ARGV as above, but for the counters unused. Gives "now used …".
 USED = (
     _ARITHMETIC
     + """
 local answer = {text(now * 1000)}
-for i, rule in ipairs(rules(4)) do
+for i, rule in ipairs(rules(ARGV[2])) do
   table.insert(answer, text((used(KEYS[i], rule.kind, place(rule.kind, rule.a, rule.b, rule.c), rule.b))))
 end
-return answer
+return said(answer)
 """
 )
 
