@@ -25,7 +25,7 @@ ONE_PATH = "/admin/keys/{key}"
 ROTATE_PATH = "/admin/keys/{key}/rotate"
 REVOKE_PATH = "/admin/keys/{key}/revoke"
 
-Network = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[!-~]+{END}")]
+Network = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[ -~]+{END}")]
 Networks = Annotated[list[Network], Meta(max_length=100, description="Addresses and networks that it may come from.")]
 Origin = Annotated[str, Meta(min_length=1, max_length=256, pattern=rf"^[!-~]+{END}")]
 Origins = Annotated[list[Origin], Meta(max_length=100, description="Web origins that it may come from.")]
