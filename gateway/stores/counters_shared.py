@@ -28,6 +28,9 @@ from gateway.stores.counters_redis import AT_ONCE, Batch, Charge, RedisCounters,
 log = structlog.get_logger()
 
 PROBE_SECONDS = 0.5
+GRACE_SECONDS = 0.75
+"""From the first answer of a Redis that was lost until it is asked again: all replicas find it within that time, and tell what they took."""
+
 MOST_HEARD = 65_536
 MOST_SLOW = 10
 MOST_ROUNDS = 3
@@ -78,6 +81,7 @@ class SharedCounters:
         self._here: dict[str, tuple[Bucket, ...]] = {}
         self._moved: dict[str, Moved] = {}
         self._held: Counter[str] = Counter()
+        self._charged: dict[str, tuple[int, float]] = {}
         self._windows: dict[str, Window] = {}
         self._heard: OrderedDict[str, Heard] = OrderedDict()
         self._waiting: deque[Settlement | Batch] = deque()
@@ -137,7 +141,9 @@ class SharedCounters:
             except StoreUnavailable as error:
                 self._lose(error)
         here = await self._local.used(buckets)
-        return tuple([held + self._known(bucket) for held, bucket in zip(here, buckets, strict=True)])
+        return tuple(
+            [held + self._known(bucket) + self._told(bucket) for held, bucket in zip(here, buckets, strict=True)]
+        )
 
     async def first(self, name: str, seconds: float) -> bool:
         """Whether no other replica says it; while Redis is lost, each speaks for itself."""
@@ -182,6 +188,7 @@ class SharedCounters:
             except StoreUnavailable as error:
                 self._lose(error)
                 await sleep(PROBE_SECONDS)
+                continue
             with move_on_after(min(PROBE_SECONDS, self._lease / 3)):
                 await self._wake.wait()
 
@@ -198,7 +205,12 @@ class SharedCounters:
             self.admitted_alone += 1
             self._here[reservation] = buckets
             self._windows.update((bucket.key, bucket.window) for bucket in buckets if bucket.window is not None)
-        used = tuple([held + before for held, before in zip(outcome.used, known, strict=False)])
+        used = tuple(
+            [
+                held + before + self._told(bucket)
+                for held, before, bucket in zip(outcome.used, known, buckets, strict=False)
+            ]
+        )
         return Outcome(used, outcome.refused, outcome.retry_after)
 
     def _share(self, bucket: Bucket, known: int) -> int:
@@ -208,7 +220,13 @@ class SharedCounters:
         if bucket.window is None and not self._hears(bucket):
             # Of others it has heard nothing for long: it keeps to its part of the places, those that it holds among them.
             return max(bucket.limit // self._replicas - known, 0)
-        return max(bucket.limit - known, 0) // self._replicas
+        # What was taken here, and is told already, is of the same share.
+        return max(max(bucket.limit - known, 0) // self._replicas - self._told(bucket), 0)
+
+    def _told(self, bucket: Bucket) -> int:
+        """Give what was taken here since Redis was lost, still counts, and is charged there already."""
+        amount, ends = self._charged.get(bucket.key, (0, 0.0))
+        return amount if self._redis.now < ends else 0
 
     def _hears(self, bucket: Bucket) -> bool:
         """Whether what was heard of places that others hold may still be so."""
@@ -317,12 +335,11 @@ class SharedCounters:
                 Charge(key, heard.slot, heard.used, heard.ends) for key, heard in self._heard.items() if heard.ends
             ]
             await self._redis.charge([self._batch(remembered)], least=True)
-        for _ in range(MOST_ROUNDS):
-            if self._moving is None and not self._move_out():
-                break
-            if self._moving is not None:
-                await self._redis.charge([self._moving])
-                self._moving = None
+        await self._charge_taken()
+        if not self.up:
+            # A replica that has not found it yet goes on with its share, which must not be given here as well.
+            await sleep(GRACE_SECONDS)
+            await self._charge_taken()
         await self._redis.renew(self._places())
         if self._move_out() and self._moving is not None:
             # What was admitted while the last exchange was on its way goes first of what is told next.
@@ -331,6 +348,15 @@ class SharedCounters:
         if not self.up:
             log.info("limits.redis.returned")
         self._known_as, self.up, self._redis.slow_in_a_row = known_as, True, 0
+        self._charged.clear()
+
+    async def _charge_taken(self) -> None:
+        for _ in range(MOST_ROUNDS):
+            if self._moving is None and not self._move_out():
+                break
+            if self._moving is not None:
+                await self._redis.charge([self._moving])
+                self._moving = None
 
     def _move_out(self) -> bool:
         """Take all that was counted here as a batch for Redis; whether there was any."""
@@ -347,6 +373,9 @@ class SharedCounters:
         self._windows.clear()
         if charges:
             self._moving = self._batch(charges)
+        for charge in charges:
+            amount, ends = self._charged.get(charge.key, (0, 0.0))
+            self._charged[charge.key] = (amount + charge.amount, max(ends, charge.ends))
         return bool(charges)
 
     def _places(self) -> list[tuple[Bucket, str]]:
