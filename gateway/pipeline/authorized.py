@@ -19,6 +19,8 @@ from gateway.policies.facts import BY_PROVIDER, Resource, Situation, tool
 
 log = structlog.get_logger()
 
+MOST_ALLOWED: Final = 1024
+"""Ways of asking that one route remembers as allowed."""
 MOST_TOOL_KINDS: Final = 16
 """Of tools that an upstream runs, in one call: each is a question of its own."""
 LONGEST_TOOL_KIND: Final = 64
@@ -47,15 +49,6 @@ SITUATIONS: Final = tuple(
 """The ways in which a model can be asked for: one that is listed can be used in at least one of them."""
 
 
-_KNOWN: Final = {(each.operation, each.dialect, each.stream): each for each in SITUATIONS}
-
-
-def situation_of(call: Call) -> Situation:
-    """Give how a call asks. The usual ways exist once: that costs less than making one, and their hash is known."""
-    known = _KNOWN.get((call.operation, call.dialect, call.stream))
-    return known or Situation(operation=call.operation, dialect=call.dialect, stream=call.stream)
-
-
 class Authorized:
     """A Stage: raises Forbidden before anything was spent. `subject` is the model (or agent) that the route answers for."""
 
@@ -64,18 +57,32 @@ class Authorized:
         self._authorizer = authorizer
         self._subject = subject
         self._action: ActionName = _ACTIONS[subject.kind]
+        self._allowed: set[tuple[Caller, str, str, bool]] = set()
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer through the inner responder. Raises Forbidden at once."""
-        situation = situation_of(call)
-        self._require(call, self._action, self._subject, situation)
-        if self._authorizer.asks_about_endpoints:
-            self._require(call, "use_endpoint", Resource(kind="endpoint", id=call.dialect), situation)
+        asked = (call.caller, call.operation, call.dialect, call.stream)
+        if asked not in self._allowed and self._require_use(call):
+            if len(self._allowed) >= MOST_ALLOWED:
+                self._allowed.clear()
+            self._allowed.add(asked)
         fields = call.fields
         if "tools" in fields or not _IMPLIED.keys().isdisjoint(fields):
             for name in provider_tools(fields):
-                self._require(call, "use_tool", tool(BY_PROVIDER, name), situation)
+                self._require(call, "use_tool", tool(BY_PROVIDER, name), _situation_of(call))
         return self._inner(call, send)
+
+    def _require_use(self, call: Call) -> bool:
+        """Raise Forbidden for what may not be used; say whether the same question will always have the same answer."""
+        situation = _situation_of(call)
+        lasts, authorizer = True, self._authorizer
+        asked: list[tuple[ActionName, Resource]] = [(self._action, self._subject)]
+        if authorizer.asks_about_endpoints:
+            asked.append(("use_endpoint", Resource(kind="endpoint", id=call.dialect)))
+        for action, resource in asked:
+            self._require(call, action, resource, situation)
+            lasts = lasts and authorizer.lasts(call.caller, action, resource, situation)
+        return lasts
 
     def _require(self, call: Call, action: ActionName, resource: Resource, situation: Situation) -> None:
         decision = self._authorizer.decide(call.caller, action, resource, situation)
@@ -84,6 +91,10 @@ class Authorized:
         if decision.errors:
             log.error("policy.erred", call=call.id, action=action, resource=resource.id, errors=list(decision.errors))
         raise Forbidden(refusal(action, resource, decision), param="model" if resource is self._subject else None)
+
+
+def _situation_of(call: Call) -> Situation:
+    return Situation(operation=call.operation, dialect=call.dialect, stream=call.stream)
 
 
 def offered(authorizer: Authorizer, caller: Caller, subject: Resource) -> bool:

@@ -94,6 +94,12 @@ class Authorizer:
         self._keep(key, decision, caller, resource, situation)
         return decision
 
+    def lasts(self, caller: Caller, action: ActionName, resource: Resource, situation: Situation) -> bool:
+        """Whether the decision stays what it is for as long as this generation lives, and is small enough to be kept."""
+        if not self._capacity or _size(caller, resource, situation) > LARGEST_KEPT:
+            return False
+        return self._judge is None or not (self._sights.get(action) or self._look(self._judge, action))[1]
+
     def _look(self, judge: Judge, action: ActionName) -> tuple[bool, bool]:
         sight = judge.sight(action)
         self._sights[action] = (sight.call, sight.time)

@@ -56,7 +56,8 @@ class Line:
 
     def __init__(self, judge, *, subject="chat"):
         self.reached = []
-        self.authorizer = Authorizer(judge, wall=lambda: 0.0)
+        self.now = 0.0
+        self.authorizer = Authorizer(judge, wall=lambda: self.now)
         self._stage = Authorized(self._answer, authorizer=self.authorizer, subject=model(subject, ("local",)))
 
     async def _answer(self, call, send):
@@ -85,6 +86,32 @@ async def test_an_allowed_call_goes_on_untouched():
 
     assert line.reached == [(call, send)]
     assert book.asked == [("key-1", "use_model", "model:chat", "openai_chat", True)]
+
+
+class SeesCalls:
+    call, time = True, False
+
+
+@pytest.mark.parametrize(("sees", "minutes"), [(Sees, [0, 1, 2]), (SeesCalls, [0])])
+async def test_what_was_allowed_is_asked_again_only_where_a_policy_reads_the_time(sees, minutes, monkeypatch):
+    monkeypatch.setattr(Book, "sight", lambda self, action: sees())
+    line = Line(book := Book(endpoints=True))
+    for minute in range(3):
+        line.now = 60.0 * minute
+        for _ in range(2):
+            await line.call()
+
+    assert [asked[1] for asked in book.asked] == ["use_model", "use_endpoint"] * len(minutes)
+    assert len(line.reached) == 6
+
+
+async def test_what_was_allowed_to_one_is_not_allowed_to_another():
+    line = Line(None)
+    await line.call(Caller(id="k", models=("ch*",)))
+    line.reached.clear()
+
+    await line.refusal(Caller(id="k", models=("other",)))
+    await line.refusal(Caller(id="k", models=("other",)))
 
 
 async def test_without_policies_only_the_keys_own_list_counts():
