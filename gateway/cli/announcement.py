@@ -38,16 +38,20 @@ def announcement(
     if first_key is not None:
         lines += ["The first administrator's key, shown only now:", f"  {first_key}"]
     lines.append("Try:")
-    lines.append(f"  {_curl(settings, local_url_of(host, port), directory)}")
+    lines.append(f"  {_curl(settings, local_url_of(host, port), directory, is_open=is_open)}")
     return "\n".join(lines)
 
 
-def _curl(settings: Settings, url: str, directory: Path) -> str:
+def _curl(settings: Settings, url: str, directory: Path, *, is_open: bool) -> str:
     path, body = _example(settings)
     address = url + path
     # Brackets are a pattern to zsh.
     address = shlex.quote(address) if "[" in address else address
-    key = f" {_key_header(settings.server.keys[0], directory)}" if settings.server.keys else ""
+    if settings.server.keys:
+        key = f" {_key_header(settings.server.keys[0], directory)}"
+    else:
+        # Virtual keys and tokens are known to their owners only: the one to use is put into the variable.
+        key = "" if is_open else ' -H "authorization: Bearer $SWITCHGEAR_KEY"'
     return f"curl {address} -H 'content-type: application/json'{key} -d {shlex.quote(json.dumps(body))}"
 
 

@@ -15,10 +15,10 @@ def announced(tmp_path):
     """What a configuration announces, line by line."""
     (tmp_path / "my key").write_text("from-a-file")
 
-    def announce(models: str, *, keys: str = "", host: str = "127.0.0.1") -> list[str]:
+    def announce(models: str, *, keys: str = "", host: str = "127.0.0.1", is_open: bool | None = None) -> list[str]:
         document = f"server: {{{keys}}}\nproviders: {{s: {{kind: scripted, document: {SCRIPT}}}}}\nmodels: {models}"
         settings = parse(document.encode(), tmp_path / "switchgear.yaml", {"SWITCHGEAR_KEY": "from-the-environment"})
-        return announcement(settings, host, 8080, directory=tmp_path).splitlines()
+        return announcement(settings, host, 8080, directory=tmp_path, is_open=is_open).splitlines()
 
     return announce
 
@@ -83,3 +83,8 @@ def test_many_models_do_not_fill_the_screen(announced):
 
     assert len(lines) < 30
     assert any("80 more" in line for line in lines)
+
+
+def test_where_only_virtual_keys_and_tokens_are_known_the_line_to_try_sends_one(announced):
+    assert '-H "authorization: Bearer $SWITCHGEAR_KEY"' in announced("{demo: s/demo}", is_open=False)[-1]
+    assert "authorization" not in announced("{demo: s/demo}", is_open=True)[-1]
