@@ -23,6 +23,7 @@ from gateway.dialects.splice import splice
 from gateway.dialects.sse import SseParser
 from gateway.providers.cutting import Cutter, Seen
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts, Upstream
+from gateway.providers.keyring import hide_key
 from gateway.providers.retry_after import retry_after
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -89,7 +90,7 @@ class Exchange:
         same = self._verbatim
         body, dropped = self._body(call)
         begun = time.perf_counter()
-        response = await self._open(call, body)
+        response, key = await self._open(call, body)
         waited = time.perf_counter() - begun
         try:
             started = Started(
@@ -109,6 +110,9 @@ class Exchange:
             else:
                 relay = self._translate_stream if streams else self._translate_document
             await relay(call, response, started, send)
+        except SwitchgearError as error:
+            hide_key(error, key)
+            raise
         finally:
             await response.aclose()
 
@@ -124,16 +128,17 @@ class Exchange:
         encoded = wire.dialect.encode_call(call.content, model=target.model, stream=call.stream, drop=target.drop)
         return msgspec.json.encode(wire.adapt(encoded.body, call)), encoded.dropped
 
-    async def _open(self, call: Call, body: bytes) -> HttpResponse:
-        """Send with each key in turn until one is accepted; raise the last refusal."""
+    async def _open(self, call: Call, body: bytes) -> tuple[HttpResponse, str | None]:
+        """Send with each key in turn until one is accepted, and give it too; raise the last refusal."""
         path = self._wire.path(call, self._target)
         refusal: SwitchgearError | None = None
         for key in self._wire.credentials():
             request = HttpRequest(path=path, headers=self._wire.headers(call, key), body=body)
             response = await self._wire.upstream.request(request, self._timeouts)
             if response.status < 300:
-                return response
+                return response, key
             found = await self._refusal(response)
+            hide_key(found, key)
             if not (isinstance(found, UpstreamRefused) and found.blames_key):
                 raise found
             # A key that is only tired says more than one that is dead: the caller may come back for it.

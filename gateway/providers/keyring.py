@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+from gateway.core.errors import SwitchgearError
+
+_SHORTEST_SECRET: Final = 8
+"""Characters below which a key is a stand-in ("EMPTY") that may be a part of any word."""
 
 
 class Keyring:
@@ -18,3 +24,13 @@ class Keyring:
         turn = self._next
         self._next = (turn + 1) % len(self._rounds)
         return self._rounds[turn]
+
+
+def hide_key(error: SwitchgearError, key: str | None) -> None:
+    """Take a key out of what an upstream said: some repeat the credentials that they refuse, and callers read the message."""
+    if key is None or len(key) < _SHORTEST_SECRET:
+        return
+    error.message = error.message.replace(key, "[key]")
+    error.args = (error.message,)
+    if error.param is not None:
+        error.param = error.param.replace(key, "[key]")
