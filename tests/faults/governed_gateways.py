@@ -124,15 +124,15 @@ def _answer(got: bytes, seconds: float) -> Answer:
 
 @asynccontextmanager
 async def governed(
-    folders: Sequence[Path], config: str, environ: Mapping[str, str] | None = None
+    folders: Sequence[Path], config: str, environ: Mapping[str, str] | None = None, *, before: Sequence[Replica] = ()
 ) -> AsyncIterator[list[Replica]]:
-    """Run a gateway in each folder. Those that share a database share the first one's keys."""
+    """Run a gateway in each folder. Those that share a database share the first one's keys, or that of those `before`."""
     async with AsyncExitStack() as stack:
         replicas: list[Replica] = []
         for folder in folders:
             environment = {**PEPPER, **(environ or {})}
             process = await stack.enter_async_context(served_process(folder, config, environment))
-            replicas.append(await _with_keys(process, folder / "data" / "first.key", replicas))
+            replicas.append(await _with_keys(process, folder / "data" / "first.key", [*before, *replicas]))
         yield replicas
 
 
