@@ -194,12 +194,24 @@ class TooManyBadKeys(RateLimited):
 
 
 class LimitExceeded(RateLimited):
-    """A configured limit has no room for the call. `limit` is its name, `window` says in words what it counts over."""
+    """A configured limit has no room for the call. `limit` is its name, `window` says in words what it counts over.
 
-    def __init__(self, message: str, *, limit: str, window: str, retry_after: float) -> None:
+    `headers` are the x-ratelimit-* ones that tell what is left of it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str,
+        window: str,
+        retry_after: float,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.limit = limit
         self.window = window
+        self.headers = headers
 
 
 class BudgetExceeded(LimitExceeded):

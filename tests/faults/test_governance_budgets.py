@@ -100,6 +100,7 @@ async def test_no_more_calls_are_admitted_than_a_limit_on_calls_allows(gateways)
 
     assert len(admitted(answers)) == BUDGET
     check_refusals(answers, "rate_limit_exceeded", "a-hundred-a-day")
+    assert {each.headers["x-ratelimit-remaining-requests"] for each in answers if each.status == 429} == {"0"}
     headers = [answer.headers for answer in admitted(answers)]
     assert {each["x-ratelimit-limit-requests"] for each in headers} == {"100"}
     assert sorted(int(each["x-ratelimit-remaining-requests"]) for each in headers) == list(range(BUDGET))

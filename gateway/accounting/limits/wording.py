@@ -22,6 +22,8 @@ _NOUNS = {
     "concurrent": "calls",
 }
 
+_HEADED = {"requests": b"requests", "input_tokens": b"tokens", "output_tokens": b"tokens", "tokens": b"tokens"}
+
 
 def refusal(rule: Rule, used: int, amount: int, retry_after: float) -> LimitExceeded:
     """Give the error for a rule that has no room for `amount` more than the `used`; `retry_after` is in seconds."""
@@ -36,7 +38,21 @@ def refusal(rule: Rule, used: int, amount: int, retry_after: float) -> LimitExce
         f"The limit '{rule.name}' of {rule.limit} {_NOUNS[rule.count]} {rule.in_words} has no room: {used} are used or "
         f"reserved, and this call takes {amount}. {_advice(rule, amount, wait)}"
     )
-    return LimitExceeded(message, limit=rule.name, window=rule.in_words, retry_after=wait)
+    headers = _left(rule, used, retry_after)
+    return LimitExceeded(message, limit=rule.name, window=rule.in_words, retry_after=wait, headers=headers)
+
+
+def _left(rule: Rule, used: int, retry_after: float) -> Headers:
+    """Give the headers of a refusal. A calendar window has room again when it is over, and is then empty."""
+    name = _HEADED.get(rule.count)
+    if name is None:
+        return ()
+    reset = rule.window.seconds if isinstance(rule.window, Rolling) else retry_after
+    return (
+        (b"x-ratelimit-limit-" + name, b"%d" % rule.limit),
+        (b"x-ratelimit-remaining-" + name, b"%d" % max(rule.limit - used, 0)),
+        (b"x-ratelimit-reset-" + name, reset_of(reset)),
+    )
 
 
 def _advice(rule: Rule, amount: int, wait: float) -> str:

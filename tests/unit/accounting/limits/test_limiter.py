@@ -39,6 +39,11 @@ async def test_a_refusal_names_the_limit_its_window_and_when_there_is_room():
     assert (error.status, error.code, error.limit, error.window) == (429, "rate_limit_exceeded", "rpm", "per minute")
     assert error.retry_after in (30, 31)
     assert "'rpm' of 2 requests per minute" in error.message
+    assert dict(error.headers) == {
+        b"x-ratelimit-limit-requests": b"2",
+        b"x-ratelimit-remaining-requests": b"0",
+        b"x-ratelimit-reset-requests": b"1m0s",
+    }
 
 
 async def test_retry_after_is_when_there_is_room():
