@@ -115,7 +115,9 @@ def provider_tools(fields: dict[str, Json]) -> Iterator[str]:
         if kind not in _OF_THE_CLIENT:
             found[kind if isinstance(kind, str) and len(kind) <= LONGEST_TOOL_KIND else UNKNOWN_TOOL] = None
     for field, kind in _IMPLIED.items():
-        if fields.get(field):
+        value = fields.get(field)
+        # An object without settings asks for the tool as it comes; a list without servers asks for none.
+        if value or isinstance(value, dict):
             found[kind] = None
     if len(found) > MOST_TOOL_KINDS:
         msg = f"`tools` asks for more than {MOST_TOOL_KINDS} kinds of tools that the provider runs."
