@@ -13,6 +13,7 @@ from gateway.config.settings import LoggingSettings
 from gateway.core.record import Record
 from gateway.telemetry.line_writer import LineWriter
 from gateway.telemetry.logs import is_console, log_writer
+from gateway.telemetry.printable import printable_json
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,4 +65,8 @@ class JsonCallLog:
 def _line(record: Record) -> bytes:
     at = dt.datetime.fromtimestamp(record.started_at + record.duration, dt.UTC).isoformat().removesuffix("+00:00")
     level = b"warning" if record.error else b"info"
-    return b'{"at":"%bZ","level":"%b","event":"call.finished",%b\n' % (at.encode(), level, _encode(record)[1:])
+    return b'{"at":"%bZ","level":"%b","event":"call.finished",%b\n' % (
+        at.encode(),
+        level,
+        printable_json(_encode(record))[1:],
+    )

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from gateway.telemetry.line_writer import LineWriter
+from gateway.telemetry.printable import printable_fields, printable_json
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -38,7 +39,8 @@ def configure_logs(
         # Plain: rich's tracebacks would show local variables, and with them prompts and keys.
         plain = structlog.dev.plain_traceback
         ending: list[Any] = [
-            structlog.dev.ConsoleRenderer(timestamp_key="at", colors=sys.stderr.isatty(), exception_formatter=plain)
+            printable_fields,
+            structlog.dev.ConsoleRenderer(timestamp_key="at", colors=sys.stderr.isatty(), exception_formatter=plain),
         ]
     else:
         ending = [structlog.processors.format_exc_info, _render_json]
@@ -101,4 +103,4 @@ class _LibraryHandler(logging.Handler):
 
 def _render_json(logger: object, method: str, event: dict[str, Any]) -> str:
     del logger, method
-    return _encode(event).decode()
+    return printable_json(_encode(event)).decode()
