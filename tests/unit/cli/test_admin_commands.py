@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import audit, budget, key, ledger, service_account, team, tenant, usage, user, whoami
+from gateway.cli.main import cli
 from gateway.server import EdgeServer, ServerOptions
 from tests.security.admin_world import HOME, NOW, OTHER, admin_world, build_template, row
 
@@ -17,7 +18,6 @@ MODULES = {
     "audit": audit, "budget": budget, "key": key, "ledger": ledger, "service-account": service_account, "team": team,
     "tenant": tenant, "usage": usage, "user": user, "whoami": whoami,
 }  # fmt: skip
-ROOT = click.Group(commands={name: module.command for name, module in MODULES.items()})
 LEAVES = [
     (name, *([leaf] if leaf else []))
     for name, module in MODULES.items()
@@ -35,7 +35,7 @@ class Typed:
     async def __call__(self, *args, who=("owner", HOME), code=0, stream=None):
         env = {"SWITCHGEAR_URL": self._url, "SWITCHGEAR_ADMIN_KEY": self._keys.get(who, who)}
         # In a thread, because a command has an event loop of its own.
-        done = await anyio.to_thread.run_sync(lambda: CliRunner().invoke(ROOT, args, env=env))
+        done = await anyio.to_thread.run_sync(lambda: CliRunner().invoke(cli, args, env=env))
         assert done.exit_code == code, done.output
         return getattr(done, stream or ("stdout" if code == 0 else "stderr"))
 
@@ -259,7 +259,7 @@ async def test_the_audit_log_is_listed_exported_and_verified_here_and_there(type
     assert "sound" in await typed("audit", "verify", str(exported))
     assert "exists already" in await typed("audit", "export", str(exported), code=1)
     exported.write_text(exported.read_text().replace("search", "other_"))
-    done = await anyio.to_thread.run_sync(lambda: CliRunner().invoke(ROOT, ["audit", "verify", str(exported)]))
+    done = await anyio.to_thread.run_sync(lambda: CliRunner().invoke(cli, ["audit", "verify", str(exported)]))
     assert done.exit_code == 1
     assert "NOT SOUND" in done.stdout
 
@@ -302,8 +302,8 @@ def test_without_a_server_it_says_how_to_have_one(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("server: {port: 1}\nproviders: {s: {kind: scripted, document: s.yaml}}\nmodels: {m: s/m}\n")
     (tmp_path / "s.yaml").write_text("models: {m: {answers: [{say: hello}]}}")
-    done = CliRunner().invoke(ROOT, ["team", "list", "--config", str(config)])
-    nowhere = CliRunner().invoke(ROOT, ["team", "list", "--url", "http://127.0.0.1:1"])
+    done = CliRunner().invoke(cli, ["team", "list", "--config", str(config)])
+    nowhere = CliRunner().invoke(cli, ["team", "list", "--url", "http://127.0.0.1:1"])
 
     assert (done.exit_code, nowhere.exit_code) == (1, 1)
     assert "switchgear serve" in done.stderr
@@ -326,7 +326,7 @@ def test_without_a_server_it_says_how_to_have_one(tmp_path):
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_asked(args):
-    done = CliRunner().invoke(ROOT, args)
+    done = CliRunner().invoke(cli, args)
 
     assert done.exit_code == 2
     assert "Error" in done.stderr
@@ -334,7 +334,7 @@ def test_wrong_usage_is_told_before_anything_is_asked(args):
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=" ".join)
 def test_every_command_helps_in_whole_sentences(leaf):
-    done = CliRunner().invoke(ROOT, [*leaf, "--help"])
+    done = CliRunner().invoke(cli, [*leaf, "--help"])
 
     assert done.exit_code == 0
     assert "--url" in done.stdout or "Commands:" in done.stdout
