@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 
 import processes
+from governed_gateway import make_key, write_governed
 from soak import BATCH, soak
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -101,11 +102,11 @@ class Bench:
         conf.write_text(text)
         return [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(conf)]
 
-    def load(self, port: int, case: Case, *, ramp_ms: int = 0) -> dict[str, float]:
+    def load(self, port: int, case: Case, *, ramp_ms: int = 0, key: str = KEY) -> dict[str, float]:
         """Run the load once; give what the client measured."""
         argv = ["taskset", "-c", str(LOAD_CORE), str(self.where / "load")]
         argv += ["-u", f"http://127.0.0.1:{port}/v1/chat/completions", "-b", str(HERE / f"kit/bodies/{case.body}.json")]
-        argv += ["-c", str(case.connections), "-n", str(case.requests), "-H", f"Authorization: Bearer {KEY}"]
+        argv += ["-c", str(case.connections), "-n", str(case.requests), "-H", f"Authorization: Bearer {key}"]
         argv += ["-r", str(ramp_ms)] if ramp_ms else []
         done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300)
         measured: dict[str, float] = json.loads(done.stdout)
@@ -114,13 +115,13 @@ class Bench:
             raise RuntimeError(msg)
         return measured
 
-    def measure(self, pid: int, port: int, case: Case) -> tuple[float, float]:
+    def measure(self, pid: int, port: int, case: Case, key: str = KEY) -> tuple[float, float]:
         """Give the least CPU microseconds a unit and the least p50 (microseconds) over the repetitions."""
         cpu, p50 = [], []
         for _ in range(self.repetitions):
             processes.warm(GATEWAY_CORE)
             before = processes.cpu_seconds(pid)
-            measured = self.load(port, case)
+            measured = self.load(port, case, key=key)
             used = processes.cpu_seconds(pid) - before
             cpu.append(used * 1e6 / case.requests / case.per)
             p50.append(measured["p50_us"])
@@ -171,6 +172,40 @@ def compare(bench: Bench, names: list[str]) -> list[Row]:
                         added <= NEEDED_P50_ADDED_US,
                     )
                 )
+    return rows
+
+
+def governed(bench: Bench) -> list[Row]:
+    """Measure what keys, policies, two rates, a budget and the ledger add, beside the same gateway without them."""
+    rows = []
+    folder = bench.where / "governed"
+    plain_port, port = processes.free_port(), processes.free_port()
+    plain = bench.gateway(bench.write_config(), plain_port)
+    ours = bench.gateway(write_governed(folder, f"http://127.0.0.1:{bench.upstream}/v1"), port)
+    env = {"SWITCHGEAR_BENCH_KEY": KEY}
+    with (
+        processes.running(plain, core=GATEWAY_CORE, log=bench.where / "plain.log", env=env) as plain_pid,
+        processes.running(ours, core=GATEWAY_CORE, log=bench.where / "governed.log") as pid,
+    ):
+        processes.wait_for(f"http://127.0.0.1:{plain_port}/healthz", seconds=20)
+        processes.wait_for(f"http://127.0.0.1:{port}/healthz", seconds=20)
+        key = make_key(f"http://127.0.0.1:{port}", folder)
+        bench.load(plain_port, Case(body="json", connections=8, requests=500))
+        bench.load(port, Case(body="json", connections=8, requests=500), key=key)
+        for name in ("json32", "paced"):
+            case = CASES[name]
+            before, _ = bench.measure(plain_pid, plain_port, case)
+            after, _ = bench.measure(pid, port, case, key)
+            rows.append(
+                Row(
+                    f"governed {name}: CPU a {'chunk' if case.per > 1 else 'request'}",
+                    f"{before:.1f} µs (without)",
+                    f"{after:.1f} µs",
+                    f"{after - before:+.1f} µs",
+                    "",
+                    None,
+                )
+            )
     return rows
 
 
@@ -272,7 +307,7 @@ def main() -> int:
     """Run what was asked for. Exits 1 with --gate when a needed figure was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", default=",".join(CASES), help="which of " + ", ".join(CASES))
-    parser.add_argument("--only", choices=["compare", "hold", "idle", "soak"], help="one part alone")
+    parser.add_argument("--only", choices=["compare", "governed", "hold", "idle", "soak"], help="one part alone")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, no hold, a short soak")
     parser.add_argument("--gate", action="store_true", help="fail when a needed figure was missed")
     parser.add_argument("--no-write", action="store_true", help="leave RESULTS.md as it is")
@@ -284,6 +319,7 @@ def main() -> int:
         time.sleep(0.3)
         parts = {
             "compare": lambda: compare(bench, asked.cases.split(",")),
+            "governed": lambda: governed(bench),
             "idle": lambda: idle(bench),
             "soak": lambda: soaked(bench, 10_000 if asked.quick else 50_000),
             "hold": lambda: hold(bench),
