@@ -12,7 +12,7 @@ from tests.servers import missing_servers
 CALLS, BUDGET = 1000, 100
 SQLITE = "{kind: sqlite, path: data/switchgear.db}"
 POSTGRES = "{kind: postgres, url: env:DATABASE_URL, connections: 6}"
-REDIS = "redis: {url: env:REDIS_URL, replicas: 2}"
+REDIS = "redis: {url: env:REDIS_URL, timeout: 2, replicas: 2}"
 CONFIG = f"""
 {ACCESS}
 providers: {{play: {{kind: scripted, document: script.yaml}}}}

@@ -19,6 +19,7 @@ from tests.servers import RedisServer, redis_server
 
 MONTH = Calendar(unit="month")
 TIMEOUT = 0.25
+PATIENT = 10.0  # for what must not be lost, on a machine with other things to do
 
 
 @pytest.fixture(name="redis_server")
@@ -34,9 +35,9 @@ def server(redis_server) -> RedisServer:
 
 @asynccontextmanager
 async def replica(
-    server: RedisServer, name: str, *, replicas: int = 2, lease: float = 30.0
+    server: RedisServer, name: str, *, replicas: int = 2, lease: float = 30.0, timeout: float = TIMEOUT
 ) -> AsyncIterator[SharedCounters]:
-    redis = RedisCounters(server.url, clock=SYSTEM_CLOCK, timeout=TIMEOUT, connections=32, name=name, lease=lease)
+    redis = RedisCounters(server.url, clock=SYSTEM_CLOCK, timeout=timeout, connections=32, name=name, lease=lease)
     shared = SharedCounters(redis, MemoryCounters(SYSTEM_CLOCK), clock=SYSTEM_CLOCK, replicas=replicas, lease=lease)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(shared.run)
@@ -79,7 +80,7 @@ def calls(prefix: str, count: int) -> list[str]:
 @pytest.mark.parametrize("window", [Rolling(seconds=60.0), MONTH, None])
 async def test_two_replicas_admit_100_of_1000_calls_at_once(server, window):
     name, one, admitted = uuid4().hex, bucket(window=window), []
-    async with replica(server, name) as first, replica(server, name) as second:
+    async with replica(server, name, timeout=PATIENT) as first, replica(server, name, timeout=PATIENT) as second:
 
         async def rush(store: SharedCounters, prefix: str) -> None:
             admitted.extend(await admit(store, one, calls(prefix, 500)))
@@ -273,7 +274,7 @@ async def test_a_settlement_that_redis_never_takes_holds_up_no_other(server):
 
 
 async def test_a_client_that_leaves_while_redis_is_asked_disturbs_nobody(server):
-    async with replica(server, uuid4().hex) as store:
+    async with replica(server, uuid4().hex, timeout=PATIENT) as store:
         one = bucket()
         admitted: list[str] = []
 
