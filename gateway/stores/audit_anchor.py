@@ -31,7 +31,7 @@ class AnchorFile:
         if head.seq <= self._written:
             return
         line = canonical(msgspec.to_builtins(head)) + b"\n"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             # A line that a full disk or a lost power supply cut off must not swallow this one.

@@ -60,7 +60,7 @@ class Board:
     """The open file. Raises OSError when it cannot be made, and BlockingIOError when another process has it."""
 
     def __init__(self, path: Path, wall: Callable[[], float]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._wall = wall
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

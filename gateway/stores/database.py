@@ -6,6 +6,7 @@ caller knows whether a second try is safe. After a fault the next use opens a ne
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Literal
@@ -220,4 +221,8 @@ def _refusal(settings: SqliteSettings | PostgresSettings, error: BaseException) 
         return DatabaseRefused(f"The PostgreSQL server {_REFUSALS[state]} (SQLSTATE {state}).")
     if isinstance(settings, SqliteSettings) and not isinstance(error, exc.OperationalError | TimeoutError):
         return DatabaseRefused(f"{settings.path} cannot be used as a database: {reason(error)}.")
+    cause = driver_error(error)
+    if isinstance(cause, OSError) and cause.errno:
+        why = "its name leads nowhere" if cause.errno < 0 else os.strerror(cause.errno)  # below 0: of the resolver
+        return StoreUnavailable(f"The database cannot be reached: {why}.", retry_after=1.0)
     return translate(error, settings.timeout)

@@ -46,9 +46,13 @@ class HeldKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def admits(self, address: Address | None, origin: str | None) -> bool:
         """Whether the key may be used by a client at `address` (None is unknown) with this Origin header."""
-        if self.networks is not None and not any(address in network for network in self.networks if address):
+        if not self.reaches(address):
             return False
         return self.origins is None or (origin is not None and origin.lower() in self.origins)
+
+    def reaches(self, address: Address | None) -> bool:
+        """Whether the key may be used by a client at `address`, whatever its origin."""
+        return self.networks is None or any(address in network for network in self.networks if address)
 
     def __repr__(self) -> str:
         # Not the digest: a repr ends up in logs.

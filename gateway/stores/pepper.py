@@ -59,7 +59,7 @@ def open_pepper_file(database: Path) -> bytes:
 
 def _make(path: Path) -> None:
     """Write a new pepper whole, or not at all. Where another process was first, its file stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp makes the file for its owner only, and a link never replaces what is there.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     try:

@@ -70,7 +70,7 @@ async def bootstrap(
 @contextmanager
 def _written_beside(file: Path, key: str) -> Iterator[Path]:
     """Give a new file beside `file` that holds the key; it is removed if it is still there at the end."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as opened:

@@ -155,7 +155,8 @@ class Identity:
             address = self._clients.address(client, forwarded)
             if not held.admits(address, None if origin is None else origin.decode("latin-1")):
                 log.warning("key.misplaced", key=held.caller.id, address=str(address))
-                msg = f"This API key may not be used from here (address {address or 'unknown'})."
+                place = "from this origin" if held.reaches(address) else f"from here (address {address or 'unknown'})"
+                msg = f"This API key may not be used {place}."
                 raise KeyMisplaced(msg)
         ring.note_use(held.caller.id, now)
         return held.caller
