@@ -135,7 +135,9 @@ class CallMetrics:
             "Tries that failed and were followed by one of another target.",
             ("target",),
         )
-        self.verdicts = Counter("switchgear_guardrail_verdicts_total", "What guardrails said.", ("guardrail", "verdict"))
+        self.verdicts = Counter(
+            "switchgear_guardrail_verdicts_total", "What guardrails said.", ("guardrail", "verdict")
+        )
         self.judging = Histogram("switchgear_guardrail_seconds", "Time for a verdict.", _FIRST, ("guardrail",))
         self.judging_cost = Counter(
             "switchgear_guardrail_cost_dollars_total", "What guardrails' services say that they cost.", ("guardrail",)
