@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from anyio import Event, Lock, create_task_group, move_on_after, sleep, to_thread
+from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep, to_thread
 from anyio.lowlevel import checkpoint
 
 from gateway.accounting.ledger_insertion import Insertion, LedgerCounts
@@ -172,13 +172,20 @@ class Ledger:
     async def _carry_on(self) -> None:
         while True:
             self._wake = Event()
-            carried = await self._insertion.persist(self._carry)
+            carried = await self._insertion.persist(self._carry_whole)
             if carried and self.counts.waiting >= BATCH_ROWS:
                 await sleep(BATCH_PAUSE)
                 continue
             if not (carried and self.counts.waiting):
                 await self._wake.wait()
             await sleep(GATHER_SECONDS)
+
+    async def _carry_whole(self) -> bool:
+        """Do not stop in the middle: a driver whose transaction is cancelled is left with a thread that keeps the process."""
+        carried = False
+        with CancelScope(shield=True):
+            carried = await self._carry()
+        return carried  # noqa: RET504 - as far as types know, a scope may end early
 
     async def _carry(self) -> bool:
         """Bring one batch to the database, and say whether there was one."""

@@ -61,6 +61,30 @@ def killed(ledger):
     ledger._spool.close()
 
 
+async def test_a_batch_on_its_way_to_the_database_is_not_cut_off(settings):
+    """A driver that is cancelled within a transaction keeps its thread, and so the process."""
+
+    class Slow(MemoryLedger):
+        begun, may_end = anyio.Event(), anyio.Event()
+
+        async def insert(self, rows):
+            self.begun.set()
+            await self.may_end.wait()
+            await super().insert(rows)
+
+    store = Slow()
+    ledger = ledger_over(store, settings)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ledger.run)
+        ledger.take([record(1)])
+        await store.begun.wait()
+        tasks.cancel_scope.cancel()
+        store.may_end.set()
+
+    assert (len(store.rows), ledger.counts.waiting) == (1, 0)
+    await ledger.aclose()
+
+
 async def test_a_finished_call_is_one_row_and_leaves_nothing_in_the_spool(ledger, store, settings, tmp_path):
     async with running(ledger):
         for number in range(300):
