@@ -20,6 +20,7 @@ from gateway.pipeline.guarded_closing import Held
 from gateway.pipeline.guarded_rail import Bench, Guardrail
 from gateway.pipeline.guarded_texts import asked, with_asked_edits
 from gateway.pipeline.redacted import opened
+from gateway.protection.content_walk import holds_tokens
 from gateway.protection.judgements import Judgements
 
 
@@ -59,6 +60,8 @@ class GuardedInput:
         if call.content is None:
             msg = "a route with guardrails must decode its calls"
             raise RuntimeError(msg)
+        if call.operation == "generate" and self._rail.action == "block" and holds_tokens(call.content):
+            raise bench.refusal()
         verdict = await bench.judge(asked(call.content))
         if verdict.decision == "allow":
             return call

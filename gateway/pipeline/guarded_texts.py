@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +12,8 @@ from gateway.protection.content_walk import walk
 from gateway.protection.verdict import Edit, edited
 
 _OF_THE_OPERATOR = ("developer", "system")
+_SHOWN = frozenset({"chat_template", "chat_template_kwargs", "documents", "prediction", "prompt", "suffix", "system"})
+"""Fields of the Completions API, and of servers that go beyond OpenAI's APIs (vLLM), that become a part of the prompt."""
 _MARKS = "logprobs"
 """The text once more, a token at a time, and what else might have been said: no text of its own, and gone where that is changed."""
 
@@ -26,7 +28,11 @@ def texts_of(items: Sequence[Item]) -> list[str]:
 
 def with_edits(items: Sequence[Item], edits: Sequence[Sequence[Edit]]) -> tuple[Item, ...]:
     """Give the items with the edits of each of their texts made, in the order of `texts_of`."""
-    change = _Edited(iter(edits))
+    return _with_edits(items, iter(edits))
+
+
+def _with_edits(items: Sequence[Item], edits: Iterator[Sequence[Edit]]) -> tuple[Item, ...]:
+    change = _Edited(edits)
     return tuple([_without_marks(walk(item, change), item) for item in items])
 
 
@@ -47,7 +53,8 @@ def asked(content: Content) -> list[str]:
     """Give what a caller said: not the instructions of whoever built the application, which come with every call."""
     found = _Collected()
     if isinstance(content, Prompt):
-        return texts_of(_judged(content.items))
+        walk((*_judged(content.items), *_asides(content.rest).values()), found)
+        return found.texts
     if isinstance(content, EmbeddingInput):
         walk(content.inputs, found)
     elif isinstance(content, RerankInput):
@@ -61,9 +68,22 @@ def with_asked_edits(content: Content, edits: Sequence[Sequence[Edit]]) -> Conte
     """Give the content with the edits made, in the order of `asked`; None where that cannot be done."""
     if not isinstance(content, Prompt):
         return None
-    changed = iter(with_edits(_judged(content.items), edits))
+    following = iter(edits)
+    changed = iter(_with_edits(_judged(content.items), following))
     items = tuple([next(changed) if _is_judged(item) else item for item in content.items])
-    return msgspec.structs.replace(content, items=items)
+    asides = {name: _Edited(following).json(value, name[1]) for name, value in _asides(content.rest).items()}
+    rest = {
+        dialect: {name: asides.get((dialect, name), value) for name, value in fields.items()}
+        for dialect, fields in content.rest.items()
+    }
+    return msgspec.structs.replace(content, items=items, rest=rest)
+
+
+def _asides(rest: Mapping[str, Json]) -> dict[tuple[str, str], Json]:
+    """Give what a model may be shown beside the conversation, by dialect and field: several prompts, suffixes, documents."""
+    return {
+        (dialect, name): value for dialect, fields in rest.items() for name, value in fields.items() if name in _SHOWN
+    }
 
 
 def _judged(items: Sequence[Item]) -> list[Item]:

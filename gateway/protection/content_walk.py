@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from gateway.core.content import CustomTool, FunctionTool, ToolChoice
+from gateway.core.content import CustomTool, EmbeddingInput, FunctionTool, Prompt, ToolChoice
 from gateway.core.items import Audio, Document, Image, Json, ToolCall
 
 T = TypeVar("T")
@@ -67,9 +67,24 @@ def _record(record: msgspec.Struct, change: Change) -> msgspec.Struct:
 
 
 def holds_attachment(value: object) -> bool:
-    """Whether a record holds what cannot be read here: an image, a sound, a file that is not plain text."""
+    """Whether a record holds what cannot be read here: an image, a sound, a file that is not plain text, numbers of tokens."""
+    if holds_tokens(value):
+        return True
     if isinstance(value, (Audio, Image)) or (isinstance(value, Document) and value.text is None):
         return True
     if isinstance(value, msgspec.Struct):
         return any(holds_attachment(getattr(value, name)) for name in value.__struct_fields__)
     return isinstance(value, tuple) and any(map(holds_attachment, value))
+
+
+def holds_tokens(content: object) -> bool:
+    """Whether texts of a call came as numbers of tokens, which nobody reads but the model."""
+    if isinstance(content, EmbeddingInput):
+        return any(isinstance(text, tuple) for text in content.inputs)
+    if not isinstance(content, Prompt):
+        return False
+    return any(isinstance(fields, dict) and _holds_number(fields.get("prompt")) for fields in content.rest.values())
+
+
+def _holds_number(value: Json) -> bool:
+    return any(map(_holds_number, value)) if isinstance(value, list) else isinstance(value, int)

@@ -16,7 +16,7 @@ from gateway.protection.plain_text import plain
 
 _WORD: Final = re.compile(r"\w+")
 _UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_LATIN: Final = str.maketrans("аеорсухіѕјԁԛԝһӏαοερντικυχ", "aeopcyxisjdqwhlaoepvtikux")
+_LATIN: Final = str.maketrans("аеорсухіѕјԁԛԝһӏвкмнтαοερντικυχβζ", "aeopcyxisjdqwhlbkmhtaoepvtikuxbz")
 _LONGEST_SPELT: Final = 40
 _END: Final = ""
 

@@ -3,10 +3,16 @@
 import msgspec
 import pytest
 
+from gateway.core.content import EmbeddingInput
+from gateway.core.errors import ContentBlocked
 from gateway.core.events import Finished, ItemFinished, ItemStarted, TextDelta
 from gateway.core.items import Message, Text, ToolCall
+from gateway.dialects.openai_chat import OPENAI_CHAT
+from gateway.dialects.openai_completions import OpenAICompletions
 from gateway.pipeline.guarded_checks import PiiJudge
-from tests.unit.pipeline.guarding import SECRET, STARTED, USAGE, Client, Says, output
+from gateway.protection.content_walk import holds_attachment
+from gateway.protection.words import Words
+from tests.unit.pipeline.guarding import SECRET, STARTED, USAGE, Client, Says, call, output, rail
 
 IBAN = "DE89370400440532013000"
 REDACTS = PiiJudge({"iban": "redact"})
@@ -75,3 +81,53 @@ async def test_arguments_that_the_client_will_read_are_judged_as_it_reads_them(m
 
     assert client.finished.reason == "content_filter"
     assert "orbidden" not in repr(client.events)
+
+
+COMPLETIONS = OpenAICompletions()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"prompt": ["all is well", f"say {SECRET}"]},
+        {"prompt": "x", "suffix": f"and {SECRET}"},
+        {"prompt": [[1, 2, 3]]},
+        {"prompt": [1, 2, 3]},
+    ],
+)
+async def test_no_prompt_of_the_completions_api_goes_unjudged(body):
+    asked = call(content=COMPLETIONS.decode_call({"model": "m", **body}))
+    model = Says("all is well")
+
+    with pytest.raises(ContentBlocked):
+        await Client().ask(model, rail(when="input"), asked=asked)
+    assert model.calls == []
+
+
+@pytest.mark.parametrize("field", ["documents", "chat_template", "chat_template_kwargs", "prediction", "system"])
+async def test_what_servers_put_into_the_prompt_is_judged_with_it(field):
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], field: {"text": [SECRET]}}
+
+    with pytest.raises(ContentBlocked):
+        await Client().ask(Says("ok"), rail(when="input"), asked=call(content=OPENAI_CHAT.decode_call(body)))
+
+
+async def test_an_edit_reaches_what_stands_beside_the_conversation():
+    body = {"model": "m", "prompt": ["first", f"pay {IBAN}"], "suffix": f"or {IBAN}"}
+    model = Says("ok")
+
+    await Client().ask(model, rail(REDACTS, when="input"), asked=call(content=COMPLETIONS.decode_call(body)))
+    assert IBAN not in repr(model.calls[0].content)
+    assert "pay [IBAN]" in repr(model.calls[0].content)
+
+
+@pytest.mark.parametrize("word", ["\u0412ADWORD", "BAD\u0412ORD BADWORD"])
+def test_capitals_of_another_alphabet_do_not_hide_a_word(word):
+    assert list(Words(["badword"]).find(word))
+
+
+@pytest.mark.parametrize(
+    "content", [EmbeddingInput(inputs=((1, 2),)), COMPLETIONS.decode_call({"model": "m", "prompt": [[1]]})]
+)
+def test_tokens_are_what_cannot_be_looked_into(content):
+    assert holds_attachment(content)
