@@ -5,6 +5,8 @@ It follows the records' own fields, so that a field that is added to them is loo
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -63,7 +65,21 @@ def _record(record: msgspec.Struct, change: Change) -> msgspec.Struct:
         changed = _walk(value, name, change)
         if changed is not value:
             changes[name] = changed
+    if isinstance(record, Document) and (text := _text_of(record)) is not None:
+        said = change.text(text)
+        if said != text:
+            changes["data"] = base64.b64encode(said.encode()).decode()
     return msgspec.structs.replace(record, **changes) if changes else record
+
+
+def _text_of(document: Document) -> str | None:
+    """Give the text of a file that is plain text, None of any other. (Some upstreams are sent such a file in the clear.)"""
+    if document.data is None or not (document.media_type or "").startswith("text/"):
+        return None
+    try:
+        return base64.b64decode(document.data, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
 
 
 def holds_attachment(value: object) -> bool:

@@ -1,5 +1,6 @@
 """Attacks on redaction: the same address or card, written so that the upstream still reads it, and nobody else should."""
 
+import base64
 import json
 
 import msgspec
@@ -7,9 +8,11 @@ import pytest
 
 from gateway.core.call import Call
 from gateway.core.caller import Caller
+from gateway.core.items import Document, Message
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.sealed_reasoning import Envelope, wrap
 from gateway.pipeline.redacted import Redacted, RedactionRule
+from gateway.protection.content_walk import walk
 from gateway.protection.finding import KINDS
 from gateway.protection.injection import injection_signals
 from gateway.protection.judgements import Judgements
@@ -152,6 +155,28 @@ async def test_what_a_body_hides_is_found_where_it_comes_to_light(reasoning):
     await Redacted(upstream, [rule], Judgements())(call, asked.append)
     assert ADDRESS not in repr(asked[0].content)
     assert CARD not in repr(asked[0].content)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/csv; charset=utf-8"])
+def test_a_file_of_plain_text_is_no_hiding_place(redactor, kind):
+    """The Messages API takes such a file in the clear, and so it is decoded here on its way out."""
+    document = Document(data=base64.b64encode(f"äsk {ADDRESS}".encode()).decode(), media_type=kind)
+
+    sent = walk(Message(role="user", parts=(document,)), redactor).parts[0]
+    assert base64.b64decode(sent.data).decode() == "äsk ⟦EMAIL_1⟧"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        Document(data="%%%", media_type="text/plain"),
+        Document(data="/w==", media_type="text/plain"),
+        Document(data="aGk=", media_type="text/plain"),
+        Document(data=base64.b64encode(ADDRESS.encode()).decode(), media_type="application/pdf"),
+    ],
+)
+def test_any_other_file_stays_as_it_is(redactor, document):
+    assert walk(document, redactor) is document
 
 
 def says(content, role):
