@@ -61,7 +61,9 @@ def store_states(limits: Limits, kept: Kept | None) -> dict[str, State]:
     if kept is not None:
         states |= {"database": _of_database(kept), "keys": _of_keys(kept)}
     if limits.redis_up is not None:
-        states["redis"] = _READY if limits.redis_up else _away("Each replica goes by itself, as `on_loss` of each limit says.")
+        states["redis"] = (
+            _READY if limits.redis_up else _away("Each replica goes by itself, as `on_loss` of each limit says.")
+        )
     return states
 
 

@@ -89,8 +89,8 @@ class Database:
         except DRIVER_ERRORS as error:
             raise await self._failed(connection, error) from error
         finally:
-            # Rolls back what was not committed; also for a caller that is being cancelled.
-            with anyio.CancelScope(shield=True):
+            # Rolls back what was not committed; also for a caller that is being cancelled, and never for longer than this.
+            with anyio.move_on_after(self._timeout + _GRACE, shield=True):
                 await self._release(connection)
         self._went_well()
 
@@ -107,7 +107,7 @@ class Database:
         """Note a fault and say what it means. A connection of which nothing is known any more is thrown away."""
         translated = translate(error, self._timeout)
         if isinstance(error, OSError) and connection is not None and not connection.invalidated:
-            with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(self._timeout + _GRACE, shield=True):
                 await connection.invalidate(error)
         if isinstance(translated, StoreUnavailable) and loses_connection(error):
             if self.healthy:
