@@ -16,6 +16,7 @@ from msgspec import Meta
 from gateway.core.errors import InvalidRequest
 from gateway.core.strict_json import decode_object
 from gateway.dialects.shapes import fault
+from gateway.stores.key_material import is_well_formed
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -43,6 +44,7 @@ Tags = Annotated[dict[TagName, TagValue], Meta(max_length=50, description="Names
 Cursor = Annotated[str, Meta(max_length=512, pattern=_PLAIN, description="`next` of the page before.")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="Entries of a page.")]
 
+_KEYS = re.compile(rb"sk-sg-[0-9A-Za-z]{46}")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$([^`]*)`)?\Z", re.DOTALL)
 _LENGTH = re.compile(r"Expected `(str|array|object)` of length (>=|<=) (\d+)(?: - at .*)?\Z")
 _FORM = re.compile(r"Expected `str` matching regex (.*?)(?: - at .*)?\Z", re.DOTALL)
@@ -54,7 +56,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def decode_body(body: bytes, shape: type[T], *, depth: int = 10) -> T:
-    """Give a body as `shape`. Raises InvalidRequest, whose `param` is the field at fault."""
+    """Give a body as `shape`. Raises InvalidRequest, whose `param` is the field at fault; also for one that holds a key."""
+    if any(map(is_well_formed, _KEYS.findall(body))):
+        msg = "The body holds an API key, and what is written here is kept and shown: name a key by its id. Revoke that one."
+        raise InvalidRequest(msg)
     return _converted(decode_object(body, depth=depth), shape, strict=True)
 
 

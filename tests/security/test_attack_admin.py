@@ -1,5 +1,7 @@
 """Attacks on the admin API's fields: values that one reader takes for something else than the next."""
 
+import json
+
 import pytest
 
 from tests.security.admin_world import HOME, OTHER, admin_world, build_template
@@ -98,3 +100,21 @@ async def test_a_budget_of_one_tenant_is_never_anothers(world, match):
 )
 async def test_a_query_that_two_readers_could_read_differently_is_refused(world, query):
     assert (await world.ask(OWNER, "GET", f"/admin/keys?{query}")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/admin/keys", {"name": "KEY"}),
+        ("/admin/keys", {"name": "k", "metadata": {"note": "was KEY"}}),
+        ("/admin/users", {"name": "Ada", "email": "KEY"}),
+        ("/admin/budgets", {"name": "b", "limit": 1, "match": {"key": ["KEY"]}}),
+    ],
+)
+async def test_a_key_that_was_pasted_into_a_field_is_not_kept(world, path, body):
+    """Names and notes are in lists, exports and the audit log of everybody who may read there."""
+    pasted = json.loads(json.dumps(body).replace("KEY", world.keys[THEIR_OWNER]))
+
+    answer = await world.ask(OWNER, "POST", path, json=pasted)
+    assert answer.status_code == 400
+    assert world.keys[THEIR_OWNER] not in answer.text + await world.audit_text()
