@@ -200,7 +200,7 @@ def _whole(count: str, limit: float | str) -> int:
     if isinstance(limit, str):
         if _WHOLE.fullmatch(limit):
             return int(limit)
-    elif limit >= 0 and limit.is_integer():
+    elif limit >= 0 and float(limit).is_integer():
         return int(limit)
     msg = f"`limit` is a whole number of {count}, 0 or more."
     raise InvalidRequest(msg, param="limit")
