@@ -14,7 +14,7 @@ from gateway.api.asgi import AsgiSend, Receive, Scope
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge, Generation, refuse_while_draining
 from gateway.api.errors import reply_error
-from gateway.api.identity import KeysWanted
+from gateway.api.identity import KeysWanted, raise_contradiction
 from gateway.api.interruption import Interruption
 from gateway.api.lookup import find_route
 from gateway.api.relay import DocumentRelay, Relay, StreamRelay
@@ -227,6 +227,8 @@ def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
     for name, value in headers:
         field = _FIELDS.get(name)
         if field is not None:
+            if getattr(found, field) not in (None, value):
+                raise_contradiction(name)
             setattr(found, field, value)
         elif name == b"x-forwarded-for":
             found.forwarded = value if found.forwarded is None else found.forwarded + b"," + value

@@ -8,6 +8,9 @@ from typing import Any, Literal
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge, is_draining
 from gateway.api.plain import Document, PlainEndpoint, json_document
+from gateway.core.caller import Caller
+from gateway.core.errors import SwitchgearError
+from gateway.pipeline.authorized import offered
 from gateway.pipeline.build import Route
 from gateway.providers.provider import Health
 
@@ -29,20 +32,37 @@ def ready_endpoint(edge: Edge) -> PlainEndpoint:
     """Readiness: 503 while draining, while a model that is to be loaded with the server loads, and when no model can be served.
 
     A cold model counts as ready: it starts with its first call. So does one that starts while calls wait for it. A store that is
-    away is told of and keeps nobody away: calls go on without it.
+    away is told of and keeps nobody away: calls go on without it. Who has a key, where keys are asked for, is told of the models
+    that it may use as well.
     """
 
     async def compute(scope: Scope, receive: Receive) -> Document:
         del receive
         routes = edge.current().routes
-        models = {name: _states(route) for name, route in routes.items()}
         status = "draining" if is_draining(scope) else overall([route.health() for route in routes.values()])
-        detail: dict[str, Any] = {"status": status, "models": models, "configuration": edge.configuration()}
+        detail: dict[str, Any] = {"status": status}
+        caller = await _caller(edge, scope)
+        if caller is not None:
+            authorizer = edge.current().authorizer
+            shown = {name: route for name, route in routes.items() if offered(authorizer, caller, route.subject)}
+            detail["models"] = {name: _states(route) for name, route in shown.items()}
+        configuration = edge.configuration()
+        if caller is None:
+            configuration.pop("faults", None)  # they name files
+        detail["configuration"] = configuration
         if stores := edge.stores():
             detail["stores"] = stores
         return json_document(detail, status=200 if status == "ready" else 503)
 
     return PlainEndpoint(edge, compute, public=True)
+
+
+async def _caller(edge: Edge, scope: Scope) -> Caller | None:
+    """Give who asks, None for nobody that is known. A probe has no key, and is not told of models."""
+    try:
+        return await edge.current().identity.identify(scope["headers"], scope.get("client"))
+    except SwitchgearError:
+        return None
 
 
 def _states(route: Route) -> list[dict[str, Any]]:

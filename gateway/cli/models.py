@@ -14,7 +14,7 @@ from rich.table import Table
 from gateway.cli.gateway_url import find_running
 from gateway.cli.options import config_option, url_option
 from gateway.config import ConfigError, peek, read_environment
-from gateway.core.errors import SwitchgearError, UpstreamBroken
+from gateway.core.errors import SwitchgearError, Unauthenticated, UpstreamBroken
 from gateway.providers.http.native import NativeUpstream
 from gateway.providers.http.protocol import HttpRequest, HttpTimeouts
 
@@ -33,21 +33,22 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class _Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of /readyz."""
 
-    models: dict[str, list[TargetState]]
+    models: dict[str, list[TargetState]] | None = None
 
 
 @click.command()
 @config_option
 @url_option
+@click.option("--key", envvar="SWITCHGEAR_KEY", show_envvar=True, help="The key to send.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(config: Path, url: str | None, as_json: bool) -> None:
+def command(config: Path, url: str | None, key: str | None, as_json: bool) -> None:
     """List the models and what serves them.
 
     States are known only of a running gateway: the one at --url, else the one where the configuration says. A cold model
     is loaded by its first call.
     """
     try:
-        found = anyio.run(_collect, config, url)
+        found = anyio.run(_collect, config, url, key)
     except (ConfigError, SwitchgearError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
@@ -64,7 +65,7 @@ def command(config: Path, url: str | None, as_json: bool) -> None:
     console.print(table, width=None if console.is_terminal else 4096, crop=False)
 
 
-async def _collect(config: Path, url: str | None) -> dict[str, list[TargetState]]:
+async def _collect(config: Path, url: str | None, key: str | None) -> dict[str, list[TargetState]]:
     if url is None:
         settings = peek(config, read_environment())
         url = await find_running(settings)
@@ -76,19 +77,25 @@ async def _collect(config: Path, url: str | None) -> dict[str, list[TargetState]
                 ]
                 for name, model in settings.models.items()
             }
-    return await _fetch(url)
+        keys = settings.server.keys
+        key = key or (keys[0].reveal() if keys else None)
+    return await _fetch(url, key)
 
 
-async def _fetch(url: str) -> dict[str, list[TargetState]]:
+async def _fetch(url: str, key: str | None) -> dict[str, list[TargetState]]:
+    headers = () if key is None else ((b"authorization", b"Bearer " + key.encode()),)
     client = NativeUpstream(url, connections=1)
     try:
         # It answers 503 while something starts or the server drains, and still tells all.
-        response = await client.request(HttpRequest(method=b"GET", path=b"/readyz"), _TIMEOUTS)
+        response = await client.request(HttpRequest(method=b"GET", path=b"/readyz", headers=headers), _TIMEOUTS)
         body = await response.read_all(1 << 24)
         await response.aclose()
     finally:
         await client.aclose()
     try:
-        return msgspec.json.decode(body, type=_Readiness).models
+        models = msgspec.json.decode(body, type=_Readiness).models
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise UpstreamBroken(f"what answers at {url} is no Switchgear gateway") from exc
+    if models is None:
+        raise Unauthenticated("the gateway tells of its models only to who has a key: --key, or SWITCHGEAR_KEY")
+    return models

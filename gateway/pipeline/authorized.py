@@ -27,7 +27,12 @@ LONGEST_TOOL_KIND: Final = 64
 UNKNOWN_TOOL: Final = "unknown"
 
 _OF_THE_CLIENT: Final = (None, "function", "custom")
-_IMPLIED: Final = {"web_search_options": "web_search", "mcp_servers": "mcp"}
+_IMPLIED: Final = {
+    "mcp_servers": "mcp",
+    "plugins": "plugins",  # OpenRouter
+    "search_parameters": "web_search",  # xAI
+    "web_search_options": "web_search",
+}
 """Fields of a request that have the upstream run a tool although none is listed."""
 
 _ACTIONS: Final[dict[str, ActionName]] = {"model": "use_model", "agent": "use_agent"}

@@ -24,7 +24,9 @@ FIRST_OUTPUT = 1024
 DECAY = 0.05
 MOST_MODELS = 4096
 MOST_TOKENS = 1_000_000_000
-_BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_BOUNDS = {"openai_chat": ("max_completion_tokens", "max_tokens"), "openai_responses": ("max_output_tokens",)}
+_BOUND = ("max_tokens",)
+_TIMES = ("n", "best_of")
 
 
 Estimate = tuple[int, int, bool]
@@ -58,12 +60,27 @@ def estimate(call: Call, count_input: CountInput, outputs: Outputs) -> Estimate:
     if call.operation != "generate":
         return tokens, 0, True
     fields = call.fields
-    for name in _BOUNDS:
-        if name in fields and (bound := _whole(fields[name])) is not None:
-            if "n" in fields:
-                bound *= max(_whole(fields["n"]) or 1, 1)
-            return tokens, bound, True
-    return tokens, outputs.expected(call.model), False
+    bound = -1
+    # Only what its own API has: an upstream would overlook another one's field.
+    for name in _BOUNDS.get(call.dialect, _BOUND):
+        if name in fields:
+            bound = max(bound, _whole(fields[name], -1))
+    times = _times(fields)
+    if bound < 0:
+        return tokens, outputs.expected(call.model) * times, False
+    return tokens, min(bound * times, MOST_TOKENS), True
+
+
+def _times(fields: dict[str, Json]) -> int:
+    """How many answers are asked for: to one prompt, times how many prompts there are."""
+    times = 1
+    for name in _TIMES:
+        if name in fields:
+            times = max(times, _whole(fields[name], 1))
+    prompts = fields.get("prompt")
+    if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):
+        times *= len(prompts)
+    return times
 
 
 def count_by_length(call: Call) -> int:
@@ -76,7 +93,7 @@ def count_by_length(call: Call) -> int:
     return characters // BYTES_A_TOKEN + found.pictures * PICTURE_TOKENS
 
 
-def _whole(value: Json) -> int | None:
+def _whole(value: Json, otherwise: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        return None
+        return otherwise
     return min(value, MOST_TOKENS)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 import structlog
 
@@ -17,6 +18,7 @@ from gateway.config.access_settings import AccessSettings
 from gateway.core.caller import ANONYMOUS, Caller
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import (
+    InvalidRequest,
     InvalidToken,
     KeyExpired,
     KeyMisplaced,
@@ -34,6 +36,7 @@ log = structlog.get_logger()
 _NO_ACCESS = AccessSettings()
 
 Headers = Sequence[tuple[bytes, bytes]]
+_ONCE = frozenset({b"authorization", b"origin", b"x-api-key"})
 
 
 class Identity:
@@ -132,6 +135,9 @@ class Identity:
     async def identify(self, headers: Headers, client: Peer) -> Caller:
         """Give the caller for all headers of a request: for endpoints off the hot path."""
         found = dict(headers)
+        for name, value in headers:
+            if name in _ONCE and found[name] != value:
+                raise_contradiction(name)
         forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
         return await self.admit(
             found.get(b"authorization"),
@@ -204,6 +210,12 @@ class Identity:
         digest = self._keyed.copy()
         digest.update(key)
         return digest.digest()
+
+
+def raise_contradiction(name: bytes) -> NoReturn:
+    """Refuse a request that says two things with one header: which of them a proxy before us took is not known."""
+    msg = f"The request has two different {name.decode('latin-1')} headers."
+    raise InvalidRequest(msg)
 
 
 def _bearer(authorization: bytes) -> bytes | None:
