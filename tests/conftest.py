@@ -1,5 +1,7 @@
 """Shared by every test: the event loop that production uses."""
 
+import gc
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -8,6 +10,14 @@ from tests.servers import leave_out
 # How long a machine takes to draw examples says nothing of the product.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+def pytest_collection_finish(session):
+    """Take the modules and the tests, a million objects, out of the garbage collector's sight: looking through them stops every server
+    of a test for most of a second."""
+    del session
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

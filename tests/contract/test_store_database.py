@@ -91,7 +91,7 @@ async def test_writers_wait_for_each_other_and_none_is_lost(database):
 
 
 async def test_a_writer_waits_no_longer_than_the_time_limit(database_settings):
-    database = await open_database(msgspec.structs.replace(database_settings, timeout=0.3))
+    database = await open_database(msgspec.structs.replace(database_settings, timeout=1.0))
     began = time.monotonic()
     held = []
     async with anyio.create_task_group() as tasks:
@@ -113,7 +113,7 @@ async def test_a_writer_waits_no_longer_than_the_time_limit(database_settings):
         waited = time.monotonic() - asked
         tasks.cancel_scope.cancel()
 
-    assert waited < 2
+    assert waited < 4
     await insert(database, "a")
     assert database.healthy
     await database.aclose()
