@@ -203,8 +203,10 @@ class ChildSupervisor:
         self._never_ready = True
         began = anyio.current_time()
         try:
-            # A session of its own: Ctrl-C in a terminal reaches the gateway alone, and all it started can be killed at once.
-            process = await anyio.open_process(self._command.argv, env=self._command.env, start_new_session=True)
+            # Who is cancelled in between would leave behind a process that nobody ends.
+            with anyio.CancelScope(shield=True):
+                # A session of its own: Ctrl-C in a terminal reaches the gateway alone, and all it started can be killed at once.
+                process = await anyio.open_process(self._command.argv, env=self._command.env, start_new_session=True)
         except OSError as exc:
             self.reason = f"it cannot be started: {exc}"
             return

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from gateway.core.errors import UpstreamUnreachable
@@ -29,6 +30,10 @@ async def running(child):
             tasks.start_soon(child.run)
             yield child
             tasks.cancel_scope.cancel()
+
+
+def children():
+    return {pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
 
 
 async def until(condition):
@@ -159,6 +164,16 @@ async def test_a_child_that_ignores_sigterm_is_killed():
         pid = child.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_stops_a_child_while_it_is_being_started_leaves_no_process(turns):
+    before = children()
+    async with running(supervisor("import sys; sys.stdin.read()", lazy=False)):
+        for _ in range(turns):
+            await anyio.lowlevel.checkpoint()
+
+    assert children() <= before
 
 
 async def test_what_the_child_started_dies_with_it():
