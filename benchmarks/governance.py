@@ -80,7 +80,7 @@ class Measured:
         )  # fmt: skip
 
     def _settle(self, record: Record) -> None:
-        self.limiter.settle(record)
+        self.limiter.settle_soon(record)
         self.records.append(record)
 
     def _return(self, call: Call, send: Send) -> Awaitable[None]:
@@ -126,6 +126,7 @@ class Measured:
         for call in calls:
             caller(authorization, None, ("127.0.0.1", 50_000), None, None)
             drive(full(call, send))
+        self.limiter.settle_ended()
 
     def open(self, calls: Sequence[Call]) -> None:
         """The ledger's line, before the upstream is asked."""

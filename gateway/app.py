@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class Application:
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
         self.metrics = CallMetrics([*self._readings(clock), *self.governance.metrics])
-        sinks: list[Sink] = [self.metrics.take]
+        sinks: list[Sink] = [self._settle, self.metrics.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()
@@ -220,8 +220,12 @@ class Application:
             await self._spans.aclose()
 
     def _take_record(self, record: Record) -> None:
-        self.governance.limits.limiter.settle(record)
+        self.governance.limits.limiter.settle_soon(record)
         self.recorder.take(record)
+
+    def _settle(self, records: Sequence[Record]) -> None:
+        del records
+        self.governance.limits.limiter.settle_ended()
 
     def _take_reload(self, reason: str, report: ReloadReport) -> None:
         self.governance.take_reload(self.live.current().settings, reason, report)

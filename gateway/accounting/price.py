@@ -6,6 +6,7 @@ numbers, and a call is rounded once, at its end, to whole nano-dollars (half to 
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import msgspec
@@ -74,14 +75,18 @@ class Tariff:
                 rates.input, rates.output, rates.cache_read, rates.cache_write, rates.cache_write_1h, reasoning,
             )
         ]  # fmt: skip
-        self._divisor: int = 10 ** max((_places(rate) for rate in written if rate is not None), default=0)
-        self._rates = tuple(None if rate is None else int(rate * self._divisor) * _NANO_A_MICRO for rate in written)
+        divisor: int = 10 ** max((_places(rate) for rate in written if rate is not None), default=0)
+        whole = [None if rate is None else int(rate * divisor) * _NANO_A_MICRO for rate in written]
+        # In lowest terms: up to three places there is nothing left to divide by.
+        common = math.gcd(divisor, *(rate for rate in whole if rate is not None))
+        self._divisor = divisor // common
+        self._rates = tuple(None if rate is None else rate // common for rate in whole)
 
     def nano(self, usage: Usage) -> int | None:
         """Give whole nano-dollars for the usage, or None when a bucket that holds tokens has no known price."""
         total = self._total(usage)
-        if total is None:
-            return None
+        if total is None or self._divisor == 1:
+            return total
         whole, rest = divmod(total, self._divisor)
         return self._rounded(whole, rest) if rest else whole
 
@@ -90,7 +95,10 @@ class Tariff:
         into, out = self._rates[0], self._rates[1]
         if (into is None and put_in) or (out is None and came_out):
             return None
-        whole, rest = divmod(put_in * (into or 0) + came_out * (out or 0), self._divisor)
+        total, divisor = put_in * (into or 0) + came_out * (out or 0), self._divisor
+        if divisor == 1:
+            return total
+        whole, rest = divmod(total, divisor)
         return self._rounded(whole, rest) if rest else whole
 
     def dollars(self, usage: Usage) -> float | None:

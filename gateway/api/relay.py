@@ -37,6 +37,7 @@ def answer_headers(call: Call, started: Started | None, now: float) -> Headers:
         (b"x-switchgear-target", started.target.encode("latin-1", "replace")),
         (b"x-switchgear-overhead-ms", b"%.3f" % max(overhead, 0.0)),
         *started.headers,
+        *started.limits,
     ]
     if started.dropped:
         headers.append((b"x-switchgear-dropped", _shown(started.dropped)))

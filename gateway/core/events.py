@@ -21,8 +21,9 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     """The answer begins.
 
     `target` is "provider/model" as served; `waited` the seconds spent waiting for the upstream so far. `content_type` is set
-    when `Verbatim` pieces follow; `status` and `headers` (rate limits, request ids) are the upstream's. `dropped` names the
-    parameters that the target does not know and that were left out by permission.
+    when `Verbatim` pieces follow; `status` and `headers` (request ids and the like) are the upstream's. `limits` are x-ratelimit-*
+    headers: the upstream's, until a limit of our own stands in front of it. `dropped` names the parameters that the target does
+    not know and that were left out by permission.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     content_type: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    limits: tuple[tuple[bytes, bytes], ...] = ()
     dropped: tuple[str, ...] = ()
 
 

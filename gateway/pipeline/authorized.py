@@ -34,6 +34,7 @@ _IMPLIED: Final = {
     "web_search_options": "web_search",
 }
 """Fields of a request that have the upstream run a tool although none is listed."""
+_TELLING: Final = frozenset({"tools", *_IMPLIED})
 
 _ACTIONS: Final[dict[str, ActionName]] = {"model": "use_model", "agent": "use_agent"}
 _WORDS: Final = {"model": "the model", "agent": "the agent", "tool": "the tool", "endpoint": "the endpoint"}
@@ -72,7 +73,7 @@ class Authorized:
                 self._allowed.clear()
             self._allowed.add(asked)
         fields = call.fields
-        if "tools" in fields or not _IMPLIED.keys().isdisjoint(fields):
+        if not _TELLING.isdisjoint(fields):
             for name in provider_tools(fields):
                 self._require(call, "use_tool", tool(BY_PROVIDER, name), _situation_of(call))
         return self._inner(call, send)

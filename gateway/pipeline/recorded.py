@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
+from msgspec.structs import replace
+
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError, Unavailable
@@ -64,7 +66,7 @@ class Recorded:
 
     async def __call__(self, call: Call, send: Send) -> None:
         """Answer through the inner responder."""
-        watch = _Watch(send, self._clock.monotonic)
+        watch = Watch(send, self._clock.monotonic)
         error: str | None = None
         status = 200
         if self._open_entry is not None:
@@ -87,7 +89,7 @@ class Recorded:
         finally:
             self._take(self._record(call, watch, error, status))
 
-    def _record(self, call: Call, watch: _Watch, error: str | None, status: int) -> Record:
+    def _record(self, call: Call, watch: Watch, error: str | None, status: int) -> Record:
         started, finished = watch.started, watch.finished
         usage = watch.used if finished is None else finished.usage
         # Before it has begun an answer, a target is known only by its turn.
@@ -133,14 +135,18 @@ class Recorded:
         )
 
 
-class _Watch:
-    """Notes what the record needs while events pass. After the first piece of content it costs next to nothing."""
+class Watch:
+    """Notes what the record needs while events pass. After the first piece of content it costs next to nothing.
 
-    __slots__ = ("_now", "_send", "finished", "first_at", "started", "tried", "used")
+    `limits`, where they are set, take the place of the upstream's in the answer's start.
+    """
+
+    __slots__ = ("_now", "_send", "finished", "first_at", "limits", "started", "tried", "used")
 
     def __init__(self, send: Send, now: Callable[[], float]) -> None:
         self._send = send
         self._now = now
+        self.limits: tuple[tuple[bytes, bytes], ...] = ()
         self.started: Started | None = None
         self.finished: Finished | None = None
         self.first_at: float | None = None
@@ -148,6 +154,7 @@ class _Watch:
         self.used: Usage | None = None
 
     def __call__(self, event: Event) -> Awaitable[None]:
+        """Note it, and pass it on."""
         kind = type(event)
         if kind is Finished:
             self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
@@ -155,6 +162,8 @@ class _Watch:
             self.used = event.usage  # type: ignore[union-attr]  # as above
         elif self.first_at is None:
             if isinstance(event, Started):
+                if self.limits:
+                    event = replace(event, limits=self.limits)
                 self.started = event
             elif isinstance(event, Tried):
                 self.tried.append(event.target)

@@ -24,21 +24,13 @@ from gateway.dialects.sse import SseParser
 from gateway.providers.cutting import Cutter, Seen
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts, Upstream
 from gateway.providers.keyring import hide_key
+from gateway.providers.passed_headers import passed_headers
 from gateway.providers.retry_after import retry_after
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 _BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
 _ANSWER_FIELDS = frozenset({"choices", "content", "data", "output", "results"})
-_PASSED_PREFIXES = (
-    b"x-ratelimit-",
-    b"anthropic-ratelimit-",
-    b"openai-processing-ms",
-    b"openai-version",
-    b"x-request-id",
-    b"request-id",
-    b"retry-after",
-)
 
 
 class Wire(Protocol):
@@ -93,6 +85,7 @@ class Exchange:
         response, key = await self._open(call, body)
         waited = time.perf_counter() - begun
         try:
+            headers, limits = passed_headers(response.headers)
             started = Started(
                 id=call.id,
                 model=call.model,
@@ -101,7 +94,8 @@ class Exchange:
                 waited=waited,
                 status=response.status,
                 content_type=_text(response.header(b"content-type")) if same else None,
-                headers=tuple([h for h in response.headers if h[0].startswith(_PASSED_PREFIXES)]),
+                headers=headers,
+                limits=limits,
                 dropped=dropped,
             )
             streams = call.stream and call.operation == "generate"

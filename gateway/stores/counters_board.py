@@ -21,11 +21,11 @@ import structlog
 
 log = structlog.get_logger()
 
-MAGIC = b"switchgear counts 1\n".ljust(64, b"\0")
+# Numbers are as this machine has them: one store, and not eight. No machine reads another one's file.
+MAGIC = (b"switchgear counts 1\n" if sys.byteorder == "little" else b"switchgear counts 1 big\n").ljust(64, b"\0")
 DIGEST = 16
-_CELL = struct.Struct("<16sqqd")  # digest, slot, amount, expires
-# As the machine has it, where that is the same: one store, and not eight.
-_AMOUNT = struct.Struct("q" if sys.byteorder == "little" else "<q")
+_CELL = struct.Struct("=16sqqd")  # digest, slot, amount, expires
+_WORD = 8
 _AMOUNT_AT = 24
 _EMPTY = bytes(DIGEST)
 FIRST_CELLS = 1024
@@ -45,7 +45,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Cell:
-    """The place of one slot in the file: `at` is where its amount stands, 0 when it has no place any more."""
+    """The place of one slot in the file: `at` is where its amount stands in `Board.amounts`, 0 when it has no place any more."""
 
     __slots__ = ("at",)
 
@@ -57,7 +57,7 @@ NOWHERE = Cell(0)
 
 
 class Board:
-    """The open file. Raises OSError when it cannot be made, and BlockingIOError when another process has it."""
+    """The open file, of which `amounts` are the words. Raises OSError when it cannot be made, BlockingIOError when it is taken."""
 
     def __init__(self, path: Path, wall: Callable[[], float]) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,6 +71,7 @@ class Board:
             raise
         self._map = mmap.mmap(self._fd, size)
         self._map[: len(MAGIC)] = MAGIC
+        self.amounts = memoryview(self._map).cast("q")
         self._cells: dict[tuple[bytes, int], Cell] = {}
         self._free: list[int] = []
         self._closed = False
@@ -99,18 +100,18 @@ class Board:
                 self._map[at : at + DIGEST] = _EMPTY
                 self._free.append(at)
             else:
-                self._cells[digest, slot] = Cell(at + _AMOUNT_AT)
+                self._cells[digest, slot] = _cell(at)
                 kept.setdefault(digest, []).append(Kept(slot, amount, expires))
         self._free.reverse()
         return kept
 
     def put(self, digest: bytes, slot: int, amount: int, expires: float) -> Cell:
-        """Note what a slot holds now, and give its place for `write`. After `close` nothing is noted any more."""
+        """Note what a slot holds now, and give its place in `amounts`. After `close` nothing is noted any more."""
         if self._closed:
             return NOWHERE
         cell = self._cells.get((digest, slot))
         if cell is not None:
-            self.write(cell.at, amount)
+            self.amounts[cell.at] = amount
             return cell
         if not self._free and not self._made_room():
             return NOWHERE
@@ -118,18 +119,14 @@ class Board:
         _CELL.pack_into(self._map, at, _EMPTY, slot, amount, expires)
         # The name last: a process that ends between the two has not counted, and has admitted nothing.
         self._map[at : at + DIGEST] = digest
-        cell = self._cells[digest, slot] = Cell(at + _AMOUNT_AT)
+        cell = self._cells[digest, slot] = _cell(at)
         return cell
-
-    def write(self, at: int, amount: int) -> None:
-        """Note an amount where a cell is now; it must have a place."""
-        _AMOUNT.pack_into(self._map, at, amount)
 
     def drop(self, digest: bytes, slot: int) -> None:
         """Forget a slot that no longer counts."""
         cell = self._cells.pop((digest, slot), None)
         if cell is not None and not self._closed:
-            at = cell.at - _AMOUNT_AT
+            at = _start(cell)
             cell.at = 0
             self._map[at : at + DIGEST] = _EMPTY
             self._free.append(at)
@@ -140,7 +137,7 @@ class Board:
             return
         now = self._wall()
         cells = self._cells.items()
-        expired = [name for name, cell in cells if _CELL.unpack_from(self._map, cell.at - _AMOUNT_AT)[3] <= now]
+        expired = [name for name, cell in cells if _CELL.unpack_from(self._map, _start(cell))[3] <= now]
         for digest, slot in expired:
             self.drop(digest, slot)
 
@@ -152,10 +149,13 @@ class Board:
         larger = 2 * size - len(MAGIC)
         try:
             os.posix_fallocate(self._fd, size, larger - size)
+            self.amounts.release()
             self._map.resize(larger)
         except OSError as error:
             log.warning("limits.board.full", reason=error.strerror, hint="new counts are not kept in the file")
             return False
+        finally:
+            self.amounts = memoryview(self._map).cast("q")
         self._free.extend(range(larger - _CELL.size, size - 1, -_CELL.size))
         return True
 
@@ -169,9 +169,19 @@ class Board:
         self._closed = True
         for cell in self._cells.values():
             cell.at = 0
+        self.amounts.release()
         self._map.flush()
         self._map.close()
         os.close(self._fd)
+
+
+def _cell(at: int) -> Cell:
+    """Give the place of the cell that begins at this byte."""
+    return Cell((at + _AMOUNT_AT) // _WORD)
+
+
+def _start(cell: Cell) -> int:
+    return cell.at * _WORD - _AMOUNT_AT
 
 
 def open_board(path: Path, wall: Callable[[], float]) -> Board | None:

@@ -11,10 +11,11 @@ MOST_CHANGED = 262_144
 class Line:
     """One slot of one counter, as it is kept. `digest` is that of the counter's key."""
 
-    __slots__ = ("_cell", "_keeper", "amount", "digest", "expires", "key", "noted", "slot")
+    __slots__ = ("_board", "_cell", "_keeper", "amount", "digest", "expires", "key", "noted", "slot")
 
     def __init__(self, keeper: Keeper, key: str, digest: bytes, slot: int, expires: float) -> None:
         self._keeper = keeper
+        self._board = keeper.board
         self._cell = NOWHERE
         self.key = key
         self.digest = digest
@@ -26,15 +27,15 @@ class Line:
     def put(self, amount: int) -> None:
         """Note what the slot holds now."""
         self.amount = amount
-        keeper, at = self._keeper, self._cell.at
-        if keeper.board is not None:
+        board, at = self._board, self._cell.at
+        if board is not None:
             if at:
-                keeper.board.write(at, amount)
+                board.amounts[at] = amount
             else:
-                self._cell = keeper.board.put(self.digest, self.slot, amount, self.expires)
+                self._cell = board.put(self.digest, self.slot, amount, self.expires)
         if not self.noted:
             self.noted = True
-            keeper.note(self)
+            self._keeper.note(self)
 
 
 class Keeper:

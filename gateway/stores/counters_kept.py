@@ -71,7 +71,9 @@ class RollingCounter:
         if delta > 0 or slot == self._slot:
             self._present += delta
             self.total += delta
-            if self._lines is not None:
+            if self._line is not None:
+                self._line.put(self._present)
+            elif self._lines is not None:
                 self._keep(self._lines, self._slot, self._present)
         elif slot in self._amounts:
             self._amounts[slot] += delta
@@ -186,7 +188,9 @@ class CalendarCounter:
         del now, wall
         if slot == self._since:
             self.total += delta
-            if self._lines is not None:
+            if self._line is not None:
+                self._line.put(self.total)
+            elif self._lines is not None:
                 self._keep(self._lines, slot, self.total)
         elif slot in self._amounts:
             self._amounts[slot] += delta

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
 
 import msgspec
 from anyio import sleep
@@ -26,7 +25,6 @@ RESERVATION_SECONDS = 3600.0
 SWEEP_SECONDS = 10.0
 OTHERS = "\x1f\x1fothers"
 NO_LIMIT = 2**62
-_total = attrgetter("total")
 
 
 class Group:
@@ -55,7 +53,7 @@ class Taken(msgspec.Struct, frozen=True):
     @property
     def used(self) -> tuple[int, ...]:
         """What the counters held when it was taken: to be asked at once."""
-        return tuple(map(_total, self.counters))
+        return tuple([counter.total for counter in self.counters])
 
 
 class MemoryCounters:
@@ -115,15 +113,16 @@ class MemoryCounters:
     def give_back(self, taken: Taken, actual: Sequence[int | None]) -> None:
         """Replace what was taken by what was used: None keeps it. A place among concurrent calls is given back by 0."""
         now = wall = 0.0
-        for index, used in enumerate(actual):
-            if used is None or used == taken.amounts[index]:
+        index = -1
+        for counter, amount, slot, used in zip(taken.counters, taken.amounts, taken.slots, actual):  # noqa: B905 - all alike
+            index += 1
+            if used is None or used == amount:
                 continue
             if not now:
                 now, wall = self._monotonic() + self._anchor, self._wall()
-            counter = taken.counters[index]
             if counter.gone:
-                counter = self._find(taken.group.buckets[index], now, wall)
-            counter.correct(taken.slots[index], used - taken.amounts[index], now, wall)
+                counter = self._find(taken.group.buckets[index], now, wall)  # noqa: PLW2901 - its successor
+            counter.correct(slot, used - amount, now, wall)
         if taken.group.watched:
             self._tell(taken)
 

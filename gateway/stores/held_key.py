@@ -39,11 +39,6 @@ class HeldKey(msgspec.Struct, frozen=True, kw_only=True):
     origins: frozenset[str] | None = None
     bootstrap: bool = False
 
-    @property
-    def bound(self) -> bool:
-        """Whether the key is not for everywhere."""
-        return self.networks is not None or self.origins is not None
-
     def admits(self, address: Address | None, origin: str | None) -> bool:
         """Whether the key may be used by a client at `address` (None is unknown) with this Origin header."""
         if not self.reaches(address):

@@ -27,6 +27,7 @@ MOST_TOKENS = 1_000_000_000
 _BOUNDS = {"openai_chat": ("max_completion_tokens", "max_tokens"), "openai_responses": ("max_output_tokens",)}
 _BOUND = ("max_tokens",)
 _TIMES = ("n", "best_of")
+_SEVERAL = frozenset({*_TIMES, "prompt"})
 
 
 Estimate = tuple[int, int, bool]
@@ -54,21 +55,23 @@ class Outputs:
 
 def estimate(call: Call, count_input: CountInput, outputs: Outputs) -> Estimate:
     """Give what a call will put in and get out."""
-    if call.operation == "count_tokens":
-        return 0, 0, True
-    tokens = count_input(call)
     if call.operation != "generate":
-        return tokens, 0, True
+        return 0 if call.operation == "count_tokens" else count_input(call), 0, True
+    tokens = count_input(call)
     fields = call.fields
     bound = -1
     # Only what its own API has: an upstream would overlook another one's field.
     for name in _BOUNDS.get(call.dialect, _BOUND):
-        if name in fields:
-            bound = max(bound, _whole(fields[name], -1))
-    times = _times(fields)
+        value = fields.get(name)
+        if type(value) is int and value > bound:  # True is an int to Python, but not to an upstream
+            bound = value
     if bound < 0:
-        return tokens, outputs.expected(call.model) * times, False
-    return tokens, min(bound * times, MOST_TOKENS), True
+        bound, bounded = outputs.expected(call.model), False
+    else:
+        bounded = True
+    if not _SEVERAL.isdisjoint(fields):
+        bound = min(bound, MOST_TOKENS) * _times(fields)
+    return tokens, min(MOST_TOKENS, bound), bounded
 
 
 def _times(fields: dict[str, Json]) -> int:

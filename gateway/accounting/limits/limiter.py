@@ -7,7 +7,7 @@ but its place among the requests.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
@@ -28,6 +28,7 @@ from gateway.stores.counters_memory import RESERVATION_SECONDS, Group, MemoryCou
 from gateway.telemetry.metrics import Counter, Metric, Reading
 
 MOST_PLANS = 16_384
+MOST_ENDED = 1024
 # In the order of COUNTS; None keeps what was reserved. A call is a call, and gives its place back.
 _NOTHING_CAME = (None, 0, 0, 0, 0, 0)
 _UNHEARD_OF = (None, 0, None, None, None, None)
@@ -45,12 +46,8 @@ class Way(msgspec.Struct, frozen=True):
     price: Callable[[int, int], int | None]
 
 
-class Reservation(msgspec.Struct, frozen=True):
-    """What a call has taken, until its record comes: `taken` from counters in this process. `at` is steady."""
-
-    plan: Plan
-    taken: Taken | None
-    at: float
+Reservation = tuple[Plan, Taken | None, float]
+"""What a call has taken, until its record comes: from counters in this process where they are here; when, on the steady clock."""
 
 
 class Limiter:
@@ -76,6 +73,7 @@ class Limiter:
         self._rules: tuple[Rule, ...] = ()
         self._ways: OrderedDict[tuple[str, Caller], Way | None] = OrderedDict()
         self._open: dict[str, Reservation] = {}
+        self._ended: deque[Record] = deque()  # of calls that are in `_open` still
         self.refused = Counter("switchgear_limit_refused_total", "Calls that a limit refused.", ("limit",))
         self.unpriced = Counter(
             "switchgear_limit_unpriced_total", "Calls that a budget let pass without a known price.", ("model",)
@@ -84,7 +82,7 @@ class Limiter:
             self.refused,
             self.unpriced,
             soft.reached,
-            Reading("switchgear_limit_reservations", "Calls with a reservation.", lambda: {(): len(self._open)}),
+            Reading("switchgear_limit_reservations", "Calls with a reservation.", self._reading),
         )
 
     @property
@@ -133,10 +131,14 @@ class Limiter:
         if call.id in self._open:
             return ()
         taken = self._here.take(way.group, amounts)
+        if isinstance(taken, Outcome) and self._ended:
+            self.settle_ended()
+            taken = self._here.take(way.group, amounts)
         if isinstance(taken, Outcome):
             raise self._refusal(plan, amounts, taken)
-        self._open[call.id] = Reservation(plan, taken, taken.at)
-        return limit_headers(way.shown, taken.used, self._wall) if way.shown else ()
+        self._open[call.id] = (plan, taken, taken.at)
+        shown = way.shown
+        return limit_headers(shown, [counter.total for counter in taken.counters], self._wall) if shown else ()
 
     async def reserve(self, call: Call) -> Headers:
         """Do what `admit` does, wherever limits are counted."""
@@ -153,7 +155,7 @@ class Limiter:
             raise
         if outcome.refused is not None:
             raise self._refusal(plan, amounts, outcome)
-        self._open[call] = Reservation(plan, None, self._steady())
+        self._open[call] = (plan, None, self._steady())
         return limit_headers(way.shown, outcome.used, self._wall) if way.shown else ()
 
     def _refusal(self, plan: Plan, amounts: tuple[int, ...], outcome: Outcome) -> LimitExceeded:
@@ -162,12 +164,31 @@ class Limiter:
         self.refused.add((rule.name,))
         return refusal(rule, outcome.used[index], amounts[index], outcome.retry_after)
 
+    def settle_soon(self, record: Record) -> None:
+        """Settle with the next `settle_ended`, which comes before anybody is refused for what this call has given back.
+
+        Many in a row cost half of what they cost one by one. Where others count along, in Redis, it is done at once.
+        """
+        if self._here is None:
+            self.settle(record)
+        elif record.id in self._open:
+            self._ended.append(record)
+            if len(self._ended) >= MOST_ENDED:
+                self.settle_ended()
+
+    def settle_ended(self) -> None:
+        """Settle what waits."""
+        ended = self._ended
+        while ended:
+            self.settle(ended.popleft())
+
     def settle(self, record: Record) -> None:
         """Replace the call's estimates by what its record says. Once; a call without a reservation changes nothing."""
         reservation = self._open.pop(record.id, None)
         if reservation is None:
             return
-        plan, usage, cost = reservation.plan, record.usage, record.cost_nano
+        plan, taken, _ = reservation
+        usage, cost = record.usage, record.cost_nano
         if cost is None and record.cost is not None:
             cost = round(record.cost * NANO)
         if usage is not None:
@@ -180,22 +201,26 @@ class Limiter:
             actual = plan.pick(_NOTHING_CAME)
         else:
             actual = plan.pick((None, 0, None, None, None, cost))
-        self._settle(record.id, reservation, actual)
+        self._settle(record.id, taken, actual)
 
-    def _settle(self, call: str, reservation: Reservation, actual: tuple[int | None, ...]) -> None:
-        if self._here is not None and reservation.taken is not None:
-            self._here.give_back(reservation.taken, actual)
+    def _settle(self, call: str, taken: Taken | None, actual: tuple[int | None, ...]) -> None:
+        if self._here is not None and taken is not None:
+            self._here.give_back(taken, actual)
         else:
             self._store.settle(call, actual)
 
     def sweep(self) -> None:
         """Let go of reservations that nobody will settle. What they were estimated to use stays counted."""
+        self.settle_ended()
         oldest = self._steady() - RESERVATION_SECONDS
-        for call, reservation in tuple(self._open.items()):
-            if reservation.at > oldest:
+        for call, (plan, taken, at) in tuple(self._open.items()):
+            if at > oldest:
                 break
             del self._open[call]
-            self._settle(call, reservation, reservation.plan.pick(_UNHEARD_OF))
+            self._settle(call, taken, plan.pick(_UNHEARD_OF))
+
+    def _reading(self) -> dict[tuple[str, ...], float]:
+        return {(): len(self._open) - len(self._ended)}
 
     def _find_way(self, call: Call) -> Way | None:
         plan = plan_for(self._rules, call.caller, call.model)

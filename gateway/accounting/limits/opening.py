@@ -67,8 +67,13 @@ class Limits:
                 if self._feed is not None:
                     tasks.start_soon(self._feed.run)
         finally:
-            if self._board is not None:
-                self._board.close()
+            self.close()
+
+    def close(self) -> None:
+        """Settle what has ended, and let go of the file; what is counted afterwards is not kept."""
+        self.limiter.settle_ended()
+        if self._board is not None:
+            self._board.close()
 
     async def _sweep(self) -> None:
         while True:

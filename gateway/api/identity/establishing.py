@@ -96,10 +96,13 @@ class Identity:
         key = api_key if key is None else key
         if key is None or len(key) > self._most_bytes:
             return self._without_key(key, client, forwarded)
-        digest = self._digest(key)
-        found = self._static.get(digest)
-        if found is not None and hmac.compare_digest(found[0], digest):
-            return found[1]
+        hashed = self._keyed.copy()  # as `_digest`, which is done for every call here
+        hashed.update(key)
+        digest = hashed.digest()
+        if self._static:
+            found = self._static.get(digest)
+            if found is not None and hmac.compare_digest(found[0], digest):
+                return found[1]
         if self._ring is not None:
             held = self._ring.find(digest)
             if held is not None and hmac.compare_digest(held.digest, digest):
@@ -157,7 +160,7 @@ class Identity:
                 raise KeyRevoked(msg)
             msg = "This API key has expired."
             raise KeyExpired(msg)
-        if held.bound:
+        if held.networks is not None or held.origins is not None:
             address = self._clients.address(client, forwarded)
             if not held.admits(address, None if origin is None else origin.decode("latin-1")):
                 log.warning("key.misplaced", key=held.caller.id, address=str(address))
@@ -219,5 +222,7 @@ def raise_contradiction(name: bytes) -> NoReturn:
 
 
 def _bearer(authorization: bytes) -> bytes | None:
+    if authorization[:7] == b"Bearer ":  # as everybody writes it
+        return authorization[7:].strip() or None
     scheme, _, value = authorization.partition(b" ")
     return value.strip() if scheme.lower() == b"bearer" and value else None

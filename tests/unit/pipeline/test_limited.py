@@ -4,14 +4,17 @@ import anyio.lowlevel
 import pytest
 
 from gateway.core.call import Call
+from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.errors import LimitExceeded
 from gateway.core.events import Event, Finished, Started, Verbatim
-from gateway.core.responder import Lane, Send, lane_of
+from gateway.core.responder import Lane, Responder, Send, lane_of
 from gateway.pipeline.limited import Limited
+from gateway.pipeline.recorded import Recorded
 from tests.unit.accounting.limits.limit_doubles import call_of
 
 LEFT = ((b"x-ratelimit-remaining-requests", b"9"),)
-FROM_UPSTREAM = ((b"x-ratelimit-remaining-requests", b"4000"), (b"x-request-id", b"abc"))
+FROM_UPSTREAM = ((b"x-ratelimit-remaining-requests", b"4000"),)
+ITS_ID = ((b"x-request-id", b"abc"),)
 
 
 class Limits:
@@ -52,7 +55,15 @@ class Receiver:
 
 async def upstream(call: Call, send: Send) -> None:
     await send(
-        Started(id=call.id, model="m", created=0, target="p/m", headers=FROM_UPSTREAM, content_type="text/plain")
+        Started(
+            id=call.id,
+            model="m",
+            created=0,
+            target="p/m",
+            headers=ITS_ID,
+            limits=FROM_UPSTREAM,
+            content_type="text/plain",
+        )
     )
     await send(Verbatim(b"a"))
     lane = lane_of(send)
@@ -61,19 +72,25 @@ async def upstream(call: Call, send: Send) -> None:
     await send(Finished())
 
 
-async def answered(limits: Limits) -> Receiver:
+async def answered(limits: Limits, *, recorded: bool = False) -> Receiver:
     receiver = Receiver()
-    await Limited(upstream, limits)(call_of("call_1"), receiver)
+    limited: Responder = Limited(upstream, limits)
+    if recorded:
+        limited = Recorded(
+            limited, targets=(), take=lambda record: None, cost=lambda target, usage: None, clock=SYSTEM_CLOCK
+        )
+    await limited(call_of("call_1"), receiver)
     return receiver
 
 
+@pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("limits", [Limits(), DistantLimits()])
-async def test_the_answer_says_what_is_left_of_our_limits_and_not_of_the_upstreams(limits):
-    receiver = await answered(limits)
+async def test_the_answer_says_what_is_left_of_our_limits_and_not_of_the_upstreams(limits, recorded):
+    receiver = await answered(limits, recorded=recorded)
 
     started = receiver.events[0]
     assert isinstance(started, Started)
-    assert started.headers == ((b"x-request-id", b"abc"), *LEFT)
+    assert (started.headers, started.limits) == (ITS_ID, LEFT)
     assert receiver.taken == [b"b"]
     assert receiver.events[1:] == [Verbatim(b"a"), Finished()]
 
@@ -84,7 +101,7 @@ async def test_an_answer_without_limits_passes_as_it_is(limits):
 
     started = receiver.events[0]
     assert isinstance(started, Started)
-    assert started.headers == FROM_UPSTREAM
+    assert (started.headers, started.limits) == (ITS_ID, FROM_UPSTREAM)
 
 
 @pytest.mark.parametrize("limits", [Limits(refuses=True), DistantLimits(refuses=True)])

@@ -58,6 +58,9 @@ class Bench:
     def settle(self, call: Call, **fields: Any) -> None:
         self.limiter.settle(record_of(call, **fields))
 
+    def settle_soon(self, call: Call, **fields: Any) -> None:
+        self.limiter.settle_soon(record_of(call, **fields))
+
     async def used(self) -> list[int]:
         """What each counter holds, for the caller KEY at the model gpt."""
         way = self.limiter._find_way(call_of("", KEY, "gpt"))
