@@ -46,11 +46,11 @@ class Limited:
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer through the inner responder. Raises LimitExceeded before anything is asked of an upstream."""
         headers = self._limits.admit(call, self._count_input)
-        if not headers:
-            return self._inner(call, send)
-        if isinstance(headers, tuple):
-            return self._inner(call, _headed(send, headers))
-        return self._wait(headers, call, send)
+        if not isinstance(headers, tuple):
+            return self._wait(headers, call, send)
+        if headers:
+            send = _headed(send, headers)
+        return self._inner(call, send)
 
     async def _wait(self, admitted: Awaitable[Headers], call: Call, send: Send) -> None:
         headers = await admitted

@@ -202,6 +202,7 @@ class ChildSupervisor:
         )
         self._never_ready = True
         began = anyio.current_time()
+        process: Process | None = None
         try:
             # Who is cancelled in between would leave behind a process that nobody ends.
             with anyio.CancelScope(shield=True):
@@ -210,6 +211,7 @@ class ChildSupervisor:
         except OSError as exc:
             self.reason = f"it cannot be started: {exc}"
             return
+        assert process is not None  # noqa: S101 a shielded scope lets nobody pass without it
         self.pid = process.pid
         # What an earlier child said is no reason for how this one ends.
         self._stderr.clear()

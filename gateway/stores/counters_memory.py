@@ -7,7 +7,8 @@ counter, which admits less than each would have had alone, never more.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from math import inf
 
 import msgspec
 from anyio import sleep
@@ -16,7 +17,7 @@ from gateway.core.clock import Clock
 from gateway.stores.counters import Bucket, Count, Observe, Outcome
 from gateway.stores.counters_board import Board, Kept, digest_of
 from gateway.stores.counters_keeping import Keeper
-from gateway.stores.counters_kept import REFUSED, Counter, new_counter
+from gateway.stores.counters_kept import Counter, Epoch, Tally, new_counter
 
 CAPACITY = 65_536
 LOOKED_AT = 8  # for an idle counter, when a rule's table is full
@@ -30,15 +31,18 @@ NO_LIMIT = 2**62
 class Group:
     """The counters that calls take from together, found once. To be made by `MemoryCounters.group`."""
 
-    __slots__ = ("buckets", "counters", "epoch", "limits", "takes", "watched")
+    __slots__ = ("buckets", "counters", "due", "epoch", "limits", "since", "tallies", "until", "watched")
 
     def __init__(self, buckets: tuple[Bucket, ...], *, observed: bool) -> None:
         self.buckets = buckets
         self.limits = tuple([bucket.limit if bucket.hard else NO_LIMIT for bucket in buckets])
         self.watched = tuple([index for index, bucket in enumerate(buckets) if bucket.watched and observed])
         self.counters: tuple[Counter, ...] = ()
-        self.takes: tuple[Callable[[int, int, float, float], int], ...] = ()
+        self.tallies: tuple[Tally, ...] = ()
         self.epoch = -1
+        # All counters are in their present slots until one of these: on the steady clock, and on the wall clock.
+        self.due = 0.0
+        self.since = self.until = 0.0
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -53,7 +57,7 @@ class Taken(msgspec.Struct, frozen=True):
     @property
     def used(self) -> tuple[int, ...]:
         """What the counters held when it was taken: to be asked at once."""
-        return tuple([counter.total for counter in self.counters])
+        return tuple([counter.tally.total for counter in self.counters])
 
 
 class MemoryCounters:
@@ -77,7 +81,7 @@ class MemoryCounters:
         self._wall = clock.wall
         self._anchor = clock.wall() - clock.monotonic()
         self._tables: dict[str, OrderedDict[str, Counter]] = {}
-        self._epoch = 0  # grows when counters are forgotten: who has found some looks again
+        self._epoch = Epoch()  # grows when counters are forgotten, too
         self._open: dict[str, Taken] = {}
         self._board = board
         self._observe = observe
@@ -100,31 +104,59 @@ class MemoryCounters:
     def take(self, group: Group, amounts: tuple[int, ...]) -> Taken | Outcome:
         """Take every amount; an `Outcome` says which had no room, and then nothing was taken."""
         now, wall = self._monotonic() + self._anchor, self._wall()
-        if group.epoch != self._epoch:
+        if group.epoch != self._epoch.number:
             self._find_all(group, now, wall)
+        elif now >= group.due or not group.since <= wall < group.until:
+            _move_on(group, now, wall)
         slots: list[int] = []
-        for take, amount, limit in zip(group.takes, amounts, group.limits):  # noqa: B905 - as long as the buckets
-            slot = take(amount, limit, now, wall)
-            if slot == REFUSED:
+        # Written out for all kinds of counters: asking each is most of what limits would cost.
+        for tally, amount, limit in zip(group.tallies, amounts, group.limits):  # noqa: B905 - as many as buckets
+            total = tally.total + amount
+            if total > limit:
                 return self._refuse(group, amounts, slots, now, wall)
-            slots.append(slot)
+            tally.total = total
+            tally.touched = True
+            line = tally.line
+            if line is not None:
+                line.put(total - tally.before)
+            elif tally.keeps:
+                group.counters[len(slots)].keep()
+            slots.append(tally.slot)
         return Taken(group, group.counters, amounts, slots, now)
 
     def give_back(self, taken: Taken, actual: Sequence[int | None]) -> None:
         """Replace what was taken by what was used: None keeps it. A place among concurrent calls is given back by 0."""
-        now = wall = 0.0
-        index = -1
-        for counter, amount, slot, used in zip(taken.counters, taken.amounts, taken.slots, actual):  # noqa: B905 - all alike
-            index += 1
-            if used is None or used == amount:
-                continue
-            if not now:
-                now, wall = self._monotonic() + self._anchor, self._wall()
-            if counter.gone:
-                counter = self._find(taken.group.buckets[index], now, wall)  # noqa: PLW2901 - its successor
-            counter.correct(slot, used - amount, now, wall)
+        group, now, wall = taken.group, self._monotonic() + self._anchor, self._wall()
+        if group.epoch != self._epoch.number or group.counters is not taken.counters:
+            self._give_back_to(taken, actual, now, wall)
+        else:
+            if now >= group.due or not group.since <= wall < group.until:
+                _move_on(group, now, wall)
+            index = -1
+            for tally, amount, slot, used in zip(group.tallies, taken.amounts, taken.slots, actual):  # noqa: B905 - as above
+                index += 1
+                if used is None or used == amount:
+                    continue
+                if slot != tally.slot:
+                    group.counters[index].correct(slot, used - amount, now, wall)
+                    continue
+                total = tally.total = tally.total + used - amount
+                line = tally.line
+                if line is not None:
+                    line.put(total - tally.before)
+                elif tally.keeps:
+                    group.counters[index].keep()
         if taken.group.watched:
             self._tell(taken)
+
+    def _give_back_to(self, taken: Taken, actual: Sequence[int | None], now: float, wall: float) -> None:
+        """Do that one by one: some of the counters may have been forgotten since."""
+        for counter, bucket, amount, slot, used in zip(
+            taken.counters, taken.group.buckets, taken.amounts, taken.slots, actual, strict=False
+        ):
+            if used is not None and used != amount:
+                there = self._find(bucket, now, wall) if counter.gone else counter
+                there.correct(slot, used - amount, now, wall)
 
     async def reserve(self, reservation: str, buckets: Sequence[Bucket], amounts: Sequence[int]) -> Outcome:
         """Take every amount, or none. Never waits."""
@@ -209,7 +241,7 @@ class MemoryCounters:
         self._tables.clear()
         for counter in counters:
             counter.gone = True
-        self._epoch += 1
+        self._epoch.number += 1
         return [
             (counter.key, slot, amount) for counter in counters for slot, amount in counter.slots().items() if amount
         ]
@@ -222,7 +254,7 @@ class MemoryCounters:
         refused = len(slots)
         for counter, amount, slot in zip(group.counters, amounts, slots, strict=False):
             counter.correct(slot, -amount, now, wall)
-        used = tuple([counter.total for counter in group.counters[: refused + 1]])
+        used = tuple([tally.total for tally in group.tallies[: refused + 1]])
         needed = used[-1] + amounts[refused] - group.limits[refused]
         return Outcome(used, refused, group.counters[refused].frees_in(needed, now, wall))
 
@@ -238,10 +270,11 @@ class MemoryCounters:
     def _find_all(self, group: Group, now: float, wall: float) -> None:
         counters = tuple([self._find(bucket, now, wall) for bucket in group.buckets])
         group.counters = counters
-        group.takes = tuple([counter.take for counter in counters])
+        group.tallies = tuple([counter.tally for counter in counters])
+        _move_on(group, now, wall)
         own = all(counter.key == bucket.key for counter, bucket in zip(counters, group.buckets, strict=True))
         # Who shares a counter looks each time whether there is room for one of his own.
-        group.epoch = self._epoch if own and not any(counter.gone for counter in counters) else -1
+        group.epoch = self._epoch.number if own and not any(counter.gone for counter in counters) else -1
 
     def _find(self, bucket: Bucket, now: float, wall: float) -> Counter:
         table = self._tables.get(bucket.table)
@@ -256,7 +289,7 @@ class MemoryCounters:
             key = bucket.table + OTHERS
             if key in table:
                 return table[key]
-        counter = table[key] = new_counter(key, bucket.window, self._keeper)
+        counter = table[key] = new_counter(key, bucket.window, self._keeper, self._epoch)
         if self._kept and bucket.window is not None and bucket.window.long:
             for kept in sorted(self._kept.pop(digest_of(key), ()), key=lambda one: one.slot):
                 counter.restore(kept.slot, kept.amount, now, wall)
@@ -275,5 +308,14 @@ class MemoryCounters:
             busy += 1
             if busy == BUSY_AT_ONCE:
                 break
-        self._epoch += found
+        self._epoch.number += found
         return found
+
+
+def _move_on(group: Group, now: float, wall: float) -> None:
+    """Bring all counters of a group into their present slots, and note until when they are."""
+    for counter in group.counters:
+        counter.used(now, wall)
+    group.due = min([counter.due for counter in group.counters], default=inf)
+    group.since = max([counter.since for counter in group.counters], default=-inf)
+    group.until = min([counter.until for counter in group.counters], default=inf)

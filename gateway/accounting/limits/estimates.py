@@ -47,10 +47,10 @@ class Outputs:
     def learn(self, model: str, output: int) -> None:
         """Note what an answer came to."""
         known = self._longest.get(model)
-        longest = float(output) if known is None else max(known + DECAY * (output - known), float(output))
         if known is None and len(self._longest) >= MOST_MODELS:
             self._longest.popitem(last=False)
-        self._longest[model] = longest
+        # As max() would have it: this is done for every call.
+        self._longest[model] = output if known is None or output >= known else known + DECAY * (output - known)
 
 
 def estimate(call: Call, count_input: CountInput, outputs: Outputs) -> Estimate:

@@ -138,7 +138,7 @@ class Limiter:
             raise self._refusal(plan, amounts, taken)
         self._open[call.id] = (plan, taken, taken.at)
         shown = way.shown
-        return limit_headers(shown, [counter.total for counter in taken.counters], self._wall) if shown else ()
+        return limit_headers(shown, [tally.total for tally in way.group.tallies], self._wall) if shown else ()
 
     async def reserve(self, call: Call) -> Headers:
         """Do what `admit` does, wherever limits are counted."""
