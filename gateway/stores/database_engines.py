@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.config.database_settings import PostgresSettings, SqliteSettings
+from gateway.stores.sqlite_connection import connect
 
 _READERS: Final = 4
 _GRACE: Final = 0.5
@@ -81,13 +83,7 @@ def _sqlite(
     query_only: bool = False,
     foreign_keys: bool = True,
 ) -> AsyncEngine:
-    # A transaction that reads first and writes then fails at once when somebody else wrote: so it begins as a writer.
-    engine = create_async_engine(
-        sqlalchemy.URL.create("sqlite+aiosqlite", database=str(Path(settings.path))),
-        connect_args={"isolation_level": None, "timeout": settings.timeout},
-        **_pool(pool_size, settings.timeout),
-        **_JSON,
-    )
+    path = Path(settings.path)
     pragmas = (
         "journal_mode=WAL",
         # A commit that was acknowledged survives a power cut. In WAL mode NORMAL would not promise it.
@@ -97,18 +93,17 @@ def _sqlite(
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         f"query_only={'ON' if query_only else 'OFF'}",
     )
-
-    def connected(connection: Any, record: object) -> None:
-        del record
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    # A transaction that reads first and writes then fails at once when somebody else wrote: so it begins as a writer.
+    engine = create_async_engine(
+        sqlalchemy.URL.create("sqlite+aiosqlite", database=str(path)),
+        async_creator=partial(connect, path, settings.timeout, pragmas),
+        **_pool(pool_size, settings.timeout),
+        **_JSON,
+    )
 
     def begun(connection: sqlalchemy.Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begun)
     return engine
 

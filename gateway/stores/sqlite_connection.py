@@ -1,0 +1,69 @@
+"""One connection to SQLite, in a thread of its own, that can be told to end more than once."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+from aiosqlite import Connection
+
+_LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BETWEEN: Final = 0.01
+
+
+class SqliteConnection(Connection):
+    """aiosqlite's connection, whose thread is asked to end once only.
+
+    SQLAlchemy's clean-up of a call that was cancelled closes a connection and, when it is cancelled once more, stops it beside.
+    Whoever asked second would wait for a thread that has gone: his task, and a loop that closes, would never end.
+    """
+
+    _ending: asyncio.Future[Any] | None = None
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Have the thread close the connection and end; the same future for everybody who asks."""
+        if self._ending is None:
+            self._ending = super().stop()
+        return self._ending
+
+
+async def connect(path: Path, timeout: float, pragmas: Sequence[str]) -> SqliteConnection:
+    """Open a connection and set it up; `timeout` is how many seconds it waits for a lock. Who uses it begins transactions."""
+
+    def open_() -> sqlite3.Connection:
+        # Always used in its thread, but closed in another one where nobody has closed it.
+        opened = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+        try:
+            for pragma in pragmas:
+                _patiently(opened, f"PRAGMA {pragma}", timeout)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    connection = SqliteConnection(open_, iter_chunk_size=64)
+    # The process ends although it is open.
+    connection._thread.daemon = True  # noqa: SLF001 as SQLAlchemy does: there is no other way
+    # Its thread cannot be called back: who is cancelled meanwhile closes what it has opened.
+    with anyio.CancelScope(shield=True):
+        await connection
+    return connection
+
+
+def _patiently(connection: sqlite3.Connection, statement: str, timeout: float) -> None:
+    """Execute it, waiting for locks also where SQLite does not: several that make one file at once would be told that it is locked."""
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _LOCKED or time.monotonic() >= until:
+                raise
+        else:
+            return
+        time.sleep(_BETWEEN)  # in the connection's own thread
