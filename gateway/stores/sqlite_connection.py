@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from aiosqlite import Connection
 
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _BETWEEN: Final = 0.01
+_never: Final = threading.Event()
 
 
 class SqliteConnection(Connection):
@@ -66,4 +68,4 @@ def _patiently(connection: sqlite3.Connection, statement: str, timeout: float) -
                 raise
         else:
             return
-        time.sleep(_BETWEEN)  # in the connection's own thread
+        _never.wait(_BETWEEN)  # in the connection's own thread
