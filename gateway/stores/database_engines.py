@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.config.database_settings import PostgresSettings, SqliteSettings
-from gateway.stores.sqlite_connection import connect
+from gateway.stores.sqlite_connection import SqliteConnection, connect
 
 _READERS: Final = 4
 _GRACE: Final = 0.5
@@ -31,7 +31,7 @@ class DatabaseRefused(Exception):
 class Engines(msgspec.Struct, frozen=True, kw_only=True):
     """Where connections come from: for writing, for reading, and for the migration, which may take its time.
 
-    `drivers` are those of PostgreSQL's driver that are open.
+    `drivers` are the drivers' connections that are open.
     """
 
     writer: AsyncEngine
@@ -45,6 +45,9 @@ class Engines(msgspec.Struct, frozen=True, kw_only=True):
         with anyio.CancelScope(shield=True), anyio.move_on_after(timeout) as scope:
             for engine in engines:
                 await engine.dispose()
+            for driver in list(self.drivers):
+                if isinstance(driver, SqliteConnection):
+                    await driver.ended()
         if scope.cancelled_caught:
             self.hang_up()
 
@@ -66,17 +69,19 @@ def sqlite_engines(settings: SqliteSettings) -> Engines:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise DatabaseRefused(f"The database's file {path} cannot be used: {error.strerror}.") from None
+    drivers: weakref.WeakSet[Any] = weakref.WeakSet()
     return Engines(
-        writer=_sqlite(settings, begin="BEGIN IMMEDIATE", pool_size=1),
-        reader=_sqlite(settings, begin="BEGIN", pool_size=_READERS, query_only=True),
+        writer=_sqlite(settings, drivers, begin="BEGIN IMMEDIATE", pool_size=1),
+        reader=_sqlite(settings, drivers, begin="BEGIN", pool_size=_READERS, query_only=True),
         # A table is rebuilt with foreign keys off.
-        migrator=_sqlite(settings, begin="BEGIN IMMEDIATE", foreign_keys=False),
-        drivers=weakref.WeakSet(),
+        migrator=_sqlite(settings, drivers, begin="BEGIN IMMEDIATE", foreign_keys=False),
+        drivers=drivers,
     )
 
 
 def _sqlite(
     settings: SqliteSettings,
+    drivers: weakref.WeakSet[Any],
     *,
     begin: str,
     pool_size: int | None = None,
@@ -96,7 +101,7 @@ def _sqlite(
     # A transaction that reads first and writes then fails at once when somebody else wrote: so it begins as a writer.
     engine = create_async_engine(
         sqlalchemy.URL.create("sqlite+aiosqlite", database=str(path)),
-        async_creator=partial(connect, path, settings.timeout, pragmas),
+        async_creator=partial(connect, path, settings.timeout, pragmas, drivers.add),
         **_pool(pool_size, settings.timeout),
         **_JSON,
     )

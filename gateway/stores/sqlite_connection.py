@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,27 +33,47 @@ class SqliteConnection(Connection):
             self._ending = super().stop()
         return self._ending
 
+    def terminate(self) -> None:
+        """End without waiting for it."""
+        self.stop()
 
-async def connect(path: Path, timeout: float, pragmas: Sequence[str]) -> SqliteConnection:
-    """Open a connection and set it up; `timeout` is how many seconds it waits for a lock. Who uses it begins transactions."""
+    async def ended(self) -> None:
+        """Wait until a thread that was asked to end has done so: it answers to this loop."""
+        if self._ending is not None:
+            await asyncio.wait([self._ending])  # which cancels nothing
+
+
+async def connect(
+    path: Path, timeout: float, pragmas: Sequence[str], opened: Callable[[SqliteConnection], None] = lambda one: None
+) -> SqliteConnection:
+    """Open a connection and set it up; `timeout` is how many seconds it waits for a lock. Who uses it begins transactions.
+
+    `opened` is told of it as soon as there is a thread.
+    """
 
     def open_() -> sqlite3.Connection:
         # Always used in its thread, but closed in another one where nobody has closed it.
-        opened = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+        made = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
         try:
             for pragma in pragmas:
-                _patiently(opened, f"PRAGMA {pragma}", timeout)
+                _patiently(made, f"PRAGMA {pragma}", timeout)
         except BaseException:
-            opened.close()
+            made.close()
             raise
-        return opened
+        return made
 
     connection = SqliteConnection(open_, iter_chunk_size=64)
     # The process ends although it is open.
     connection._thread.daemon = True  # noqa: SLF001 as SQLAlchemy does: there is no other way
+    opened(connection)
     # Its thread cannot be called back: who is cancelled meanwhile closes what it has opened.
     with anyio.CancelScope(shield=True):
-        await connection
+        try:
+            await connection
+        except BaseException:
+            connection.stop()
+            await connection.ended()
+            raise
     return connection
 
 

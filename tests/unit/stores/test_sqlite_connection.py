@@ -59,11 +59,9 @@ async def test_a_use_that_is_cancelled_leaves_no_task_that_never_ends(tmp_path, 
             await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
 
+    await database.aclose()
     with anyio.fail_after(10):
-        while asyncio.all_tasks() - before:
-            await anyio.sleep(0.01)
-        await database.aclose()
-        while threading.active_count() > threads:
+        while asyncio.all_tasks() - before or threading.active_count() > threads:
             await anyio.sleep(0.01)
 
 
