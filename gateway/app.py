@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from gateway.api import (
     openapi,
     rerank,
     responses,
+    route_explain,
     unknown,
 )
 from gateway.api.admin_endpoints import admin_endpoints
@@ -45,6 +47,8 @@ from gateway.pipeline.build import Surroundings
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
+from gateway.routing.condition import Conditions
+from gateway.routing.readings import target_readings
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.logs import log_writer
 from gateway.telemetry.metrics import CallMetrics, Reading
@@ -69,7 +73,9 @@ class Application:
         self._config_path = config_path
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
-        self.metrics = CallMetrics([*self._readings(clock), *self.governance.metrics])
+        self.conditions = Conditions(random.random)
+        targets = target_readings(self.conditions, clock.monotonic)
+        self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics])
         sinks: list[Sink] = [self._settle, self.metrics.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
@@ -86,6 +92,7 @@ class Application:
             cost=lambda target, usage: None,
             clock=clock,
             open_entry=None if kept is None else kept.ledger.open,
+            conditions=self.conditions,
         )
         self.live = Live(
             settings,
@@ -189,7 +196,8 @@ class Application:
             openapi.JSON_PATH: openapi.json_endpoint(edge),
             openapi.PAGE_PATH: openapi.page_endpoint(edge),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
-            **admin_endpoints(edge, self.governance.services),
+            route_explain.PATH: route_explain.endpoint(edge),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
         router = Router(

@@ -16,15 +16,13 @@ import structlog
 from anyio import CancelScope, Event, Lock, create_task_group
 from anyio.abc import TaskGroup
 
-from gateway.accounting.limits.tokenizing import open_counting
 from gateway.accounting.prices import Prices, open_prices
 from gateway.api.identity import Identities, Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
 from gateway.config.policy_settings import PolicySettings
-from gateway.config.provider_settings import TimeoutSettings
 from gateway.core.clock import Clock
-from gateway.core.target import Target, Timeouts
-from gateway.pipeline.build import Route, Surroundings, build_route
+from gateway.modelling import modelled
+from gateway.pipeline.build import Route, Surroundings, build_routes
 from gateway.policies.authorizer import Authorizer
 from gateway.protection.judgements import Judgements
 from gateway.protection_source import Asked, check_moderators, open_protection, schema_documents
@@ -94,17 +92,7 @@ class Generation:
         self.digests = digests
         self.protection = protection
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
-        self.routes: dict[str, Route] = {
-            name: build_route(
-                name,
-                _targets(name, settings),
-                providers,
-                surroundings,
-                description=model.description or None,
-                count_input=open_counting(name, model.tokenizer),
-            )
-            for name, model in settings.models.items()
-        }
+        self.routes: dict[str, Route] = build_routes(modelled(settings, prices), providers, surroundings)
         self._held = 0
         self.retired: Callable[[], None] | None = None
 
@@ -262,6 +250,7 @@ class Live:
                     await provider.aclose()
             raise
         self._kept = kept
+        self._surroundings.conditions.keep({target.name for route in new.routes.values() for target in route.targets})
         old.retired = self._rouse
         self._retired.append(old)
         self._current = new
@@ -364,27 +353,3 @@ def _digest_files(settings: Settings) -> dict[str, bytes]:
     files = schema_documents(settings)
     files |= {f"models.{name}.tokenizer": model.tokenizer for name, model in settings.models.items() if model.tokenizer}
     return {path: hashlib.sha256(file.read_bytes()).digest() for path, file in files.items() if file.is_file()}
-
-
-def _targets(name: str, settings: Settings) -> tuple[Target, ...]:
-    model = settings.models[name]
-    return tuple(
-        Target(
-            provider=target.provider,
-            model=target.model,
-            timeouts=_timeouts(target.timeouts or model.timeouts or _provider_timeouts(settings, target.provider)),
-            drop=model.on_unsupported == "drop",
-        )
-        for target in model.targets
-    )
-
-
-def _provider_timeouts(settings: Settings, provider: str) -> TimeoutSettings:
-    timeouts = getattr(settings.providers[provider], "timeouts", None)
-    return timeouts if isinstance(timeouts, TimeoutSettings) else TimeoutSettings()
-
-
-def _timeouts(settings: TimeoutSettings) -> Timeouts:
-    return Timeouts(
-        connect=settings.connect, first_token=settings.first_token, idle=settings.idle, total=settings.total
-    )

@@ -52,8 +52,8 @@ def row_of(record: Record) -> LedgerRow:
         user=record.user,
         key=record.caller,
         tags=tags,
-        agent=_agent(record.model if record.route else "", tags),
-        model=record.model if record.route else "",  # of a request that was refused at the door it may be anything
+        agent=_agent(record.known_model, tags),
+        model=record.known_model,
         provider=record.provider or "",
         served=record.served or "",
         route=record.route,

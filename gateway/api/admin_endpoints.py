@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from gateway.api import (
     admin_audit,
     admin_budgets,
@@ -9,6 +11,7 @@ from gateway.api import (
     admin_keys,
     admin_retention,
     admin_service_accounts,
+    admin_targets,
     admin_teams,
     admin_tenants,
     admin_usage,
@@ -18,10 +21,13 @@ from gateway.api import (
 from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
+from gateway.routing.condition import Condition
 
 
-def admin_endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
-    """Give the endpoints by path."""
+def admin_endpoints(
+    edge: Edge, services: Services, conditions: Callable[[], Iterable[Condition]] = tuple
+) -> dict[str, AsgiApp]:
+    """Give the endpoints by path; `conditions` are those of all targets."""
     families = (
         admin_tenants,
         admin_teams,
@@ -34,7 +40,7 @@ def admin_endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         admin_retention,
         admin_audit,
     )
-    found = admin_whoami.endpoints(edge)
+    found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

@@ -122,6 +122,7 @@ class Door:
             body=body,
             fields=fields,
             content=None if relayed else dialect.decode_call(fields),
+            session=None if found.session is None else found.session.decode("latin-1"),
             trace=found.trace,
             headers=found.passed,
         )
@@ -207,7 +208,7 @@ class _Headers:
     """The headers that the door reads."""
 
     __slots__ = (
-        "api_key", "authorization", "content_encoding", "content_type", "forwarded", "origin", "passed", "trace",
+        "api_key", "authorization", "content_encoding", "content_type", "forwarded", "origin", "passed", "session", "trace",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -217,6 +218,7 @@ class _Headers:
         self.content_encoding: bytes | None = None
         self.forwarded: bytes | None = None
         self.origin: bytes | None = None
+        self.session: bytes | None = None
         self.trace: str | None = None
         self.passed: tuple[tuple[bytes, bytes], ...] = ()
 
@@ -245,4 +247,5 @@ _FIELDS = {
     b"content-type": "content_type",
     b"origin": "origin",
     b"x-api-key": "api_key",
+    b"x-session-id": "session",
 }

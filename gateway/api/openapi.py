@@ -79,6 +79,10 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/moderations", method="post", summary="OpenAI Moderations, passed to an upstream that has them", kind="moderate",
         body={"model": "moderation", "input": "some text"},
     ),
+    Operation(
+        path="/v1/route/explain", method="post", summary="Where a call would go, and why, without going there",
+        body={"model": "small", "messages": _MESSAGES},
+    ),
     Operation(path="/v1/models", method="get", summary="The configured models"),
     Operation(path="/v1/models/{model}", method="get", summary="One model"),
     Operation(path="/healthz", method="get", summary="Liveness", public=True),

@@ -17,6 +17,7 @@ from gateway.api import (
     admin_keys,
     admin_retention,
     admin_service_accounts,
+    admin_targets,
     admin_teams,
     admin_tenants,
     admin_usage,
@@ -160,6 +161,15 @@ _VERDICT = _object({"object": {"const": "verdict"}, **_fields(AuditVerdict)})
 _CALLER = _object(
     {"object": {"const": "caller"}, "id": _TEXT, "tenant": _TEXT, "role": _TEXT, "rights": {"type": "array"}}
 )
+_TARGETS = _object(
+    {
+        "object": {"const": "list"},
+        "data": {
+            "type": "array",
+            "items": _object({"id": _TEXT, "models": {"type": "array"}, "breaker": _TEXT, "in_flight": _COUNT}),
+        },
+    }
+)
 _ERASED = _object({"object": {"const": "retention"}, "rows": _COUNT, "dry_run": _BOOL})
 
 
@@ -187,6 +197,7 @@ def _noun(
 
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(path=admin_whoami.PATH, method="get", summary="Who you are here", answer=_CALLER),
+    AdminOperation(path=admin_targets.PATH, method="get", summary="How every target is doing", answer=_TARGETS),
     *_noun(
         (admin_tenants.LIST_PATH, admin_tenants.ONE_PATH), ("tenant", "tenants"),
         (admin_tenants.TenantQuery, admin_tenants.NewTenant, admin_tenants.TenantChange), {"name": "Acme"}, _TENANT,

@@ -46,6 +46,7 @@ _MESSAGES = _list(
 _TEXTS = _of(["string", "array"], "A text, or several; tokens, where the target takes them.")
 
 REQUESTS: dict[str, dict[str, Schema]] = {
+    "/v1/route/explain": {"model": _MODEL, "messages": _MESSAGES},
     "/v1/chat/completions": {
         "model": _MODEL,
         "messages": _MESSAGES,
@@ -200,6 +201,32 @@ ANSWERS: dict[str, Schema] = {
             "model": _TEXT,
             "results": _list(open_object({"flagged": _of("boolean"), "categories": _ANY, "category_scores": _ANY})),
         }
+    ),
+    "/v1/route/explain": open_object(
+        {
+            "model": _TEXT,
+            "strategy": _TEXT,
+            "chosen": _of(["string", "null"], "The target that would be asked first; null while all are spared."),
+            "considered": _list(
+                open_object(
+                    {
+                        "target": _TEXT,
+                        "verdict": _of("string", enum=["chosen", "next", "spared", "unfit"]),
+                        "score": _of(["number", "null"], "The strategy's figure; less is better."),
+                        "why": _TEXT,
+                        "breaker": _of("string", enum=["closed", "half_open", "open"]),
+                        "in_flight": _INTEGER,
+                        "first_token_s": _of(["number", "null"]),
+                        "cost_usd": _of(["number", "null"]),
+                    },
+                    ["target", "verdict"],
+                ),
+                "In the order in which they are asked; those left out come last.",
+            ),
+            "estimate": open_object({"input_tokens": _INTEGER, "output_tokens": _INTEGER}),
+            "fallbacks": _of("object", "Models that help out, by cause.", additionalProperties=_list(_TEXT)),
+        },
+        ["model", "strategy", "chosen", "considered"],
     ),
     "/v1/models": open_object({"object": _TEXT, "data": _list(_ENTRY)}, ["data"]),
     "/v1/models/{model}": _ENTRY,

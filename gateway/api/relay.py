@@ -16,7 +16,7 @@ from gateway.api.errors import reply_error
 from gateway.core.answer import AnswerBuilder
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
-from gateway.core.events import CutShort, Event, Finished, Started, Tried, Verbatim
+from gateway.core.events import ASIDE, Event, Finished, Started, Verbatim
 from gateway.core.responder import Lane
 from gateway.dialects.dialect import Dialect, EventEncoder
 from gateway.dialects.sse import KEEP_ALIVE
@@ -69,7 +69,7 @@ class DocumentRelay:
             await self._answer(event.data, (content_type or "application/json").encode("latin-1", "replace"))
         elif isinstance(event, Started):
             self._started = event
-        elif not self.answered and not isinstance(event, Tried):
+        elif not self.answered and not isinstance(event, ASIDE):
             builder = self._fold(event)
             if isinstance(event, Finished):
                 await self._answer(self._dialect.encode_answer(builder.answer(), self._call), _JSON)
@@ -144,7 +144,7 @@ class StreamRelay:
             self._started = event
             if event.content_type is None:
                 self._encoder = self._dialect.event_encoder(self._call)
-        if self._encoder is not None and not isinstance(event, (Tried, CutShort)):
+        if self._encoder is not None and not isinstance(event, ASIDE):
             await self._write(self._encoder.encode(event), begin=not isinstance(event, Started))
         if isinstance(event, Finished):
             await self._end(b"")

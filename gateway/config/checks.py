@@ -34,6 +34,8 @@ from gateway.config.provider_settings import (
     OpenAIShapedSettings,
     VllmSettings,
 )
+from gateway.config.routing_checks import breaker_findings, fallback_findings, retry_findings, target_findings
+from gateway.config.routing_settings import BreakerSettings, RetrySettings
 from gateway.config.secret import HOW_TO_WRITE, Secret
 from gateway.config.settings import OtlpSettings, ServerSettings, Settings
 
@@ -209,6 +211,8 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (AccessSettings, access_findings),
     (JwtSettings, issuer_findings),
     (LimitRuleSettings, limit_findings),
+    (RetrySettings, retry_findings),
+    (BreakerSettings, breaker_findings),
     (Settings, _exposure),
     (Settings, pepper_findings),
     (Settings, protection_findings),
@@ -216,4 +220,6 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _loops),
     (Settings, _served_models),
     (Settings, _reserved_names),
+    (Settings, target_findings),
+    (Settings, fallback_findings),
 )

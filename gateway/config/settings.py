@@ -17,6 +17,7 @@ from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.protection_settings import ProtectionSettings
 from gateway.config.provider_settings import HeaderName, HeaderValue, HttpUrl, ProviderSettings, TimeoutSettings
+from gateway.config.routing_settings import AbilitySettings, RoutingSettings
 from gateway.config.secret import Secret
 from gateway.config.secrets_settings import SecretsSettings
 from gateway.config.shapes import Expected, Reference, Shorthand
@@ -123,6 +124,12 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Name of a provider of this file."), Reference(to="providers", noun="provider")
     ]
     model: Annotated[str, Meta(min_length=1, description="The model's name at the provider.")]
+    abilities: Annotated[
+        AbilitySettings | None, Meta(description="What it can do, where the built-in table does not know or is wrong.")
+    ] = None
+    weight: Annotated[
+        float, Meta(ge=0, le=1_000_000, description="Its share beside the others, where the strategy goes by weight.")
+    ] = 1.0
     timeouts: Annotated[TimeoutSettings | None, Meta(description="Instead of the model's timeouts.")] = None
 
 
@@ -131,7 +138,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     targets: Annotated[
         tuple[TargetSettings, ...],
-        Meta(min_length=1, description="What answers: the first, and the others when it fails."),
+        Meta(min_length=1, description="What answers; in which order they are asked, `routing` says."),
     ]
     description: Annotated[str, Meta(description="A sentence for people, shown in /v1/models.")] = ""
     on_unsupported: Annotated[
@@ -140,6 +147,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="A parameter that the target does not know: refuse the call (error), or leave it out and say so."
         ),
     ] = "error"
+    routing: Annotated[
+        RoutingSettings | None, Meta(description="Which target is asked, and what else if it fails.")
+    ] = None
     timeouts: Annotated[TimeoutSettings | None, Meta(description="Instead of the provider's timeouts.")] = None
     tokenizer: Annotated[
         Path | None,
@@ -189,6 +199,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dict[ModelName, Annotated[ModelSettings, _TARGET_SHORTHAND]],
         Meta(min_length=1, description="The models that clients may ask for, by name."),
     ]
+    routing: Annotated[RoutingSettings, Meta(description="Routing of all models that do not say otherwise.")] = (
+        RoutingSettings()
+    )
     prices: Annotated[
         dict[str, PriceSettings],
         Meta(description="Prices that overrule the built-in table, by provider/model or by the model's name upstream."),

@@ -14,8 +14,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     `body` is what the client sent, byte for byte, and `fields` the same decoded (never to be changed in place): nothing is
     lost. `content` is there when the route needs to look inside, else None and the body travels as it came. `received` is
-    the monotonic time of arrival. `trace` is the client's `traceparent` (W3C Trace Context). `headers` are the client's headers
-    that an upstream may see.
+    the monotonic time of arrival. `session` is what the client says that the call belongs to (its `x-session-id`), `trace` its
+    `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see.
     """
 
     id: str
@@ -28,5 +28,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     fields: dict[str, Json]
     content: Content | None = None
+    session: str | None = None
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()

@@ -1,6 +1,6 @@
 """What comes back for a call, in order.
 
-Perhaps some `Tried`, then exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event
+Perhaps a `Decided`, perhaps some `Tried`, then exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event
 boundaries) or item events, then exactly one `Finished`; or an error is raised, perhaps after one `CutShort`. Items are numbered from 0 in the order in which they start; deltas name the
 number. `ItemFinished` carries the whole item, so who does not stream needs nothing else.
 """
@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.core.decision import Decision
 from gateway.core.items import Item, Json
 from gateway.core.usage import Usage
 
@@ -38,11 +39,18 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """It was decided which targets to ask. Comes before all else, and again where another model's targets help out."""
+
+    decision: Decision
+
+
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """A target was tried and failed before anything of its answer was passed on; another one follows."""
+    """A target was tried and failed before anything of its answer was passed on; `following` is asked next."""
 
     target: str
     error: str
+    following: str
 
 
 class Verbatim(msgspec.Struct, frozen=True):
@@ -142,7 +150,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Event = (
-    Tried
+    Decided
+    | Tried
     | Started
     | Verbatim
     | ItemStarted
@@ -158,3 +167,6 @@ Event = (
     | CutShort
     | Finished
 )
+
+ASIDE = (Decided, Tried, CutShort)
+"""What is said about an answer, and is no part of it."""

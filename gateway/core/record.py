@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.core.decision import Decision
 from gateway.core.usage import Usage
 
 
@@ -12,11 +13,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     Times: `started_at` is wall-clock seconds since 1970; `duration`, `first_token` (None when none came), and `upstream`
     (waiting for the upstream's first byte) are seconds. `provider` and `served` name the target that answered, or the last
-    that was tried (None when the request never became a call); `route` lists the targets tried, in order. `usage` of an
+    that was tried (None when there was none); `route` lists the targets tried, in order. `usage` of an
     answer that was cut short is what had been used by then. `cost_nano` is the exact cost in nano-dollars by the prices whose
     version is `prices`, None when a price is unknown; `cost` is the same in US dollars, as near as a float comes to it.
     `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
     protection found in the request.
+    `decision` says which targets were considered, and what was made of them.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -50,3 +52,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     prices: str = ""
     guards: tuple[tuple[str, str, float, float | None], ...] = ()
     found: tuple[tuple[str, int], ...] = ()
+    decision: Decision | None = None
+
+    @property
+    def known_model(self) -> str:
+        """The model that was asked for, empty where the request never became a call: it may then be any text."""
+        return self.model if self.route or self.decision is not None else ""

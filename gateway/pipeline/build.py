@@ -5,7 +5,7 @@ The order, outermost first. Each stage is there only when the route uses it:
     Authorized    may this caller use this model, and the tools that its provider runs?
     Limited       rates, concurrency and budgets: reserved here, settled with the record
     Guarded       guardrails that judge once, wherever the call goes
-    Fallback      several targets, tried in order until the commit point
+    Routed        which target is asked, and which next, until the commit point
     Guarded       guardrails of this target
     Redacted      what this target must not see is taken out, and put back into its answer
     provider      the exchange with one upstream
@@ -13,24 +13,35 @@ The order, outermost first. Each stage is there only when the route uses it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
+import anyio
 import msgspec
 
-from gateway.accounting.limits.estimates import CountInput, count_by_length
+from gateway.accounting.limits.estimates import CountInput, Outputs, count_by_length, estimate
+from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
+from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
 from gateway.pipeline.limited import Limited, Limits
-from gateway.pipeline.recorded import Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
+from gateway.pipeline.recorded import NANO, Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
-from gateway.routing.fallback import Fallback
+from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
+from gateway.routing.condition import Conditions
+from gateway.routing.fitness import Abilities
+from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
+from gateway.routing.plan import RoutingPlan
+from gateway.routing.pool import Pool
+from gateway.routing.routed import Timing
+from gateway.routing.seat import Seat
 
 
 class Guards(Protocol):
@@ -49,10 +60,21 @@ class Guards(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsLoad(Protocol):
+    """A provider that knows how busy its server is."""
+
+    def load(self) -> Load | None:
+        """Give the last reading; None when there is none."""
+        ...
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A configured model: what answers for it, and what the edge must know before it asks.
 
     `unasked` answers those who ask in the operator's name, as guardrails do: it asks nobody's leave, and counts for no limit.
+    `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
+    `helping` their providers. `cost` and `count_input` are what estimates are made with.
     """
 
     model: str
@@ -62,6 +84,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     responder: Responder
     unasked: Responder
     subject: Resource
+    pool: Pool
+    helped_by: Mapping[str, Sequence[Pool]]
+    cost: Cost
+    count_input: CountInput
+    helping: tuple[Provider, ...] = ()
     opened: bool = False
     relaying: dict[str, bool] = {}
 
@@ -72,7 +99,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         """
         known = self.relaying.get(dialect)
         if known is None:
-            relays = not self.opened and all(provider.relays(dialect) for provider in self.providers)
+            reached = (*self.providers, *self.helping)
+            relays = not self.opened and all(provider.relays(dialect) for provider in reached)
             known = self.relaying[dialect] = relays
         return known
 
@@ -88,7 +116,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger."""
+    """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
+
+    `conditions` are those of all targets: they outlive what is built here. `chance` gives numbers from 0 to 1.
+    """
 
     take_record: TakeRecord
     cost: Cost
@@ -99,36 +130,102 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     guards: Guards | None = None
     take_judged: TakeJudged | None = None
+    conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
+    chance: Callable[[], float] = random.random
 
 
-def build_route(
-    model: str,
-    targets: Sequence[Target],
-    providers: Mapping[str, Provider],
-    surroundings: Surroundings,
-    *,
-    description: str | None = None,
-    count_input: CountInput = count_by_length,
-) -> Route:
-    """Put the stages of one model together. `count_input` counts the tokens of a prompt as the model does, or nearly."""
-    owners = tuple(providers[target.provider] for target in targets)
+class Modelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be built: a model's targets, how they are routed, what they are known to be able to, and what else is said of it.
+
+    `count_input` counts the tokens of a prompt as the model does, or nearly.
+    """
+
+    targets: tuple[Target, ...]
+    plan: RoutingPlan = RoutingPlan()
+    abilities: Mapping[str, Abilities] = {}
+    description: str | None = None
+    count_input: CountInput = count_by_length
+
+
+def build_routes(
+    models: Mapping[str, Modelled], providers: Mapping[str, Provider], surroundings: Surroundings
+) -> dict[str, Route]:
+    """Put the stages of all models together: some of them help others out."""
+    pools = {name: _pool(name, model, providers, surroundings) for name, model in models.items()}
+    return {name: _route(name, models, pools, providers, surroundings) for name in models}
+
+
+def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings) -> Pool:
     guards = surroundings.guards
-    opened = guards is not None and guards.opens(model, targets)
-    answering = [(target, owner.responder(target)) for target, owner in zip(targets, owners, strict=True)]
+    answering = [(target, providers[target.provider].responder(target)) for target in wanted.targets]
     if guards is not None:
         answering = [(target, guards.around_target(responder, model, target)) for target, responder in answering]
-    answer: Responder = answering[0][1] if len(answering) == 1 else Fallback(answering)
+    outputs = Outputs()
+
+    def tokens_of(call: Call) -> int:
+        put_in, come_out, bounded = estimate(call, wanted.count_input, outputs)
+        return put_in + come_out if bounded else put_in
+
+    known = Known(
+        cost_of=_cost_of(wanted, surroundings),
+        load_of=_load_of(providers),
+        tokens_of=tokens_of,
+        abilities=wanted.abilities,
+    )
+    return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
+
+
+def _cost_of(wanted: Modelled, surroundings: Surroundings) -> CostOf:
+    """Give what estimates a call at a target: its input as the model counts it, its output by its bound."""
+    outputs = Outputs()
+
+    def cost(call: Call, seat: Seat) -> float | None:
+        put_in, come_out, _ = estimate(call, wanted.count_input, outputs)
+        nano = surroundings.cost(seat.name, Usage(input=put_in, output=come_out))
+        return None if nano is None else nano / NANO
+
+    return cost
+
+
+def _load_of(providers: Mapping[str, Provider]) -> LoadOf:
+    telling = {name: one.load for name, one in providers.items() if isinstance(one, TellsLoad)}
+
+    def load(seat: Seat) -> Load | None:
+        tell = telling.get(seat.target.provider)
+        return None if tell is None else tell()
+
+    return load
+
+
+def _route(
+    model: str,
+    models: Mapping[str, Modelled],
+    pools: Mapping[str, Pool],
+    providers: Mapping[str, Provider],
+    surroundings: Surroundings,
+) -> Route:
+    wanted, guards = models[model], surroundings.guards
+    targets, helpers = wanted.targets, helpers_of(wanted.plan)
+    opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    timing = Timing(now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance)
+    routed = open_routed(pools[model], wanted.plan, timing, pools)
+    answer: Responder = routed
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
-        responder = Limited(responder, surroundings.limits, count_input)
+        responder = Limited(responder, surroundings.limits, wanted.count_input)
     subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
     if surroundings.authorizer is not None:
         responder = Authorized(responder, authorizer=surroundings.authorizer, subject=subject)
     return Route(
         model=model,
-        description=description,
-        targets=tuple(targets),
-        providers=owners,
+        description=wanted.description,
+        targets=targets,
+        providers=tuple(providers[target.provider] for target in targets),
+        pool=routed.pool,
+        helped_by=routed.helping,
+        cost=surroundings.cost,
+        count_input=wanted.count_input,
+        helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
         responder=_recorded(responder, targets, surroundings, surroundings.take_judged if opened else None),
         unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if opened else None),
         subject=subject,

@@ -12,7 +12,7 @@ import anyio
 import msgspec
 
 from gateway.core.call import Call
-from gateway.core.events import CutShort, Event, Started, Tried
+from gateway.core.events import ASIDE, Event, Started
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.guarded_answer import Buffered, Windowed
 from gateway.pipeline.guarded_beside import Beside
@@ -76,7 +76,7 @@ class GuardedInput:
         failure: Exception | None = None
 
         async def hold(event: Event) -> None:
-            if not isinstance(event, (Started, Tried, CutShort)):
+            if not isinstance(event, (Started, *ASIDE)):
                 await judged.wait()
             await send(event)
 

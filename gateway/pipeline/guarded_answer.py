@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.core.answer import AnswerBuilder, replay
 from gateway.core.events import (
+    ASIDE,
     ArgumentsDelta,
     CutShort,
     Event,
@@ -19,7 +20,6 @@ from gateway.core.events import (
     ItemFinished,
     ItemStarted,
     Started,
-    Tried,
     Verbatim,
 )
 from gateway.core.items import Item, ToolCall
@@ -53,7 +53,7 @@ class Buffered:
         must_be_events(event)
         if isinstance(event, CutShort):
             self._answer.cut_short(event)
-        if isinstance(event, (Started, Tried, CutShort)):
+        if isinstance(event, (Started, *ASIDE)):
             await self._answer.send(event)
         self._builder.add(event)
         if isinstance(event, Delta):

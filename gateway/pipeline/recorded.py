@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from gateway.core.call import Call
 from gateway.core.clock import Clock
+from gateway.core.decision import Decision
 from gateway.core.errors import SwitchgearError, Unavailable
-from gateway.core.events import CutShort, Event, Finished, Started, Tried, Verbatim
+from gateway.core.events import CutShort, Decided, Event, Finished, Started, Tried, Verbatim
 from gateway.core.record import Record
 from gateway.core.responder import Lane, Responder, Send, lane_of
 from gateway.core.target import Target
@@ -92,15 +93,14 @@ class Recorded:
     def _record(self, call: Call, watch: Watch, error: str | None, status: int) -> Record:
         started, finished = watch.started, watch.finished
         usage = watch.used if finished is None else finished.usage
-        # Before it has begun an answer, a target is known only by its turn.
-        target = self._targets[min(len(watch.tried), len(self._targets) - 1)] if started is None else started.target
+        target = watch.asked(self._targets[0]) if started is None else started.target
         if finished is not None and finished.error is not None:
             error = error or finished.error
-        provider, _, served = target.partition("/")
+        provider, _, served = (target or "").partition("/")
         monotonic = self._clock.monotonic()
         duration = monotonic - call.received
         fields = call.fields
-        nano = None if usage is None else self._cost(target, usage)
+        nano = None if usage is None or target is None else self._cost(target, usage)
         judged = UNJUDGED if self._take_judged is None else self._take_judged(call.id)
         return Record(
             id=call.id,
@@ -110,9 +110,9 @@ class Recorded:
             stream=call.stream,
             caller=call.caller.id,
             model=call.model,
-            provider=provider,
-            served=served,
-            route=(*watch.tried, target),
+            provider=provider or None,
+            served=served or None,
+            route=(*watch.tried, target) if target else tuple(watch.tried),
             status=status,
             duration=duration,
             first_token=None if watch.first_at is None else watch.first_at - call.received,
@@ -132,6 +132,7 @@ class Recorded:
             prices=self._prices,
             guards=judged.guards,
             found=judged.found,
+            decision=watch.decision,
         )
 
 
@@ -141,7 +142,7 @@ class Watch:
     `limits`, where they are set, take the place of the upstream's in the answer's start.
     """
 
-    __slots__ = ("_now", "_send", "finished", "first_at", "limits", "started", "tried", "used")
+    __slots__ = ("_now", "_send", "decision", "finished", "first_at", "following", "limits", "started", "tried", "used")
 
     def __init__(self, send: Send, now: Callable[[], float]) -> None:
         self._send = send
@@ -150,7 +151,9 @@ class Watch:
         self.started: Started | None = None
         self.finished: Finished | None = None
         self.first_at: float | None = None
+        self.decision: Decision | None = None
         self.tried: list[str] = []
+        self.following: str | None = None
         self.used: Usage | None = None
 
     def __call__(self, event: Event) -> Awaitable[None]:
@@ -165,11 +168,20 @@ class Watch:
                 if self.limits:
                     event = replace(event, limits=self.limits)
                 self.started = event
+            elif isinstance(event, Decided):
+                self.decision = event.decision
             elif isinstance(event, Tried):
                 self.tried.append(event.target)
+                self.following = event.following
             elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
                 self.first_at = self._now()
         return self._send(event)
+
+    def asked(self, otherwise: str) -> str | None:
+        """Give the target whose answer was waited for last; `otherwise` when it was not decided yet, None when there was none."""
+        if self.following is not None:
+            return self.following
+        return otherwise if self.decision is None else self.decision.chosen
 
     def lane(self) -> Lane | None:
         """Nothing more is noted between the first content and the end."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from gateway.core.events import (
+    ASIDE,
     ArgumentsDelta,
-    CutShort,
     Event,
     Finished,
     ItemFinished,
@@ -15,7 +15,6 @@ from gateway.core.events import (
     RefusalDelta,
     Started,
     TextDelta,
-    Tried,
     Verbatim,
 )
 from gateway.core.items import Item, Json, ToolCall
@@ -60,7 +59,7 @@ class Restoring:
         elif isinstance(event, Verbatim):
             msg = "the answer to a redacted call came as bytes"
             raise RuntimeError(msg)  # noqa: TRY004 - not a wrong argument: a broken promise of the route's
-        elif isinstance(event, (Started, Tried, CutShort)):
+        elif isinstance(event, (Started, *ASIDE)):
             await self._send(event)
         else:
             await self._end(event)

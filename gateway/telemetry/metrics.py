@@ -155,8 +155,7 @@ class CallMetrics:
 
     def _count(self, record: Record) -> None:
         target = f"{record.provider}/{record.served}" if record.provider else ""
-        # A request that was refused at the door may have asked for anything: such names would fill the series.
-        model = record.model if record.route else ""
+        model = record.known_model
         where = (model, record.dialect)
         self.calls.add((model, target, record.dialect, str(record.status), record.error or ""))
         self.duration.observe(where, record.duration)

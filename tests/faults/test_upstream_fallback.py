@@ -13,6 +13,7 @@ providers:
   keyed: {{kind: openai_compatible, base_url: "{url}/v1", apis: [chat], api_keys: ["env:KEY_A", "env:KEY_B"]}}
   down: {{kind: openai_compatible, base_url: "http://127.0.0.1:1/v1", apis: [chat]}}
   spare: {{kind: scripted, document: script.yaml}}
+routing: {{retry: {{attempts: 1}}, breaker: {{failures: 10000, least: 1000000}}}}
 models:
   keyed: keyed/talker
   two: {{targets: [{{provider: down, model: talker}}, {{provider: spare, model: talker}}]}}

@@ -22,6 +22,8 @@ providers:
   responses: {{kind: openai_compatible, base_url: "{url}/v1", apis: [responses], timeouts: {timeouts}}}
   messages: {{kind: anthropic, base_url: "{url}", api_key: "env:BACK_KEY", timeouts: {timeouts}}}
   embeddings: {{kind: openai_compatible, base_url: "{url}/v1", apis: [embeddings], timeouts: {timeouts}}}
+# One try each, however many fail: what comes of a single fault is what is asked here.
+routing: {{retry: {{attempts: 1}}, breaker: {{failures: 10000, least: 1000000}}}}
 models:
   chat: {{targets: [{{provider: chat, model: talker}}], on_unsupported: drop}}
   responses: {{targets: [{{provider: responses, model: talker}}], on_unsupported: drop}}

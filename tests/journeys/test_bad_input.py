@@ -19,6 +19,7 @@ providers:
   play: {kind: scripted, document: script.yaml}
   openai: {kind: openai_compatible, base_url: "http://127.0.0.1:1/v1", apis: [chat]}
   claude: {kind: anthropic, base_url: "http://127.0.0.1:1", api_key: "env:CLAUDE"}
+routing: {retry: {attempts: 1}, breaker: {failures: 10000, least: 1000000}} # what comes of one fault is asked here
 models:
   talker: play/talker
   claude: claude/claude

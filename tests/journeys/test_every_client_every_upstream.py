@@ -30,6 +30,7 @@ models:
 """
 BACK = """
 providers: {play: {kind: scripted, document: script.yaml}}
+routing: {retry: {attempts: 1}, breaker: {failures: 10000, least: 1000000}}
 models: {talker: play/talker}
 """
 FRONT = """
@@ -37,6 +38,7 @@ providers:
   chat: {{kind: openai_compatible, base_url: "{url}/v1", apis: [chat]}}
   responses: {{kind: openai_compatible, base_url: "{url}/v1", apis: [responses]}}
   messages: {{kind: anthropic, base_url: "{url}", api_key: "env:BACK_KEY"}}
+routing: {{retry: {{attempts: 1}}, breaker: {{failures: 10000, least: 1000000}}}}
 models:
   chat: {{targets: [{{provider: chat, model: talker}}], on_unsupported: drop}}
   responses: {{targets: [{{provider: responses, model: talker}}], on_unsupported: drop}}

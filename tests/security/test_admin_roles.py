@@ -65,7 +65,8 @@ def allowed(role, tenant, method, path, word):
     right = right_of(method, word)
     if right == "the platform's owner":
         return (role, tenant) == ("owner", HOME)
-    return right in ROLES[role]
+    right, at_home, _ = right.partition(", in the default tenant")
+    return right in ROLES[role] and (tenant == HOME or not at_home)
 
 
 async def own_object(world, path, tenant):

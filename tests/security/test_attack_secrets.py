@@ -13,6 +13,7 @@ CONFIG = """
 providers:
   chat: {kind: openai_compatible, base_url: "URL", api_key: "env:CANARY"}
   claude: {kind: anthropic, base_url: "URL", api_key: "env:CANARY"}
+routing: {breaker: {failures: 10000, least: 1000000}}
 models:
   small: chat/small
   large: claude/large

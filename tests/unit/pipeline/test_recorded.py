@@ -163,7 +163,9 @@ async def test_an_error_is_recorded_and_still_raised():
 
 
 async def test_an_error_before_any_answer_names_the_target_that_failed():
-    stage = Stage(playing(Tried(target="gpu/small", error="upstream_broken"), error=UpstreamTimeout("late")))
+    stage = Stage(
+        playing(Tried(target="gpu/small", error="upstream_broken", following="up/big"), error=UpstreamTimeout("late"))
+    )
     with pytest.raises(UpstreamTimeout):
         await stage.run()
 
@@ -172,7 +174,7 @@ async def test_an_error_before_any_answer_names_the_target_that_failed():
 
 
 async def test_targets_that_were_tried_stand_in_the_route():
-    stage = Stage(playing(Tried(target="gpu/small", error="upstream_broken"), *ANSWER))
+    stage = Stage(playing(Tried(target="gpu/small", error="upstream_broken", following="up/big"), *ANSWER))
     await stage.run()
 
     assert stage.record.route == ("gpu/small", "up/big")
@@ -278,7 +280,7 @@ async def test_an_error_inside_a_verbatim_answer_is_the_records_error():
 
 
 async def test_the_cost_is_that_of_the_target_that_answered():
-    stage = Stage(playing(Tried(target="gpu/small", error="upstream_broken"), *ANSWER))
+    stage = Stage(playing(Tried(target="gpu/small", error="upstream_broken", following="up/big"), *ANSWER))
     await stage.run()
 
     assert stage.prices.asked == [("up/big", USAGE)]

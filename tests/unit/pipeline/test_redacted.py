@@ -27,7 +27,9 @@ from gateway.pipeline.redacted import Redacted, RedactionRule
 from gateway.protection.finding import KINDS
 from gateway.protection.judgements import Judgements
 from gateway.protection.matching import Match
-from gateway.routing.fallback import Fallback
+from gateway.routing.opening import open_pool, open_routed
+from gateway.routing.plan import RoutingPlan
+from tests.unit.routing.routing_doubles import World
 
 STARTED = Started(id="1", model="m", created=0, target="up/big")
 CANARY = "canary.jane@example.com"
@@ -307,10 +309,12 @@ async def test_a_fallback_from_local_to_hosted_redacts():
     async def send(event):
         sent.append(event)
 
-    await Fallback(targets)(chat(says(CANARY)), send)
+    world = World()
+    routed = open_routed(open_pool("m", targets, RoutingPlan(), world.conditions), RoutingPlan(), world.timing, {})
+    await routed(chat(says(CANARY)), send)
 
     assert (CANARY in local.seen, CANARY in hosted.seen) == (True, False)
-    assert isinstance(sent[0], Tried)
+    assert isinstance(sent[1], Tried)
     assert text_of(sent) == CANARY
 
 

@@ -1,0 +1,96 @@
+"""Measures what choosing and surviving add to a call: CPU time of this process. `python benchmarks/routing.py`.
+
+Two targets by weight, with breakers, retries and a deadline, against the same target asked directly; the minimum over many short
+repetitions. Calls are answered at once and in one piece, or as a stream whose pieces go the short way.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import time
+
+from governance import Sink, drive
+
+from gateway.cli.serve import GARBAGE_THRESHOLD
+from gateway.core.call import Call
+from gateway.core.caller import ANONYMOUS
+from gateway.core.clock import SYSTEM_CLOCK
+from gateway.core.events import Finished, Started, Verbatim
+from gateway.core.ids import new_id
+from gateway.core.responder import Responder, Send
+from gateway.core.target import Target
+from gateway.core.usage import Usage
+from gateway.pipeline.recorded import Recorded
+from gateway.routing.condition import Conditions
+from gateway.routing.opening import open_pool, open_routed
+from gateway.routing.plan import RoutingPlan
+from gateway.routing.routed import Timing
+
+CALLS = 500
+REPEATS = 60
+NEEDED_US = 25.0
+TARGETS = (Target(provider="a", model="m"), Target(provider="b", model="m"))
+_START = Started(id="1", model="m", created=0, target="a/m", content_type="application/json")
+_END = Finished(reason="stop", usage=Usage(input=240, output=80))
+
+
+async def answer(call: Call, send: Send) -> None:
+    """A target that answers at once."""
+    del call
+    await send(_START)
+    await send(Verbatim(b"{}"))
+    await send(_END)
+
+
+async def never(seconds: float) -> None:
+    """Nobody waits here."""
+    raise RuntimeError(seconds)
+
+
+def recorded(inner: Responder) -> Recorded:
+    """Put the stage around it that every call has."""
+    return Recorded(inner, targets=TARGETS, take=lambda record: None, cost=lambda target, usage: 0, clock=SYSTEM_CLOCK)
+
+
+def calls() -> list[Call]:
+    """Give fresh calls."""
+    return [
+        Call(
+            id=new_id("call_"), operation="generate", dialect="openai_chat", model="m", stream=False, caller=ANONYMOUS,
+            received=SYSTEM_CLOCK.monotonic(), body=b"{}", fields={},
+        )
+        for _ in range(CALLS)
+    ]  # fmt: skip
+
+
+def main() -> int:
+    """Measure and print; 1 when the budget is not kept."""
+    timing = Timing(now=SYSTEM_CLOCK.monotonic, sleep=never, chance=random.random)
+    answering = [(target, answer) for target in TARGETS]
+    pipelines: dict[str, Responder] = {"direct": recorded(answer)}
+    for strategy in ("fallback", "weighted", "sticky"):
+        plan = RoutingPlan(strategy=strategy, weights=(3, 1))
+        pool = open_pool("m", answering, plan, Conditions(random.random))
+        pipelines[strategy] = recorded(open_routed(pool, plan, timing, {}))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    least: dict[str, float] = {}
+    send = Sink()
+    for _ in range(REPEATS):
+        for name, pipeline in pipelines.items():
+            made = calls()
+            began = time.process_time_ns()
+            for call in made:
+                drive(pipeline(call, send))
+            spent = (time.process_time_ns() - began) / 1000 / CALLS
+            least[name] = min(spent, least.get(name, spent))
+    for name, spent in least.items():
+        print(f"{name:10} {spent:6.2f} µs a call, {spent - least['direct']:+.2f}")
+    return 0 if least["weighted"] - least["direct"] <= NEEDED_US else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""`switchgear route`: where a call would go and why, and how the targets are doing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gateway.cli.admin_client import AdminClient, fail
+from gateway.cli.admin_options import asks_gateway, json_option
+from gateway.cli.admin_output import print_json, print_table
+
+_EXPLAINED = ("target", "verdict", "score", "breaker", "in_flight", "first_token_s", "cost_usd", "why")
+_TARGETS = (
+    "id",
+    "state",
+    "breaker",
+    "spared_s",
+    "fault_share",
+    "in_flight",
+    "first_token_s",
+    "served",
+    "failed",
+    "models",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Explain where calls go, and show how the targets are doing."""
+
+
+@command.command()
+@click.argument("model")
+@click.argument("prompt", default="Hello")
+@click.option(
+    "--body", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A JSON file: the whole request."
+)
+@click.option("--api", default="chat", show_default=True, help="chat, responses, messages, completions or embeddings.")
+@click.option("--session", help="What the call belongs to, as prompt_cache_key.")
+@asks_gateway
+@json_option
+def explain(
+    client: AdminClient, *, model: str, prompt: str, body: Path | None, api: str, session: str | None, as_json: bool
+) -> None:
+    """Say which target a call of MODEL would go to, and why, without making it."""
+    asked = _read(body) if body is not None else _request(api, prompt)
+    asked["model"] = model
+    if session is not None:
+        asked["prompt_cache_key"] = session
+    answer = client.ask("POST", "/v1/route/explain", body=asked, query={"api": api})
+    if as_json:
+        print_json(answer)
+        return
+    estimate = answer["estimate"]
+    click.echo(
+        f"{answer['model']}: {answer['strategy']}, {estimate['input_tokens']} tokens in and {estimate['output_tokens']} out"
+    )
+    print_table(answer["considered"], _EXPLAINED)
+    for cause, models in answer["fallbacks"].items():
+        click.echo(f"fallbacks, {cause}: {', '.join(models)}")
+
+
+@command.command()
+@asks_gateway
+@json_option
+def targets(client: AdminClient, *, as_json: bool) -> None:
+    """Show how every target is doing: breaker, calls in flight, time to first token."""
+    answer = client.ask("GET", "/admin/targets")
+    if as_json:
+        print_json(answer)
+    else:
+        print_table(answer["data"], _TARGETS)
+
+
+def _request(api: str, prompt: str) -> dict[str, Any]:
+    if api in ("responses", "embeddings"):
+        return {"input": prompt}
+    if api == "completions":
+        return {"prompt": prompt}
+    return {"max_tokens": 256, "messages": [{"role": "user", "content": prompt}]}
+
+
+def _read(body: Path) -> dict[str, Any]:
+    try:
+        read = msgspec.json.decode(body.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        fail(f"{body} cannot be read as JSON: {error}")
+    if not isinstance(read, dict):
+        fail(f"{body} is not a JSON object.")
+    return read

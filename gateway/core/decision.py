@@ -1,0 +1,31 @@
+"""Where a call went, and why: what was considered, what was left out, what was chosen. A fact about a call, for people."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Verdict = Literal["chosen", "next", "spared", "unfit"]
+"""chosen: asked first; next: asked when those before it fail; spared: left alone for now; unfit: lacks what the call needs."""
+
+
+class Considered(msgspec.Struct, frozen=True):
+    """One target ("provider/model"). `score` is the strategy's figure, less is better; `why` is for people."""
+
+    target: str
+    verdict: Verdict
+    score: float | None = None
+    why: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a strategy made of a model's targets, in the order in which they are asked; those left out come last."""
+
+    strategy: str
+    considered: tuple[Considered, ...]
+
+    @property
+    def chosen(self) -> str | None:
+        """The target that was asked first; None when there was none to ask."""
+        return next((one.target for one in self.considered if one.verdict == "chosen"), None)

@@ -1,0 +1,230 @@
+"""Asks the targets of a pool until one answers: which come next, which again and after what wait, and when to give up.
+
+Only failures before the first content event move on: the commit point. A failure after it is the caller's, in the stream.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from gateway.config.routing_settings import RetrySettings
+from gateway.core.call import Call
+from gateway.core.decision import Considered, Decision
+from gateway.core.errors import SwitchgearError, Unavailable
+from gateway.core.events import Decided, Tried
+from gateway.core.responder import Send
+from gateway.routing.commit import Commit
+from gateway.routing.condition import Condition
+from gateway.routing.pool import Pool
+from gateway.routing.rate_headers import limits_in
+from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
+from gateway.routing.seat import Seat
+
+log = structlog.get_logger()
+
+_AGAIN: Final = ("target", "busy")
+_ELSEWHERE: Final = ("target", "busy", "credentials", "elsewhere")
+_LONGEST_COOLING: Final = 120.0
+"""Seconds: one answer of a confused upstream must not take it out for a day."""
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Time and chance, as arguments: `now` is the steady clock in seconds, `chance` gives numbers from 0 to 1."""
+
+    now: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    chance: Callable[[], float]
+
+
+class Routed:
+    """A Responder over a pool. `helping` are other models' pools by the list that names them: general, context, content.
+
+    `deadline` is in seconds, for all tries together.
+    """
+
+    def __init__(
+        self, pool: Pool, timing: Timing, retry: RetrySettings, deadline: float, helping: Mapping[str, Sequence[Pool]]
+    ) -> None:
+        self.pool = pool
+        self._now = timing.now
+        self._sleep = timing.sleep
+        self._chance = timing.chance
+        self._retry = retry
+        self._deadline = deadline
+        self.helping = dict(helping)
+        self._budget = RetryBudget(retry.budget)
+
+    async def __call__(self, call: Call, send: Send) -> None:
+        """Answer from the first target that can. Raises what the last one raised, Unavailable when all are spared."""
+        now = self._now()
+        self._budget.deposit()
+        seats, decision = self.pool.decide(call, now)
+        await send(Decided(decision))
+        if seats:
+            error = await self._try(seats[0], call, send, now)
+            if error is None:
+                return
+            tries = _Tries(seats, decision, now + self._deadline, error)
+        else:
+            tries = _Tries((), decision, now + self._deadline, self._all_spared(now))
+        await self._go_on(tries, call, send)
+
+    async def _try(self, seat: Seat, call: Call, send: Send, now: float) -> SwitchgearError | None:
+        """Ask one target, and give its error; raise it when the answer had begun, or no other target could mend it."""
+        commit, condition = Commit(send, self._now), seat.condition
+        probe = condition.begin()
+        try:
+            await seat.responder(call, commit)
+        except SwitchgearError as error:
+            cause = cause_of(error)
+            self._note(seat, error, cause, probe=probe)
+            if commit.done or cause == "call":
+                raise
+            return error
+        except BaseException:
+            condition.leave(probe=probe)
+            raise
+        ended = self._now()
+        condition.succeed(ended, probe=probe)
+        if commit.done:
+            _learn(condition, commit, now, ended)
+        return None
+
+    def _note(self, seat: Seat, error: SwitchgearError, cause: Cause, *, probe: bool) -> None:
+        now, condition = self._now(), seat.condition
+        if cause in ("target", "credentials"):
+            if condition.fail(now, probe=probe):
+                log.warning(
+                    "breaker.opened", target=seat.name, error=error.code, open_s=round(condition.back_at(now), 1)
+                )
+        elif cause in ("call", "context", "content"):
+            condition.succeed(now, probe=probe)  # it lives, and says no
+        else:
+            condition.leave(probe=probe)
+        if cause in _AGAIN and (asked := asked_for(error)):
+            condition.cool(now + min(asked, _LONGEST_COOLING))
+
+    async def _go_on(self, tries: _Tries, call: Call, send: Send) -> None:
+        """The first target has failed: ask the others, then the models that help out, then those again that may have recovered."""
+        while True:
+            now = self._now()
+            if now >= tries.deadline:
+                raise tries.error
+            seat, wait = self._following(tries, call, now)
+            if tries.told is not tries.decision:
+                tries.told = tries.decision
+                await send(Decided(tries.decision))
+            if tries.failed is not None:
+                await send(Tried(target=tries.failed.name, error=tries.error.code, following=seat.name))
+            if wait:
+                await self._sleep(wait)
+            error = await self._try(seat, call, send, self._now())
+            if error is None:
+                return
+            tries.note(seat, error)
+
+    def _following(self, tries: _Tries, call: Call, now: float) -> tuple[Seat, float]:
+        """Give the target to ask next, and how long to wait before. Raises the last error when there is none."""
+        cause = cause_of(tries.error)
+        seat = tries.following(cause)
+        if seat is None and self._help(tries, cause, call, now):
+            seat = tries.following("elsewhere")
+        return self._again(tries, now) if seat is None else (seat, 0.0)
+
+    def _help(self, tries: _Tries, cause: Cause, call: Call, now: float) -> bool:
+        """Add the targets of the models that help out in such a case; whether there are any to ask."""
+        name = cause if cause in ("context", "content") else "general"
+        if name == "general" and cause not in _ELSEWHERE:
+            return False
+        for pool in self.helping.get(name, ()):
+            if pool.model not in tries.helped:
+                seats, decision = pool.decide(call, now)
+                tries.help(pool.model, seats, decision)
+                if seats:
+                    return True
+        return False
+
+    def _again(self, tries: _Tries, now: float) -> tuple[Seat, float]:
+        """Give a target to ask again, and how long to wait before. Raises the last error when none is worth it."""
+        retry = self._retry
+        if tries.number < retry.attempts:
+            for seat, error in tries.again:
+                wait = back_off(retry, tries.repeated + 1, asked_for(error), self._chance)
+                if wait is None or now + wait >= tries.deadline:
+                    continue
+                if not seat.condition.breaker.admits(now + wait):
+                    continue
+                if not self._budget.withdraw():
+                    break
+                tries.repeat(seat)
+                seat.condition.repeated += 1
+                return seat, wait
+        raise tries.error
+
+    def _all_spared(self, now: float) -> SwitchgearError:
+        soonest = min(seat.condition.back_at(now) for seat in self.pool.seats)
+        message = f"Every target of '{self.pool.model}' failed too often of late, and is spared for a while."
+        return Unavailable(message, retry_after=max(soonest, 1.0))
+
+
+def _learn(condition: Condition, commit: Commit, began: float, ended: float) -> None:
+    """Note what a good answer tells of its target: how long it took, and what is left of its limits."""
+    finished, started = commit.finished, commit.started
+    if finished is not None and finished.usage is not None:
+        further = finished.usage.output_total - 1
+        if further > 0:
+            condition.saw_rate((ended - commit.at) / further, ended)
+    condition.saw_first(commit.at - began, ended)
+    if started is not None and (started.limits or started.headers):
+        condition.saw_limits(limits_in(started, ended))
+
+
+class _Tries:
+    """How far one call has got."""
+
+    def __init__(self, seats: Sequence[Seat], decision: Decision, deadline: float, error: SwitchgearError) -> None:
+        self.decision = self.told = decision
+        self.deadline = deadline
+        self.error = error
+        self.failed: Seat | None = None
+        self.number = 0
+        self.repeated = 0
+        self.helped: set[str] = set()
+        self.again: deque[tuple[Seat, SwitchgearError]] = deque()
+        self._queue = deque(seats)
+        if self._queue:
+            self.note(self._queue.popleft(), error)
+
+    def note(self, seat: Seat, error: SwitchgearError) -> None:
+        """A try has failed."""
+        self.number += 1
+        self.failed, self.error = seat, error
+        if cause_of(error) in _AGAIN:
+            self.again.append((seat, error))
+
+    def following(self, cause: Cause) -> Seat | None:
+        """Give the next target that was not asked yet. Where the prompt or its content is at fault, the same model's do not help."""
+        return self._queue.popleft() if self._queue and cause in _ELSEWHERE else None
+
+    def repeat(self, seat: Seat) -> None:
+        """It is asked again."""
+        self.repeated += 1
+        self.again = deque(pair for pair in self.again if pair[0] is not seat)
+
+    def help(self, model: str, seats: Sequence[Seat], decision: Decision) -> None:
+        """Another model helps out."""
+        self.helped.add(model)
+        self._queue = deque(seats)
+        self.decision = Decision(
+            self.decision.strategy,
+            (*self.decision.considered, *[_next(one) for one in decision.considered]),
+        )
+
+
+def _next(one: Considered) -> Considered:
+    return msgspec.structs.replace(one, verdict="next", score=None) if one.verdict == "chosen" else one

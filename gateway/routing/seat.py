@@ -1,0 +1,31 @@
+"""A target's place in a model's pool: what answers for it there, and how it is doing."""
+
+from __future__ import annotations
+
+from gateway.core.responder import Responder
+from gateway.core.target import Target
+from gateway.routing.condition import Condition
+from gateway.routing.fitness import Abilities
+
+ALL = Abilities()
+
+
+class Seat:
+    """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail."""
+
+    __slots__ = ("abilities", "condition", "name", "responder", "target", "weight")
+
+    def __init__(
+        self,
+        target: Target,
+        responder: Responder,
+        condition: Condition,
+        weight: float = 1.0,
+        abilities: Abilities = ALL,
+    ) -> None:
+        self.target = target
+        self.name = target.name
+        self.responder = responder
+        self.condition = condition
+        self.weight = weight
+        self.abilities = abilities
