@@ -70,8 +70,11 @@ def main() -> int:
     timing = Timing(now=SYSTEM_CLOCK.monotonic, sleep=never, chance=random.random)
     answering = [(target, answer) for target in TARGETS]
     pipelines: dict[str, Responder] = {"direct": recorded(answer)}
-    for strategy in ("fallback", "weighted", "sticky"):
-        plan = RoutingPlan(strategy=strategy, weights=(3, 1))
+    lone = RoutingPlan()
+    pool = open_pool("m", answering[:1], lone, Conditions(random.random))
+    pipelines["one target"] = recorded(open_routed(pool, lone, timing, {}))
+    for strategy in ("fallback", "weighted", "latency", "sticky"):
+        plan = RoutingPlan(strategy=strategy, weights=(3, 1))  # type: ignore[arg-type]  # they are strategies
         pool = open_pool("m", answering, plan, Conditions(random.random))
         pipelines[strategy] = recorded(open_routed(pool, plan, timing, {}))
     gc.collect()

@@ -14,7 +14,7 @@ from gateway.core.decision import Decision
 from gateway.core.errors import SwitchgearError, Unavailable
 from gateway.core.events import CutShort, Decided, Event, Finished, Started, Tried, Verbatim
 from gateway.core.record import Record
-from gateway.core.responder import Lane, Responder, Send, lane_of
+from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.protection.judgements import UNJUDGED, Judged
@@ -170,9 +170,11 @@ class Watch:
                 self.started = event
             elif isinstance(event, Decided):
                 self.decision = event.decision
+                return NOTHING
             elif isinstance(event, Tried):
                 self.tried.append(event.target)
                 self.following = event.following
+                return NOTHING
             elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
                 self.first_at = self._now()
         return self._send(event)

@@ -34,3 +34,5 @@ def hide_key(error: SwitchgearError, key: str | None) -> None:
     error.args = (error.message,)
     if error.param is not None:
         error.param = error.param.replace(key, "[key]")
+    if key in error.code:
+        error.code = error.code.replace(key, "[key]")

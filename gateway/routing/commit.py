@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from math import inf
+
+from anyio import CancelScope
 
 from gateway.core.events import CutShort, Event, Finished, Started
-from gateway.core.responder import Lane, Send, lane_of
+from gateway.core.responder import NOTHING, Lane, Send, lane_of
 
 
 class Commit:
     """A Send that holds `Started` back until content follows, and then stays out of the way.
 
     `done` says whether the answer has begun, `at` when, in seconds on the steady clock. `started` and `finished` are its ends.
+    `scope` is what ends the wait for the beginning; once it has come there is no hurry any more.
     """
 
-    __slots__ = ("_now", "_send", "at", "done", "finished", "started")
+    __slots__ = ("_now", "_send", "at", "done", "finished", "scope", "started")
 
     def __init__(self, send: Send, now: Callable[[], float]) -> None:
         self._send = send
@@ -23,24 +27,28 @@ class Commit:
         self.finished: Finished | None = None
         self.at = 0.0
         self.done = False
+        self.scope: CancelScope | None = None
 
     def __call__(self, event: Event) -> Awaitable[None]:
         """Pass it on, now or later."""
-        if not self.done:
-            return self._begin(event)
-        if type(event) is Finished:
-            self.finished = event
-        return self._send(event)
+        kind = type(event)
+        if self.done:
+            if kind is Finished:
+                self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
+            return self._send(event)
+        if kind is Started:
+            self.started = event  # type: ignore[assignment]  # as above
+            return NOTHING
+        return NOTHING if kind is CutShort else self._begin(event)
 
     async def _begin(self, event: Event) -> None:
-        if isinstance(event, Started):
-            self.started = event
-        elif not isinstance(event, CutShort):
-            self.done = True
-            self.at = self._now()
-            if self.started is not None:
-                await self._send(self.started)
-            await self._send(event)
+        self.done = True
+        self.at = self._now()
+        if self.scope is not None:
+            self.scope.deadline = inf
+        if self.started is not None:
+            await self._send(self.started)
+        await self._send(event)
 
     def lane(self) -> Lane | None:
         """After the commit point nothing is looked at any more."""

@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+import anyio
 import msgspec
 import structlog
 
 from gateway.config.routing_settings import RetrySettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision
-from gateway.core.errors import SwitchgearError, Unavailable
+from gateway.core.errors import SwitchgearError, Unavailable, UpstreamTimeout
 from gateway.core.events import Decided, Tried
 from gateway.core.responder import Send
 from gateway.routing.commit import Commit
@@ -66,7 +67,7 @@ class Routed:
         seats, decision = self.pool.decide(call, now)
         await send(Decided(decision))
         if seats:
-            error = await self._try(seats[0], call, send, now)
+            error = await self._try(seats[0], call, send, now, self._deadline)
             if error is None:
                 return
             tries = _Tries(seats, decision, now + self._deadline, error)
@@ -74,12 +75,18 @@ class Routed:
             tries = _Tries((), decision, now + self._deadline, self._all_spared(now))
         await self._go_on(tries, call, send)
 
-    async def _try(self, seat: Seat, call: Call, send: Send, now: float) -> SwitchgearError | None:
-        """Ask one target, and give its error; raise it when the answer had begun, or no other target could mend it."""
+    async def _try(self, seat: Seat, call: Call, send: Send, now: float, left: float) -> SwitchgearError | None:
+        """Ask one target, and give its error; raise it when the answer had begun, or no other target could mend it.
+
+        `left` are the seconds until the deadline.
+        """
         commit, condition = Commit(send, self._now), seat.condition
         probe = condition.begin()
         try:
-            await seat.responder(call, commit)
+            if left >= seat.target.timeouts.total:  # which ends it by itself
+                await seat.responder(call, commit)
+            else:
+                await self._within(left, seat, call, commit)
         except SwitchgearError as error:
             cause = cause_of(error)
             self._note(seat, error, cause, probe=probe)
@@ -94,6 +101,14 @@ class Routed:
         if commit.done:
             _learn(condition, commit, now, ended)
         return None
+
+    async def _within(self, left: float, seat: Seat, call: Call, commit: Commit) -> None:
+        """Ask a target that has to begin its answer before the deadline. A scope costs as much as all of the rest."""
+        with anyio.move_on_after(left) as scope:
+            commit.scope = scope
+            await seat.responder(call, commit)
+        if scope.cancelled_caught:
+            raise UpstreamTimeout(f"All tries together took longer than {self._deadline:g} s (routing.deadline).")
 
     def _note(self, seat: Seat, error: SwitchgearError, cause: Cause, *, probe: bool) -> None:
         now, condition = self._now(), seat.condition
@@ -123,7 +138,8 @@ class Routed:
                 await send(Tried(target=tries.failed.name, error=tries.error.code, following=seat.name))
             if wait:
                 await self._sleep(wait)
-            error = await self._try(seat, call, send, self._now())
+            now = self._now()
+            error = await self._try(seat, call, send, now, tries.deadline - now)
             if error is None:
                 return
             tries.note(seat, error)

@@ -33,7 +33,9 @@ class Echo:
         self.asked += 1
         lines = [line for line in request.splitlines() if line.lower().startswith(("authorization", "x-api-key"))]
         message = f"Incorrect API key provided: {lines}"
-        body = json.dumps({"type": "error", "error": {"message": message, "type": "t", "param": message}}).encode()
+        body = json.dumps(
+            {"type": "error", "error": {"message": message, "type": "t", "param": message, "code": message}}
+        ).encode()
         await peer.send(
             b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
             % (self.status, len(body), body)

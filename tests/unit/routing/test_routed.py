@@ -12,6 +12,7 @@ from gateway.core.errors import (
     Unavailable,
     UpstreamBroken,
     UpstreamRefused,
+    UpstreamTimeout,
     UpstreamUnreachable,
 )
 from gateway.core.events import CutShort, Decided, Finished, Tried
@@ -206,6 +207,27 @@ async def test_all_tries_together_keep_the_deadline():
         await hear(world.routed(slow, deadline=10, retry=RetrySettings(attempts=20, budget=1)))
 
     assert len(slow.asked) == 3
+
+
+async def test_a_target_that_does_not_begin_before_the_deadline_is_ended():
+    quiet = Upstream("a/m", None)
+    routed = World().routed(quiet, deadline=0.05)
+    routed.pool.seats[0].responder = lambda call, send: anyio.sleep_forever()
+    with anyio.fail_after(10), pytest.raises(UpstreamTimeout, match=r"longer than 0.05 s \(routing.deadline\)"):
+        await hear(routed)
+
+
+async def test_an_answer_that_has_begun_may_outlast_the_deadline():
+    async def slow(call, send):
+        await send(started("a/m"))
+        await send(WORD)
+        await anyio.sleep(0.1)
+        await send(Finished())
+
+    routed = World().routed(Upstream("a/m"), deadline=0.05)
+    routed.pool.seats[0].responder = slow
+
+    assert (await hear(routed))[-1] == Finished()
 
 
 async def test_a_broken_target_is_spared_and_comes_back():
