@@ -78,7 +78,9 @@ class _Files:
 
     async def upload(self, scope: Scope, receive: Receive) -> Document:
         cabinet, caller = self._cabinet, _caller(scope)
-        kind = dict(scope["headers"]).get(b"content-type")
+        headers = dict(scope["headers"])
+        kind = headers.get(b"content-type")
+        await cabinet.require_room(caller.tenant, int(headers.get(b"content-length", 1)))
         async with cabinet.incoming() as (file, incoming):
             most = cabinet.most_bytes
             form = await read_form(receive, kind, known=_FIELDS, most=most, write=incoming.write)

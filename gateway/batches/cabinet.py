@@ -60,6 +60,18 @@ class Cabinet:
         self._clock = clock
         self._new_id = new_id
 
+    async def require_room(self, tenant: str, size: int) -> None:
+        """Raise InvalidRequest where a tenant has no room for so many bytes; asked before they are taken in."""
+        if await self._store.bytes_of(tenant) + size > self._settings.tenant_bytes:
+            raise self._no_room(size)
+
+    def _no_room(self, size: int) -> InvalidRequest:
+        msg = (
+            f"The files of this tenant may have {self._settings.tenant_bytes} bytes together, and have no room for "
+            f"{size} more: delete some, or wait until they expire."
+        )
+        return InvalidRequest(msg, param="file")
+
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[tuple[str, Incoming]]:
         """Take in a file: its id, and what its bytes are written to. They are gone again when the body raises.
@@ -98,11 +110,7 @@ class Cabinet:
         # Where the store cannot say whether it was done, the bytes stay: a stray is removed after a day.
         if not await self._store.add(kept, most_bytes=self._settings.tenant_bytes):
             await self._drop(file)
-            msg = (
-                f"The files of this tenant may have {self._settings.tenant_bytes} bytes together, and have no room for "
-                f"{size} more: delete some, or wait until they expire."
-            )
-            raise InvalidRequest(msg, param="file")
+            raise self._no_room(size)
         log.info("file.uploaded", file=file, tenant=caller.tenant, bytes=size)
         return kept
 

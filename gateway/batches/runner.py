@@ -62,7 +62,10 @@ class Runner:
         async with anyio.create_task_group() as tasks:
             while True:
                 self._wake = anyio.Event()
-                await self._look(tasks)
+                try:
+                    await self._look(tasks)
+                except Exception:
+                    log.exception("batches.crashed")  # whatever it is, it is not worth the server
                 if clock() >= tidy_at:
                     tidy_at = clock() + _TIDY_SECONDS
                     tasks.start_soon(self._tidy)
@@ -106,10 +109,13 @@ class Runner:
                 run = Run(Book(self._store, found, patience=self._means.settings.poll), self._means)
                 self._runs[batch] = run
                 self._means.counts.running += 1
+                log.info("batch.taken", batch=batch, tenant=found.tenant, status=found.status)
                 tasks.start_soon(self._go, batch, run, claim)
                 claim = None
-        except (OSError, SwitchgearError) as error:
+        except OSError as error:
             self._rest(batch, error)
+        except SwitchgearError:
+            return  # the database says so itself, and the next look comes
         finally:
             if claim is not None:
                 claim.release(for_good=False)
@@ -145,3 +151,5 @@ class Runner:
             await self._cabinet.tidy()
         except (OSError, SwitchgearError) as error:
             log.warning("files.untidy", reason=str(error))
+        except Exception:
+            log.exception("files.crashed")  # nor is this

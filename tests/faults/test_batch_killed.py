@@ -88,6 +88,25 @@ class Slow:
         return {number for number, at in self._sent_at.items() if at > just_now}
 
 
+def wait_for(upstream, wanted):
+    async def reached():
+        return len(upstream.asked) >= wanted
+
+    return until(reached)
+
+
+async def end_of(client, batch_id):
+    """Wait until the batch has ended, and give it with the lines of its output."""
+
+    async def ended():
+        return (await client.batch(batch_id))["status"] == "completed"
+
+    await until(ended)
+    batch = await client.batch(batch_id)
+    output = (await client.http.get(f"/v1/files/{batch['output_file_id']}/content")).text
+    return batch, [json.loads(line) for line in output.splitlines()]
+
+
 async def test_a_killed_batch_goes_on_where_it_was(tmp_path):
     chance = random.Random(11)
     in_flight = set()
@@ -98,27 +117,15 @@ async def test_a_killed_batch_goes_on_where_it_was(tmp_path):
         for _ in range(KILLS):
             async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
                 batch_id = batch_id or await client.make()
-                wanted = len(upstream.asked) + chance.randrange(100, 220)
-
-                async def reached(wanted=wanted):
-                    return len(upstream.asked) >= wanted
-
-                await until(reached)
+                await wait_for(upstream, len(upstream.asked) + chance.randrange(100, 220))
                 process.signal(signal.SIGKILL)
                 in_flight |= slow.in_flight
                 await process.exit_code(10)
                 in_flight |= slow.in_flight
         async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
-
-            async def ended():
-                return (await client.batch(batch_id))["status"] == "completed"
-
-            await until(ended)
-            batch = await client.batch(batch_id)
-            output = (await client.http.get(f"/v1/files/{batch['output_file_id']}/content")).text
+            batch, lines = await end_of(client, batch_id)
         times = collections.Counter(number_of(request) for request in upstream.asked)
 
-    lines = [json.loads(line) for line in output.splitlines()]
     assert sorted(line["custom_id"] for line in lines) == sorted(f"line-{number}" for number in range(LINES))
     assert {line["response"]["status_code"] for line in lines} == {200}
     assert batch["request_counts"] == {"total": LINES, "completed": LINES, "failed": 0}
@@ -130,3 +137,51 @@ async def test_a_killed_batch_goes_on_where_it_was(tmp_path):
     assert again <= in_flight, "a line was asked again that was not in flight at a kill"
     left = {path.name for path in (tmp_path / "data" / "files").iterdir()}
     assert left == {batch["input_file_id"], batch["output_file_id"]}
+
+
+async def test_a_batch_that_is_told_to_stop_asks_nothing_twice(tmp_path):
+    """SIGTERM: what is in flight gets its answers, and the next process asks the rest."""
+    async with faulty_upstream(tmp_path) as upstream:
+        upstream.behave = Slow(upstream, random.Random(3))
+        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE)
+        async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
+            batch_id = await client.make()
+            await wait_for(upstream, 300)
+            process.signal(signal.SIGTERM)
+            assert await process.exit_code(10) == 0
+        assert len(upstream.asked) < LINES
+        async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
+            batch, lines = await end_of(client, batch_id)
+        times = collections.Counter(number_of(request) for request in upstream.asked)
+
+    assert len(lines) == batch["request_counts"]["completed"] == LINES
+    assert times == dict.fromkeys(range(LINES), 1)
+
+
+async def test_another_process_takes_over_at_once(tmp_path):
+    """Two replicas, one folder: the one that lives goes on without a lease that has to run out."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    async with faulty_upstream(tmp_path) as upstream:
+        upstream.behave = Slow(upstream, random.Random(5))
+        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE).replace("path: data", f"path: {first}/data")
+        config = config.replace("folder: data", f"folder: {first}/data")
+        async with (
+            served_process(first, config) as one,
+            served_process(second, config) as two,
+            Client(first, one.url) as client_of_one,
+            Client(first, two.url) as client_of_two,
+        ):
+            batch_id = await client_of_one.make()
+            await wait_for(upstream, 200)
+            runs = "switchgear_batches_running 1" in (await client_of_one.http.get("/metrics")).text
+            (one if runs else two).signal(signal.SIGKILL)
+            killed_at, asked_then = anyio.current_time(), len(upstream.asked)
+            await wait_for(upstream, asked_then + 4 * AT_ONCE)
+            taken_over = anyio.current_time() - killed_at
+            _, lines = await end_of(client_of_two if runs else client_of_one, batch_id)
+
+    assert taken_over < 2
+    assert len({line["custom_id"] for line in lines}) == len(lines) == LINES
+    assert len(upstream.asked) - LINES <= AT_ONCE
