@@ -9,8 +9,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+
+SUFFIX: Final = ".lock"
+
+
+def clear_claims(folder: Path, unfinished: Collection[str]) -> None:
+    """Remove the files of claims on batches that have ended: a process that died at that moment leaves one. Raises OSError."""
+    for path in folder.glob(f"*{SUFFIX}"):
+        if path.stem not in unfinished and (claim := Claim.take(path)) is not None:
+            claim.release(for_good=True)
 
 
 class Claim:

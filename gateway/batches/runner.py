@@ -16,7 +16,7 @@ from anyio.to_thread import run_sync
 
 from gateway.batches.book import Book, Gone
 from gateway.batches.cabinet import Cabinet
-from gateway.batches.claim import Claim
+from gateway.batches.claim import SUFFIX, Claim, clear_claims
 from gateway.batches.means import Means
 from gateway.batches.running import Run
 from gateway.core.errors import SwitchgearError
@@ -144,11 +144,13 @@ class Runner:
         self._resting[batch] = self._means.clock.monotonic() + _REST_SECONDS
 
     def _claim_path(self, batch: str) -> Path:
-        return self._means.bytes.folder / f"{batch}.lock"
+        return self._means.bytes.folder / f"{batch}{SUFFIX}"
 
     async def _tidy(self) -> None:
         try:
             await self._cabinet.tidy()
+            # A batch that is made between these two is claimed by whoever sees it then: at worst one look later.
+            await run_sync(clear_claims, self._means.bytes.folder, await self._store.unfinished())
         except (OSError, SwitchgearError) as error:
             log.warning("files.untidy", reason=str(error))
         except Exception:

@@ -123,8 +123,10 @@ class Place:
     async def run(self, batch, runner=None):
         """Run a batch to its end."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon((runner or self.runner()).run)
+            runner = runner or self.runner()
+            tasks.start_soon(runner.run)
             ended = await self.ended(batch)
+            await runner.finish(10)
             tasks.cancel_scope.cancel()
         return ended
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gateway.batches.asking import Answer
-from gateway.batches.claim import Claim
+from gateway.batches.claim import Claim, clear_claims
 from gateway.batches.results import Results, answered_line, unanswered_line
 
 
@@ -114,3 +114,14 @@ def test_one_claim_at_a_time_and_a_batch_that_ended_leaves_nothing(tmp_path):
     assert second is not None
     second.release(for_good=True)
     assert not path.exists()
+
+
+def test_claims_on_batches_that_have_ended_are_cleared_away(tmp_path):
+    kept = [Claim.take(tmp_path / f"batch_{name}.lock") for name in ("held", "unfinished")]
+    Claim.take(tmp_path / "batch_ended.lock").release(for_good=False)
+    kept[1].release(for_good=False)
+
+    clear_claims(tmp_path, ["batch_unfinished"])
+
+    assert {path.name for path in tmp_path.iterdir()} == {"batch_held.lock", "batch_unfinished.lock"}
+    kept[0].release(for_good=True)
