@@ -23,7 +23,7 @@ models:
       - {say: "You said: {input}", usage: {input: 6, output: 4}}
 """
 CONFIG = """
-server: {drain_timeout: 0.1}
+server: {drain_timeout: 0.1, limits: {body_bytes: 65536}}
 database: {kind: sqlite, path: data/switchgear.db}
 access: {bootstrap_key_file: data/first.key, keys_refresh: 0.1}
 batches: {folder: data/files, poll: 0.1, tries: 2, lines: 100, unfinished: 3%(more)s}

@@ -103,6 +103,18 @@ async def test_files_are_listed_downloaded_and_deleted(world):
     assert not (world.folder / "data" / "files" / files[0].id).exists()
 
 
+async def test_an_upload_may_be_larger_than_other_bodies(world):
+    data = jsonl(line(f"l{number}", "x" * 20_000) for number in range(20))
+    assert len(data) > 65_536
+
+    file = await world.ours.files.create(file=("a.jsonl", data), purpose="batch")
+
+    assert (await world.ours.files.content(file.id)).content == data
+    with pytest.raises(openai.APIStatusError) as refused:
+        await world.ours.chat.completions.create(model="talker", messages=[{"role": "user", "content": "x" * 70_000}])
+    assert refused.value.status_code == 413
+
+
 async def test_a_file_expires_when_it_was_told_to(world):
     file = await world.ours.files.create(
         file=("a.jsonl", b"{}"), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
@@ -172,6 +184,20 @@ async def test_a_revoked_key_asks_nothing_more(world):
     assert batch.status == "completed"
     assert len(errors) == 8
     assert {each["response"]["body"]["error"]["code"] for each in errors} == {"revoked_api_key"}
+
+
+async def test_a_line_may_ask_no_model_that_its_key_may_not(world):
+    body = {"name": "narrow", "tenant": world.keys["ours_tenant"], "models": ["other"]}
+    narrow = (await world.http.post("/admin/keys", json=body)).json()["key"]
+    await world.ours.close()
+    world.ours = world.client(narrow)
+    batch = await world.ended((await world.batch(jsonl([line("a", model="other"), line("b", model="talker")]))).id)
+
+    assert [each["custom_id"] for each in await world.lines(batch.output_file_id)] == ["a"]
+    (refused,) = await world.lines(batch.error_file_id)
+    asked = await world.raw("POST", CHAT, json=line("b")["body"], headers={"authorization": f"Bearer {narrow}"})
+    assert refused["response"]["status_code"] == asked.status_code
+    assert refused["response"]["body"]["error"]["code"] == asked.json()["error"]["code"]
 
 
 async def test_what_is_measured_is_shown(world):
