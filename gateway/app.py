@@ -15,10 +15,12 @@ from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
 from gateway.api import (
     admin,
+    batches,
     chat,
     completions,
     count_tokens,
     embeddings,
+    files,
     health,
     messages,
     metrics,
@@ -35,6 +37,8 @@ from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
+from gateway.batches.counts import Counts
+from gateway.batching import Batching, open_batching
 from gateway.config import ProviderSettings, Settings, read_environment
 from gateway.config.policy_documents import policy_folder
 from gateway.core.clock import SYSTEM_CLOCK, Clock
@@ -75,7 +79,9 @@ class Application:
         self._refused: Callable[[], Mapping[str, int]] = dict
         self.conditions = Conditions(random.random)
         targets = target_readings(self.conditions, clock.monotonic)
-        self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics])
+        counts = Counts()
+        batch_metrics = counts.metrics if settings.batches is not None else ()
+        self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics])
         sinks: list[Sink] = [self._settle, self.metrics.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
@@ -113,6 +119,7 @@ class Application:
             configuration=self._configuration,
             stores=self.governance.stores,
         )
+        self.batching = self._open_batching(counts)
         self.asgi = self._paths(clock.wall())
 
     def end_streams(self) -> None:
@@ -123,6 +130,14 @@ class Application:
         """Tell every caller that the server goes down, and let no child process hold that up: a second signal came."""
         self.edge.interrupt_all(Unavailable("The server is shutting down."))
         self.live.kill_children()
+
+    def _open_batching(self, counts: Counts) -> Batching | None:
+        settings, kept = self.settings.batches, self.governance.kept
+        if settings is None or kept is None or kept.bytes is None:
+            return None
+        return open_batching(
+            settings, self.edge, counts, kept.ring, files=kept.files, batches=kept.batches, kept=kept.bytes
+        )
 
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp
@@ -195,6 +210,8 @@ class Application:
             metrics.PATH: metrics.endpoint(edge, self.metrics.render),
             openapi.JSON_PATH: openapi.json_endpoint(edge),
             openapi.PAGE_PATH: openapi.page_endpoint(edge),
+            **files.endpoints(edge, None if self.batching is None else self.batching.cabinet),
+            **batches.endpoints(edge, None if self.batching is None else self.batching.desk),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
             **admin_endpoints(edge, self.governance.services, lambda: self.conditions),
@@ -220,7 +237,11 @@ class Application:
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, self._policy_folder)
             await self.governance.start()
             await started.wait()
+            if self.batching is not None:
+                tasks.start_soon(self.batching.runner.run)
             yield
+            if self.batching is not None:
+                await self.batching.runner.finish(self.settings.server.drain_timeout)
             tasks.cancel_scope.cancel()
         # Only now: the recorder hands its last records on when its task ends.
         await self.governance.finish()

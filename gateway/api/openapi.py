@@ -1,7 +1,8 @@
 """GET /openapi.json and GET /docs: what this server answers, for tools and for people.
 
 Request bodies are those of the APIs that they mirror; every field of the official clients is taken, so the schemas name the
-main ones and leave the rest open. The admin API describes itself in `openapi_admin`. The page's examples name configured
+main ones and leave the rest open. The admin API describes itself in `openapi_admin`,
+files and batches in `openapi_files`. The page's examples name configured
 models, so it is made anew for each request.
 """
 
@@ -19,6 +20,8 @@ from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
 from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
 from gateway.api.openapi_admin import TAG, AdminOperation, admin_paths
+from gateway.api.openapi_files import OPERATIONS as FILE_OPERATIONS
+from gateway.api.openapi_files import TAG as FILES_TAG
 from gateway.api.openapi_schemas import ANSWERS, REQUESTS, open_object, stream_schema
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.content import Operation as Kind
@@ -99,6 +102,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _described(operation)
+    paths |= admin_paths(FILE_OPERATIONS)
     paths |= admin_paths()
     return {
         "openapi": "3.1.0",
@@ -112,7 +116,10 @@ def document() -> dict[str, Any]:
             "schemas": {"Error": _ERROR},
         },
         "security": [{"bearer": []}, {"apiKey": []}],
-        "tags": [{"name": TAG, "description": "Administration: each role's key does what the role may do."}],
+        "tags": [
+            {"name": FILES_TAG, "description": "Files, and batches of many calls."},
+            {"name": TAG, "description": "Administration: each role's key does what the role may do."},
+        ],
     }
 
 
@@ -225,7 +232,7 @@ def _looks_fit(route: Route, kind: Kind) -> bool:
 
 
 def _page(operations: Sequence[Operation]) -> str:
-    shown: list[Operation | AdminOperation] = [*operations, *ADMIN_OPERATIONS]
+    shown: list[Operation | AdminOperation] = [*operations, *FILE_OPERATIONS, *ADMIN_OPERATIONS]
     rows = "".join(map(_row, shown))
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Switchgear {__version__}</title><style>

@@ -5,7 +5,7 @@ Answers are described by example fields, as those of the other endpoints are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -34,7 +34,10 @@ Shape = type[msgspec.Struct]
 
 
 class AdminOperation(msgspec.Struct, frozen=True, kw_only=True):
-    """One endpoint. `query` and `body` are what it reads, `example` a body; `answer` is the schema of what it gives."""
+    """One endpoint. `query` and `body` are what it reads, `example` a body; `answer` is the schema of what it gives.
+
+    `takes` is the body's media type, `media` are the answer's.
+    """
 
     path: str
     method: str
@@ -43,7 +46,9 @@ class AdminOperation(msgspec.Struct, frozen=True, kw_only=True):
     query: Shape | None = None
     body: Shape | None = None
     example: dict[str, Any] | None = None
+    takes: str = "application/json"
     media: tuple[str, ...] = ("application/json",)
+    tag: str = TAG
 
 
 def _object(fields: Mapping[str, Schema]) -> Schema:
@@ -261,10 +266,10 @@ OPERATIONS: tuple[AdminOperation, ...] = (
 )  # fmt: skip
 
 
-def admin_paths() -> dict[str, dict[str, Any]]:
+def admin_paths(operations: Iterable[AdminOperation] = OPERATIONS) -> dict[str, dict[str, Any]]:
     """Give what goes under `paths` of the OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = _described(operation)
     return paths
 
@@ -276,7 +281,7 @@ def _described(operation: AdminOperation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _operation_id(operation),
-        "tags": [TAG],
+        "tags": [operation.tag],
         "responses": {
             "200": {"description": "The answer.", "content": contents},
             "default": {
@@ -287,7 +292,7 @@ def _described(operation: AdminOperation) -> dict[str, Any]:
     }
     if operation.body is not None:
         schema = {"required": [], **_inlined(operation.body)}
-        content = {"application/json": {"schema": schema, "example": operation.example}}
+        content = {operation.takes: {"schema": schema, "example": operation.example}}
         described["requestBody"] = {"required": True, "content": content}
     if parameters := [*_path_parameters(operation.path), *_query_parameters(operation.query)]:
         described["parameters"] = parameters

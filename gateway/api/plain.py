@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
+from typing import BinaryIO
 
 import msgspec
 import structlog
+from anyio.to_thread import run_sync
 
 from gateway.api.asgi import AsgiSend, Receive, Scope, reply
 from gateway.api.edge import Edge
@@ -18,10 +21,14 @@ CALLER = "switchgear.caller"
 """Where the scope of a plain endpoint that asks for a key holds the Caller."""
 
 
+PIECE = 256 * 1024
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A response: a body with its status and content type."""
+    """A response: a body with its status and content type. The body may be an open file instead, which is closed then."""
 
     body: bytes
+    stream: BinaryIO | None = None
     status: int = 200
     content_type: str = "application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -61,7 +68,11 @@ class PlainEndpoint:
             return
         # Also for HEAD: its content-length is GET's (RFC 9110, 9.3.2), and the server keeps the body back.
         headers_out = [(b"content-type", document.content_type.encode()), *document.headers]
-        await reply(send, document.status, document.body, headers_out)
+        if document.stream is None:
+            await reply(send, document.status, document.body, headers_out)
+            return
+        with document.stream as stream:
+            await _reply_stream(send, document.status, stream, headers_out)
 
     async def _check(self, scope: Scope) -> None:
         if scope["method"] not in self.methods:
@@ -69,3 +80,18 @@ class PlainEndpoint:
             raise MethodNotAllowed(msg, allowed=self.methods)
         if not self._public:
             scope[CALLER] = await self._edge.current().identity.identify(scope["headers"], scope.get("client"))
+
+
+async def _reply_stream(send: AsgiSend, status: int, stream: BinaryIO, headers: list[tuple[bytes, bytes]]) -> None:
+    """Send a file piece by piece, so that a large one does not have to fit into memory."""
+    left = os.fstat(stream.fileno()).st_size
+    headers.append((b"content-length", b"%d" % left))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    while left > 0:
+        piece = await run_sync(stream.read, min(PIECE, left))
+        if not piece:
+            msg = "a file became shorter while it was read"
+            raise OSError(msg)
+        left -= len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

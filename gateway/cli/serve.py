@@ -12,6 +12,7 @@ import anyio
 import click
 
 from gateway.app import Application
+from gateway.batching import large_bodies
 from gateway.cli.announcement import announcement
 from gateway.cli.options import config_option
 from gateway.config import ConfigError, Settings, read_environment
@@ -101,6 +102,7 @@ def _options(settings: Settings) -> ServerOptions:
         header_timeout=limits.header_timeout,
         body_timeout=limits.body_timeout,
         body_bytes=limits.body_bytes,
+        large_bodies=large_bodies(settings),
         idle_timeout=limits.idle_timeout,
         connections=limits.connections,
         drain_timeout=server.drain_timeout,

@@ -18,6 +18,7 @@ from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.governance_checks import (
     access_findings,
+    batch_findings,
     issuer_findings,
     limit_findings,
     pepper_findings,
@@ -215,6 +216,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (BreakerSettings, breaker_findings),
     (Settings, _exposure),
     (Settings, pepper_findings),
+    (Settings, batch_findings),
     (Settings, protection_findings),
     (Settings, secrets_findings),
     (Settings, _loops),

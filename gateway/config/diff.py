@@ -11,7 +11,17 @@ from gateway.config.settings import Settings
 # The listening socket, its limits, the log and the exporter outlive every generation of the configuration. The server's keys
 # do not: they are the one part of `server` that a reload changes.
 _FIXED_IN_ACCESS: Final = ("access.pepper", "access.bootstrap_key_file", "access.keys_refresh")
-_FIXED_AT_START: Final = ("server", "logging", "telemetry", "database", "redis", "ledger", "audit", *_FIXED_IN_ACCESS)
+_FIXED_AT_START: Final = (
+    "server",
+    "logging",
+    "telemetry",
+    "database",
+    "redis",
+    "ledger",
+    "audit",
+    "batches",
+    *_FIXED_IN_ACCESS,
+)
 _RELOADED: Final = "server.keys"
 
 

@@ -67,6 +67,13 @@ def _kept_in_database(value: object) -> Iterator[tuple[str | int, ...]]:
             yield name, *path
 
 
+def batch_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield that files and batches are kept in the database."""
+    if settings.batches is not None and settings.database is None:
+        message = "files and batches are kept in the database: set database, for example {kind: sqlite}"
+        yield Finding(path=("batches",), needs=("database",), message=message)
+
+
 def pepper_findings(settings: Settings) -> Iterator[Finding]:
     """Yield that replicas on one PostgreSQL need one pepper."""
     if isinstance(settings.database, PostgresSettings) and settings.access.pepper is None:

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from gateway.config.access_settings import AccessSettings
 from gateway.config.audit_settings import AuditSettings
+from gateway.config.batch_settings import BatchSettings
 from gateway.config.database_settings import PostgresSettings, RedisSettings, SqliteSettings
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.config.limit_settings import LimitRuleSettings
@@ -224,3 +225,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     ledger: Annotated[LedgerSettings, Meta(description="The ledger.")] = LedgerSettings()
     audit: Annotated[AuditSettings, Meta(description="The audit log.")] = AuditSettings()
+    batches: Annotated[BatchSettings | None, Meta(description="Files and batches; null has neither.")] = None

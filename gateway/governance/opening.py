@@ -156,11 +156,15 @@ def _located(settings: Settings, located: Callable[[str], Path]) -> Settings:
         database = replace(database, path=str(located(database.path)))
     if access.bootstrap_key_file is not None:
         access = replace(access, bootstrap_key_file=str(located(access.bootstrap_key_file)))
+    batches = settings.batches
+    if batches is not None:
+        batches = replace(batches, folder=str(located(batches.folder)))
     anchor = None if audit.anchor is None else str(located(audit.anchor))
     return replace(
         settings,
         database=database,
         access=access,
+        batches=batches,
         audit=replace(audit, anchor=anchor, queue=str(located(audit.queue))),
         ledger=replace(settings.ledger, spool=str(located(settings.ledger.spool))),
     )

@@ -25,9 +25,12 @@ from gateway.stores.audit_chain import AuditHead
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
+from gateway.stores.batches_sql import SqlBatches
 from gateway.stores.budgets_sql import SqlBudgets
 from gateway.stores.database import Database, DatabaseRefused, open_database
 from gateway.stores.directory_sql import SqlDirectory
+from gateway.stores.file_bytes import FileBytes
+from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
@@ -81,6 +84,9 @@ async def _on(
         ledger=ledger,
         audit=audit,
         services=services,
+        files=SqlFiles(database),
+        batches=SqlBatches(database),
+        bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )
 
@@ -92,6 +98,14 @@ def _pepper(settings: Settings) -> bytes:
         return open_pepper_file(Path(settings.database.path))
     msg = "access.pepper must be set with PostgreSQL: all replicas hash keys with the same secret"
     raise PepperFault(msg)
+
+
+async def _file_bytes(settings: Settings) -> FileBytes | None:
+    if settings.batches is None:
+        return None
+    kept = FileBytes(Path(settings.batches.folder))
+    await anyio.to_thread.run_sync(kept.prepare)
+    return kept
 
 
 def _audit_log(database: Database, settings: AuditSettings, clock: Clock) -> AuditLog:

@@ -202,6 +202,7 @@ class HardenedProtocol(HttpToolsProtocol):
             self._check_upgrade()
             self._declined_upgrade = True
             return
+        self._body_bytes = self.edge.options.large_bodies.get(self.url, self.edge.options.body_bytes)
         self.expect_100_continue = check_head(self.parser.get_http_version(), self.headers, self._body_bytes)
         if not self.url.startswith(b"/"):
             self.url, authority = origin_form(self.url)

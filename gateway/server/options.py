@@ -1,5 +1,7 @@
 """What the edge can be told, and the error that says why it could not start. Who reads the settings is not known here."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -13,7 +15,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `port` 0 takes a free one. `header_timeout` runs from a request's first byte (on a new connection: from its opening)
     to the end of its header, `body_timeout` from there to the end of its body, `idle_timeout` between requests and also
     while a client takes nothing of what we write. `header_bytes` counts names and values, `target_bytes` the request
-    target. `drain_timeout` is how long requests in flight may go on after the first signal.
+    target. `large_bodies` are the paths whose bodies may be larger than `body_bytes`, because they are not kept in memory, and how
+    large. `drain_timeout` is how long requests in flight may go on after the first signal.
     """
 
     host: str = "127.0.0.1"
@@ -23,6 +26,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     target_bytes: int = 16384
     header_timeout: float = 10.0
     body_timeout: float = 60.0
+    large_bodies: Mapping[bytes, int] = {}
     body_bytes: int = 32 * 1024 * 1024
     idle_timeout: float = 75.0
     connections: int = 4096

@@ -74,6 +74,11 @@ class KeyRing:
         """Give the key of this digest, whatever has become of it."""
         return self._held.get(digest)
 
+    def holder(self, key_id: str) -> HeldKey | None:
+        """Give the key of this id, whatever has become of it; None when it is gone."""
+        digest = self._digests.get(key_id)
+        return None if digest is None else self._held.get(digest)
+
     def note_use(self, key_id: str, at: float) -> None:
         """Note that a key was used; it is written in a batch, some seconds later."""
         self._used[key_id] = at

@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import Process
 
 from gateway.app import Application
+from gateway.batching import large_bodies
 from gateway.config import Settings
 from gateway.core.record import Record
 from gateway.governance import open_governance
@@ -77,6 +78,7 @@ async def served(application: Application, settings: Settings, *, drain_timeout:
         header_timeout=limits.header_timeout,
         body_timeout=limits.body_timeout,
         body_bytes=limits.body_bytes,
+        large_bodies=large_bodies(settings),
     )
     server = EdgeServer(application.asgi, options, render_error=application.render_error)
     server.on_drain_deadline(application.end_streams)

@@ -62,6 +62,14 @@ class Terminal:
             pass
         return self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
 
+    def ends(self, within: float) -> bool:
+        """Whether the program ends by then."""
+        try:
+            self.exit_code(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def close(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)

@@ -93,7 +93,7 @@ def test_every_body_has_a_schema_that_is_sound(operation):
     "operation", [one for one in OPERATIONS if "requestBody" in one], ids=lambda operation: operation["operationId"]
 )
 def test_every_example_fits_its_schema_and_streams_are_asked_for_by_a_boolean(operation):
-    content = operation["requestBody"]["content"]["application/json"]
+    (content,) = operation["requestBody"]["content"].values()
     properties = content["schema"]["properties"]
 
     jsonschema.validate(content["example"], content["schema"])
