@@ -32,8 +32,9 @@ providers:
   responses: {{kind: openai, base_url: "{upstream}/v1", apis: [responses], api_key: "env:UPSTREAM_KEY"}}
 models:
   scripted: script/coder
-  flaky-for-codex: script/coder-for-codex
-  flaky-for-claude: script/coder-for-claude
+  # What the clients do about a busy upstream is asked here, so the gateway does not ask it again by itself.
+  flaky-for-codex: {{targets: [{{provider: script, model: coder-for-codex}}], routing: {{retry: {{attempts: 1}}}}}}
+  flaky-for-claude: {{targets: [{{provider: script, model: coder-for-claude}}], routing: {{retry: {{attempts: 1}}}}}}
   embedded: {{targets: [{{provider: local, model: smollm2-135m-instruct}}], on_unsupported: drop}}
   over-chat: {{targets: [{{provider: chat, model: coder}}], on_unsupported: drop}}
   over-chat-strictly: chat/coder
