@@ -59,11 +59,23 @@ class Routed:
         self._deadline = deadline
         self.helping = dict(helping)
         self._budget = RetryBudget(retry.budget)
+        self._lone = pool.seats[0] if len(pool.seats) == 1 else None
 
     async def __call__(self, call: Call, send: Send) -> None:
         """Answer from the first target that can. Raises what the last one raised, Unavailable when all are spared."""
         now = self._now()
         self._budget.deposit()
+        lone = self._lone
+        if lone is not None and not lone.condition.spared(now):
+            # Where there is nothing to choose nobody need be told, unless more follows.
+            error = await self._try(lone, call, send, now, self._deadline)
+            if error is None:
+                return
+            seats, decision = self.pool.decide(call, now)
+            tries = _Tries((lone,), decision, now + self._deadline, error)
+            await send(Decided(decision))
+            await self._go_on(tries, call, send)
+            return
         seats, decision = self.pool.decide(call, now)
         await send(Decided(decision))
         if seats:
