@@ -47,7 +47,7 @@ from gateway.core.ids import new_id
 from gateway.core.record import Record
 from gateway.governance import Governance, without_stores
 from gateway.live import Live, LoadSettings, ReloadReport
-from gateway.pipeline.build import Surroundings
+from gateway.pipeline.build import Surroundings, healthy_targets
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
@@ -78,7 +78,7 @@ class Application:
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
         self.conditions = Conditions(random.random)
-        targets = target_readings(self.conditions, clock.monotonic)
+        targets = target_readings(self.conditions, clock.monotonic, lambda: healthy_targets(self.live.current().routes))
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics])

@@ -11,6 +11,8 @@ from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
 from gateway.core.caller import DEFAULT_TENANT
 from gateway.core.errors import Forbidden
+from gateway.providers.provider import Health
+from gateway.providers.watched import is_well
 from gateway.routing.condition import Condition
 
 PATH = "/admin/targets"
@@ -25,13 +27,13 @@ def endpoints(edge: Edge, conditions: Callable[[], Iterable[Condition]]) -> dict
             raise Forbidden(msg)
         now = edge.clock.monotonic()
         models: dict[str, list[str]] = {}
-        health: dict[str, Any] = {}
+        health: dict[str, Health] = {}
         for name, route in edge.current().routes.items():
             for target, state in zip(route.targets, route.health(), strict=True):
                 models.setdefault(target.name, []).append(name)
                 health[target.name] = state
         entries = [
-            _entry(one, now, models[one.target], health[one.target].state, health[one.target].detail)
+            _entry(one, now, models[one.target], health[one.target])
             for one in sorted(conditions(), key=lambda one: one.target)
             if one.target in models
         ]
@@ -40,14 +42,15 @@ def endpoints(edge: Edge, conditions: Callable[[], Iterable[Condition]]) -> dict
     return {PATH: admin_endpoint(edge, "target", {"GET": Deed(right="read", perform=show)})}
 
 
-def _entry(one: Condition, now: float, models: list[str], state: str, detail: str | None) -> dict[str, Any]:
+def _entry(one: Condition, now: float, models: list[str], health: Health) -> dict[str, Any]:
     breaker = one.breaker
     return {
         "id": one.target,
         "object": "target",
         "models": models,
-        "state": state,
-        "detail": detail,
+        "state": health.state,
+        "detail": health.detail,
+        "healthy": is_well(health),
         "breaker": breaker.state(now),
         "spared_s": round(one.back_at(now), 3) if one.spared(now) else 0,
         "fault_share": round(breaker.share(now), 4),

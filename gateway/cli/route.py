@@ -16,6 +16,7 @@ _EXPLAINED = ("target", "verdict", "score", "breaker", "in_flight", "first_token
 _TARGETS = (
     "id",
     "state",
+    "healthy",
     "breaker",
     "spared_s",
     "fault_share",

@@ -25,6 +25,8 @@ from gateway.config.governance_checks import (
     protection_findings,
     secrets_findings,
 )
+from gateway.config.health_checks import health_check_findings, spawned_findings
+from gateway.config.health_settings import HealthCheckSettings
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.presets import PRESETS
 from gateway.config.provider_settings import (
@@ -208,6 +210,8 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (OtlpSettings, _headers),
     (OpenAISettings, _address),
     (VllmSettings, _spawn),
+    (VllmSettings, spawned_findings),
+    (HealthCheckSettings, health_check_findings),
     (EmbeddedSettings, _weights),
     (AccessSettings, access_findings),
     (JwtSettings, issuer_findings),

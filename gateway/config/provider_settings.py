@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.health_settings import HealthCheckSettings
 from gateway.config.presets import PRESETS, Api
 from gateway.config.secret import Secret
 from gateway.config.shapes import Expected, Url
@@ -102,6 +103,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
         256
     )
     timeouts: Annotated[TimeoutSettings, Meta(description="How long to wait for the upstream.")] = TimeoutSettings()
+    health_check: Annotated[
+        HealthCheckSettings | None, Meta(description="Ask the server now and then whether it is well; null asks calls.")
+    ] = None
 
     @property
     def keys(self) -> tuple[Secret, ...]:

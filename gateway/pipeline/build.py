@@ -34,6 +34,7 @@ from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
+from gateway.providers.watched import is_well, watched_by
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
@@ -115,6 +116,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def healthy_targets(routes: Mapping[str, Route]) -> dict[str, bool]:
+    """Give for every target by its name whether its provider says that it is well."""
+    return {
+        target.name: is_well(health)
+        for route in routes.values()
+        for target, health in zip(route.targets, route.health(), strict=True)
+    }
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
@@ -171,6 +181,7 @@ def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surro
         load_of=_load_of(providers),
         tokens_of=tokens_of,
         abilities=wanted.abilities,
+        unwell=watched_by(providers, wanted.targets),
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
 

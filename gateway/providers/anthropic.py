@@ -18,7 +18,7 @@ from gateway.providers.by_dialect import ByDialect
 from gateway.providers.exchange import Exchange
 from gateway.providers.http.protocol import Upstream
 from gateway.providers.keyring import Keyring
-from gateway.providers.openai import extra_headers, open_upstream
+from gateway.providers.openai import extra_headers, open_probing, open_upstream
 from gateway.providers.provider import Health
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -84,6 +84,16 @@ class AnthropicProvider:
             *extra_headers(settings),
         )
         self._beta = ",".join(settings.beta)
+        self._probing = open_probing(name, settings, settings.base_url, "/v1/models", self._credentials)
+
+    @property
+    def watched(self) -> bool:
+        """Whether there are health checks."""
+        return self._probing is not None
+
+    def _credentials(self) -> Headers:
+        key = self._keyring.in_turn()[0]
+        return self._headers if key is None else (*self._headers, (b"x-api-key", key.encode("utf-8")))
 
     def responder(self, target: Target) -> Responder:
         """Give what answers calls for one model."""
@@ -109,13 +119,17 @@ class AnthropicProvider:
         return operation in ("generate", "count_tokens")
 
     def health(self, model: str) -> Health:
-        """Ready: whether it answers shows with each call."""
+        """Tell what the health checks say; without them, whether it answers shows with each call."""
         del model
-        return Health()
+        return Health() if self._probing is None else self._probing.health()
 
     async def start(self, tasks: TaskGroup) -> None:
-        """Nothing runs in the background."""
+        """Begin the health checks."""
+        if self._probing is not None:
+            tasks.start_soon(self._probing.run)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """End the health checks, and close the connections."""
+        if self._probing is not None:
+            await self._probing.aclose()
         await self._upstream.aclose()

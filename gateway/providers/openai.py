@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from anyio.abc import TaskGroup
 
 from gateway.config.presets import PRESETS
@@ -17,6 +19,7 @@ from gateway.providers.exchange import Exchange
 from gateway.providers.http.connect import make_upstream
 from gateway.providers.http.protocol import Upstream
 from gateway.providers.keyring import Keyring
+from gateway.providers.probing import Get, Probing, split_root
 from gateway.providers.provider import Health
 from gateway.providers.token_count import INPUT_TOKENS
 from gateway.providers.token_estimate import TokenEstimate
@@ -41,6 +44,12 @@ class OpenAIProvider:
             query=query.encode(),
             stream_usage=settings.stream_usage,
         )
+        self._probing = open_probing(name, settings, settings.endpoint, f"/models{query}", self._access.credentials)
+
+    @property
+    def watched(self) -> bool:
+        """Whether there are health checks."""
+        return self._probing is not None
 
     def responder(self, target: Target) -> Responder:
         """Give what answers calls for one model."""
@@ -70,27 +79,49 @@ class OpenAIProvider:
         return operation in self._operations or (operation == "count_tokens" and "generate" in self._operations)
 
     def health(self, model: str) -> Health:
-        """Ready: whether it answers shows with each call."""
+        """Tell what the health checks say; without them, whether it answers shows with each call."""
         del model
-        return Health()
+        return Health() if self._probing is None else self._probing.health()
 
     async def start(self, tasks: TaskGroup) -> None:
-        """Nothing runs in the background."""
+        """Begin the health checks."""
+        if self._probing is not None:
+            tasks.start_soon(self._probing.run)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """End the health checks, and close the connections."""
+        if self._probing is not None:
+            await self._probing.aclose()
         await self._access.upstream.aclose()
 
 
-def open_upstream(base_url: str, settings: HttpSettings) -> Upstream:
-    """Make the HTTP client that the settings ask for."""
+def open_upstream(base_url: str, settings: HttpSettings, *, connections: int | None = None) -> Upstream:
+    """Make the HTTP client that the settings ask for, perhaps with fewer connections."""
     proxy = settings.proxy
     return make_upstream(
         base_url,
         http=settings.http,
-        connections=settings.connections,
+        connections=connections or settings.connections,
         proxy=proxy.reveal() if isinstance(proxy, Secret) else proxy,
     )
+
+
+def open_probing(
+    name: str, settings: HttpSettings, base_url: str, otherwise: str, credentials: Callable[[], openai_shaped.Headers]
+) -> Probing | None:
+    """Give the health checks that the settings ask for; `otherwise` is what is asked below the base address where they name no path.
+
+    They have a connection of their own: a server whose connections are all taken by calls is not ill.
+    """
+    check = settings.health_check
+    if check is None:
+        return None
+    root, below = split_root(base_url)
+    upstream = open_upstream(root, settings, connections=1)
+    extra = extra_headers(settings)
+    path = below + otherwise if check.path is None else check.path
+    asking = Get(upstream, path.encode(), lambda: (*credentials(), *extra), check.timeout)
+    return Probing(name, check, asking, upstream.aclose)
 
 
 def extra_headers(settings: HttpSettings) -> tuple[tuple[bytes, bytes], ...]:

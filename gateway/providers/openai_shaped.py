@@ -56,6 +56,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     query: bytes = b""
     stream_usage: bool = True
 
+    def credentials(self) -> Headers:
+        """Give the header with the key whose turn it is."""
+        return credential(self.key_header, self.keyring.in_turn()[0])
+
 
 class OpenAIWire:
     """A Wire for one API of one upstream of OpenAI's shape."""

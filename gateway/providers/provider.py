@@ -16,13 +16,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a provider could serve a call now: `cold` will start when first needed; `detail` is for people.
 
     Of one that is `starting`: `first_load` tells that it was to be loaded with the server and never was, `waited_for` that
-    calls wait until it is ready.
+    calls wait until it is ready. Of one that `failed`: `answers` tells that it answered something, though not as it should, so
+    that calls may well be served.
     """
 
     state: Literal["ready", "cold", "starting", "failed"] = "ready"
     detail: str | None = None
     first_load: bool = False
     waited_for: bool = False
+    answers: bool = False
 
 
 class Provider(Protocol):
@@ -52,6 +54,16 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close connections and stop children. Nothing uses the provider any more."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A provider that may know of its state before calls show it: its health is asked whenever a target is chosen."""
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is watched, or always says that it is ready."""
         ...
 
 

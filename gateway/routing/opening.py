@@ -19,17 +19,21 @@ from gateway.routing.fitness import Abilities
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import Pool
 from gateway.routing.routed import Routed, Timing
-from gateway.routing.seat import Seat
+from gateway.routing.seat import Seat, Unwell
 from gateway.routing.stickiness import key_of
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked beside the conditions: what a call costs at a target, a target's load, its abilities, and a call's tokens."""
+    """What is asked beside the conditions: what a call costs at a target, a target's load, its abilities, and a call's tokens.
+
+    `unwell` has those targets, by name, whose providers watch them.
+    """
 
     cost_of: CostOf = lambda call, seat: None
     load_of: LoadOf = lambda seat: None
     tokens_of: Callable[[Call], int] = lambda call: 0
     abilities: Mapping[str, Abilities] = {}
+    unwell: Mapping[str, Unwell] = {}
 
 
 def open_pool(
@@ -48,6 +52,7 @@ def open_pool(
             conditions.of(target.name, plan.breaker),
             weight,
             known.abilities.get(target.name, Abilities()),
+            known.unwell.get(target.name),
         )
         for (target, responder), weight in zip(answering, weights, strict=True)
     ]

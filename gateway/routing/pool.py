@@ -9,7 +9,6 @@ from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision
 from gateway.routing.choosing import Chooser
-from gateway.routing.condition import Condition
 from gateway.routing.fitness import needs_of
 from gateway.routing.seat import Seat
 
@@ -67,24 +66,26 @@ class Pool:
     def _open(self, now: float) -> tuple[Sequence[Seat], Sequence[Seat]]:
         """Give the seats that may be asked, and those that are spared."""
         for seat in self.seats:
-            if seat.condition.spared(now):
+            if seat.condition.spared(now) or (seat.unwell is not None and seat.unwell()):
                 break
         else:
             return self.seats, ()
         return self._sorted_out(now)
 
     def _sorted_out(self, now: float) -> tuple[Sequence[Seat], Sequence[Seat]]:
+        unwell = {seat for seat in self.seats if seat.unwell is not None and seat.unwell()}
         spared = [seat for seat in self.seats if seat.condition.spared(now)]
         broken = sorted(
             (seat for seat in spared if not seat.condition.breaker.admits(now)),
-            key=lambda seat: seat.condition.breaker.until,
+            key=lambda seat: (seat in unwell, seat.condition.breaker.until),
         )
         kept_in = set(broken[: max(len(broken) - self._most_out, 0)])
-        spared = [seat for seat in spared if seat not in kept_in]
+        spared = [seat for seat in self.seats if seat in unwell or (seat in spared and seat not in kept_in)]
         if len(spared) == len(self.seats):
-            # Who asked to be left alone may have meant one caller's large call: where nobody else is there, it is asked still.
-            tired = [seat for seat in spared if seat.condition.breaker.admits(now)]
-            tired.sort(key=lambda seat: seat.condition.cooling_until)
+            # Who asked to be left alone may have meant one caller's large call, and who watches may be wrong: where nobody else is
+            # there, they are asked still.
+            tired = [seat for seat in spared if seat in kept_in or seat.condition.breaker.admits(now)]
+            tired.sort(key=lambda seat: (seat in unwell, seat.condition.cooling_until))
             return tired, [seat for seat in spared if seat not in tired]
         return [seat for seat in self.seats if seat not in spared], spared
 
@@ -100,12 +101,15 @@ class Pool:
             Considered(seat.name, "next" if number else "chosen", None if scores is None else scores[number])
             for number, seat in enumerate(order)
         ]
-        left_alone = [Considered(seat.name, "spared", None, _why(seat.condition, now)) for seat in spared]
+        left_alone = [Considered(seat.name, "spared", None, _why(seat, now)) for seat in spared]
         left_out = [Considered(seat.name, "unfit", None, why) for seat, why in unfit.items()]
         return Decision(self._chooser.name, (*asked, *left_alone, *left_out))
 
 
-def _why(condition: Condition, now: float) -> str:
+def _why(seat: Seat, now: float) -> str:
+    if seat.unwell is not None and (said := seat.unwell()):
+        return said
+    condition = seat.condition
     if now < condition.cooling_until:
         return f"it asked to be left alone for another {condition.cooling_until - now:.1f} s"
     left = condition.breaker.until - now

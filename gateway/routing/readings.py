@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gateway.routing.condition import Condition, Conditions
 from gateway.telemetry.metrics import Metric, Reading
@@ -11,8 +11,10 @@ _STATES = {"closed": 0, "half_open": 1, "open": 2}
 _TARGET = ("target",)
 
 
-def target_readings(conditions: Conditions, now: Callable[[], float]) -> tuple[Metric, ...]:
-    """Give the metrics of all targets; `now` is the steady clock."""
+def target_readings(
+    conditions: Conditions, now: Callable[[], float], healthy: Callable[[], Mapping[str, bool]] = dict
+) -> tuple[Metric, ...]:
+    """Give the metrics of all targets; `now` is the steady clock, `healthy` says of each target whether its provider is well."""
 
     def each(figure: Callable[[Condition], float | None]) -> Callable[[], dict[tuple[str, ...], float]]:
         return lambda: {(one.target,): value for one in conditions if (value := figure(one)) is not None}
@@ -22,6 +24,10 @@ def target_readings(conditions: Conditions, now: Callable[[], float]) -> tuple[M
         Reading(
             "switchgear_target_breaker", "0 closed, 1 half open, 2 open.", each(lambda one: _STATES[one.breaker.state(now())]),
             _TARGET,
+        ),
+        Reading(
+            "switchgear_target_healthy", "1 where its provider says that it is well, else 0.",
+            lambda: {(target,): float(well) for target, well in healthy().items()}, _TARGET,
         ),
         Reading(
             "switchgear_target_served_total", "Calls that the target answered.", each(lambda one: one.served), _TARGET,

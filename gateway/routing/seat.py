@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.routing.condition import Condition
 from gateway.routing.fitness import Abilities
 
 ALL = Abilities()
+Unwell = Callable[[], str]
+"""Says what a provider knows against a target of its own."""
 
 
 class Seat:
-    """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail."""
+    """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail.
 
-    __slots__ = ("abilities", "condition", "name", "responder", "target", "weight")
+    `unwell` says what its provider knows against it, nothing where it is well; None where nobody watches.
+    """
+
+    __slots__ = ("abilities", "condition", "name", "responder", "target", "unwell", "weight")
 
     def __init__(
         self,
@@ -22,6 +29,7 @@ class Seat:
         condition: Condition,
         weight: float = 1.0,
         abilities: Abilities = ALL,
+        unwell: Unwell | None = None,
     ) -> None:
         self.target = target
         self.name = target.name
@@ -29,3 +37,4 @@ class Seat:
         self.condition = condition
         self.weight = weight
         self.abilities = abilities
+        self.unwell = unwell

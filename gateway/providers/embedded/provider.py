@@ -100,6 +100,8 @@ class EmbeddedProvider:
         """Generation, its token counts, and embeddings, as far as they are switched on."""
         return operation in self._operations or (operation == "count_tokens" and "generate" in self._operations)
 
+    watched = True
+
     def health(self, model: str) -> Health:
         """Tell the state of the model's child."""
         found = self._models.get(model)

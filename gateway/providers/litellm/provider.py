@@ -38,6 +38,8 @@ class LitellmProvider:
         """Generation and embeddings."""
         return operation in ("generate", "embed")
 
+    watched = True
+
     def health(self, model: str) -> Health:
         """Tell how far the import of litellm is; whether the upstream answers shows with each call."""
         del model

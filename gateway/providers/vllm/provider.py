@@ -25,7 +25,7 @@ from gateway.providers.exchange import Exchange
 from gateway.providers.http.below import Below
 from gateway.providers.http.protocol import Upstream
 from gateway.providers.keyring import Keyring
-from gateway.providers.openai import extra_headers, open_upstream
+from gateway.providers.openai import extra_headers, open_probing, open_upstream
 from gateway.providers.provider import Health
 from gateway.providers.token_count import TOKENIZE
 from gateway.providers.vllm import spawn
@@ -68,7 +68,10 @@ class VllmProvider:
         # A server started here is given its adapters on the command line, and has them after every restart.
         self._adapters = Adapters(name, {} if self._child else settings.lora, self._server)
         self._load: Load | None = None
-        self._fault: str | None = None
+        self._fault: Health | None = None
+        self._probing = open_probing(
+            name, settings, base if prefix else settings.endpoint, "/health", self._at_root.credentials
+        )
         self._watch = anyio.CancelScope()
 
     def responder(self, target: Target) -> Responder:
@@ -97,9 +100,17 @@ class VllmProvider:
         """Tell what the child's supervisor, or the last look at the server, says."""
         if self._child is not None and (child := self._child.health()).state != "ready":
             return child
-        if (fault := self._fault or self._adapters.fault(model)) is not None:
-            return Health(state="failed", detail=fault)
-        return Health()
+        if self._probing is not None and (checked := self._probing.health()).state != "ready":
+            return checked
+        if self._fault is not None:
+            return self._fault
+        fault = self._adapters.fault(model)
+        return Health() if fault is None else Health(state="failed", detail=fault)
+
+    @property
+    def watched(self) -> bool:
+        """Whether it may tell of more than that it is ready."""
+        return self._child is not None or self._probing is not None or self._interval > 0 or self._adapters.any
 
     def load(self) -> Load | None:
         """Give the last reading of the server's load; None when there is none, or the last one failed."""
@@ -109,6 +120,8 @@ class VllmProvider:
         """Start the child, and begin to watch."""
         if self._child is not None:
             self._child.start(tasks)
+        if self._probing is not None:
+            tasks.start_soon(self._probing.run)
         if self._interval > 0 or self._adapters.any:
             tasks.start_soon(self._keep_watch)
 
@@ -127,7 +140,9 @@ class VllmProvider:
         except SwitchgearError as exc:
             if self._fault is None:
                 log.warning("vllm.lost", provider=self.name, reason=exc.message)
-            self._load, self._fault = None, exc.message
+            # A server whose figures alone cannot be had, behind a proxy perhaps, still serves calls.
+            answers = isinstance(exc, UpstreamRefused)
+            self._load, self._fault = None, Health(state="failed", detail=exc.message, answers=answers)
             return
         if self._fault is not None:
             log.info("vllm.found_again", provider=self.name)
@@ -141,6 +156,8 @@ class VllmProvider:
     async def aclose(self) -> None:
         """Stop watching, unload the adapters loaded here, close the connections, stop the child."""
         self._watch.cancel()
+        if self._probing is not None:
+            await self._probing.aclose()
         with anyio.move_on_after(_FAREWELL_S), suppress(SwitchgearError):
             await self._adapters.unload()
         await self._root.aclose()
