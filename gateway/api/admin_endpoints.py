@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from gateway.api import (
     admin_audit,
     admin_budgets,
+    admin_calls,
     admin_chargeback,
     admin_keys,
     admin_retention,
@@ -36,6 +37,7 @@ def admin_endpoints(
         admin_keys,
         admin_budgets,
         admin_usage,
+        admin_calls,
         admin_chargeback,
         admin_retention,
         admin_audit,

@@ -38,7 +38,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The ports. Any may be None where the configuration has no database: what needs it then says so.
 
-    `anchors` reads the heads of the audit log that were kept outside the database.
+    `anchors` reads the heads of the audit log that were kept outside the database. `write_ledger` writes the rows that wait.
     """
 
     clock: Clock
@@ -49,6 +49,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     budgets: BudgetStore | None = None
     audit: AuditLog | None = None
     anchors: Callable[[], Awaitable[tuple[AuditHead, ...]]] | None = None
+    write_ledger: Callable[[], Awaitable[None]] | None = None
 
     @property
     def the_directory(self) -> Directory:

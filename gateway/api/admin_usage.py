@@ -163,8 +163,14 @@ def _where(asked: Asked, query: Filters) -> dict[str, tuple[str, ...]]:
             msg = "`tag` is NAME:VALUE, or several of them with commas between."
             raise InvalidRequest(msg, param="tag")
         where[TAG + name] = (*where.get(TAG + name, ()), value)
-    if query.tenant is not None or not is_platform_owner(asked.caller):
-        where["tenant"] = (asked.tenant(query.tenant),)
+    return where | visible(asked, query.tenant)
+
+
+def visible(asked: Asked, tenant: str | None) -> dict[str, tuple[str, ...]]:
+    """Give the filters that no caller gets around. Raises NotFound for a tenant that it does not see."""
+    where: dict[str, tuple[str, ...]] = {}
+    if tenant is not None or not is_platform_owner(asked.caller):
+        where["tenant"] = (asked.tenant(tenant),)
     if "read" not in rights_of(asked.caller.role):
         mine = ("user", asked.caller.user) if asked.caller.user else ("key", asked.caller.id)
         where[mine[0]] = (mine[1],)

@@ -13,6 +13,7 @@ import msgspec
 from gateway.api import (
     admin_audit,
     admin_budgets,
+    admin_calls,
     admin_chargeback,
     admin_keys,
     admin_retention,
@@ -150,6 +151,15 @@ _CALL_FIELDS: dict[str, Schema] = {
     field.name: {} for field in msgspec.structs.fields(LedgerRow) if field.name != "cost_nano"
 }
 _CALL = _object({"object": {"const": "call"}, **_CALL_FIELDS, "cost": {**_MONEY, "type": ["string", "null"]}})
+_ONE_CALL = _object(
+    {
+        **_CALL["properties"],
+        "state": {"enum": ["finished", "in_progress"]},
+        "decision": {"type": ["object", "null"]},
+        "beside": {"type": "array", "items": {"type": "object"}},
+        "total_cost": {**_MONEY, "type": ["string", "null"]},
+    }
+)
 _ENTRY = _object(
     {
         "object": {"const": "audit_entry"},
@@ -246,6 +256,7 @@ OPERATIONS: tuple[AdminOperation, ...] = (
         path=admin_usage.CALLS_PATH, method="get", summary="Rows of the ledger", query=admin_usage.CallParameters,
         answer=_list_of(_CALL), media=("application/json", "text/csv"),
     ),
+    AdminOperation(path=admin_calls.PATH, method="get", summary="One call: where it went, and why", answer=_ONE_CALL),
     AdminOperation(
         path=admin_chargeback.PATH, method="get", summary="What a month cost, by tenant and team",
         query=admin_chargeback.ChargebackParameters, answer=_BILL, media=("application/json", "text/csv"),

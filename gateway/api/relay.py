@@ -53,7 +53,7 @@ class DocumentRelay:
     """A Send that answers with one JSON document."""
 
     def __init__(self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float]) -> None:
-        self._call = call
+        self.call = call
         self._dialect = dialect
         self._send = send
         self._now = now
@@ -72,7 +72,7 @@ class DocumentRelay:
         elif not self.answered and not isinstance(event, ASIDE):
             builder = self._fold(event)
             if isinstance(event, Finished):
-                await self._answer(self._dialect.encode_answer(builder.answer(), self._call), _JSON)
+                await self._answer(self._dialect.encode_answer(builder.answer(), self.call), _JSON)
 
     def _fold(self, event: Event) -> AnswerBuilder:
         builder = self._builder
@@ -84,7 +84,7 @@ class DocumentRelay:
         return builder
 
     async def _answer(self, body: bytes, content_type: bytes) -> None:
-        headers = [(b"content-type", content_type), *answer_headers(self._call, self._started, self._now())]
+        headers = [(b"content-type", content_type), *answer_headers(self.call, self._started, self._now())]
         self.answered = True
         await reply(self._send, 200, body, headers)
 
@@ -92,7 +92,7 @@ class DocumentRelay:
         """Answer with an error; nothing when the answer is out already."""
         if not self.answered:
             self.answered = True
-            await reply_error(self._send, self._dialect, error, answer_headers(self._call, self._started, self._now()))
+            await reply_error(self._send, self._dialect, error, answer_headers(self.call, self._started, self._now()))
 
     async def keep_alive(self, idle: float) -> None:
         """Documents have nothing to keep alive with."""
@@ -119,7 +119,7 @@ class StreamRelay:
     ) -> None:
         self._direct = direct
         self._pieces_seen = 0
-        self._call = call
+        self.call = call
         self._dialect = dialect
         self._send = send
         self._now = now
@@ -143,7 +143,7 @@ class StreamRelay:
         if isinstance(event, Started):
             self._started = event
             if event.content_type is None:
-                self._encoder = self._dialect.event_encoder(self._call)
+                self._encoder = self._dialect.event_encoder(self.call)
         if self._encoder is not None and not isinstance(event, ASIDE):
             await self._write(self._encoder.encode(event), begin=not isinstance(event, Started))
         if isinstance(event, Finished):
@@ -177,7 +177,7 @@ class StreamRelay:
         self._wrote_at = self._now()
 
     async def _begin(self) -> None:
-        headers = answer_headers(self._call, self._started, self._now())
+        headers = answer_headers(self.call, self._started, self._now())
         headers += [
             (b"content-type", EVENT_STREAM),
             (b"cache-control", b"no-cache"),
@@ -202,9 +202,9 @@ class StreamRelay:
             return
         if not self.answered:
             self.answered = self._ended = True
-            await reply_error(self._send, self._dialect, error, answer_headers(self._call, self._started, self._now()))
+            await reply_error(self._send, self._dialect, error, answer_headers(self.call, self._started, self._now()))
             return
-        encoder = self._encoder or self._dialect.event_encoder(self._call)
+        encoder = self._encoder or self._dialect.event_encoder(self.call)
         await self._end(encoder.error(error))
 
     async def keep_alive(self, idle: float) -> None:

@@ -1,9 +1,10 @@
-"""`switchgear route`: where a call would go and why, and how the targets are doing."""
+"""`switchgear route`: where a call would go or went, and why, and how the targets are doing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -11,12 +12,14 @@ import msgspec
 from gateway.cli.admin_client import AdminClient, fail
 from gateway.cli.admin_options import asks_gateway, json_option
 from gateway.cli.admin_output import print_json, print_table
+from gateway.cli.screen import one_line
 
 _EXPLAINED = ("target", "verdict", "score", "breaker", "in_flight", "first_token_s", "cost_usd", "why")
+_CONSIDERED = ("target", "verdict", "score", "why")
+_BESIDE = ("target", "why", "input", "output", "cost")
 _TARGETS = (
     "id",
     "state",
-    "healthy",
     "breaker",
     "spared_s",
     "fault_share",
@@ -30,7 +33,7 @@ _TARGETS = (
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Explain where calls go, and show how the targets are doing."""
+    """Explain where calls go and went, and show how the targets are doing."""
 
 
 @command.command()
@@ -74,6 +77,37 @@ def targets(client: AdminClient, *, as_json: bool) -> None:
         print_json(answer)
     else:
         print_table(answer["data"], _TARGETS)
+
+
+@command.command()
+@click.argument("call_id")
+@asks_gateway
+@json_option
+def show(client: AdminClient, *, call_id: str, as_json: bool) -> None:
+    """Say where the call CALL_ID went and why, and what it used on the way."""
+    answer = client.ask("GET", f"/admin/calls/{quote(call_id, safe='')}")
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(_headline(answer))
+    if answer.get("route"):
+        click.echo(f"tried: {one_line(', '.join(answer['route']))}")
+    decision = answer.get("decision")
+    if decision is not None:
+        click.echo(f"decided by: {one_line(decision['strategy'])}")
+        print_table(decision["considered"], _CONSIDERED)
+    if answer.get("beside"):
+        click.echo(f"beside the answer, all of it for {answer['total_cost'] or 'an unknown price'}:")
+        print_table(answer["beside"], _BESIDE)
+
+
+def _headline(answer: dict[str, Any]) -> str:
+    words = [answer["id"], answer["model"], answer["operation"]]
+    if answer["state"] == "in_progress":
+        return one_line(" ".join([*words, "is in progress"]))
+    said = f"status {answer['status']}" + (f" ({answer['error']})" if answer["error"] else "")
+    tokens = "" if answer["output"] is None else f", {answer['input']} tokens in and {answer['output']} out"
+    return one_line(f"{' '.join(words)}: {said} in {answer['duration']:.3f} s{tokens}")
 
 
 def _request(api: str, prompt: str) -> dict[str, Any]:

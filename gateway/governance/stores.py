@@ -77,6 +77,7 @@ async def _on(
         budgets=SqlBudgets(database),
         audit=audit,
         anchors=_anchors(settings.audit),
+        write_ledger=ledger.flush,
     )
     return Kept(
         database=database,

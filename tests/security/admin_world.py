@@ -97,7 +97,8 @@ def row(number, **fields):
         "output": 5,
         "cost_nano": 1_500_000,
     }
-    return LedgerRow(id=f"call_{number}", kind="call", status=200, operation="generate", **(plain | fields))
+    plain["id"] = f"call_{number}"
+    return LedgerRow(kind="call", status=200, operation="generate", **(plain | fields))
 
 
 def app_over(services, ring):

@@ -18,7 +18,7 @@ NOUNS = ("tenants", "teams", "users", "service_accounts", "keys", "budgets")
 ABSENT = "absent_0123456789abcdef"
 ONE = [operation for operation in OPERATIONS if "{" in operation.path]
 TENANT_RIGHT = {
-    "/admin/whoami": "self", "/admin/usage": "self", "/admin/calls": "self", "/admin/retention": "erase",
+    "/admin/whoami": "self", "/admin/usage": "self", "/admin/calls": "self", "/admin/calls/{call}": "self", "/admin/retention": "erase",
     "/admin/audit": "audit", "/admin/audit/export": "audit", "/admin/audit/verify": "audit",
 }  # fmt: skip
 
@@ -49,7 +49,7 @@ async def theirs(world):
         assert answer.status_code == 200, answer.text
         found[noun] = answer.json()["id"]
     await world.services.ledger.insert([row(1, tenant=OTHER, user=f"user_{OTHER}", model="secret-model")])
-    return found
+    return found | {"calls": "call_1"}
 
 
 def noun_of(path):
@@ -79,13 +79,13 @@ async def test_a_foreign_object_is_to_the_byte_what_an_absent_one_is(world, thei
 
 
 async def test_every_kind_of_object_was_reached_for():
-    assert {noun_of(operation.path) for operation in ONE} == set(NOUNS)
+    assert {noun_of(operation.path) for operation in ONE} == {*NOUNS, "calls"}
 
 
 IDS = ["..", "%2e%2e", "a%2fb", "a%00b", "a'--", "x" * 500, "%F0%9F%92%A9", "%ff", "*", "a b"]
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("noun", [*NOUNS, "calls"])
 async def test_an_id_of_any_form_is_an_absent_object(world, noun):
     statuses = {ident: (await world.ask(("owner", HOME), "GET", f"/admin/{noun}/{ident}")).status_code for ident in IDS}
 
