@@ -171,6 +171,8 @@ def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surro
         load_of=_load_of(providers),
         tokens_of=tokens_of,
         abilities=wanted.abilities,
+        input_tokens=wanted.count_input,
+        wall=surroundings.clock.wall,
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
 
