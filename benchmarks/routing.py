@@ -14,11 +14,13 @@ import time
 from governance import Sink, drive
 
 from gateway.cli.serve import GARBAGE_THRESHOLD
+from gateway.config.choosing_settings import RuleSettings
 from gateway.core.call import Call
 from gateway.core.caller import ANONYMOUS
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.events import Finished, Started, Verbatim
 from gateway.core.ids import new_id
+from gateway.core.items import Json
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.core.usage import Usage
@@ -32,6 +34,16 @@ CALLS = 500
 REPEATS = 60
 NEEDED_US = 25.0
 TARGETS = (Target(provider="a", model="m"), Target(provider="b", model="m"))
+RULES = (
+    RuleSettings(when="tags.env == 'dev' or has_images", use=("b/m",)),
+    RuleSettings(when="temperature > 1 and stream", use=("b/m",)),
+    RuleSettings(use=("a/m", "b/m")),
+)
+ASKED: dict[str, Json] = {
+    "messages": [
+        {"role": "user", "content": "Translate into German, please: the meeting has been moved to Thursday at ten."}
+    ]
+}
 _START = Started(id="1", model="m", created=0, target="a/m", content_type="application/json")
 _END = Finished(reason="stop", usage=Usage(input=240, output=80))
 
@@ -59,7 +71,7 @@ def calls() -> list[Call]:
     return [
         Call(
             id=new_id("call_"), operation="generate", dialect="openai_chat", model="m", stream=False, caller=ANONYMOUS,
-            received=SYSTEM_CLOCK.monotonic(), body=b"{}", fields={},
+            received=SYSTEM_CLOCK.monotonic(), body=b"{}", fields=ASKED,
         )
         for _ in range(CALLS)
     ]  # fmt: skip
@@ -73,8 +85,8 @@ def main() -> int:
     lone = RoutingPlan()
     pool = open_pool("m", answering[:1], lone, Conditions(random.random))
     pipelines["one target"] = recorded(open_routed(pool, lone, timing, {}))
-    for strategy in ("fallback", "weighted", "latency", "sticky"):
-        plan = RoutingPlan(strategy=strategy, weights=(3, 1))  # type: ignore[arg-type]  # they are strategies
+    for strategy in ("fallback", "weighted", "latency", "sticky", "rules", "complexity"):
+        plan = RoutingPlan(strategy=strategy, weights=(3, 1), rules=RULES, handles={"a/m": 0.2})  # type: ignore[arg-type]  # they are strategies
         pool = open_pool("m", answering, plan, Conditions(random.random))
         pipelines[strategy] = recorded(open_routed(pool, plan, timing, {}))
     gc.collect()

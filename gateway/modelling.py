@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from gateway.accounting.limits.tokenizing import open_counting
 from gateway.accounting.price import ModelFacts
 from gateway.accounting.prices import Prices
 from gateway.config import Settings
 from gateway.config.provider_settings import TimeoutSettings
 from gateway.config.routing_settings import AbilitySettings
+from gateway.config.settings import ModelSettings
 from gateway.core.target import Target, Timeouts
 from gateway.pipeline.build import Modelled
 from gateway.routing.fitness import ABILITIES, Abilities, Ability
-from gateway.routing.plan import plan_of
+from gateway.routing.plan import RoutingPlan, plan_of
 
 _IN_TABLE: dict[Ability, str] = {"vision": "vision", "audio": "audio", "documents": "pdf", "tools": "functions"}
 """The table's names. It is too often silent about schemas to be believed."""
@@ -22,7 +25,7 @@ def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
     return {
         name: Modelled(
             targets=_targets(name, settings),
-            plan=plan_of(model.routing, settings.routing, tuple(target.weight for target in model.targets)),
+            plan=_plan(model, settings),
             abilities={
                 (key := f"{target.provider}/{target.model}"): _abilities(target.abilities, prices.find_facts(key))
                 for target in model.targets
@@ -32,6 +35,16 @@ def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
         )
         for name, model in settings.models.items()
     }
+
+
+def _plan(model: ModelSettings, settings: Settings) -> RoutingPlan:
+    targets = [(target, f"{target.provider}/{target.model}") for target in model.targets]
+    plan = plan_of(model.routing, settings.routing, tuple(target.weight for target in model.targets))
+    return msgspec.structs.replace(
+        plan,
+        handles={name: target.handles for target, name in targets},
+        labels={target.name: name for target, name in targets if target.name is not None},
+    )
 
 
 def _abilities(written: AbilitySettings | None, facts: ModelFacts | None) -> Abilities:

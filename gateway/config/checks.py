@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings
+from gateway.config.choosing_checks import handling_findings, rule_findings, zone_findings
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.governance_checks import (
@@ -38,7 +39,7 @@ from gateway.config.provider_settings import (
     VllmSettings,
 )
 from gateway.config.routing_checks import breaker_findings, fallback_findings, retry_findings, target_findings
-from gateway.config.routing_settings import BreakerSettings, RetrySettings
+from gateway.config.routing_settings import BreakerSettings, RetrySettings, RoutingSettings
 from gateway.config.secret import HOW_TO_WRITE, Secret
 from gateway.config.settings import OtlpSettings, ServerSettings, Settings
 
@@ -228,4 +229,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _reserved_names),
     (Settings, target_findings),
     (Settings, fallback_findings),
+    (Settings, rule_findings),
+    (Settings, handling_findings),
+    (RoutingSettings, zone_findings),
 )

@@ -5,11 +5,14 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.choosing_settings import RuleSettings
+
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 Strategy: TypeAlias = Literal[
-    "fallback", "weighted", "latency", "least_busy", "cheapest", "headroom", "sticky", "prefix"
-]
+    "fallback", "weighted", "latency", "least_busy", "cheapest", "headroom", "sticky", "prefix", "rules",
+    "complexity",
+]  # fmt: skip
 
 
 class AbilitySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,4 +114,14 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: Annotated[FallbackSettings | None, Meta(description="Other models that help out, by cause.")] = None
     deadline: Annotated[
         Seconds | None, Meta(description="Seconds for all tries of a call together, waits included (default 600).")
+    ] = None
+    rules: Annotated[
+        tuple[RuleSettings, ...] | None,
+        Meta(description="Which calls go to which targets, for the strategy rules; the first that holds counts."),
+    ] = None
+    time_zone: Annotated[
+        str | None,
+        Meta(
+            min_length=1, description="The time zone of `hour` and `weekday` in rules, as Europe/Vienna (default UTC)."
+        ),
     ] = None

@@ -132,6 +132,13 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(ge=0, le=1_000_000, description="Its share beside the others, where the strategy goes by weight.")
     ] = 1.0
     timeouts: Annotated[TimeoutSettings | None, Meta(description="Instead of the model's timeouts.")] = None
+    name: Annotated[
+        str | None, Meta(min_length=1, description="What rules call it; provider/model where nothing is written.")
+    ] = None
+    handles: Annotated[
+        float,
+        Meta(ge=0, le=1, description="How hard calls may look for it, from 0 to 1, where the strategy is complexity."),
+    ] = 1.0
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):

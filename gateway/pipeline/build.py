@@ -182,6 +182,8 @@ def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surro
         tokens_of=tokens_of,
         abilities=wanted.abilities,
         unwell=watched_by(providers, wanted.targets),
+        input_tokens=wanted.count_input,
+        wall=surroundings.clock.wall,
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
 

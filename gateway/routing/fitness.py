@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -22,7 +22,8 @@ _PARTS: dict[str, Ability] = {
     "input_file": "documents",
     "input_image": "vision",
 }
-_FORMATS = ("response_format", "text", "output_config", "output_format")
+FORMATS: Final = ("response_format", "text", "output_config", "output_format")
+"""Where the APIs have the form of an answer."""
 
 Needs = tuple[frozenset[Ability], int]
 """What a call needs, and for how many tokens in and out there must be room."""
@@ -55,7 +56,7 @@ def needs_of(call: Call, tokens_of: Callable[[Call], int]) -> Needs:
     found: set[Ability] = set(_parts(fields))
     if fields.get("tools"):
         found.add("tools")
-    if any(_is_schema(fields.get(name)) for name in _FORMATS):
+    if any(is_schema(fields.get(name)) for name in FORMATS):
         found.add("json_schema")
     return frozenset(found), tokens_of(call)
 
@@ -72,7 +73,8 @@ def _parts(fields: dict[str, Json]) -> Iterator[Ability]:
                     yield _PARTS[kind]
 
 
-def _is_schema(value: Any) -> bool:
+def is_schema(value: Any) -> bool:
+    """Whether a wish for a form of the answer is one for a JSON schema."""
     if not isinstance(value, dict):
         return False
     inner = value.get("format")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -11,7 +13,9 @@ from gateway.config.routing_settings import Strategy
 from gateway.core.call import Call
 from gateway.core.responder import Responder
 from gateway.core.target import Target
+from gateway.routing.call_facts import Surroundings
 from gateway.routing.choosing import Chooser, InOrder, Weighted
+from gateway.routing.choosing_by_call import ByComplexity, ByRules
 from gateway.routing.choosing_by_key import ByPrefix, Sticky
 from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
 from gateway.routing.condition import Conditions
@@ -27,6 +31,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked beside the conditions: what a call costs at a target, a target's load, its abilities, and a call's tokens.
 
     `unwell` has those targets, by name, whose providers watch them.
+    `tokens_of` counts what goes in and may come out, `input_tokens` what goes in; `wall` is the wall clock.
     """
 
     cost_of: CostOf = lambda call, seat: None
@@ -34,6 +39,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     tokens_of: Callable[[Call], int] = lambda call: 0
     abilities: Mapping[str, Abilities] = {}
     unwell: Mapping[str, Unwell] = {}
+    input_tokens: Callable[[Call], int] = lambda call: 0
+    wall: Callable[[], float] = time.time
 
 
 def open_pool(
@@ -75,6 +82,11 @@ def helpers_of(plan: RoutingPlan) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*fallbacks.general, *fallbacks.context, *fallbacks.content)))
 
 
+def _rules(plan: RoutingPlan, known: Known) -> Chooser:
+    around = Surroundings(input_tokens=known.input_tokens, wall=known.wall, zone=ZoneInfo(plan.time_zone))
+    return ByRules(plan.rules, plan.labels, around)
+
+
 _CHOOSERS: dict[Strategy, Callable[[RoutingPlan, Known], Chooser]] = {
     "cheapest": lambda plan, known: ByScore("cheapest", by_cost(known.cost_of)),
     "fallback": lambda plan, known: InOrder(),
@@ -84,4 +96,6 @@ _CHOOSERS: dict[Strategy, Callable[[RoutingPlan, Known], Chooser]] = {
     "prefix": lambda plan, known: ByPrefix(),
     "sticky": lambda plan, known: Sticky(partial(key_of, by=plan.sticky.by)),
     "weighted": lambda plan, known: Weighted(),
+    "rules": _rules,
+    "complexity": lambda plan, known: ByComplexity(plan.handles),
 }

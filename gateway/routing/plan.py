@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from gateway.config.choosing_settings import RuleSettings
 from gateway.config.routing_settings import (
     BreakerSettings,
     FallbackSettings,
@@ -17,7 +20,11 @@ DEADLINE_SECONDS = 600.0
 
 
 class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that `RoutingSettings` may leave out. `weights` are the targets', in their order; none are all alike."""
+    """All that `RoutingSettings` may leave out. `weights` are the targets', in their order; none are all alike.
+
+    `handles` is how hard calls may look for a target, `labels` are the names that rules call them by; both lead to or from
+    "provider/model".
+    """
 
     strategy: Strategy = "fallback"
     retry: RetrySettings = RetrySettings()
@@ -26,6 +33,10 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: FallbackSettings = FallbackSettings()
     deadline: float = DEADLINE_SECONDS
     weights: tuple[float, ...] = ()
+    rules: tuple[RuleSettings, ...] = ()
+    time_zone: str = "UTC"
+    handles: Mapping[str, float] = {}
+    labels: Mapping[str, str] = {}
 
 
 def plan_of(model: RoutingSettings | None, everywhere: RoutingSettings, weights: tuple[float, ...]) -> RoutingPlan:

@@ -9,6 +9,7 @@ from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision
 from gateway.routing.choosing import Chooser
+from gateway.routing.choosing_by_call import Reasoned
 from gateway.routing.fitness import needs_of
 from gateway.routing.seat import Seat
 
@@ -30,6 +31,7 @@ class Pool:
         self.model = model
         self.seats = tuple(seats)
         self._chooser = chooser
+        self._reason = chooser.reason if isinstance(chooser, Reasoned) else None
         self._tokens_of = tokens_of
         # Of a pool whose targets can all do everything nobody asks what a call needs.
         self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
@@ -46,6 +48,9 @@ class Pool:
             spared = [seat for seat in spared if seat not in unfit]
         if not open_:
             return (), self._told((), None, spared, unfit, now)
+        if self._reason is not None:
+            order, scores, why = self._reason(call, open_)
+            return order, self._told(order, scores, spared, {**unfit, **_left_out(open_, order, why)}, now, why)
         order, scores = self._chooser.rank(call, open_, now, peek=peek)
         if scores is None and not spared and not unfit:
             order = tuple(order)
@@ -96,14 +101,27 @@ class Pool:
         spared: Sequence[Seat],
         unfit: Mapping[Seat, str],
         now: float,
+        why: str = "",
     ) -> Decision:
         asked = [
-            Considered(seat.name, "next" if number else "chosen", None if scores is None else scores[number])
+            Considered(
+                seat.name,
+                "next" if number else "chosen",
+                None if scores is None else scores[number],
+                "" if number else why,
+            )
             for number, seat in enumerate(order)
         ]
         left_alone = [Considered(seat.name, "spared", None, _why(seat, now)) for seat in spared]
         left_out = [Considered(seat.name, "unfit", None, why) for seat, why in unfit.items()]
         return Decision(self._chooser.name, (*asked, *left_alone, *left_out))
+
+
+def _left_out(seats: Sequence[Seat], order: Sequence[Seat], why: str) -> Mapping[Seat, str]:
+    """Give the seats that a strategy wants nobody to ask."""
+    if len(order) == len(seats):
+        return {}
+    return {seat: f"only others are asked ({why})" for seat in seats if seat not in order}
 
 
 def _why(seat: Seat, now: float) -> str:

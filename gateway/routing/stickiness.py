@@ -27,7 +27,8 @@ def _session(call: Call) -> str | None:
     return call.session or _named(call.fields, _SESSION)
 
 
-def _user(call: Call) -> str | None:
+def key_of_user(call: Call) -> str | None:
+    """Give the end user that a call names, None where it names none."""
     metadata = call.fields.get("metadata")
     # Anthropic's place for it.
     return _named(call.fields, _USER) or (_text(metadata.get("user_id")) if isinstance(metadata, dict) else None)
@@ -37,7 +38,7 @@ def _caller(call: Call) -> str | None:
     return call.caller.id
 
 
-_FINDERS: dict[str, Callable[[Call], str | None]] = {"session": _session, "user": _user, "caller": _caller}
+_FINDERS: dict[str, Callable[[Call], str | None]] = {"session": _session, "user": key_of_user, "caller": _caller}
 
 
 def _named(fields: dict[str, Json], names: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ from gateway.config import (
     access_settings,
     audit_settings,
     batch_settings,
+    choosing_settings,
     database_settings,
     health_settings,
     ledger_settings,
@@ -39,7 +40,8 @@ TABLE = re.compile(r"<!-- settings: (\w+) -->\n((?:\|.*\n)+)")
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 SECTIONS = (
-    settings, provider_settings, access_settings, audit_settings, batch_settings, database_settings, health_settings, ledger_settings, limit_settings,
+    settings, provider_settings, access_settings, audit_settings, batch_settings, choosing_settings, database_settings, health_settings,
+    ledger_settings, limit_settings,
     names_settings, policy_settings, protection_settings, secrets_settings,
 )  # fmt: skip
 RECORDS = {
