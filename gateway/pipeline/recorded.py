@@ -133,6 +133,7 @@ class Recorded:
             guards=judged.guards,
             found=judged.found,
             decision=watch.decision,
+            version="" if watch.decision is None else watch.decision.version,
         )
 
 
@@ -167,6 +168,8 @@ class Watch:
             if isinstance(event, Started):
                 if self.limits:
                     event = replace(event, limits=self.limits)
+                if self.decision is not None and self.decision.version:
+                    event = replace(event, version=self.decision.version)
                 self.started = event
             elif isinstance(event, Decided):
                 self.decision = event.decision
