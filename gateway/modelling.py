@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from gateway.accounting.limits.tokenizing import open_counting
 from gateway.accounting.price import ModelFacts
 from gateway.accounting.prices import Prices
 from gateway.config import Settings
 from gateway.config.provider_settings import TimeoutSettings
-from gateway.config.routing_settings import AbilitySettings
-from gateway.config.settings import ModelSettings
+from gateway.config.routing_settings import AbilitySettings, RoutingSettings
+from gateway.config.settings import ModelSettings, TargetSettings
 from gateway.core.target import Target, Timeouts
 from gateway.pipeline.build import Modelled
 from gateway.routing.fitness import ABILITIES, Abilities, Ability
-from gateway.routing.plan import RoutingPlan, plan_of
+from gateway.routing.plan import RoutingPlan, merged, plan_of
+from gateway.routing.versions import Division
 
 _IN_TABLE: dict[Ability, str] = {"vision": "vision", "audio": "audio", "documents": "pdf", "tools": "functions"}
 """The table's names. It is too often silent about schemas to be believed."""
@@ -22,26 +25,55 @@ _IN_TABLE: dict[Ability, str] = {"vision": "vision", "audio": "audio", "document
 
 def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
     """Give what each configured model is built from."""
-    return {
-        name: Modelled(
-            targets=_targets(name, settings),
-            plan=_plan(model, settings),
-            abilities={
-                (key := f"{target.provider}/{target.model}"): _abilities(target.abilities, prices.find_facts(key))
-                for target in model.targets
-            },
-            description=model.description or None,
-            count_input=open_counting(name, model.tokenizer),
+    return {name: _modelled(name, model, settings, prices) for name, model in settings.models.items()}
+
+
+def _modelled(name: str, model: ModelSettings, settings: Settings, prices: Prices) -> Modelled:
+    routing, written = settings.routing, model.targets
+    built = Modelled(
+        targets=_targets(model, written, settings),
+        plan=_plan(written, model.routing, routing),
+        abilities=_able(written, prices),
+        description=model.description or None,
+        count_input=open_counting(name, model.tokenizer),
+    )
+    if not model.versions:
+        return built
+    for_all = merged(model.routing, routing)
+    versions = {
+        label: replace(
+            built,
+            targets=_targets(model, version.targets, settings),
+            plan=_plan(version.targets, version.routing, for_all),
+            abilities=_able(version.targets, prices),
         )
-        for name, model in settings.models.items()
+        for label, version in model.versions.items()
+    }
+    # The same target may stand in several versions; for what surrounds them all it is one.
+    targets = {target.name: target for version in versions.values() for target in version.targets}
+    division = Division(otherwise=first_version(model), by=built.plan.sticky.by)
+    return replace(built, targets=tuple(targets.values()), versions=versions, division=division)
+
+
+def first_version(model: ModelSettings) -> str:
+    """Give the version that has all calls as long as nobody knows more."""
+    if model.rollout is not None:
+        return model.rollout.stable
+    weighty = (label for label, weight in model.ab.items() if weight)
+    return model.active or next(weighty, None) or next(iter(model.versions))
+
+
+def _able(targets: Sequence[TargetSettings], prices: Prices) -> dict[str, Abilities]:
+    return {
+        (key := f"{target.provider}/{target.model}"): _abilities(target.abilities, prices.find_facts(key))
+        for target in targets
     }
 
 
-def _plan(model: ModelSettings, settings: Settings) -> RoutingPlan:
-    targets = [(target, f"{target.provider}/{target.model}") for target in model.targets]
-    plan = plan_of(model.routing, settings.routing, tuple(target.weight for target in model.targets))
-    return msgspec.structs.replace(
-        plan,
+def _plan(written: Sequence[TargetSettings], own: RoutingSettings | None, everywhere: RoutingSettings) -> RoutingPlan:
+    targets = [(target, f"{target.provider}/{target.model}") for target in written]
+    return replace(
+        plan_of(own, everywhere, tuple(target.weight for target in written)),
         handles={name: target.handles for target, name in targets},
         labels={target.name: name for target, name in targets if target.name is not None},
     )
@@ -61,8 +93,7 @@ def _abilities(written: AbilitySettings | None, facts: ModelFacts | None) -> Abi
     return Abilities(lacks=frozenset(lacks), context=known.context or (facts.context if facts is not None else None))
 
 
-def _targets(name: str, settings: Settings) -> tuple[Target, ...]:
-    model = settings.models[name]
+def _targets(model: ModelSettings, targets: Sequence[TargetSettings], settings: Settings) -> tuple[Target, ...]:
     return tuple(
         Target(
             provider=target.provider,
@@ -70,7 +101,7 @@ def _targets(name: str, settings: Settings) -> tuple[Target, ...]:
             timeouts=_timeouts(target.timeouts or model.timeouts or _provider_timeouts(settings, target.provider)),
             drop=model.on_unsupported == "drop",
         )
-        for target in model.targets
+        for target in targets
     )
 
 

@@ -103,7 +103,7 @@ def open_prices(settings: Settings, load: LoadFacts = load_facts) -> Prices:
     targets = {
         f"{target.provider}/{target.model}": (target.provider, target.model)
         for model in settings.models.values()
-        for target in model.targets
+        for target in model.every_target
     }
     listed = {
         name: entry

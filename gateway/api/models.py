@@ -14,6 +14,7 @@ from gateway.core.errors import NotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.build import Route
+from gateway.routing.versions import VersionedPool
 
 LIST_PATH = "/v1/models"
 ONE_PATH = "/v1/models/{model:path}"
@@ -77,6 +78,8 @@ def _entry(scope: Scope, route: Route, started_at: float) -> dict[str, Any]:
         "owned_by": route.targets[0].provider,
         "targets": [target.name for target in route.targets],
     }
+    if isinstance(route.pool, VersionedPool):
+        entry["versions"] = list(route.pool.pools)
     if route.description:
         entry["description"] = route.description
     return entry

@@ -39,6 +39,8 @@ def answer_headers(call: Call, started: Started | None, now: float) -> Headers:
         *started.headers,
         *started.limits,
     ]
+    if started.version:
+        headers.append((b"x-switchgear-version", started.version.encode("latin-1", "replace")))
     if started.dropped:
         headers.append((b"x-switchgear-dropped", _shown(started.dropped)))
     return headers

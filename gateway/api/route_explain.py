@@ -26,6 +26,7 @@ from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.build import Route
 from gateway.routing.condition import Condition
+from gateway.routing.versions import VersionedPool
 
 PATH = "/v1/route/explain"
 APIS: dict[str, Dialect] = {
@@ -94,6 +95,7 @@ def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
     return {
         "object": "route.decision",
         "model": route.model,
+        **({"version": decision.version, "shares": dict(pool.shares)} if isinstance(pool, VersionedPool) else {}),
         "strategy": decision.strategy,
         "chosen": decision.chosen,
         "considered": [

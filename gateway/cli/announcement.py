@@ -31,7 +31,7 @@ def announcement(
     access = "no keys configured: open to everybody on this machine" if is_open else "keys are asked for"
     lines = [f"Switchgear listens on {url_of(host, port)} ({access})"]
     for name, model in list(settings.models.items())[:MOST_MODELS]:
-        served = ", ".join(f"{target.provider}/{target.model}" for target in model.targets)
+        served = ", ".join(f"{target.provider}/{target.model}" for target in model.every_target)
         lines.append(f"  model {name:<20} {served}")
     if len(settings.models) > MOST_MODELS:
         lines.append(f"  and {len(settings.models) - MOST_MODELS} more: switchgear models")
@@ -57,7 +57,7 @@ def _curl(settings: Settings, url: str, directory: Path, *, is_open: bool) -> st
 
 def _example(settings: Settings) -> tuple[str, dict[str, object]]:
     for name, model in settings.models.items():
-        if not makes_embeddings(model.targets[0].model):
+        if not makes_embeddings(model.every_target[0].model):
             message = {"role": "user", "content": "Say hello."}
             return "/v1/chat/completions", {"model": name, "messages": [message]}
     return "/v1/embeddings", {"model": next(iter(settings.models)), "input": "hello"}

@@ -73,7 +73,7 @@ async def _collect(config: Path, url: str | None, key: str | None) -> dict[str, 
             return {
                 name: [
                     TargetState(target=f"{target.provider}/{target.model}", state=NOT_RUNNING)
-                    for target in model.targets
+                    for target in model.every_target
                 ]
                 for name, model in settings.models.items()
             }

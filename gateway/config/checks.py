@@ -38,10 +38,11 @@ from gateway.config.provider_settings import (
     OpenAIShapedSettings,
     VllmSettings,
 )
+from gateway.config.rollout_checks import targets_by_path, version_findings
 from gateway.config.routing_checks import breaker_findings, fallback_findings, retry_findings, target_findings
 from gateway.config.routing_settings import BreakerSettings, RetrySettings, RoutingSettings
 from gateway.config.secret import HOW_TO_WRITE, Secret
-from gateway.config.settings import OtlpSettings, ServerSettings, Settings
+from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings, Settings
 
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
 UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
@@ -183,18 +184,17 @@ def _weights(settings: EmbeddedSettings) -> Iterator[Finding]:
 
 
 def _served_models(settings: Settings) -> Iterator[Finding]:
-    for name, model in settings.models.items():
-        for number, target in enumerate(model.targets):
-            provider = settings.providers.get(target.provider)
-            if not isinstance(provider, EmbeddedSettings) or target.model in (known := provider.served):
-                continue
-            close = difflib.get_close_matches(target.model[:100], known, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else f" (it has: {', '.join(known) or 'none'})"
-            yield Finding(
-                path=("models", name, "targets", number, "model"),
-                needs=("providers",),
-                message=f"the embedded provider '{target.provider}' has no model {shown(target.model)}{hint}",
-            )
+    for path, target in targets_by_path(settings):
+        provider = settings.providers.get(target.provider)
+        if not isinstance(provider, EmbeddedSettings) or target.model in (known := provider.served):
+            continue
+        close = difflib.get_close_matches(target.model[:100], known, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else f" (it has: {', '.join(known) or 'none'})"
+        yield Finding(
+            path=(*path, "model"),
+            needs=("providers",),
+            message=f"the embedded provider '{target.provider}' has no model {shown(target.model)}{hint}",
+        )
 
 
 def _reserved_names(settings: Settings) -> Iterator[Finding]:
@@ -219,6 +219,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (LimitRuleSettings, limit_findings),
     (RetrySettings, retry_findings),
     (BreakerSettings, breaker_findings),
+    (ModelSettings, version_findings),
     (Settings, _exposure),
     (Settings, pepper_findings),
     (Settings, batch_findings),

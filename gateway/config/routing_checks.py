@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from gateway.config.finding import Finding
 from gateway.config.routing_settings import BreakerSettings, RetrySettings, RoutingSettings
-from gateway.config.settings import Settings
+from gateway.config.settings import Settings, TargetSettings
 
 _BY_WEIGHT = ("weighted", "sticky", "prefix", "least_busy")
 _LISTS = ("general", "context", "content")
@@ -15,24 +15,32 @@ _LISTS = ("general", "context", "content")
 def target_findings(settings: Settings) -> Iterator[Finding]:
     """Yield targets that are there twice, models that go by weight and have none, and weights that nothing goes by."""
     for name, model in settings.models.items():
-        seen: set[tuple[str, str]] = set()
-        for number, target in enumerate(model.targets):
-            if (target.provider, target.model) in seen:
-                message = (
-                    f"{target.provider}/{target.model} is a target of this model already; retries are said in `routing`"
-                )
-                yield Finding(path=("models", name, "targets", number), message=message)
-            seen.add((target.provider, target.model))
         strategy = (model.routing and model.routing.strategy) or settings.routing.strategy or "fallback"
-        if strategy in _BY_WEIGHT and not any(target.weight for target in model.targets):
+        if model.targets:
+            yield from _of_targets(("models", name), model.targets, strategy)
+        for label, version in model.versions.items():
+            own = (version.routing and version.routing.strategy) or strategy
+            yield from _of_targets(("models", name, "versions", label), version.targets, own)
+
+
+def _of_targets(path: tuple[str | int, ...], targets: tuple[TargetSettings, ...], strategy: str) -> Iterator[Finding]:
+    seen: set[tuple[str, str]] = set()
+    for number, target in enumerate(targets):
+        if (target.provider, target.model) in seen:
+            message = (
+                f"{target.provider}/{target.model} is a target of this model already; retries are said in `routing`"
+            )
+            yield Finding(path=(*path, "targets", number), message=message)
+        seen.add((target.provider, target.model))
+    if strategy in _BY_WEIGHT:
+        if not any(target.weight for target in targets):
             message = f"every target has weight 0, so that {strategy} could choose none"
-            yield Finding(path=("models", name, "targets"), needs=("routing",), message=message)
-        if strategy in _BY_WEIGHT:
-            continue
-        for number, target in enumerate(model.targets):
-            if target.weight != 1:
-                message = f"the strategy is {strategy}, which knows no weights: write routing: {{strategy: weighted}}"
-                yield Finding(path=("models", name, "targets", number, "weight"), needs=("routing",), message=message)
+            yield Finding(path=(*path, "targets"), needs=("routing",), message=message)
+        return
+    for number, target in enumerate(targets):
+        if target.weight != 1:
+            message = f"the strategy is {strategy}, which knows no weights: write routing: {{strategy: weighted}}"
+            yield Finding(path=(*path, "targets", number, "weight"), needs=("routing",), message=message)
 
 
 def fallback_findings(settings: Settings) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.protection_settings import ProtectionSettings
 from gateway.config.provider_settings import HeaderName, HeaderValue, HttpUrl, ProviderSettings, TimeoutSettings
+from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.routing_settings import AbilitySettings, RoutingSettings
 from gateway.config.secret import Secret
 from gateway.config.secrets_settings import SecretsSettings
@@ -141,13 +142,29 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1.0
 
 
+class VersionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a model: targets of its own, and what it does not route as its model does."""
+
+    targets: Annotated[tuple[TargetSettings, ...], Meta(min_length=1, description="What answers for this version.")]
+    routing: Annotated[
+        RoutingSettings | None, Meta(description="Where it is not routed as its model; fallbacks are the model's.")
+    ] = None
+
+
+VersionName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+    Expected(words="a name of at most 64 letters, digits, dots, dashes and underscores"),
+]
+
+
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that clients may ask for, and what answers it."""
+    """A model that clients may ask for, and what answers it: `targets`, or `versions` that each have some."""
 
     targets: Annotated[
         tuple[TargetSettings, ...],
         Meta(min_length=1, description="What answers; in which order they are asked, `routing` says."),
-    ]
+    ] = ()
     description: Annotated[str, Meta(description="A sentence for people, shown in /v1/models.")] = ""
     on_unsupported: Annotated[
         Literal["error", "drop"],
@@ -163,6 +180,27 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(description="The model's tokenizer.json: limits then estimate a prompt by it, and not by its length."),
     ] = None
+    versions: Annotated[
+        dict[VersionName, VersionSettings], Meta(description="Versions by name, instead of targets.")
+    ] = msgspec.field(default_factory=dict)
+    active: Annotated[
+        str | None,
+        Meta(
+            description="The version that has all calls, where neither a rollout nor ab says otherwise; null is the first."
+        ),
+    ] = None
+    rollout: Annotated[
+        RolloutSettings | None, Meta(description="One version takes over from another, step by step.")
+    ] = None
+    ab: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1_000_000)]],
+        Meta(description="A fixed split: versions and their weights."),
+    ] = msgspec.field(default_factory=dict)
+
+    @property
+    def every_target(self) -> tuple[TargetSettings, ...]:
+        """All targets, those of all versions among them, as often as they are written."""
+        return (*self.targets, *(target for version in self.versions.values() for target in version.targets))
 
 
 class PriceSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,10 +20,14 @@ class Considered(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What a strategy made of a model's targets, in the order in which they are asked; those left out come last."""
+    """What a strategy made of a model's targets, in the order in which they are asked; those left out come last.
+
+    `version` is the model's version whose targets these are, empty for a model without versions.
+    """
 
     strategy: str
     considered: tuple[Considered, ...]
+    version: str = ""
 
     @property
     def chosen(self) -> str | None:

@@ -27,8 +27,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     version is `prices`, None when a price is unknown; `cost` is the same in US dollars, as near as a float comes to it.
     `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
     protection found in the request.
-    `decision` says which targets were considered, and what was made of them. `beside` is what other targets used for the call,
-    which neither `usage` nor `cost` contains.
+    `decision` says which targets were considered, and what was made of them, `version` which of the model's versions had the call.
+    `beside` is what other targets used for the call, which neither `usage` nor `cost` contains.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -64,6 +64,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[tuple[str, int], ...] = ()
     decision: Decision | None = None
     beside: tuple[Beside, ...] = ()
+    version: str = ""
 
     @property
     def known_model(self) -> str:

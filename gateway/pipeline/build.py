@@ -40,9 +40,11 @@ from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
 from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
-from gateway.routing.pool import Pool
+from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.routed import Timing
 from gateway.routing.seat import Seat
+from gateway.routing.split import Assigner, Splits
+from gateway.routing.versions import Division, Versioned, VersionedPool, of_version
 
 
 class Guards(Protocol):
@@ -85,8 +87,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     responder: Responder
     unasked: Responder
     subject: Resource
-    pool: Pool
-    helped_by: Mapping[str, Sequence[Pool]]
+    pool: Pool | VersionedPool
+    helped_by: Mapping[str, Sequence[AnyPool]]
     cost: Cost
     count_input: CountInput
     helping: tuple[Provider, ...] = ()
@@ -128,7 +130,7 @@ def healthy_targets(routes: Mapping[str, Route]) -> dict[str, bool]:
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
-    `conditions` are those of all targets: they outlive what is built here. `chance` gives numbers from 0 to 1.
+    `conditions` are those of all targets, `splits` between the versions of models: they outlive what is built here. `chance` gives numbers from 0 to 1.
     """
 
     take_record: TakeRecord
@@ -141,13 +143,15 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     guards: Guards | None = None
     take_judged: TakeJudged | None = None
     conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
+    splits: Splits = msgspec.field(default_factory=Splits)
     chance: Callable[[], float] = random.random
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be built: a model's targets, how they are routed, what they are known to be able to, and what else is said of it.
 
-    `count_input` counts the tokens of a prompt as the model does, or nearly.
+    `count_input` counts the tokens of a prompt as the model does, or nearly. With `versions` the targets are those of all of them, and
+    `division` says how calls are split between them.
     """
 
     targets: tuple[Target, ...]
@@ -155,6 +159,8 @@ class Modelled(msgspec.Struct, frozen=True, kw_only=True):
     abilities: Mapping[str, Abilities] = {}
     description: str | None = None
     count_input: CountInput = count_by_length
+    versions: Mapping[str, Modelled] = {}
+    division: Division | None = None
 
 
 def build_routes(
@@ -165,7 +171,23 @@ def build_routes(
     return {name: _route(name, models, pools, providers, surroundings) for name in models}
 
 
-def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings) -> Pool:
+def _pool(
+    model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings
+) -> Pool | VersionedPool:
+    division = wanted.division
+    if division is None:
+        return _pool_of_targets(model, wanted, providers, surroundings)
+    pools = {
+        version: of_version(_pool_of_targets(model, one, providers, surroundings), version)
+        for version, one in wanted.versions.items()
+    }
+    assigner = Assigner(surroundings.splits.of(model), division.by, surroundings.chance)
+    return VersionedPool(model, pools, assigner, division.otherwise)
+
+
+def _pool_of_targets(
+    model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings
+) -> Pool:
     guards = surroundings.guards
     answering = [(target, providers[target.provider].responder(target)) for target in wanted.targets]
     if guards is not None:
@@ -213,7 +235,7 @@ def _load_of(providers: Mapping[str, Provider]) -> LoadOf:
 def _route(
     model: str,
     models: Mapping[str, Modelled],
-    pools: Mapping[str, Pool],
+    pools: Mapping[str, Pool | VersionedPool],
     providers: Mapping[str, Provider],
     surroundings: Surroundings,
 ) -> Route:
@@ -221,8 +243,7 @@ def _route(
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
     opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
     timing = Timing(now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance)
-    routed = open_routed(pools[model], wanted.plan, timing, pools)
-    answer: Responder = routed
+    answer, helped_by = _answering(pools[model], wanted, timing, pools)
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
@@ -234,8 +255,8 @@ def _route(
         description=wanted.description,
         targets=targets,
         providers=tuple(providers[target.provider] for target in targets),
-        pool=routed.pool,
-        helped_by=routed.helping,
+        pool=pools[model],
+        helped_by=helped_by,
         cost=surroundings.cost,
         count_input=wanted.count_input,
         helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
@@ -244,6 +265,17 @@ def _route(
         subject=subject,
         opened=opened,
     )
+
+
+def _answering(
+    pool: Pool | VersionedPool, wanted: Modelled, timing: Timing, pools: Mapping[str, Pool | VersionedPool]
+) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
+    """Give what asks a model's targets, and the pools of the models that help out."""
+    if isinstance(pool, Pool):
+        routed = open_routed(pool, wanted.plan, timing, pools)
+        return routed, routed.helping
+    asking = {name: open_routed(one, wanted.versions[name].plan, timing, pools) for name, one in pool.pools.items()}
+    return Versioned(pool, asking), next(iter(asking.values())).helping
 
 
 def _recorded(

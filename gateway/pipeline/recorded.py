@@ -134,6 +134,7 @@ class Recorded:
             found=judged.found,
             decision=watch.decision,
             beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
+            version="" if watch.decision is None else watch.decision.version,
         )
 
     def _beside(self, spent: Spent) -> Beside:
@@ -184,19 +185,24 @@ class Watch:
             self.spent.append(event)  # type: ignore[arg-type]  # as above
             return NOTHING
         elif self.first_at is None:
-            if isinstance(event, Started):
-                if self.limits:
-                    event = replace(event, limits=self.limits)
-                self.started = event
-            elif isinstance(event, Decided):
-                self.decision = event.decision
-                return NOTHING
-            elif isinstance(event, Tried):
-                self.tried.append(event.target)
-                self.following = event.following
-                return NOTHING
-            elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
-                self.first_at = self._now()
+            return self._before(event)
+        return self._send(event)
+
+    def _before(self, event: Event) -> Awaitable[None]:
+        """Note what comes before the first content, or is it."""
+        if isinstance(event, Started):
+            if self.limits:
+                event = replace(event, limits=self.limits)
+            self.started = event
+        elif isinstance(event, Decided):
+            self.decision = event.decision
+            return NOTHING
+        elif isinstance(event, Tried):
+            self.tried.append(event.target)
+            self.following = event.following
+            return NOTHING
+        elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
+            self.first_at = self._now()
         return self._send(event)
 
     def asked(self, otherwise: str) -> str | None:

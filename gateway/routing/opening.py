@@ -21,7 +21,7 @@ from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, 
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
 from gateway.routing.plan import RoutingPlan
-from gateway.routing.pool import Pool
+from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.routed import Routed, Timing
 from gateway.routing.seat import Seat, Unwell
 from gateway.routing.stickiness import key_of
@@ -66,7 +66,7 @@ def open_pool(
     return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
 
 
-def open_routed(pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, Pool]) -> Routed:
+def open_routed(pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, AnyPool]) -> Routed:
     """Give what asks a pool, and the pools of the models that help out."""
     helping = {
         "general": [pools[name] for name in plan.fallbacks.general],

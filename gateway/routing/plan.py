@@ -48,3 +48,11 @@ def plan_of(model: RoutingSettings | None, everywhere: RoutingSettings, weights:
         if value is not None:
             written[name] = value
     return msgspec.structs.replace(RoutingPlan(weights=weights), **written)
+
+
+def merged(model: RoutingSettings | None, everywhere: RoutingSettings) -> RoutingSettings:
+    """Give the routing of a model as its versions have it where they say nothing."""
+    own = {
+        name: value for name in RoutingSettings.__struct_fields__ if (value := getattr(model, name, None)) is not None
+    }
+    return msgspec.structs.replace(everywhere, **own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
@@ -15,6 +15,17 @@ from gateway.routing.seat import Seat
 
 MOST_REMEMBERED: Final = 256
 """Decisions without scores that a pool remembers: made once, they are told again and again."""
+
+
+class AnyPool(Protocol):
+    """A pool, or what decides as one does."""
+
+    model: str
+    seats: tuple[Seat, ...]
+
+    def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
+        """Give the seats to ask, in order, and the decision. With `peek` nothing is noted: the next call gets the same."""
+        ...
 
 
 class Pool:
@@ -29,6 +40,7 @@ class Pool:
         tokens_of: Callable[[Call], int] = lambda call: 0,
     ) -> None:
         self.model = model
+        self.version = ""
         self.seats = tuple(seats)
         self._chooser = chooser
         self._reason = chooser.reason if isinstance(chooser, Reasoned) else None
@@ -114,7 +126,7 @@ class Pool:
         ]
         left_alone = [Considered(seat.name, "spared", None, _why(seat, now)) for seat in spared]
         left_out = [Considered(seat.name, "unfit", None, why) for seat, why in unfit.items()]
-        return Decision(self._chooser.name, (*asked, *left_alone, *left_out))
+        return Decision(self._chooser.name, (*asked, *left_alone, *left_out), self.version)
 
 
 def _left_out(seats: Sequence[Seat], order: Sequence[Seat], why: str) -> Mapping[Seat, str]:

@@ -21,7 +21,7 @@ from gateway.core.events import Decided, Tried
 from gateway.core.responder import Send
 from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
-from gateway.routing.pool import Pool
+from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat
@@ -49,7 +49,12 @@ class Routed:
     """
 
     def __init__(
-        self, pool: Pool, timing: Timing, retry: RetrySettings, deadline: float, helping: Mapping[str, Sequence[Pool]]
+        self,
+        pool: Pool,
+        timing: Timing,
+        retry: RetrySettings,
+        deadline: float,
+        helping: Mapping[str, Sequence[AnyPool]],
     ) -> None:
         self.pool = pool
         self._now = timing.now
@@ -59,7 +64,8 @@ class Routed:
         self._deadline = deadline
         self.helping = dict(helping)
         self._budget = RetryBudget(retry.budget)
-        self._lone = pool.seats[0] if len(pool.seats) == 1 else None
+        # Of a version everybody is told, also where it has nothing to choose.
+        self._lone = pool.seats[0] if len(pool.seats) == 1 and not pool.version else None
 
     async def __call__(self, call: Call, send: Send) -> None:
         """Answer from the first target that can. Raises what the last one raised, Unavailable when all are spared."""
@@ -248,10 +254,8 @@ class _Tries:
         """Another model helps out."""
         self.helped.add(model)
         self._queue = deque(seats)
-        self.decision = Decision(
-            self.decision.strategy,
-            (*self.decision.considered, *[_next(one) for one in decision.considered]),
-        )
+        considered = (*self.decision.considered, *[_next(one) for one in decision.considered])
+        self.decision = msgspec.structs.replace(self.decision, considered=considered)
 
 
 def _next(one: Considered) -> Considered:
