@@ -193,6 +193,8 @@ class Watch:
         if isinstance(event, Started):
             if self.limits:
                 event = replace(event, limits=self.limits)
+            if self.decision is not None and self.decision.version:
+                event = replace(event, version=self.decision.version)
             self.started = event
         elif isinstance(event, Decided):
             self.decision = event.decision
