@@ -146,8 +146,9 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer is complete. `usage` is None when nobody counted.
+    """The answer is complete. `usage` is None when the upstream did not count.
 
+    `estimate` is then what it may have been, for the record alone: no client is told figures that nobody counted.
     `error` is the code of an error that the upstream reported inside its answer, and that went out verbatim.
     """
 
@@ -156,6 +157,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     stop_sequence: str | None = None
     detail: dict[str, Json] = {}
+    estimate: Usage | None = None
 
 
 Event = (

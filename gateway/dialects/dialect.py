@@ -112,6 +112,10 @@ class Dialect(Protocol):
         """The same for a stream, of which the first and the last few KiB are given (they may overlap when it is short)."""
         ...
 
+    def says_nothing(self, data: bytes) -> bool:
+        """Whether whole events from a stream's beginning say nothing yet: an answer that ends with them is none."""
+        ...
+
     def read_error(self, status: int, body: bytes) -> SwitchgearError:
         """Translate an upstream's error answer. Never raises: HTML and garbage give an UpstreamRefused that says so."""
         ...

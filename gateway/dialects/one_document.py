@@ -8,6 +8,7 @@ from gateway.core.events import Started
 from gateway.core.items import Json
 from gateway.dialects import openai_errors
 from gateway.dialects.dialect import EventDecoder, EventEncoder, Outcome
+from gateway.dialects.openai_chat import outcome
 from gateway.dialects.openai_chat.shaped import ChatShaped
 
 
@@ -25,6 +26,10 @@ class OneDocument(ChatShaped):
         """Raises UpstreamBroken: there is no stream."""
         msg = f"The upstream sent a stream where the {self.title} has none."
         raise UpstreamBroken(msg)
+
+    def read_answer(self, body: bytes) -> Outcome:
+        """Usage of a whole answer: it has no choices."""
+        return outcome.read_document(body)
 
     def read_stream(self, head: bytes, tail: bytes) -> Outcome:
         """Nothing: there is no stream."""

@@ -15,7 +15,7 @@ from gateway.core.errors import InvalidRequest, UpstreamBroken
 from gateway.core.events import Embeddings, Finished
 from gateway.core.items import Json
 from gateway.core.usage import Usage
-from gateway.dialects.dialect import Dialect, EncodedCall
+from gateway.dialects.dialect import Dialect, EncodedCall, Outcome
 from gateway.dialects.one_document import OneDocument, results_of, started
 from gateway.dialects.openai_chat.usage import decode_usage
 from gateway.dialects.rest import Leftovers, note, own
@@ -70,9 +70,19 @@ class OpenAIEmbeddings(OneDocument):
             body["user"] = content.user
         return EncodedCall(body={**body, **own(content.rest, NAME)}, dropped=left.dropped)
 
+    def read_answer(self, body: bytes) -> Outcome:
+        """Usage of a whole answer; one without any embedding is none."""
+        found = super().read_answer(body)
+        if b'"data":[]' in body or b'"data": []' in body:
+            return Outcome(usage=found.usage, complete=False, error=found.error)
+        return found
+
     def decode_answer(self, fields: dict[str, Json]) -> Answer:
         """`list` of embeddings -> Answer. Raises UpstreamBroken."""
         data = results_of(fields, "data")
+        if not data:
+            msg = "The upstream's answer has no embeddings."
+            raise UpstreamBroken(msg)
         if all(isinstance(each.get("index"), int) for each in data):
             data = sorted(data, key=lambda each: each["index"])
         vectors = tuple(_vector(each.get("embedding")) for each in data)

@@ -92,7 +92,7 @@ class Recorded:
 
     def _record(self, call: Call, watch: Watch, error: str | None, status: int) -> Record:
         started, finished = watch.started, watch.finished
-        usage = watch.used if finished is None else finished.usage
+        usage = watch.used if finished is None else finished.usage or finished.estimate
         target = watch.asked(self._targets[0]) if started is None else started.target
         if finished is not None and finished.error is not None:
             error = error or finished.error

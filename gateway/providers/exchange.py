@@ -21,15 +21,16 @@ from gateway.core.usage import Usage
 from gateway.dialects.dialect import Dialect, EventDecoder, Outcome
 from gateway.dialects.splice import splice
 from gateway.dialects.sse import SseParser
+from gateway.providers.beginning import Beginning
 from gateway.providers.cutting import Cutter, Seen
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts, Upstream
 from gateway.providers.keyring import hide_key
 from gateway.providers.passed_headers import passed_headers
 from gateway.providers.retry_after import retry_after
+from gateway.providers.uncounted import cut_short, of_answer, of_stream
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
-_BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
 _ANSWER_FIELDS = frozenset({"choices", "content", "data", "output", "results"})
 
 
@@ -153,12 +154,26 @@ class Exchange:
 
     async def _relay_document(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
         body = await response.read_all(MAX_ANSWER_BYTES)
-        outcome = self._wire.dialect.read_answer(body)
-        if outcome.usage is None or outcome.error is not None:
-            self._must_be_an_answer(self._must_be_json(started.content_type, body), body)
+        outcome, estimate = self._wire.dialect.read_answer(body), None
+        if outcome.usage is None or outcome.error is not None or not outcome.complete:
+            fields = self._must_be_json(started.content_type, body)
+            self._must_be_an_answer(fields, body)
+            if not outcome.complete and outcome.error is None:
+                raise self._nothing_said()
+            estimate = self._estimate(call, fields) if outcome.usage is None else None
         await send(started)
         await send(Verbatim(body))
-        await send(_finished(outcome))
+        await send(_finished(outcome, estimate))
+
+    def _estimate(self, call: Call, fields: dict[str, object]) -> Usage | None:
+        """Estimate an answer that nobody counted; None where it is so odd that nobody can tell what it says."""
+        try:
+            return of_answer(call, self._wire.dialect.decode_answer(fields))
+        except SwitchgearError:
+            return None
+
+    def _nothing_said(self) -> UpstreamBroken:
+        return UpstreamBroken(f"The upstream {self._name} sent an answer with nothing in it.")
 
     async def _relay_stream(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
         if not _is_event_stream(started.content_type):
@@ -173,31 +188,35 @@ class Exchange:
             known = dialect.read_stream(seen.head, seen.tail).usage
             if known is not None or seen.events > 1:  # a lone event may be the error itself
                 # Nothing is written any more, so this does not wait, and cannot be cancelled.
-                await send(CutShort(usage=_used(known, call, seen.events)))
+                await send(CutShort(usage=cut_short(known, call, seen.events)))
             raise
         if outcome.error is not None:
-            outcome = msgspec.structs.replace(outcome, usage=_used(outcome.usage, call, seen.events))
-        await send(_finished(outcome))
+            outcome = msgspec.structs.replace(outcome, usage=cut_short(outcome.usage, call, seen.events))
+        await send(_finished(outcome, of_stream(call, seen.events) if outcome.usage is None else None))
 
     async def _pump(self, call: Call, response: HttpResponse, seen: Seen, send: Send) -> UpstreamError | None:
         """Hand the stream's bytes on, cut at event boundaries. Gives how the connection was lost, if it was."""
-        cutter = Cutter(seen, self._wire.stripper(call))
+        cutter, beginning = Cutter(seen, self._wire.stripper(call)), Beginning(self._wire.dialect)
         while True:
             try:
                 data = await response.read()
             except UpstreamError as error:
+                if not beginning.over:
+                    raise
                 return error
             if not data:
                 break
-            first = not seen.events
             data = cutter.cut(data)
-            if first and b'"error"' in data:
-                _raise_first_error(self._wire.dialect, data)
+            if not beginning.over:
+                data = beginning.take(data)
             if data:
                 await send(Verbatim(data))
             if (lane := lane_of(send)) is not None:
                 await self._take_lane(response, cutter, lane, send)
-        if rest := cutter.rest():
+        rest = cutter.rest()
+        if not beginning.over and not (rest := beginning.take(rest)):
+            raise self._nothing_said()
+        if rest:
             await send(Verbatim(rest))
         return None
 
@@ -235,6 +254,9 @@ class Exchange:
         body = await response.read_all(MAX_ANSWER_BYTES)
         fields = self._must_be_json(_text(response.header(b"content-type")), body)
         answer = self._wire.dialect.decode_answer(fields)
+        if answer.finished.usage is None:
+            finished = msgspec.structs.replace(answer.finished, estimate=of_answer(call, answer))
+            answer = msgspec.structs.replace(answer, finished=finished)
         await _send_all(replay(answer), started, send)
 
     async def _translate_stream(self, call: Call, response: HttpResponse, started: Started, send: Send) -> None:
@@ -253,13 +275,16 @@ class Exchange:
                     break
                 for name, payload in parser.feed(data) if data else parser.finish():
                     events += 1
-                    await _send_all(decoder.feed(name, payload), started, send)
+                    given = decoder.feed(name, payload)
+                    if given and type(given[-1]) is Finished:
+                        given = _counted(given, of_stream(call, events))
+                    await _send_all(given, started, send)
                 if not data:
                     break
-            await _send_all(_finish(decoder, lost), started, send)
+            await _send_all(_counted(_finish(decoder, lost), of_stream(call, events)), started, send)
         except BaseException:
             if events > 1:  # a lone event may be the error itself
-                await send(CutShort(usage=_used(None, call, events)))
+                await send(CutShort(usage=cut_short(None, call, events)))
             raise
 
     def _must_be_json(self, content_type: str | None, body: bytes) -> dict[str, object]:
@@ -274,7 +299,7 @@ class Exchange:
 
     def _must_be_an_answer(self, fields: dict[str, object], body: bytes) -> None:
         """Raise for an error that came with status 200. (A Response that failed is an answer, and tells so itself.)"""
-        if fields.get("error") and fields.keys().isdisjoint(_ANSWER_FIELDS):
+        if fields.get("error") and not any(fields.get(name) for name in _ANSWER_FIELDS):
             self._wire.dialect.decode_answer(fields)
             raise self._wire.dialect.read_error(502, body)
 
@@ -294,24 +319,16 @@ def _finish(decoder: EventDecoder, lost: UpstreamError | None) -> Sequence[Event
         raise lost or error from None
 
 
+def _counted(events: Sequence[Event], estimate: Usage | None) -> Sequence[Event]:
+    """Give events whose last one, where it finishes an answer that the upstream did not count, has an estimate."""
+    last = events[-1] if events else None
+    if not isinstance(last, Finished) or last.usage is not None:
+        return events
+    return (*events[:-1], msgspec.structs.replace(last, estimate=estimate))
+
+
 def _is_event_stream(content_type: str | None) -> bool:
     return content_type is not None and content_type.lower().startswith("text/event-stream")
-
-
-def _raise_first_error(dialect: Dialect, data: bytes) -> None:
-    """Raise the error that a stream begins with: nothing of it has gone out, so it can still have a status of its own."""
-    decoder = dialect.event_decoder()
-    for name, payload in SseParser().feed(data):
-        decoder.feed(name, payload)
-
-
-def _used(known: Usage | None, call: Call, events: int) -> Usage:
-    """Give the usage of an answer that was cut short: what the upstream said, else an estimate: an event is a token."""
-    estimate = len(call.body) // _BYTES_A_TOKEN
-    if known is None:
-        return Usage(input=estimate, output=events, estimated=True)
-    input_tokens = known.input if known.input_total else estimate
-    return msgspec.structs.replace(known, input=input_tokens, output=max(known.output, events), estimated=True)
 
 
 async def _send_all(events: Iterable[Event], started: Started, send: Send) -> None:
@@ -331,10 +348,9 @@ _REASONS: dict[str, FinishReason] = {
 }  # fmt: skip
 
 
-def _finished(outcome: Outcome) -> Finished:
-    return Finished(
-        reason=_REASONS.get(outcome.finish_reason or "stop", "stop"), usage=outcome.usage, error=outcome.error
-    )
+def _finished(outcome: Outcome, estimate: Usage | None = None) -> Finished:
+    reason = _REASONS.get(outcome.finish_reason or "stop", "stop")
+    return Finished(reason=reason, usage=outcome.usage, error=outcome.error, estimate=estimate)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -30,6 +30,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer, or a stream to its end."""
 
     usage: bool = True
+    """Whether the upstream says what was used; else it is estimated, and said to be so."""
 
 
 BROKEN = Error(status=502, code="upstream_broken")
@@ -206,7 +207,7 @@ def never_ends(upstream):
 def nothing_said(upstream):
     async def behave(peer, asked):
         answer = json.loads(upstream.answers.documents[asked.api])
-        for name in ("choices", "output", "content"):
+        for name in ("choices", "output", "content", "data"):
             if name in answer:
                 answer[name] = []
         await peer.send(document(json.dumps(answer).encode()))

@@ -67,6 +67,11 @@ class AnthropicMessages:
         """Read usage, finish reason and completeness off a stream's first and last bytes."""
         return read_message_stream(head, tail)
 
+    def says_nothing(self, data: bytes) -> bool:
+        """A message that began is something: the model may have nothing to say."""
+        del data
+        return False
+
     def read_error(self, status: int, body: bytes) -> SwitchgearError:
         """Translate an upstream's error answer."""
         return read_error(status, body)
@@ -127,6 +132,11 @@ class AnthropicCountTokens:
     def read_stream(self, head: bytes, tail: bytes) -> Outcome:
         """Nothing was generated, so nothing was used."""
         return Outcome()
+
+    def says_nothing(self, data: bytes) -> bool:
+        """There are no streams."""
+        del data
+        return False
 
     def read_error(self, status: int, body: bytes) -> SwitchgearError:
         """Translate an upstream's error answer."""

@@ -36,19 +36,29 @@ _decode_any = msgspec.json.Decoder().decode
 _USAGE = b'"usage":'
 _DONE = (b"data: [DONE]", b"data:[DONE]")
 _FINISH = b'"finish_reason":'
+_EMPTY = (b'"choices":[]', b'"choices": []', b"[DONE]")
 
 
 def read_answer(body: bytes) -> Outcome:
-    """Read a whole answer. Never raises: an unreadable body gives an empty, incomplete Outcome."""
+    """Read a whole answer. Never raises: an unreadable body gives an empty, incomplete Outcome, and so does one without choices."""
     try:
         sure = _decode_sure(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_odd_answer(body)
-    reason = sure.choices[0].finish_reason if sure.choices else None
-    return Outcome(usage=usage_of(sure.usage), finish_reason=reason)
+    if not sure.choices:
+        return Outcome(usage=usage_of(sure.usage), complete=False)
+    return Outcome(usage=usage_of(sure.usage), finish_reason=sure.choices[0].finish_reason)
 
 
-def _read_odd_answer(body: bytes) -> Outcome:
+def read_document(body: bytes) -> Outcome:
+    """Read a document that counts as answers do, and has no choices. Never raises."""
+    try:
+        return Outcome(usage=usage_of(_decode_sure(body).usage))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_odd_answer(body, chosen=False)
+
+
+def _read_odd_answer(body: bytes, *, chosen: bool = True) -> Outcome:
     """Read an answer without usage, with figures of other kinds, or with an error in it."""
     try:
         answer = _decode(body)
@@ -57,7 +67,30 @@ def _read_odd_answer(body: bytes) -> Outcome:
     error = _error_code(answer.error) if answer.error else None
     reason = answer.choices[0].finish_reason if answer.choices else None
     usage = decode_usage(answer.usage) if answer.usage else None
-    return Outcome(usage=usage, finish_reason=reason, complete=error is None, error=error)
+    complete = error is None and (bool(answer.choices) or not chosen)
+    return Outcome(usage=usage, finish_reason=reason, complete=complete, error=error)
+
+
+def says_nothing(data: bytes) -> bool:
+    """Whether whole events of a stream's beginning have no choice: Azure begins with one about its filters."""
+    if not data.startswith((b":", b"data:")) or not any(mark in data for mark in _EMPTY):
+        return False
+    end = b"\r\n\r\n" if b"\r\n\r\n" in data else b"\n\n"
+    return all(_has_no_choice(event) for event in data.split(end) if event.strip())
+
+
+def _has_no_choice(event: bytes) -> bool:
+    if event.startswith(b":") or _is_done(event):
+        return True
+    try:
+        chunk = _decode_any(event[event.find(b"data:") + 5 :])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(chunk, dict) and chunk.get("choices") == [] and not chunk.get("error")
+
+
+def _is_done(event: bytes) -> bool:
+    return event.startswith(_DONE)
 
 
 def read_stream(head: bytes, tail: bytes) -> Outcome:

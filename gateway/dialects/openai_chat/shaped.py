@@ -23,6 +23,10 @@ class ChatShaped:
         """Usage and finish reason of a stream."""
         return outcome.read_stream(head, tail)
 
+    def says_nothing(self, data: bytes) -> bool:
+        """Whether there was no choice yet."""
+        return outcome.says_nothing(data)
+
     def read_error(self, status: int, body: bytes) -> SwitchgearError:
         """An upstream's refusal."""
         return openai_errors.read_error(status, body)

@@ -123,6 +123,9 @@ class ChatEventDecoder:
         if self._started is None or not (self._done or (self._turns and self._turns.keys() <= self._reasons.keys())):
             msg = "The upstream's stream was cut off before its end."
             raise UpstreamBroken(msg)
+        if not self._turns:
+            msg = "The upstream's answer has no choices."
+            raise UpstreamBroken(msg)
         self._finished = True
         return list(self._close())
 

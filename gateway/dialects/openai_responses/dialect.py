@@ -64,6 +64,11 @@ class OpenAIResponses:
         del head
         return read_tail(tail)
 
+    def says_nothing(self, data: bytes) -> bool:
+        """A response that exists is something, however empty it then is."""
+        del data
+        return False
+
     def read_error(self, status: int, body: bytes) -> SwitchgearError:
         """Translate an upstream's error answer. Never raises."""
         return openai_errors.read_error(status, body)
