@@ -186,11 +186,7 @@ class Watch:
             return NOTHING
         elif self.first_at is None:
             if isinstance(event, Started):
-                if self.limits:
-                    event = replace(event, limits=self.limits)
-                if self.decision is not None and self.decision.version:
-                    event = replace(event, version=self.decision.version)
-                self.started = event
+                event = self.started = self._begun(event)
             elif isinstance(event, Decided):
                 self.decision = event.decision
                 return NOTHING
@@ -201,6 +197,14 @@ class Watch:
             elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
                 self.first_at = self._now()
         return self._send(event)
+
+    def _begun(self, started: Started) -> Started:
+        """Give the answer's start as it goes out."""
+        if self.limits:
+            started = replace(started, limits=self.limits)
+        if self.decision is not None and self.decision.version:
+            started = replace(started, version=self.decision.version)
+        return started
 
     def asked(self, otherwise: str) -> str | None:
         """Give the target whose answer was waited for last; `otherwise` when it was not decided yet, None when there was none."""

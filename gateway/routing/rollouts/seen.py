@@ -36,6 +36,7 @@ def seen_of(record: Record, targets: Collection[str], *, challenger: bool, share
     if verdict is False:
         if record.first_token is not None:
             values.append(("first_token", log_of(record.first_token, _LEAST_SECONDS)))
-        if record.cost_nano is not None:
-            values.append(("cost", log_of(float(record.cost_nano), _LEAST_NANO)))
+        costs = [record.cost_nano, *[beside.cost_nano for beside in record.beside]]
+        if None not in costs:
+            values.append(("cost", log_of(float(sum(cost for cost in costs if cost is not None)), _LEAST_NANO)))
     return Seen(version=record.version, challenger=challenger, share=share, failed=verdict, values=tuple(values))
