@@ -17,7 +17,7 @@ import msgspec
 from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.settings import ModelSettings
 from gateway.routing.rollouts.course import begin, following
-from gateway.routing.rollouts.evidence import Figure, Seen, count
+from gateway.routing.rollouts.evidence import Seen, count
 from gateway.routing.rollouts.tally import Tally
 
 CALLS = 2000
@@ -46,7 +46,7 @@ def roll(world: World, settings: RolloutSettings, chance: random.Random, calls: 
         if world.outage is not None and world.outage[0] <= number < world.outage[1]:
             rate = world.outage[2]
         failed = chance.random() < rate
-        values: tuple[tuple[Figure, float], ...] = ()
+        values: tuple[tuple[str, float], ...] = ()
         if world.first_token is not None and not failed:
             values = (
                 (

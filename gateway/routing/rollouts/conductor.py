@@ -6,7 +6,8 @@ upon at once, because going back harms nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -18,7 +19,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Conflict, NotFound, StoreUnavailable
 from gateway.core.record import Record
 from gateway.routing.rollouts import course
-from gateway.routing.rollouts.evidence import Seen, count
+from gateway.routing.rollouts.evidence import SCORE_OF, Seen, count
 from gateway.routing.rollouts.seen import seen_of
 from gateway.routing.rollouts.tally import Tally
 from gateway.routing.split import Splits
@@ -27,6 +28,10 @@ from gateway.stores.rollouts import RolloutState, RolloutStore
 log = structlog.get_logger()
 
 TICK_SECONDS = 1.0
+MOST_NAMES = 20
+"""Names of scores that are counted for one split."""
+MOST_CALLS = 10_000
+"""Calls of the past that can be given scores although no ledger knows them (yet)."""
 Told = Callable[[str, str, Mapping[str, Any]], None]
 """Is told what a rollout did by itself: the event, the model, and details."""
 
@@ -58,6 +63,10 @@ class Running:
             for version, one in model.versions.items()
         }
 
+    def score_names(self) -> set[str]:
+        """Give the names of the scores that were counted for a split."""
+        return {name.partition(SCORE_OF)[2].rpartition(".")[0] for name in self.tally.names() if SCORE_OF in name}
+
     @property
     def compared(self) -> Sequence[str]:
         """The versions whose calls are counted."""
@@ -78,6 +87,8 @@ class Conductor:
         self._told = told
         self._running: dict[str, Running] = {}
         self._lock = anyio.Lock()
+        self.recent: OrderedDict[str, Record] = OrderedDict()
+        self._scored: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.healthy = True
 
     def configure(self, models: Mapping[str, ModelSettings]) -> None:
@@ -98,7 +109,7 @@ class Conductor:
             if self._store is None or known.state.version:
                 self._apply(known)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Running]:
         return iter(tuple(self._running.values()))
 
     def find(self, model: str) -> Running:
@@ -114,6 +125,9 @@ class Conductor:
         for record in records:
             if record.version and (known := self._running.get(record.model)) is not None:
                 self._count(known, record)
+                self.recent[record.id] = record
+        while len(self.recent) > MOST_CALLS:
+            self.recent.popitem(last=False)
 
     def _count(self, known: Running, record: Record) -> None:
         version, state = record.version, known.state
@@ -135,8 +149,8 @@ class Conductor:
             known.tally.add(f"step.{state.step}", 1)
         count(known.tally, known.compared, seen)
 
-    def score(self, model: str, version: str, value: float, at: float) -> None:
-        """Count the score of a call that began at a time."""
+    def score(self, model: str, version: str, name: str, value: float, *, at: float) -> None:
+        """Count the score of a call that began at a time. Of a split all names are counted, of a rollout the one that is compared."""
         known = self._running.get(model)
         if known is None or version not in known.compared or known.state.phase in course.ENDED:
             return
@@ -144,25 +158,44 @@ class Conductor:
         if not split.share_at(version, at, salt):
             return
         rollout = known.model.rollout
+        figure = "score" if rollout is not None else f"{SCORE_OF}{name}"
+        if rollout is not None and rollout.score != name:
+            return
+        if rollout is None and len(known.score_names() | {name}) > MOST_NAMES:
+            return
         seen = Seen(
             version=version,
             challenger=rollout is not None and version == rollout.challenger,
             share=0.0 if rollout is None else split.share_at(rollout.challenger, at, salt),
             failed=None,
-            values=(("score", value),),
+            values=((figure, value),),
         )
         count(known.tally, known.compared, seen)
 
+    def score_once(self, call: str, name: str) -> bool:
+        """Note, where no store does, that a call has a score; False when it has one of that name."""
+        if (call, name) in self._scored:
+            return False
+        self._scored[call, name] = None
+        while len(self._scored) > MOST_CALLS:
+            self._scored.popitem(last=False)
+        return True
+
     async def run(self) -> None:
-        """Look at the evidence again and again, until cancelled; what was counted is saved once more then."""
-        try:
-            while True:
-                ticks = [one.model.rollout.tick for one in self._running.values() if one.model.rollout is not None]
-                await anyio.sleep(min(ticks, default=TICK_SECONDS))
+        """Look at the evidence again and again, until cancelled."""
+        while True:
+            ticks = [one.model.rollout.tick for one in self._running.values() if one.model.rollout is not None]
+            await anyio.sleep(min(ticks, default=TICK_SECONDS))
+            try:
                 await self.tick()
-        finally:
-            with anyio.move_on_after(TICK_SECONDS, shield=True):
-                await self._save_sums()
+            except Exception:
+                # Whatever it is: rollouts stay as they are, and are looked at again.
+                log.exception("rollout.tick_crashed")
+
+    async def finish(self) -> None:
+        """Save what the last calls said, when `run` has ended."""
+        with anyio.move_on_after(TICK_SECONDS):
+            await self._save_sums()
 
     async def tick(self) -> None:
         """Exchange counts and states with the store, then do what follows."""

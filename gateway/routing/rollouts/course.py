@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from msgspec.structs import replace
@@ -80,9 +81,12 @@ def following(state: RolloutState, rollout: RolloutSettings, tally: Tally, now: 
     """Give the state that the evidence and the time lead to; None where it stays as it is."""
     if state.phase != "running":
         return None
-    breached = [verdict for verdict in verdicts(tally, rollout) if verdict.breached]
+    found = verdicts(tally, rollout)
+    breached = [verdict for verdict in found if verdict.breached]
     if breached:
         return rolled_back(state, rollout, now, why=_said(breached[0], tally, rollout))
+    if any(verdict.wealth >= verdict.needed and verdict.worse == -inf for verdict in found):
+        return None  # only a few calls are missing before it goes back
     if now - state.since < rollout.dwell:
         return None
     if tally[f"step.{state.step}"] < rollout.least:

@@ -24,9 +24,11 @@ from gateway.config.rollout_settings import RolloutSettings
 from gateway.routing.rollouts.tally import Tally
 
 Figure = Literal["error_rate", "first_token", "cost", "score"]
+SCORE_OF: Final = "score:"
+"""What the names of scores are counted under where none of them is compared."""
 
-ERROR_BETS: Final = ((0.05, 0.9), (0.4, 0.1))
-"""Differences in the error rate that are looked for, and their weights: five points, and a version that hardly works."""
+ERROR_BETS: Final = ((0.04, 0.9), (0.4, 0.1))
+"""Differences in the error rate that are bet on, and their weights: the best for five points soon, and a version that hardly works."""
 VALUE_BETS: Final = ((0.25, 0.5), (0.75, 0.5))
 """The same for other figures, in standard deviations."""
 MOST_AT_STAKE: Final = 0.9
@@ -39,6 +41,8 @@ LEAST_SPREAD: Final = 0.05
 """The least standard deviation: of a logarithm, or of a score. Smaller differences matter to nobody."""
 FEWEST_CALLS: Final = 5
 """Calls of the challenger before anything is said about it: a few of one session tell little."""
+SPENT: Final = 0.9
+"""The share of alpha that the tests use: the rest is for what they do not know, as that calls of one session fail together."""
 ERRORS_PART: Final = 0.8
 """The share of alpha that errors have where other figures are compared too."""
 _PRIOR_RATE, _PRIOR_CALLS = 0.05, 20.0
@@ -54,7 +58,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     challenger: bool
     share: float
     failed: bool | None
-    values: tuple[tuple[Figure, float], ...] = ()
+    values: tuple[tuple[str, float], ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +102,7 @@ def _bet_on_failure(tally: Tally, versions: Sequence[str], seen: Seen, *, failed
         tally.add(f"bet.error_rate.{number}", log1p(stake * drawn))
 
 
-def _bet_on_value(tally: Tally, versions: Sequence[str], seen: Seen, figure: Figure, value: float) -> None:
+def _bet_on_value(tally: Tally, versions: Sequence[str], seen: Seen, figure: str, value: float) -> None:
     known = tally.moments(*[f"{version}.{figure}" for version in versions])
     if known.n < FEWEST_VALUES:
         return
@@ -112,7 +116,7 @@ def _bet_on_value(tally: Tally, versions: Sequence[str], seen: Seen, figure: Fig
 
 
 def compared(settings: RolloutSettings) -> dict[Figure, tuple[float, float]]:
-    """Give (tolerance, alpha) of each figure that is compared: together the alphas are that of the rollout."""
+    """Give (tolerance, alpha) of each figure that is compared: together the alphas are less than that of the rollout."""
     tolerances: dict[Figure, float | None] = {
         "error_rate": settings.error_rate,
         "first_token": settings.first_token,
@@ -123,7 +127,7 @@ def compared(settings: RolloutSettings) -> dict[Figure, tuple[float, float]]:
     others = len(there) - ("error_rate" in there)
     errors = 0.0 if "error_rate" not in there else ERRORS_PART if others else 1.0
     return {
-        figure: (tolerance, settings.alpha * (errors if figure == "error_rate" else (1 - errors) / others))
+        figure: (tolerance, settings.alpha * SPENT * (errors if figure == "error_rate" else (1 - errors) / others))
         for figure, tolerance in there.items()
     }
 

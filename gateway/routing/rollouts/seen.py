@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 from gateway.core.record import Record
-from gateway.routing.rollouts.evidence import Figure, Seen, log_of
+from gateway.routing.rollouts.evidence import Seen, log_of
 
 _REFUSED: Final = 400
 _BROKEN: Final = 500
@@ -32,7 +32,7 @@ def failed(record: Record, targets: Collection[str]) -> bool | None:
 def seen_of(record: Record, targets: Collection[str], *, challenger: bool, share: float) -> Seen:
     """Give what a record says."""
     verdict = failed(record, targets)
-    values: list[tuple[Figure, float]] = []
+    values: list[tuple[str, float]] = []
     if verdict is False:
         if record.first_token is not None:
             values.append(("first_token", log_of(record.first_token, _LEAST_SECONDS)))
