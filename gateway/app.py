@@ -30,6 +30,7 @@ from gateway.api import (
     rerank,
     responses,
     route_explain,
+    scores,
     unknown,
 )
 from gateway.api.admin_endpoints import admin_endpoints
@@ -46,6 +47,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
 from gateway.core.record import Record
 from gateway.governance import Governance, without_stores
+from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
 from gateway.pipeline.build import Surroundings, healthy_targets
 from gateway.policy_source import PolicySource
@@ -53,6 +55,9 @@ from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
 from gateway.routing.readings import target_readings
+from gateway.routing.rollouts.readings import rollout_readings
+from gateway.routing.split import Splits
+from gateway.stores.rollouts import RolloutStore
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.logs import log_writer
 from gateway.telemetry.metrics import CallMetrics, Reading
@@ -79,10 +84,20 @@ class Application:
         self._refused: Callable[[], Mapping[str, int]] = dict
         self.conditions = Conditions(random.random)
         targets = target_readings(self.conditions, clock.monotonic, lambda: healthy_targets(self.live.current().routes))
+        splits = Splits()
+        self.rollouts = open_rollouts(self.governance, splits, clock)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
-        self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics])
-        sinks: list[Sink] = [self._settle, self.metrics.take]
+        self.metrics = CallMetrics(
+            [
+                *self._readings(clock),
+                *targets,
+                *rollout_readings(self.rollouts, splits),
+                *self.governance.metrics,
+                *batch_metrics,
+            ]
+        )
+        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()
@@ -99,6 +114,7 @@ class Application:
             clock=clock,
             open_entry=None if kept is None else kept.ledger.open,
             conditions=self.conditions,
+            splits=splits,
         )
         self.live = Live(
             settings,
@@ -109,6 +125,7 @@ class Application:
             told=self._take_reload,
         )
         self.governance.prices.generation = self.live.current
+        self.rollouts.configure(settings.models)
         self.edge = Edge(
             current=self.live.current,
             take_record=self.recorder.take,
@@ -138,6 +155,10 @@ class Application:
         return open_batching(
             settings, self.edge, counts, kept.ring, files=kept.files, batches=kept.batches, kept=kept.bytes
         )
+
+    def _score_store(self) -> RolloutStore | None:
+        kept = self.governance.kept
+        return None if kept is None else kept.rollouts
 
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp
@@ -214,7 +235,8 @@ class Application:
             **batches.endpoints(edge, None if self.batching is None else self.batching.desk),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts),
+            scores.PATH: scores.endpoint(edge, self.governance.services, self.rollouts, self._score_store()),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
         router = Router(
@@ -237,6 +259,8 @@ class Application:
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, self._policy_folder)
             await self.governance.start()
             await started.wait()
+            await self.rollouts.tick()
+            tasks.start_soon(self.rollouts.run)
             if self.batching is not None:
                 tasks.start_soon(self.batching.runner.run)
             yield
@@ -244,6 +268,7 @@ class Application:
                 await self.batching.runner.finish(self.settings.server.drain_timeout)
             tasks.cancel_scope.cancel()
         # Only now: the recorder hands its last records on when its task ends.
+        await self.rollouts.finish()
         await self.governance.finish()
         if self._spans is not None:
             await self._spans.aclose()
@@ -257,6 +282,8 @@ class Application:
         self.governance.limits.limiter.settle_ended()
 
     def _take_reload(self, reason: str, report: ReloadReport) -> None:
+        if report.status == "applied":
+            self.rollouts.configure(self.live.current().settings.models)
         self.governance.take_reload(self.live.current().settings, reason, report)
 
     def _policy_folder(self) -> Path | None:

@@ -22,7 +22,7 @@ from gateway.core.errors import Forbidden, NotFound
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
+_ID = re.compile(r"[A-Za-z0-9._:@+/-]{1,128}")  # names of models may have slashes
 PRIVATE = ((b"cache-control", b"no-store"),)
 
 

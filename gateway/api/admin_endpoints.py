@@ -11,6 +11,7 @@ from gateway.api import (
     admin_chargeback,
     admin_keys,
     admin_retention,
+    admin_rollouts,
     admin_service_accounts,
     admin_targets,
     admin_teams,
@@ -23,12 +24,16 @@ from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.routing.condition import Condition
+from gateway.routing.rollouts.conductor import Conductor
 
 
 def admin_endpoints(
-    edge: Edge, services: Services, conditions: Callable[[], Iterable[Condition]] = tuple
+    edge: Edge,
+    services: Services,
+    conditions: Callable[[], Iterable[Condition]] = tuple,
+    rollouts: Conductor | None = None,
 ) -> dict[str, AsgiApp]:
-    """Give the endpoints by path; `conditions` are those of all targets."""
+    """Give the endpoints by path; `conditions` are those of all targets, `rollouts` conducts those of all models."""
     families = (
         admin_tenants,
         admin_teams,
@@ -43,6 +48,8 @@ def admin_endpoints(
         admin_audit,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
+    if rollouts is not None:
+        found |= admin_rollouts.endpoints(edge, services, rollouts)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

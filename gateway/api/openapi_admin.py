@@ -17,6 +17,7 @@ from gateway.api import (
     admin_chargeback,
     admin_keys,
     admin_retention,
+    admin_rollouts,
     admin_service_accounts,
     admin_targets,
     admin_teams,
@@ -210,9 +211,30 @@ def _noun(
     )
 
 
+_ROLLOUT = _object(
+    {
+        "id": _TEXT, "object": {"const": "rollout"}, "kind": {"enum": ["rollout", "ab", "fixed"]}, "state": _TEXT, "active": _TEXT,
+        "shares": {"type": "object", "additionalProperties": {"type": "number"}}, "step": {"type": "integer"}, "why": _TEXT,
+    }
+)  # fmt: skip
+
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(path=admin_whoami.PATH, method="get", summary="Who you are here", answer=_CALLER),
     AdminOperation(path=admin_targets.PATH, method="get", summary="How every target is doing", answer=_TARGETS),
+    AdminOperation(
+        path=admin_rollouts.LIST_PATH, method="get", summary="The models with versions", answer=_list_of(_ROLLOUT)
+    ),
+    AdminOperation(
+        path=admin_rollouts.ONE_PATH, method="get", summary="A rollout or a split, and what the evidence says", answer=_ROLLOUT
+    ),
+    AdminOperation(
+        path=admin_rollouts.ONE_PATH, method="post", summary="Pause, resume, promote, roll back, restart a rollout, or set its share",
+        body=admin_rollouts.Steering, example={"action": "pause", "why": "release freeze"}, answer=_ROLLOUT,
+    ),
+    AdminOperation(
+        path=admin_rollouts.VERSION_PATH, method="post", summary="Give one version all calls of its model",
+        body=admin_rollouts.Switch, example={"version": "v2"}, answer=_ROLLOUT,
+    ),
     *_noun(
         (admin_tenants.LIST_PATH, admin_tenants.ONE_PATH), ("tenant", "tenants"),
         (admin_tenants.TenantQuery, admin_tenants.NewTenant, admin_tenants.TenantChange), {"name": "Acme"}, _TENANT,
@@ -281,7 +303,7 @@ def admin_paths(operations: Iterable[AdminOperation] = OPERATIONS) -> dict[str, 
     """Give what goes under `paths` of the OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method] = _described(operation)
+        paths.setdefault(operation.path.replace(":path}", "}"), {})[operation.method] = _described(operation)
     return paths
 
 
@@ -311,7 +333,7 @@ def _described(operation: AdminOperation) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    names = [part[1:-1].removesuffix(":path") for part in path.split("/") if part.startswith("{")]
     return [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]
 
 
@@ -336,5 +358,5 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _operation_id(operation: AdminOperation) -> str:
-    words = operation.path.replace("{", "").replace("}", "").strip("/").split("/")
+    words = operation.path.replace(":path}", "").replace("{", "").replace("}", "").strip("/").split("/")
     return "_".join([operation.method, *words])

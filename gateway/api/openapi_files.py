@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from gateway.api import batches, files
+from gateway.api import batches, files, scores
 from gateway.api.admin_shapes import Body
 from gateway.api.openapi_admin import AdminOperation, Schema
 from gateway.api.openapi_schemas import open_object
@@ -71,6 +71,10 @@ class Upload(Body, frozen=True, kw_only=True):
     ] = None
 
 
+_SCORE = open_object(
+    {"object": {"const": "call.score"}, "call": _TEXT, "name": _TEXT, "value": {"type": "number"}, "version": _TEXT}
+)
+
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(
         path=files.LIST_PATH, method="post", summary="Upload a file", body=Upload, takes="multipart/form-data", tag=TAG,
@@ -101,4 +105,9 @@ OPERATIONS: tuple[AdminOperation, ...] = (
     ),
     AdminOperation(path=batches.ONE_PATH, method="get", summary="One batch", answer=_BATCH, tag=TAG),
     AdminOperation(path=batches.CANCEL_PATH, method="post", summary="Cancel a batch", answer=_BATCH, tag=TAG),
+    AdminOperation(
+        path=scores.PATH, method="post", summary="Give a call a score", body=scores.NewScore, tag=scores.TAG,
+        example={"name": "helpful", "value": True}, answer=_SCORE,
+    ),
+    AdminOperation(path=scores.PATH, method="get", summary="A call's scores", answer=_list_of(_SCORE), tag=scores.TAG),
 )  # fmt: skip

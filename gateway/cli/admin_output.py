@@ -17,7 +17,17 @@ from gateway.cli.admin_client import fail
 from gateway.cli.screen import one_line
 
 TIMES = frozenset(
-    {"created_at", "expires_at", "last_used_at", "revoked_at", "at", "started_at", "updated_at", "overlap_until"}
+    {
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+        "at",
+        "started_at",
+        "updated_at",
+        "overlap_until",
+        "since",
+    }
 )
 
 

@@ -22,6 +22,7 @@ _COMMANDS = {
     "ledger": "Write bills, compare invoices with the ledger, and delete rows.",
     "models": "List the models and their state.",
     "policy": "Check, test and explain the policies.",
+    "rollout": "Show rollouts and splits, and steer them.",
     "route": "Explain where calls go, and show how the targets are doing.",
     "secret": "Keep secrets encrypted in the database.",
     "serve": "Serve the configured models over HTTP.",

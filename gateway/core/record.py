@@ -63,8 +63,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     guards: tuple[tuple[str, str, float, float | None], ...] = ()
     found: tuple[tuple[str, int], ...] = ()
     decision: Decision | None = None
-    beside: tuple[Beside, ...] = ()
     version: str = ""
+    beside: tuple[Beside, ...] = ()
 
     @property
     def known_model(self) -> str:

@@ -34,6 +34,7 @@ from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
+from gateway.stores.rollouts_sql import SqlRollouts
 
 
 async def open_stores(settings: Settings, *, clock: Clock, pricing: Callable[[], Pricing]) -> Kept:
@@ -87,6 +88,7 @@ async def _on(
         services=services,
         files=SqlFiles(database),
         batches=SqlBatches(database),
+        rollouts=SqlRollouts(database),
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

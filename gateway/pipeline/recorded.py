@@ -133,8 +133,8 @@ class Recorded:
             guards=judged.guards,
             found=judged.found,
             decision=watch.decision,
-            beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
             version="" if watch.decision is None else watch.decision.version,
+            beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
         )
 
     def _beside(self, spent: Spent) -> Beside:
@@ -185,27 +185,26 @@ class Watch:
             self.spent.append(event)  # type: ignore[arg-type]  # as above
             return NOTHING
         elif self.first_at is None:
-            return self._before(event)
+            if isinstance(event, Started):
+                event = self.started = self._begun(event)
+            elif isinstance(event, Decided):
+                self.decision = event.decision
+                return NOTHING
+            elif isinstance(event, Tried):
+                self.tried.append(event.target)
+                self.following = event.following
+                return NOTHING
+            elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
+                self.first_at = self._now()
         return self._send(event)
 
-    def _before(self, event: Event) -> Awaitable[None]:
-        """Note what comes before the first content, or is it."""
-        if isinstance(event, Started):
-            if self.limits:
-                event = replace(event, limits=self.limits)
-            if self.decision is not None and self.decision.version:
-                event = replace(event, version=self.decision.version)
-            self.started = event
-        elif isinstance(event, Decided):
-            self.decision = event.decision
-            return NOTHING
-        elif isinstance(event, Tried):
-            self.tried.append(event.target)
-            self.following = event.following
-            return NOTHING
-        elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
-            self.first_at = self._now()
-        return self._send(event)
+    def _begun(self, started: Started) -> Started:
+        """Give the answer's start as it goes out."""
+        if self.limits:
+            started = replace(started, limits=self.limits)
+        if self.decision is not None and self.decision.version:
+            started = replace(started, version=self.decision.version)
+        return started
 
     def asked(self, otherwise: str) -> str | None:
         """Give the target whose answer was waited for last; `otherwise` when it was not decided yet, None when there was none."""

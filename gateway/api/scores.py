@@ -1,0 +1,143 @@
+"""POST /v1/calls/{id}/scores: what a caller, or somebody who judges answers, says of one call. GET lists what was said."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from gateway.api.admin_rights import rights_of, sees
+from gateway.api.admin_services import Services
+from gateway.api.admin_shapes import END, MAX_BODY, Body, Text, decode_body
+from gateway.api.asgi import Receive, Scope
+from gateway.api.body import check_media_type, read_body
+from gateway.api.edge import Edge
+from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
+from gateway.core.caller import Caller
+from gateway.core.errors import Conflict, NotFound
+from gateway.routing.rollouts.conductor import Conductor
+from gateway.stores.ledger import RowQuery
+from gateway.stores.rollouts import RolloutStore, Score
+
+PATH = "/v1/calls/{call}/scores"
+TAG = "scores"
+_DEPTH = 5
+MOST_SCORES = 20
+"""Scores that one call can have."""
+
+
+class NewScore(Body, frozen=True, kw_only=True):
+    """A score. true is 1, false is 0."""
+
+    name: Annotated[str, Meta(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}{END}", description="What is judged.")]
+    value: bool | Annotated[float, Meta(ge=0, le=1)]
+    comment: Annotated[Text, Meta(description="For people; it is kept where there is a database.")] = ""
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that can be given scores: whose it was, and which version had it."""
+
+    caller: str
+    tenant: str
+    model: str
+    version: str
+    started_at: float
+
+
+def endpoint(edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None) -> PlainEndpoint:
+    """Give the endpoint. Without a store scores of recent calls count, and are not kept."""
+    scores = _Scores(edge, services, conductor, store)
+
+    async def compute(scope: Scope, receive: Receive) -> Document:
+        identifier = scope["path_params"]["call"][:200]
+        found = await scores.find(identifier, scope[CALLER])
+        if scope["method"] != "POST":
+            return await scores.list(identifier)
+        headers = dict(scope["headers"])
+        check_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
+        body = decode_body(await read_body(receive, min(MAX_BODY, edge.body_bytes)), NewScore, depth=_DEPTH)
+        return await scores.add(identifier, found, body, scope[CALLER])
+
+    return PlainEndpoint(edge, compute, methods=("POST", "GET", "HEAD"))
+
+
+class _Scores:
+    def __init__(self, edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None) -> None:
+        self._clock = edge.clock
+        self._ledger = services.ledger
+        self._conductor = conductor
+        self._store = store
+
+    async def find(self, call: str, caller: Caller) -> _Found:
+        """Give a call of this caller's, or any that an administrator sees. Raises NotFound, for others' calls too."""
+        found = await self._look_up(call)
+        if found is None or not _may_score(caller, found):
+            msg = "There is no such call of yours here. Its id is the header x-switchgear-call-id."
+            raise NotFound(msg)
+        return found
+
+    async def _look_up(self, call: str) -> _Found | None:
+        record = self._conductor.recent.get(call)
+        if record is not None:
+            return _Found(
+                caller=record.caller,
+                tenant=record.tenant,
+                model=record.model,
+                version=record.version,
+                started_at=record.started_at,
+            )
+        if self._ledger is None:
+            return None
+        rows = (await self._ledger.find_rows(RowQuery(ids=(call,), limit=1))).rows
+        if not rows:
+            return None
+        row = rows[0]
+        return _Found(
+            caller=row.key,
+            tenant=row.tenant,
+            model=row.model,
+            version="" if row.decision is None else row.decision.version,
+            started_at=row.started_at,
+        )
+
+    async def add(self, call: str, found: _Found, body: NewScore, caller: Caller) -> Document:
+        score = Score(
+            call=call,
+            name=body.name,
+            value=float(body.value),
+            comment=body.comment,
+            caller=caller.id,
+            tenant=found.tenant,
+            model=found.model,
+            version=found.version,
+            at=self._clock.wall(),
+        )
+        if self._store is not None and len(await self._store.scores(call)) >= MOST_SCORES:
+            msg = f"A call has at most {MOST_SCORES} scores."
+            raise Conflict(msg)
+        new = self._conductor.score_once(call, body.name) if self._store is None else await self._store.add_score(score)
+        if not new:
+            msg = f"This call has a score named {body.name!r} already."
+            raise Conflict(msg, param="name")
+        if found.version:
+            self._conductor.score(found.model, found.version, body.name, score.value, at=found.started_at)
+        return json_document(_shown(score), status=201)
+
+    async def list(self, call: str) -> Document:
+        scores = () if self._store is None else await self._store.scores(call)
+        return json_document({"object": "list", "data": [_shown(score) for score in scores]})
+
+
+def _may_score(caller: Caller, found: _Found) -> bool:
+    if caller.id == found.caller and caller.tenant == found.tenant:
+        return True
+    return "write" in rights_of(caller.role) and sees(caller, found.tenant)
+
+
+def _shown(score: Score) -> dict[str, Any]:
+    fields = msgspec.to_builtins(score)
+    return {
+        "object": "call.score",
+        **{name: fields[name] for name in ("call", "name", "value", "comment", "model", "version", "at")},
+    }

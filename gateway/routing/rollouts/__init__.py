@@ -1,0 +1,1 @@
+"""Rollouts: evidence decides which version of a model has its calls."""
