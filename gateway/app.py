@@ -52,6 +52,7 @@ from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
+from gateway.routing.line import Lines
 from gateway.routing.readings import target_readings
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.logs import log_writer
@@ -78,7 +79,8 @@ class Application:
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
         self.conditions = Conditions(random.random)
-        targets = target_readings(self.conditions, clock.monotonic)
+        lines = Lines()
+        targets = (*target_readings(self.conditions, clock.monotonic), *lines.metrics)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics])
@@ -99,6 +101,7 @@ class Application:
             clock=clock,
             open_entry=None if kept is None else kept.ledger.open,
             conditions=self.conditions,
+            lines=lines,
         )
         self.live = Live(
             settings,

@@ -19,10 +19,16 @@ _IN_TABLE: dict[Ability, str] = {"vision": "vision", "audio": "audio", "document
 
 def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
     """Give what each configured model is built from."""
+    limits = concurrency_of(settings)
     return {
         name: Modelled(
             targets=_targets(name, settings),
-            plan=plan_of(model.routing, settings.routing, tuple(target.weight for target in model.targets)),
+            plan=plan_of(
+                model.routing,
+                settings.routing,
+                tuple(target.weight for target in model.targets),
+                tuple(limits.get(f"{target.provider}/{target.model}") for target in model.targets),
+            ),
             abilities={
                 (key := f"{target.provider}/{target.model}"): _abilities(target.abilities, prices.find_facts(key))
                 for target in model.targets
@@ -31,6 +37,16 @@ def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
             count_input=open_counting(name, model.tokenizer),
         )
         for name, model in settings.models.items()
+    }
+
+
+def concurrency_of(settings: Settings) -> dict[str, int]:
+    """Give how many calls each target may have at once: one limit for all models that use it."""
+    return {
+        f"{target.provider}/{target.model}": target.concurrency
+        for model in settings.models.values()
+        for target in model.targets
+        if target.concurrency is not None
     }
 
 

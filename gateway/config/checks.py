@@ -26,6 +26,8 @@ from gateway.config.governance_checks import (
     secrets_findings,
 )
 from gateway.config.limit_settings import LimitRuleSettings
+from gateway.config.overload_checks import concurrency_findings, ladder_findings, queue_findings, step_findings
+from gateway.config.overload_settings import StepSettings
 from gateway.config.presets import PRESETS
 from gateway.config.provider_settings import (
     AnthropicSettings,
@@ -214,6 +216,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (LimitRuleSettings, limit_findings),
     (RetrySettings, retry_findings),
     (BreakerSettings, breaker_findings),
+    (StepSettings, step_findings),
     (Settings, _exposure),
     (Settings, pepper_findings),
     (Settings, batch_findings),
@@ -224,4 +227,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _reserved_names),
     (Settings, target_findings),
     (Settings, fallback_findings),
+    (Settings, concurrency_findings),
+    (Settings, queue_findings),
+    (Settings, ladder_findings),
 )

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.overload_settings import QueueSettings, Steps
+
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 Strategy: TypeAlias = Literal[
@@ -111,4 +113,13 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: Annotated[FallbackSettings | None, Meta(description="Other models that help out, by cause.")] = None
     deadline: Annotated[
         Seconds | None, Meta(description="Seconds for all tries of a call together, waits included (default 600).")
+    ] = None
+    queue: Annotated[
+        QueueSettings | None, Meta(description="How calls wait when every target that could answer them is full.")
+    ] = None
+    degrade: Annotated[
+        Steps | None,
+        Meta(
+            description="What is done, in order, when the model cannot answer as asked. null is [queue] where there is one."
+        ),
     ] = None

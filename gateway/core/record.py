@@ -27,6 +27,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     version is `prices`, None when a price is unknown; `cost` is the same in US dollars, as near as a float comes to it.
     `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
     protection found in the request.
+    `degraded` is the step of the model's `degrade` that answered, where it could not as asked (`error` then says why, if the answer
+    is a static one).
     `decision` says which targets were considered, and what was made of them. `beside` is what other targets used for the call,
     which neither `usage` nor `cost` contains.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
@@ -64,6 +66,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[tuple[str, int], ...] = ()
     decision: Decision | None = None
     beside: tuple[Beside, ...] = ()
+    degraded: str = ""
 
     @property
     def known_model(self) -> str:

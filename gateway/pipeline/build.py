@@ -37,11 +37,12 @@ from gateway.providers.provider import Health, Provider
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
+from gateway.routing.line import Lines
 from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import Pool
-from gateway.routing.routed import Timing
 from gateway.routing.seat import Seat
+from gateway.routing.timing import Timing
 
 
 class Guards(Protocol):
@@ -118,7 +119,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
-    `conditions` are those of all targets: they outlive what is built here. `chance` gives numbers from 0 to 1.
+    `conditions` are those of all targets, `lines` those in which calls wait: they outlive what is built here. `chance` gives numbers from 0 to 1.
     """
 
     take_record: TakeRecord
@@ -132,6 +133,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     take_judged: TakeJudged | None = None
     conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
     chance: Callable[[], float] = random.random
+    lines: Lines = msgspec.field(default_factory=Lines)
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,8 +209,9 @@ def _route(
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
     opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
-    timing = Timing(now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance)
-    routed = open_routed(pools[model], wanted.plan, timing, pools)
+    clock = surroundings.clock
+    timing = Timing(now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall)
+    routed = open_routed(pools[model], wanted.plan, timing, pools, surroundings.lines)
     answer: Responder = routed
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:

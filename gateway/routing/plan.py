@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.config.overload_settings import QueueSettings, Steps
 from gateway.config.routing_settings import (
     BreakerSettings,
     FallbackSettings,
@@ -17,7 +18,10 @@ DEADLINE_SECONDS = 600.0
 
 
 class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that `RoutingSettings` may leave out. `weights` are the targets', in their order; none are all alike."""
+    """All that `RoutingSettings` may leave out. `weights` are the targets', in their order; none are all alike.
+
+    `concurrency` are the calls that each target may have at once, None where there is no limit; none are all without.
+    """
 
     strategy: Strategy = "fallback"
     retry: RetrySettings = RetrySettings()
@@ -26,9 +30,17 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: FallbackSettings = FallbackSettings()
     deadline: float = DEADLINE_SECONDS
     weights: tuple[float, ...] = ()
+    concurrency: tuple[int | None, ...] = ()
+    queue: QueueSettings = QueueSettings()
+    degrade: Steps | None = None
 
 
-def plan_of(model: RoutingSettings | None, everywhere: RoutingSettings, weights: tuple[float, ...]) -> RoutingPlan:
+def plan_of(
+    model: RoutingSettings | None,
+    everywhere: RoutingSettings,
+    weights: tuple[float, ...],
+    concurrency: tuple[int | None, ...] = (),
+) -> RoutingPlan:
     """Put together what holds for a model: a section that it writes takes the place of the one for all models."""
     written: dict[str, object] = {}
     for name in RoutingSettings.__struct_fields__:
@@ -36,4 +48,4 @@ def plan_of(model: RoutingSettings | None, everywhere: RoutingSettings, weights:
         value = getattr(everywhere, name) if own is None else own
         if value is not None:
             written[name] = value
-    return msgspec.structs.replace(RoutingPlan(weights=weights), **written)
+    return msgspec.structs.replace(RoutingPlan(weights=weights, concurrency=concurrency), **written)

@@ -8,6 +8,7 @@ from typing import Final
 from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision
+from gateway.core.errors import Unavailable
 from gateway.routing.choosing import Chooser
 from gateway.routing.condition import Condition
 from gateway.routing.fitness import needs_of
@@ -36,6 +37,7 @@ class Pool:
         self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
         self._most_out = max(1, int(breaker.most_ejected * len(self.seats)))
+        self._gated = any(seat.gate is not None for seat in self.seats)
         self._remembered: dict[tuple[Seat, ...], Decision] = {}
 
     def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
@@ -47,6 +49,13 @@ class Pool:
             spared = [seat for seat in spared if seat not in unfit]
         if not open_:
             return (), self._told((), None, spared, unfit, now)
+        if self._gated and (full := _full(open_, call)):
+            roomy = [seat for seat in open_ if seat not in full]
+            order, scores = self._chooser.rank(call, roomy, now, peek=peek) if roomy else ((), None)
+            told = self._told(order, scores, spared, unfit, now)
+            # Nobody's turn has come by this: who waits for them decides again when there is room.
+            later, _ = self._chooser.rank(call, full, now, peek=True)
+            return (*order, *later), _with_full(told, later, len(order))
         order, scores = self._chooser.rank(call, open_, now, peek=peek)
         if scores is None and not spared and not unfit:
             order = tuple(order)
@@ -57,6 +66,12 @@ class Pool:
                     self._remembered[order] = known
             return order, known
         return order, self._told(order, scores, spared, unfit, now)
+
+    def all_spared(self, now: float) -> Unavailable:
+        """Give the error of a call for which there was nobody to ask."""
+        soonest = min(seat.condition.back_at(now) for seat in self.seats)
+        message = f"Every target of '{self.model}' failed too often of late, and is spared for a while."
+        return Unavailable(message, retry_after=max(soonest, 1.0))
 
     def _unfit(self, call: Call) -> Mapping[Seat, str]:
         """Give the seats that lack what the call needs, and what. None where all do: the targets say it best themselves."""
@@ -103,6 +118,25 @@ class Pool:
         left_alone = [Considered(seat.name, "spared", None, _why(seat.condition, now)) for seat in spared]
         left_out = [Considered(seat.name, "unfit", None, why) for seat, why in unfit.items()]
         return Decision(self._chooser.name, (*asked, *left_alone, *left_out))
+
+
+def _full(seats: Sequence[Seat], call: Call) -> list[Seat]:
+    """Give those where the call would find no place."""
+    for seat in seats:
+        gate = seat.gate
+        if gate is not None and gate.taken >= gate.limit:  # written out: this is done for every call
+            return [seat for seat in seats if not seat.has_room(call.id)]
+    return []
+
+
+def _with_full(told: Decision, full: Sequence[Seat], asked: int) -> Decision:
+    """Put those that are full behind those that are asked."""
+    waiting = [
+        Considered(seat.name, "full", None, f"full: it has {gate.taken} of {gate.limit:g} calls at once")
+        for seat in full
+        if (gate := seat.gate) is not None
+    ]
+    return Decision(told.strategy, (*told.considered[:asked], *waiting, *told.considered[asked:]))
 
 
 def _why(condition: Condition, now: float) -> str:

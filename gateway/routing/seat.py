@@ -6,14 +6,18 @@ from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.routing.condition import Condition
 from gateway.routing.fitness import Abilities
+from gateway.routing.gate import Gate, Gated
 
 ALL = Abilities()
 
 
 class Seat:
-    """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail."""
+    """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail.
 
-    __slots__ = ("abilities", "condition", "name", "responder", "target", "weight")
+    `gate` bounds the calls that it has at once; None where there is no bound.
+    """
+
+    __slots__ = ("abilities", "condition", "gate", "name", "responder", "target", "weight")
 
     def __init__(
         self,
@@ -22,10 +26,16 @@ class Seat:
         condition: Condition,
         weight: float = 1.0,
         abilities: Abilities = ALL,
+        gate: Gate | None = None,
     ) -> None:
         self.target = target
         self.name = target.name
-        self.responder = responder
+        self.gate = gate
+        self.responder = responder if gate is None else Gated(responder, gate, target.name)
         self.condition = condition
         self.weight = weight
         self.abilities = abilities
+
+    def has_room(self, call: str) -> bool:
+        """Whether this call (its id) would find a place."""
+        return self.gate is None or self.gate.has_room(call)
