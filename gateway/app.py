@@ -79,8 +79,8 @@ class Application:
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
         self.conditions = Conditions(random.random)
-        lines = Lines()
-        targets = (*target_readings(self.conditions, clock.monotonic), *lines.metrics)
+        self.lines = Lines()
+        targets = (*target_readings(self.conditions, clock.monotonic), *self.lines.metrics)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics])
@@ -101,7 +101,7 @@ class Application:
             clock=clock,
             open_entry=None if kept is None else kept.ledger.open,
             conditions=self.conditions,
-            lines=lines,
+            lines=self.lines,
         )
         self.live = Live(
             settings,

@@ -14,7 +14,7 @@ from gateway.core.answer import Answer, replay
 from gateway.core.call import Call
 from gateway.core.decision import Decision
 from gateway.core.errors import Overloaded, SwitchgearError
-from gateway.core.events import Decided, Degraded, Finished, Started
+from gateway.core.events import Decided, Degraded, Finished, Started, Tried
 from gateway.core.items import Json, Message, Text
 from gateway.core.responder import Send
 from gateway.core.usage import Usage
@@ -87,7 +87,7 @@ class Smaller:
     async def __call__(self, tries: Tries, call: Call, send: Send, ask: Ask, rest: Rest) -> bool:
         """Answer from the other model."""
         del rest
-        error, failed = tries.error, tries.failed
+        error = tries.error
         now = self._now()
         if now >= tries.deadline:
             return False
@@ -101,8 +101,6 @@ class Smaller:
                 return True
         # That another model could not help says less than why the one that was asked could not.
         tries.error = error
-        if failed is None:
-            tries.failed = None
         return False
 
 
@@ -154,6 +152,8 @@ class Static:
         del ask, rest
         if call.operation != "generate" or wants_form(call.fields):
             return False
+        if tries.failed is not None:
+            await send(Tried(target=tries.failed.name, error=tries.error.code, following=STATIC_TARGET))
         await send(Degraded("static", tries.error.code))
         answer = Answer(
             started=Started(id=call.id, model=call.model, created=int(self._wall()), target=STATIC_TARGET),

@@ -67,11 +67,7 @@ class Routed:
         now = self._now()
         self._budget.deposit()
         lone = self._lone
-        if (
-            lone is not None
-            and not lone.condition.spared(now)
-            and (lone.gate is None or lone.gate.has_room(call.id))
-        ):
+        if lone is not None and not lone.condition.spared(now) and (lone.gate is None or lone.gate.has_room(call.id)):
             # Where there is nothing to choose nobody need be told, unless more follows.
             error = await self._try(lone, call, send, now, self._deadline)
             if error is None:

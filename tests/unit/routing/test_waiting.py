@@ -187,11 +187,7 @@ async def test_configured_callers_go_first(caller, whose):
         tasks.start_soon(hear, crowd.routed, call_of("vip", caller=caller))
         await world.pass_time(10)
 
-    assert (
-        slow.served == ["anonymous", "anonymous", caller.id]
-        if caller.id == "anonymous"
-        else slow.served[1] == caller.id
-    )
+    assert slow.served[1] == caller.id
 
 
 async def test_a_call_that_waits_too_long_leaves_with_503_and_when_to_come_again():
@@ -346,7 +342,6 @@ async def test_after_a_failure_a_full_target_is_waited_for():
     broken, full = Upstream("a/m", UpstreamBroken("x")), Slow(world, "b/m")
     crowd = Crowd(world, broken, full, limits=(None, 1))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(full, call_of("other"), _swallow)
         crowd.pool.seats[1].gate.enter("other")
         await come(tasks, crowd, "1")
         await world.pass_time(0.5)
@@ -356,11 +351,7 @@ async def test_after_a_failure_a_full_target_is_waited_for():
 
     assert crowd.ended["1"] == "ok"
     assert len(broken.asked) == 1
-    assert crowd.places == [0] if len(crowd.pool.seats) == 1 else crowd.pool.seats[1].gate.taken == 0
-
-
-async def _swallow(event):
-    del event
+    assert crowd.pool.seats[1].gate.taken == 0
 
 
 async def test_models_that_help_out_are_asked_before_anybody_waits():
