@@ -63,15 +63,16 @@ class Rung(Protocol):
 
 
 class Ladder:
-    """The steps of one model, in order."""
+    """The steps of one model, in order. `patient` are those of calls that nobody waits for: they want the model that was asked."""
 
-    def __init__(self, rungs: Sequence[Rung], full: Callable[[], Overloaded]) -> None:
+    def __init__(self, rungs: Sequence[Rung], patient: Sequence[Rung], full: Callable[[], Overloaded]) -> None:
         self._rungs = tuple(rungs)
+        self._patient = tuple(patient)
         self.full = full
 
     async def descend(self, tries: Tries, call: Call, send: Send, ask: Ask, rest: Rest) -> None:
         """Take one step after another until one answers. Raises the error that the call has then."""
-        for rung in self._rungs:
+        for rung in self._patient if call.background else self._rungs:
             if await rung(tries, call, send, ask, rest):
                 return
         raise tries.error
@@ -188,8 +189,9 @@ def open_ladder(
         return None
     queue = Queue(pool.model, plan.queue, lines, timing.now, timing.sleep)
     wait = Wait(pool, queue)
+    patient = [wait] if gated else []
     if plan.degrade is None:
-        return Ladder([wait], queue.full)
+        return Ladder(patient, patient, queue.full)
     rungs: list[Rung] = []
     for step in plan.degrade:
         if step.model is not None:
@@ -198,4 +200,4 @@ def open_ladder(
             rungs.append(Static(step.static, timing.wall))
         elif gated:
             rungs.append(wait)
-    return Ladder(rungs, queue.full)
+    return Ladder(rungs, patient, queue.full)

@@ -6,6 +6,8 @@ import anyio
 import httpx2
 import pytest
 
+from gateway.api.inside import ask_as
+from gateway.core.caller import Caller
 from tests.contract.upstream_faulty_server import until
 from tests.faults.faulty_upstream import APIS, asked, faulty_upstream
 from tests.faults.upstream_faults import refuse
@@ -30,6 +32,11 @@ models:
     routing: {{degrade: [{{model: little}}, {{static: Please come back in a minute.}}]}}
   small: {{targets: [{{provider: up, model: other}}]}}
   little: spare/talker
+{more}
+"""
+GOVERNED = """
+database: {kind: sqlite, path: switchgear.db}
+access: {bootstrap_key_file: first.key}
 """
 SCRIPT = "models: {talker: {embedding_dimensions: 4, answers: [{say: One.}]}}"
 TEXT = "Please come back in a minute."
@@ -68,7 +75,9 @@ async def upstream(tmp_path_factory):
 async def gateway(tmp_path, upstream, request):
     upstream.asked.clear()
     (tmp_path / "script.yaml").write_text(SCRIPT)
-    given = {"limit": 2, "most": 100, "longest": 30, "keep": 15, "keys": "[]"} | getattr(request, "param", {})
+    given = {"limit": 2, "most": 100, "longest": 30, "keep": 15, "keys": "[]", "more": ""} | getattr(
+        request, "param", {}
+    )
     config = CONFIG.format(url=f"http://127.0.0.1:{upstream.port}", **given)
     async with running(tmp_path, config, environ=KEYS) as gateway:
         gateway.path = tmp_path / "switchgear.yaml"
@@ -242,6 +251,34 @@ async def test_who_gets_no_place_is_told_when_to_come_again(gateway, http, upstr
     assert found['switchgear_queue_shed_total{model="busy",reason="late"}'] == "1"
 
 
+@pytest.mark.parametrize("gateway", [{"limit": 1, "most": 2}], indirect=True)
+async def test_calls_go_before_the_lines_of_batches_which_are_told_to_come_again(gateway, http, upstream):
+    held, order = Held(upstream), []
+    line = ask_as(gateway.application.edge, None, Caller(id="batcher"))
+    body = asked("chat", stream=False, model="busy")
+
+    async def ask(name):
+        order.append((name, (await http.post(APIS["chat"], json=body)).status_code, None))
+
+    async def run(name):
+        answer = await line(APIS["chat"], json.dumps(body).encode())
+        order.append((name, answer.status, answer.retry_after))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, "running")
+        await until(lambda: held.there == 1)
+        for name in ("line 1", "line 2"):
+            tasks.start_soon(run, name)
+        await until(lambda: waiting(gateway) == 2)
+        tasks.start_soon(ask, "call")
+        await until(lambda: len(order) == 1)
+        held.go_on.set()
+
+    assert order[0][:2] == ("line 2", 429)
+    assert order[0][2] >= 1
+    assert [one[:2] for one in order[1:]] == [("running", 200), ("call", 200), ("line 1", 200)]
+
+
 @pytest.mark.parametrize(("api", "stream"), GENERATING)
 async def test_a_static_answer_is_a_whole_answer_of_its_api(gateway, http, upstream, api, stream):
     upstream.behave = refuse(500)
@@ -279,8 +316,10 @@ async def test_embeddings_get_the_error_and_no_text(gateway, http, upstream):
     assert "x-switchgear-degraded" not in answer.headers
 
 
-@pytest.mark.parametrize("gateway", [{"limit": 1}], indirect=True)
+@pytest.mark.parametrize("gateway", [{"limit": 1, "more": GOVERNED}], indirect=True)
 async def test_explain_and_the_targets_say_what_is_full_and_a_reload_changes_it(gateway, http, upstream):
+    key = (gateway.path.parent / "first.key").read_text().strip()
+    http.headers["authorization"] = f"Bearer {key}"
     held = Held(upstream)
     body = asked("chat", stream=False, model="busy")
     async with anyio.create_task_group() as tasks:

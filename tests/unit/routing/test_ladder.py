@@ -234,3 +234,21 @@ async def test_embeddings_have_no_static_answer():
     fields = {name: getattr(call, name) for name in call.__struct_fields__}
     with pytest.raises(UpstreamBroken):
         await hear(crowd.routed, type(call)(**fields | {"operation": "embed"}))
+
+
+async def test_a_batch_waits_for_the_model_that_it_asked():
+    """A line that was answered by another model, or with a text that was ready, would stand among the results for good."""
+    world, small = Simulated(), Upstream("b/small")
+    slow = Slow(world, "a/m")
+    crowd = ladder(world, slow, steps=(SMALLER, STATIC), small=[small], limits=(1,))
+    async with anyio.create_task_group() as tasks:
+        await come(tasks, crowd, "1")
+        await come(tasks, crowd, "line", background=True)
+        await world.pass_time(5)
+        slow.error = UpstreamBroken("x")
+        await come(tasks, crowd, "other line", background=True)
+        await world.pass_time(5)
+
+    assert told(crowd.heard["line"]) == [("queue", "overloaded")]
+    assert isinstance(crowd.ended["other line"], UpstreamBroken)
+    assert small.asked == []
