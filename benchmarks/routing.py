@@ -28,11 +28,12 @@ from gateway.pipeline.recorded import Recorded
 from gateway.routing.condition import Conditions
 from gateway.routing.opening import open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
-from gateway.routing.routed import Timing
+from gateway.routing.timing import Timing
 
 CALLS = 500
 REPEATS = 60
 NEEDED_US = 25.0
+NEEDED_FOR_LIMITS_US = 5.0
 TARGETS = (Target(provider="a", model="m"), Target(provider="b", model="m"))
 RULES = (
     RuleSettings(when="tags.env == 'dev' or has_images", use=("b/m",)),
@@ -89,6 +90,10 @@ def main() -> int:
         plan = RoutingPlan(strategy=strategy, weights=(3, 1), rules=RULES, handles={"a/m": 0.2})  # type: ignore[arg-type]  # they are strategies
         pool = open_pool("m", answering, plan, Conditions(random.random))
         pipelines[strategy] = recorded(open_routed(pool, plan, timing, {}))
+    for number in (1, 2):
+        plan = RoutingPlan(concurrency=(10, 10)[:number])
+        pool = open_pool("m", answering[:number], plan, Conditions(random.random))
+        pipelines[f"limit of {number}"] = recorded(open_routed(pool, plan, timing, {}))
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
@@ -104,7 +109,9 @@ def main() -> int:
             least[name] = min(spent, least.get(name, spent))
     for name, spent in least.items():
         print(f"{name:10} {spent:6.2f} µs a call, {spent - least['direct']:+.2f}")
-    return 0 if least["weighted"] - least["direct"] <= NEEDED_US else 1
+    limits = max(least["limit of 1"] - least["one target"], least["limit of 2"] - least["fallback"])
+    print(f"limits of concurrency {limits:+.2f} µs a call that does not wait")
+    return 0 if least["weighted"] - least["direct"] <= NEEDED_US and limits <= NEEDED_FOR_LIMITS_US else 1
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
+from gateway.routing.line import Lines
 from gateway.routing.readings import target_readings
 from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.split import Splits
@@ -86,12 +87,14 @@ class Application:
         targets = target_readings(self.conditions, clock.monotonic, lambda: healthy_targets(self.live.current().routes))
         splits = Splits()
         self.rollouts = open_rollouts(self.governance, splits, clock)
+        self.lines = Lines()
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
             [
                 *self._readings(clock),
                 *targets,
+                *self.lines.metrics,
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *batch_metrics,
@@ -115,6 +118,7 @@ class Application:
             open_entry=None if kept is None else kept.ledger.open,
             conditions=self.conditions,
             splits=splits,
+            lines=self.lines,
         )
         self.live = Live(
             settings,

@@ -21,7 +21,7 @@ from gateway.api.identity import Identities, Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
 from gateway.config.policy_settings import PolicySettings
 from gateway.core.clock import Clock
-from gateway.modelling import modelled
+from gateway.modelling import concurrency_of, modelled
 from gateway.pipeline.build import Route, Surroundings, build_routes
 from gateway.policies.authorizer import Authorizer
 from gateway.protection.judgements import Judgements
@@ -251,6 +251,7 @@ class Live:
             raise
         self._kept = kept
         self._surroundings.conditions.keep({target.name for route in new.routes.values() for target in route.targets})
+        self._surroundings.conditions.limit(concurrency_of(settings))
         old.retired = self._rouse
         self._retired.append(old)
         self._current = new

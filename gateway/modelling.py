@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -25,14 +25,17 @@ _IN_TABLE: dict[Ability, str] = {"vision": "vision", "audio": "audio", "document
 
 def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
     """Give what each configured model is built from."""
-    return {name: _modelled(name, model, settings, prices) for name, model in settings.models.items()}
+    limits = concurrency_of(settings)
+    return {name: _modelled(name, model, settings, prices, limits) for name, model in settings.models.items()}
 
 
-def _modelled(name: str, model: ModelSettings, settings: Settings, prices: Prices) -> Modelled:
+def _modelled(
+    name: str, model: ModelSettings, settings: Settings, prices: Prices, limits: Mapping[str, int]
+) -> Modelled:
     routing, written = settings.routing, model.targets
     built = Modelled(
         targets=_targets(model, written, settings),
-        plan=_plan(written, model.routing, routing),
+        plan=_plan(written, model.routing, routing, limits),
         abilities=_able(written, prices),
         description=model.description or None,
         count_input=open_counting(name, model.tokenizer),
@@ -44,7 +47,7 @@ def _modelled(name: str, model: ModelSettings, settings: Settings, prices: Price
         label: replace(
             built,
             targets=_targets(model, version.targets, settings),
-            plan=_plan(version.targets, version.routing, for_all),
+            plan=_plan(version.targets, version.routing, for_all, limits),
             abilities=_able(version.targets, prices),
         )
         for label, version in model.versions.items()
@@ -70,13 +73,30 @@ def _able(targets: Sequence[TargetSettings], prices: Prices) -> dict[str, Abilit
     }
 
 
-def _plan(written: Sequence[TargetSettings], own: RoutingSettings | None, everywhere: RoutingSettings) -> RoutingPlan:
+def _plan(
+    written: Sequence[TargetSettings],
+    own: RoutingSettings | None,
+    everywhere: RoutingSettings,
+    limits: Mapping[str, int],
+) -> RoutingPlan:
     targets = [(target, f"{target.provider}/{target.model}") for target in written]
     return replace(
-        plan_of(own, everywhere, tuple(target.weight for target in written)),
+        plan_of(
+            own, everywhere, tuple(target.weight for target in written), tuple(limits.get(name) for _, name in targets)
+        ),
         handles={name: target.handles for target, name in targets},
         labels={target.name: name for target, name in targets if target.name is not None},
     )
+
+
+def concurrency_of(settings: Settings) -> dict[str, int]:
+    """Give how many calls each target may have at once: one limit for all models that use it."""
+    return {
+        f"{target.provider}/{target.model}": target.concurrency
+        for model in settings.models.values()
+        for target in model.every_target
+        if target.concurrency is not None
+    }
 
 
 def _abilities(written: AbilitySettings | None, facts: ModelFacts | None) -> Abilities:

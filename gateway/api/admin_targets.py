@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.core.errors import Forbidden
 from gateway.providers.provider import Health
 from gateway.providers.watched import is_well
 from gateway.routing.condition import Condition
+from gateway.routing.gate import Gate
 
 PATH = "/admin/targets"
 
@@ -55,9 +57,17 @@ def _entry(one: Condition, now: float, models: list[str], health: Health) -> dic
         "spared_s": round(one.back_at(now), 3) if one.spared(now) else 0,
         "fault_share": round(breaker.share(now), 4),
         "in_flight": one.in_flight,
+        **_places(one.gate),
         "first_token_s": one.first,
         "per_token_s": one.per_token,
         "limits_used": round(one.limits_used(now), 4),
         "served": one.served,
         "failed": one.failed,
     }
+
+
+def _places(gate: Gate | None) -> dict[str, Any]:
+    """Give how many calls a target may have at once, and for how many more there is room; null where there is no limit."""
+    if gate is None or math.isinf(gate.limit):
+        return {"limit": None, "free": None}
+    return {"limit": gate.limit, "free": gate.free}

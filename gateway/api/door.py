@@ -125,6 +125,7 @@ class Door:
             session=None if found.session is None else found.session.decode("latin-1"),
             trace=found.trace,
             headers=found.passed,
+            background=edge.background,
         )
         return call, route
 

@@ -51,7 +51,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """Shared by all endpoints of one app.
 
     `current` gives the generation that new calls begin with, `configuration` the state of the configuration for people, and
-    `stores` the state of each store that is configured.
+    `stores` the state of each store that is configured. `background` marks calls that nobody waits for.
     """
 
     current: Callable[[], Generation]
@@ -63,6 +63,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     configuration: Callable[[], dict[str, object]]
     stores: Callable[[], Mapping[str, Mapping[str, str]]] = dict
     in_progress: dict[Interruption, Relay] = {}
+    background: bool = False
 
     def interrupt_all(self, error: SwitchgearError) -> None:
         """End every call in progress with `error` as its last word."""

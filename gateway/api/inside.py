@@ -111,7 +111,10 @@ def ask_as(edge: Edge, ring: KeyRing | None, caller: Caller) -> Ask:
     def current() -> Generation:
         return _AsSeenBy(edge.current(), identity)
 
-    doors = {path: Door(msgspec.structs.replace(edge, current=current), dialect) for path, dialect in DIALECTS.items()}
+    doors = {
+        path: Door(msgspec.structs.replace(edge, current=current, background=True), dialect)
+        for path, dialect in DIALECTS.items()
+    }
 
     async def ask(path: str, body: bytes) -> Answer:
         async def receive() -> Message:

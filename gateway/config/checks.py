@@ -29,6 +29,8 @@ from gateway.config.governance_checks import (
 from gateway.config.health_checks import health_check_findings, spawned_findings
 from gateway.config.health_settings import HealthCheckSettings
 from gateway.config.limit_settings import LimitRuleSettings
+from gateway.config.overload_checks import concurrency_findings, ladder_findings, queue_findings, step_findings
+from gateway.config.overload_settings import StepSettings
 from gateway.config.presets import PRESETS
 from gateway.config.provider_settings import (
     AnthropicSettings,
@@ -220,6 +222,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (RetrySettings, retry_findings),
     (BreakerSettings, breaker_findings),
     (ModelSettings, version_findings),
+    (StepSettings, step_findings),
     (Settings, _exposure),
     (Settings, pepper_findings),
     (Settings, batch_findings),
@@ -233,4 +236,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, rule_findings),
     (Settings, handling_findings),
     (RoutingSettings, zone_findings),
+    (Settings, concurrency_findings),
+    (Settings, queue_findings),
+    (Settings, ladder_findings),
 )

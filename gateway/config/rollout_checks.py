@@ -42,9 +42,10 @@ def version_findings(model: ModelSettings) -> Iterator[Finding]:
 
 def _of_versions(model: ModelSettings) -> Iterator[Finding]:
     for label, version in model.versions.items():
-        if version.routing is not None and version.routing.fallbacks is not None:
-            message = "write fallbacks at the model: they are the same for all of its versions"
-            yield Finding(path=("versions", label, "routing", "fallbacks"), message=message)
+        for key in ("fallbacks", "degrade"):
+            if getattr(version.routing, key, None) is not None:
+                message = f"write {key} at the model: they are the same for all of its versions"
+                yield Finding(path=("versions", label, "routing", key), message=message)
     if model.rollout is not None and model.ab:
         yield Finding(path=("ab",), message="write either rollout or ab, not both")
         return

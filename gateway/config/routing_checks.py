@@ -57,7 +57,7 @@ def fallback_findings(settings: Settings) -> Iterator[Finding]:
                 path = ("models", name, "routing", "fallbacks", cause, number)
                 if other not in graph:
                     yield Finding(path=path, message=f"there is no model '{other}'")
-                elif loop := _way_back(name, other, graph):
+                elif loop := way_back(name, other, graph):
                     yield Finding(path=path, message=f"a fallback must not lead back: {' -> '.join((name, *loop))}")
 
 
@@ -80,7 +80,7 @@ def _named(routing: RoutingSettings | None, cause: str) -> tuple[str, ...]:
     return found
 
 
-def _way_back(start: str, begin: str, graph: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def way_back(start: str, begin: str, graph: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Give the way from `begin` to `start`, empty where there is none."""
     ways: list[tuple[str, ...]] = [(begin,)]
     seen = {begin}

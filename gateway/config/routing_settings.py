@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.overload_settings import QueueSettings, Steps
 
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
@@ -123,5 +124,14 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             min_length=1, description="The time zone of `hour` and `weekday` in rules, as Europe/Vienna (default UTC)."
+        ),
+    ] = None
+    queue: Annotated[
+        QueueSettings | None, Meta(description="How calls wait when every target that could answer them is full.")
+    ] = None
+    degrade: Annotated[
+        Steps | None,
+        Meta(
+            description="What is done, in order, when the model cannot answer as asked. null is [queue] where there is one."
         ),
     ] = None

@@ -129,6 +129,14 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True):
     abilities: Annotated[
         AbilitySettings | None, Meta(description="What it can do, where the built-in table does not know or is wrong.")
     ] = None
+    concurrency: Annotated[
+        int | None,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Most calls that it has at once, from all models together; null has no limit.",
+        ),
+    ] = None
     weight: Annotated[
         float, Meta(ge=0, le=1_000_000, description="Its share beside the others, where the strategy goes by weight.")
     ] = 1.0

@@ -15,7 +15,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `body` is what the client sent, byte for byte, and `fields` the same decoded (never to be changed in place): nothing is
     lost. `content` is there when the route needs to look inside, else None and the body travels as it came. `received` is
     the monotonic time of arrival. `session` is what the client says that the call belongs to (its `x-session-id`), `trace` its
-    `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see.
+    `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see. `background` is what nobody waits for, as the
+    lines of a batch: others go before it.
     """
 
     id: str
@@ -31,3 +32,4 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    background: bool = False

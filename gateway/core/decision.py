@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
-Verdict = Literal["chosen", "next", "spared", "unfit"]
-"""chosen: asked first; next: asked when those before it fail; spared: left alone for now; unfit: lacks what the call needs."""
+Verdict = Literal["chosen", "next", "full", "spared", "unfit"]
+"""chosen: asked first; next: asked when those before it fail; full: has as many calls as it may have; spared: left alone for now;
+unfit: lacks what the call needs."""
 
 
 class Considered(msgspec.Struct, frozen=True):

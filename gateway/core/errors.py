@@ -21,10 +21,12 @@ SwitchgearError
 │   └── KeyMisplaced 403         a good key, used from an address or origin that it is not for
 ├── RateLimited 429              `retry_after` in seconds
 │   ├── TooManyBadKeys 429       keys are being guessed from this address
-│   └── LimitExceeded 429        a limit or budget of ours; says which
-│       └── BudgetExceeded 429   one that counts money
+│   ├── LimitExceeded 429        a limit or budget of ours; says which
+│   │   └── BudgetExceeded 429   one that counts money
+│   └── QueueShareExceeded 429   the caller has more calls waiting than its share
 ├── InvalidOutput 422            the model's finished answer breaks the promised schema
 ├── Unavailable 503              draining, not started, over capacity; `retry_after`
+│   ├── Overloaded 503           the targets have as many calls as they may have, and the queue is full or too slow
 │   └── StoreUnavailable 503     the database, or another store, cannot be reached or did not answer in time
 ├── ClientLeft 499               for records only: nobody is there to read it
 ├── InternalError 500            a bug of ours; its text never leaves the process
@@ -220,6 +222,12 @@ class BudgetExceeded(LimitExceeded):
     code = "budget_exceeded"
 
 
+class QueueShareExceeded(RateLimited):
+    """Calls wait for a place, and of those this caller's are more than its share, or of the lowest priority."""
+
+    code = "queue_share_exceeded"
+
+
 class InvalidOutput(SwitchgearError):
     """The model's finished answer breaks the schema that was promised."""
 
@@ -233,6 +241,12 @@ class Unavailable(SwitchgearError):
     status = 503
     code = "unavailable"
     retryable = True
+
+
+class Overloaded(Unavailable):
+    """The targets have as many calls as they may have at once, and there is no place in the queue, or none became free in time."""
+
+    code = "overloaded"
 
 
 class StoreUnavailable(Unavailable):

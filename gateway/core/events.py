@@ -18,6 +18,10 @@ from gateway.core.usage import BesideReason, Usage
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "stop_sequence"]
 
 
+Step = Literal["smaller", "queue", "static"]
+"""How a call was answered that could not be answered as asked: by another model, after a wait, with a text that was ready."""
+
+
 class Started(msgspec.Struct, frozen=True, kw_only=True):
     """The answer begins.
 
@@ -52,6 +56,13 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     error: str
     following: str
+
+
+class Degraded(msgspec.Struct, frozen=True):
+    """What follows is not what was asked for, but this step of the model's `degrade`; `error` is the code of what kept the model from it."""
+
+    step: Step
+    error: str
 
 
 class Verbatim(msgspec.Struct, frozen=True):
@@ -163,6 +174,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 Event = (
     Decided
     | Tried
+    | Degraded
     | Started
     | Verbatim
     | ItemStarted
@@ -180,5 +192,5 @@ Event = (
     | Finished
 )
 
-ASIDE = (Decided, Tried, CutShort, Spent)
+ASIDE = (Decided, Tried, Degraded, CutShort, Spent)
 """What is said about an answer, and is no part of it."""

@@ -28,7 +28,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
     protection found in the request.
     `decision` says which targets were considered, and what was made of them, `version` which of the model's versions had the call.
-    `beside` is what other targets used for the call, which neither `usage` nor `cost` contains.
+    `beside` is what other targets used for the call, which neither `usage` nor `cost` contains. `degraded` is the step of the
+    model's `degrade` that answered, where it could not as asked (`error` then says why, if the answer is a static one).
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -65,6 +66,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision | None = None
     version: str = ""
     beside: tuple[Beside, ...] = ()
+    degraded: str = ""
 
     @property
     def known_model(self) -> str:

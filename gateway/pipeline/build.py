@@ -38,12 +38,13 @@ from gateway.providers.watched import is_well, watched_by
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
+from gateway.routing.line import Lines
 from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
-from gateway.routing.routed import Timing
 from gateway.routing.seat import Seat
 from gateway.routing.split import Assigner, Splits
+from gateway.routing.timing import Timing
 from gateway.routing.versions import Division, Versioned, VersionedPool, of_version
 
 
@@ -130,7 +131,8 @@ def healthy_targets(routes: Mapping[str, Route]) -> dict[str, bool]:
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
-    `conditions` are those of all targets, `splits` between the versions of models: they outlive what is built here. `chance` gives numbers from 0 to 1.
+    `conditions` are those of all targets, `splits` between the versions of models, `lines` those in which calls wait: they outlive
+    what is built here. `chance` gives numbers from 0 to 1.
     """
 
     take_record: TakeRecord
@@ -145,6 +147,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
     splits: Splits = msgspec.field(default_factory=Splits)
     chance: Callable[[], float] = random.random
+    lines: Lines = msgspec.field(default_factory=Lines)
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,8 +245,9 @@ def _route(
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
     opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
-    timing = Timing(now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance)
-    answer, helped_by = _answering(pools[model], wanted, timing, pools)
+    clock = surroundings.clock
+    timing = Timing(now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall)
+    answer, helped_by = _answering(pools[model], wanted, timing, pools, surroundings.lines)
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
@@ -268,13 +272,19 @@ def _route(
 
 
 def _answering(
-    pool: Pool | VersionedPool, wanted: Modelled, timing: Timing, pools: Mapping[str, Pool | VersionedPool]
+    pool: Pool | VersionedPool,
+    wanted: Modelled,
+    timing: Timing,
+    pools: Mapping[str, Pool | VersionedPool],
+    lines: Lines,
 ) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
     """Give what asks a model's targets, and the pools of the models that help out."""
     if isinstance(pool, Pool):
-        routed = open_routed(pool, wanted.plan, timing, pools)
+        routed = open_routed(pool, wanted.plan, timing, pools, lines)
         return routed, routed.helping
-    asking = {name: open_routed(one, wanted.versions[name].plan, timing, pools) for name, one in pool.pools.items()}
+    asking = {
+        name: open_routed(one, wanted.versions[name].plan, timing, pools, lines) for name, one in pool.pools.items()
+    }
     return Versioned(pool, asking), next(iter(asking.values())).helping
 
 

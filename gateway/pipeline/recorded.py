@@ -12,7 +12,7 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.decision import Decision
 from gateway.core.errors import SwitchgearError, Unavailable
-from gateway.core.events import CutShort, Decided, Event, Finished, Spent, Started, Tried, Verbatim
+from gateway.core.events import CutShort, Decided, Degraded, Event, Finished, Spent, Started, Tried, Verbatim
 from gateway.core.record import Beside, Record
 from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
 from gateway.core.target import Target
@@ -34,6 +34,7 @@ PARAMETERS = (
     "frequency_penalty", "reasoning_effort", "parallel_tool_calls", "service_tier", "dimensions", "encoding_format", "top_n",
 )  # fmt: skip
 
+DEGRADED_HEADER = b"x-switchgear-degraded"
 _MADE_OF_TOKENS = ("generate", "embed", "rerank")
 NANO = 1_000_000_000  # nano-dollars in a dollar
 _BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
@@ -80,7 +81,9 @@ class Recorded:
         except asyncio.CancelledError as exc:
             reason = _reason(exc)
             error, status = reason.code, reason.status
-            if watch.used is None and call.operation in _MADE_OF_TOKENS:
+            # Who left while waiting for a place has asked nobody yet.
+            asked = watch.asked(self._targets[0]) is not None
+            if watch.used is None and asked and call.operation in _MADE_OF_TOKENS:
                 # Most upstreams bill what they have read although nobody takes the answer.
                 watch.used = Usage(input=len(call.body) // _BYTES_A_TOKEN, estimated=True)
             raise
@@ -96,11 +99,15 @@ class Recorded:
         target = watch.asked(self._targets[0]) if started is None else started.target
         if finished is not None and finished.error is not None:
             error = error or finished.error
+        degraded = watch.degraded if started is not None else None
         provider, _, served = (target or "").partition("/")
         monotonic = self._clock.monotonic()
         duration = monotonic - call.received
         fields = call.fields
         nano = None if usage is None or target is None else self._cost(target, usage)
+        if degraded is not None and degraded.step == "static":
+            # The client got an answer, and the model failed all the same.
+            error, nano = error or degraded.error, 0
         judged = UNJUDGED if self._take_judged is None else self._take_judged(call.id)
         return Record(
             id=call.id,
@@ -134,6 +141,7 @@ class Recorded:
             found=judged.found,
             decision=watch.decision,
             version="" if watch.decision is None else watch.decision.version,
+            degraded="" if degraded is None else degraded.step,
             beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
         )
 
@@ -151,6 +159,7 @@ class Watch:
         "_now",
         "_send",
         "decision",
+        "degraded",
         "finished",
         "first_at",
         "following",
@@ -169,6 +178,7 @@ class Watch:
         self.finished: Finished | None = None
         self.first_at: float | None = None
         self.decision: Decision | None = None
+        self.degraded: Degraded | None = None
         self.tried: list[str] = []
         self.spent: list[Spent] = []
         self.following: str | None = None
@@ -186,25 +196,31 @@ class Watch:
             return NOTHING
         elif self.first_at is None:
             if isinstance(event, Started):
-                event = self.started = self._begun(event)
-            elif isinstance(event, Decided):
-                self.decision = event.decision
-                return NOTHING
-            elif isinstance(event, Tried):
-                self.tried.append(event.target)
-                self.following = event.following
+                event = self.started = self._headed(event)
+            elif isinstance(event, (Decided, Degraded, Tried)):
+                self._note(event)
                 return NOTHING
             elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
                 self.first_at = self._now()
         return self._send(event)
 
-    def _begun(self, started: Started) -> Started:
-        """Give the answer's start as it goes out."""
+    def _headed(self, started: Started) -> Started:
         if self.limits:
             started = replace(started, limits=self.limits)
         if self.decision is not None and self.decision.version:
             started = replace(started, version=self.decision.version)
+        if self.degraded is not None:
+            started = replace(started, headers=(*started.headers, (DEGRADED_HEADER, self.degraded.step.encode())))
         return started
+
+    def _note(self, event: Decided | Degraded | Tried) -> None:
+        if isinstance(event, Decided):
+            self.decision = event.decision
+        elif isinstance(event, Degraded):
+            self.degraded = event
+        else:
+            self.tried.append(event.target)
+            self.following = event.following
 
     def asked(self, otherwise: str) -> str | None:
         """Give the target whose answer was waited for last; `otherwise` when it was not decided yet, None when there was none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 import structlog
@@ -21,6 +21,10 @@ log = structlog.get_logger()
 _LONGEST_SHOWN: Final = 80
 _FAULTS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What looking at a call may raise, however odd its body is."""
+
+
+Reason = Callable[[Call, Sequence[Seat]], tuple[Sequence[Seat], Sequence[float] | None, str]]
+"""Gives the seats to ask, in order, their figures, and why so."""
 
 
 @runtime_checkable

@@ -5,11 +5,12 @@ One condition a target ("provider/model"), shared by all models that use it and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from math import exp
+from collections.abc import Callable, Iterator, Mapping
+from math import exp, inf
 
 from gateway.config.routing_settings import BreakerSettings
 from gateway.routing.breaker import Breaker
+from gateway.routing.gate import Gate
 
 FADING_SECONDS = 30.0
 """After so long without a new figure a latency counts a third of what it was: a slow target gets another chance."""
@@ -20,11 +21,11 @@ class Condition:
 
     `in_flight` are the calls that it has now, `cooling_until` is until when it asked to be left alone; `first` is the time to the
     first token, the peak of late, None before there was any, `first_at` when that was told, and `per_token` the time for each token
-    after it. `served`, `failed` and `repeated` count tries.
+    after it. `gate` bounds the calls that it has at once, where there is a bound. `served`, `failed` and `repeated` count tries.
     """
 
     __slots__ = (
-        "_limits", "breaker", "cooling_until", "failed", "first", "first_at", "in_flight", "per_token", "repeated", "served",
+        "_limits", "breaker", "cooling_until", "failed", "first", "first_at", "gate", "in_flight", "per_token", "repeated", "served",
         "target",
     )  # fmt: skip
 
@@ -32,6 +33,7 @@ class Condition:
         self.target = target
         self.breaker = breaker
         self.in_flight = 0
+        self.gate: Gate | None = None
         self.cooling_until = 0.0
         self.first: float | None = None
         self.repeated = 0
@@ -114,6 +116,19 @@ class Conditions:
             known = self._known[target] = Condition(target, Breaker(settings, self._chance))
         known.breaker.settings = settings
         return known
+
+    def gate_of(self, target: str, limit: int | None) -> Gate | None:
+        """Give what bounds the calls of a target whose condition is known; None where nothing does. It keeps the limit that it has."""
+        condition = self._known[target]
+        if limit is not None and condition.gate is None:
+            condition.gate = Gate(limit)
+        return None if limit is None else condition.gate
+
+    def limit(self, limits: Mapping[str, int]) -> None:
+        """Put limits into force, by target; those that are not named have none any more."""
+        for condition in self:
+            if condition.gate is not None:
+                condition.gate.resize(limits.get(condition.target, inf))
 
     def keep(self, targets: set[str]) -> None:
         """Forget those of other targets."""

@@ -20,11 +20,14 @@ from gateway.routing.choosing_by_key import ByPrefix, Sticky
 from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
+from gateway.routing.ladder import open_ladder
+from gateway.routing.line import Lines
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
-from gateway.routing.routed import Routed, Timing
+from gateway.routing.routed import Routed
 from gateway.routing.seat import Seat, Unwell
 from gateway.routing.stickiness import key_of
+from gateway.routing.timing import Timing
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +55,7 @@ def open_pool(
 ) -> Pool:
     """Give the pool of a model whose targets are answered for so."""
     weights = plan.weights or (1.0,) * len(answering)
+    limits = plan.concurrency or (None,) * len(answering)
     seats = [
         Seat(
             target,
@@ -60,26 +64,31 @@ def open_pool(
             weight,
             known.abilities.get(target.name, Abilities()),
             known.unwell.get(target.name),
+            conditions.gate_of(target.name, limit),
         )
-        for (target, responder), weight in zip(answering, weights, strict=True)
+        for (target, responder), weight, limit in zip(answering, weights, limits, strict=True)
     ]
     return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
 
 
-def open_routed(pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, AnyPool]) -> Routed:
-    """Give what asks a pool, and the pools of the models that help out."""
+def open_routed(
+    pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, AnyPool], lines: Lines | None = None
+) -> Routed:
+    """Give what asks a pool, and the pools of the models that help out. `lines` are those that calls wait in."""
     helping = {
         "general": [pools[name] for name in plan.fallbacks.general],
         "context": [pools[name] for name in plan.fallbacks.context],
         "content": [pools[name] for name in plan.fallbacks.content],
     }
-    return Routed(pool, timing, plan.retry, plan.deadline, helping)
+    ladder = open_ladder(pool, plan, timing, pools, Lines() if lines is None else lines)
+    return Routed(pool, timing, plan.retry, plan.deadline, helping, ladder)
 
 
 def helpers_of(plan: RoutingPlan) -> tuple[str, ...]:
     """Give the models that may help out, each once."""
     fallbacks = plan.fallbacks
-    return tuple(dict.fromkeys((*fallbacks.general, *fallbacks.context, *fallbacks.content)))
+    smaller = [step.model for step in plan.degrade or () if step.model is not None]
+    return tuple(dict.fromkeys((*fallbacks.general, *fallbacks.context, *fallbacks.content, *smaller)))
 
 
 def _rules(plan: RoutingPlan, known: Known) -> Chooser:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.overload_settings import QueueSettings, Steps
 from gateway.config.routing_settings import (
     BreakerSettings,
     FallbackSettings,
@@ -24,6 +25,7 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `handles` is how hard calls may look for a target, `labels` are the names that rules call them by; both lead to or from
     "provider/model".
+    `concurrency` are the calls that each target may have at once, None where there is no limit; none are all without.
     """
 
     strategy: Strategy = "fallback"
@@ -37,9 +39,17 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     handles: Mapping[str, float] = {}
     labels: Mapping[str, str] = {}
+    concurrency: tuple[int | None, ...] = ()
+    queue: QueueSettings = QueueSettings()
+    degrade: Steps | None = None
 
 
-def plan_of(model: RoutingSettings | None, everywhere: RoutingSettings, weights: tuple[float, ...]) -> RoutingPlan:
+def plan_of(
+    model: RoutingSettings | None,
+    everywhere: RoutingSettings,
+    weights: tuple[float, ...],
+    concurrency: tuple[int | None, ...] = (),
+) -> RoutingPlan:
     """Put together what holds for a model: a section that it writes takes the place of the one for all models."""
     written: dict[str, object] = {}
     for name in RoutingSettings.__struct_fields__:
@@ -47,7 +57,7 @@ def plan_of(model: RoutingSettings | None, everywhere: RoutingSettings, weights:
         value = getattr(everywhere, name) if own is None else own
         if value is not None:
             written[name] = value
-    return msgspec.structs.replace(RoutingPlan(weights=weights), **written)
+    return msgspec.structs.replace(RoutingPlan(weights=weights, concurrency=concurrency), **written)
 
 
 def merged(model: RoutingSettings | None, everywhere: RoutingSettings) -> RoutingSettings:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision
+from gateway.core.errors import Unavailable
 from gateway.routing.choosing import Chooser
-from gateway.routing.choosing_by_call import Reasoned
+from gateway.routing.choosing_by_call import Reason, Reasoned
 from gateway.routing.fitness import needs_of
 from gateway.routing.seat import Seat
 
@@ -49,6 +52,7 @@ class Pool:
         self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
         self._most_out = max(1, int(breaker.most_ejected * len(self.seats)))
+        self._gated = any(seat.gate is not None for seat in self.seats)
         self._remembered: dict[tuple[Seat, ...], Decision] = {}
 
     def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
@@ -61,8 +65,14 @@ class Pool:
         if not open_:
             return (), self._told((), None, spared, unfit, now)
         if self._reason is not None:
-            order, scores, why = self._reason(call, open_)
-            return order, self._told(order, scores, spared, {**unfit, **_left_out(open_, order, why)}, now, why)
+            return self._reasoned(self._reason, call, open_, spared, unfit, now)
+        if self._gated and (full := _full(open_, call)):
+            roomy = [seat for seat in open_ if seat not in full]
+            order, scores = self._chooser.rank(call, roomy, now, peek=peek) if roomy else ((), None)
+            told = self._told(order, scores, spared, unfit, now)
+            # Nobody's turn has come by this: who waits for them decides again when there is room.
+            later, _ = self._chooser.rank(call, full, now, peek=True)
+            return (*order, *later), _with_full(told, later, len(order))
         order, scores = self._chooser.rank(call, open_, now, peek=peek)
         if scores is None and not spared and not unfit:
             order = tuple(order)
@@ -73,6 +83,31 @@ class Pool:
                     self._remembered[order] = known
             return order, known
         return order, self._told(order, scores, spared, unfit, now)
+
+    def _reasoned(
+        self,
+        reason: Reason,
+        call: Call,
+        open_: Sequence[Seat],
+        spared: Sequence[Seat],
+        unfit: Mapping[Seat, str],
+        now: float,
+    ) -> tuple[Sequence[Seat], Decision]:
+        order, scores, why = reason(call, open_)
+        left_out = {**unfit, **_left_out(open_, order, why)}
+        full = _full(order, call) if self._gated else []
+        if not full:
+            return order, self._told(order, scores, spared, left_out, now, why)
+        roomy = [number for number, seat in enumerate(order) if seat not in full]
+        asked = [order[number] for number in roomy]
+        told = self._told(asked, scores and [scores[number] for number in roomy], spared, left_out, now, why)
+        return (*asked, *full), _with_full(told, full, len(asked))
+
+    def all_spared(self, now: float) -> Unavailable:
+        """Give the error of a call for which there was nobody to ask."""
+        soonest = min(seat.condition.back_at(now) for seat in self.seats)
+        message = f"Every target of '{self.model}' failed too often of late, and is spared for a while."
+        return Unavailable(message, retry_after=max(soonest, 1.0))
 
     def _unfit(self, call: Call) -> Mapping[Seat, str]:
         """Give the seats that lack what the call needs, and what. None where all do: the targets say it best themselves."""
@@ -134,6 +169,25 @@ def _left_out(seats: Sequence[Seat], order: Sequence[Seat], why: str) -> Mapping
     if len(order) == len(seats):
         return {}
     return {seat: f"only others are asked ({why})" for seat in seats if seat not in order}
+
+
+def _full(seats: Sequence[Seat], call: Call) -> list[Seat]:
+    """Give those where the call would find no place."""
+    for seat in seats:
+        gate = seat.gate
+        if gate is not None and gate.taken >= gate.limit:  # written out: this is done for every call
+            return [seat for seat in seats if not seat.has_room(call.id)]
+    return []
+
+
+def _with_full(told: Decision, full: Sequence[Seat], asked: int) -> Decision:
+    """Put those that are full behind those that are asked."""
+    waiting = [
+        Considered(seat.name, "full", None, f"full: it has {gate.taken} of {gate.limit:g} calls at once")
+        for seat in full
+        if (gate := seat.gate) is not None
+    ]
+    return replace(told, considered=(*told.considered[:asked], *waiting, *told.considered[asked:]))
 
 
 def _why(seat: Seat, now: float) -> str:

@@ -6,7 +6,7 @@ Only failures before the first content event move on: the commit point. A failur
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -16,15 +16,17 @@ import structlog
 from gateway.config.routing_settings import RetrySettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision
-from gateway.core.errors import SwitchgearError, Unavailable, UpstreamTimeout
+from gateway.core.errors import Overloaded, SwitchgearError, UpstreamTimeout
 from gateway.core.events import Decided, Tried
 from gateway.core.responder import Send
 from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
+from gateway.routing.ladder import Ladder
 from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat
+from gateway.routing.timing import Timing
 
 log = structlog.get_logger()
 
@@ -32,14 +34,6 @@ _AGAIN: Final = ("target", "busy")
 _ELSEWHERE: Final = ("target", "busy", "credentials", "elsewhere")
 _LONGEST_COOLING: Final = 120.0
 """Seconds: one answer of a confused upstream must not take it out for a day."""
-
-
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """Time and chance, as arguments: `now` is the steady clock in seconds, `chance` gives numbers from 0 to 1."""
-
-    now: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    chance: Callable[[], float]
 
 
 class Routed:
@@ -55,6 +49,7 @@ class Routed:
         retry: RetrySettings,
         deadline: float,
         helping: Mapping[str, Sequence[AnyPool]],
+        ladder: Ladder | None = None,
     ) -> None:
         self.pool = pool
         self._now = timing.now
@@ -64,6 +59,7 @@ class Routed:
         self._deadline = deadline
         self.helping = dict(helping)
         self._budget = RetryBudget(retry.budget)
+        self._ladder = ladder
         # Of a version everybody is told, also where it has nothing to choose.
         self._lone = pool.seats[0] if len(pool.seats) == 1 and not pool.version else None
 
@@ -72,7 +68,7 @@ class Routed:
         now = self._now()
         self._budget.deposit()
         lone = self._lone
-        if lone is not None and not lone.condition.spared(now):
+        if lone is not None and not lone.condition.spared(now) and (lone.gate is None or lone.gate.has_room(call.id)):
             # Where there is nothing to choose nobody need be told, unless more follows.
             error = await self._try(lone, call, send, now, self._deadline)
             if error is None:
@@ -84,13 +80,14 @@ class Routed:
             return
         seats, decision = self.pool.decide(call, now)
         await send(Decided(decision))
-        if seats:
+        if seats and (self._ladder is None or seats[0].has_room(call.id)):
             error = await self._try(seats[0], call, send, now, self._deadline)
             if error is None:
                 return
             tries = _Tries(seats, decision, now + self._deadline, error)
         else:
-            tries = _Tries((), decision, now + self._deadline, self._all_spared(now))
+            error = self._ladder.full() if seats and self._ladder is not None else self.pool.all_spared(now)
+            tries = _Tries((), decision, now + self._deadline, error)
         await self._go_on(tries, call, send)
 
     async def _try(self, seat: Seat, call: Call, send: Send, now: float, left: float) -> SwitchgearError | None:
@@ -143,6 +140,44 @@ class Routed:
             condition.cool(now + min(asked, _LONGEST_COOLING))
 
     async def _go_on(self, tries: _Tries, call: Call, send: Send) -> None:
+        """The first target has failed, or all are full or spared: ask others, and when none can answer, go down the ladder."""
+        if self._ladder is None:
+            await self._others(tries, call, send)
+            return
+        try:
+            await self._others(tries, call, send)
+        except SwitchgearError as error:
+            # What another target's answer had begun with, or no target could mend, is not in the tries.
+            if error is not tries.error or cause_of(error) not in _ELSEWHERE:
+                raise
+        else:
+            return
+        await self._ladder.descend(
+            tries, call, send, lambda seat: self._ask(seat, tries, call, send), lambda: self._rest(tries, call, send)
+        )
+
+    async def _ask(self, seat: Seat, tries: _Tries, call: Call, send: Send) -> bool:
+        """Ask one more target; whether it answered. Raises what its answer had begun with, or no target could mend."""
+        if tries.failed is not None:
+            await send(Tried(target=tries.failed.name, error=tries.error.code, following=seat.name))
+        now = self._now()
+        error = await self._try(seat, call, send, now, tries.deadline - now)
+        if error is None:
+            return True
+        tries.note(seat, error)
+        return False
+
+    async def _rest(self, tries: _Tries, call: Call, send: Send) -> bool:
+        """Ask whom there is left to ask; whether one answered. Raises as `ask`."""
+        try:
+            await self._others(tries, call, send)
+        except SwitchgearError as error:
+            if error is not tries.error:
+                raise
+            return False
+        return True
+
+    async def _others(self, tries: _Tries, call: Call, send: Send) -> None:
         """The first target has failed: ask the others, then the models that help out, then those again that may have recovered."""
         while True:
             now = self._now()
@@ -165,9 +200,9 @@ class Routed:
     def _following(self, tries: _Tries, call: Call, now: float) -> tuple[Seat, float]:
         """Give the target to ask next, and how long to wait before. Raises the last error when there is none."""
         cause = cause_of(tries.error)
-        seat = tries.following(cause)
-        if seat is None and self._help(tries, cause, call, now):
-            seat = tries.following("elsewhere")
+        seat = tries.following(cause, call)
+        while seat is None and self._help(tries, cause, call, now):
+            seat = tries.following("elsewhere", call)
         return self._again(tries, now) if seat is None else (seat, 0.0)
 
     def _help(self, tries: _Tries, cause: Cause, call: Call, now: float) -> bool:
@@ -200,11 +235,6 @@ class Routed:
                 return seat, wait
         raise tries.error
 
-    def _all_spared(self, now: float) -> SwitchgearError:
-        soonest = min(seat.condition.back_at(now) for seat in self.pool.seats)
-        message = f"Every target of '{self.pool.model}' failed too often of late, and is spared for a while."
-        return Unavailable(message, retry_after=max(soonest, 1.0))
-
 
 def _learn(condition: Condition, commit: Commit, began: float, ended: float) -> None:
     """Note what a good answer tells of its target: how long it took, and what is left of its limits."""
@@ -229,6 +259,7 @@ class _Tries:
         self.number = 0
         self.repeated = 0
         self.helped: set[str] = set()
+        self.asked: set[Seat] = set()
         self.again: deque[tuple[Seat, SwitchgearError]] = deque()
         self._queue = deque(seats)
         if self._queue:
@@ -238,12 +269,23 @@ class _Tries:
         """A try has failed."""
         self.number += 1
         self.failed, self.error = seat, error
+        if not isinstance(error, Overloaded):  # which never got there
+            self.asked.add(seat)
         if cause_of(error) in _AGAIN:
             self.again.append((seat, error))
 
-    def following(self, cause: Cause) -> Seat | None:
+    def following(self, cause: Cause, call: Call) -> Seat | None:
         """Give the next target that was not asked yet. Where the prompt or its content is at fault, the same model's do not help."""
-        return self._queue.popleft() if self._queue and cause in _ELSEWHERE else None
+        while self._queue and cause in _ELSEWHERE:
+            seat = self._queue.popleft()
+            if seat.has_room(call.id):
+                return seat
+        return None
+
+    def take(self, seats: Sequence[Seat], decision: Decision) -> None:
+        """These are to be asked next."""
+        self._queue = deque(seats)
+        self.decision = self.told = decision
 
     def repeat(self, seat: Seat) -> None:
         """It is asked again."""

@@ -8,6 +8,7 @@ from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.routing.condition import Condition
 from gateway.routing.fitness import Abilities
+from gateway.routing.gate import Gate, Gated
 
 ALL = Abilities()
 Unwell = Callable[[], str]
@@ -18,9 +19,10 @@ class Seat:
     """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail.
 
     `unwell` says what its provider knows against it, nothing where it is well; None where nobody watches.
+    `gate` bounds the calls that it has at once; None where there is no bound.
     """
 
-    __slots__ = ("abilities", "condition", "name", "responder", "target", "unwell", "weight")
+    __slots__ = ("abilities", "condition", "gate", "name", "responder", "target", "unwell", "weight")
 
     def __init__(
         self,
@@ -30,11 +32,17 @@ class Seat:
         weight: float = 1.0,
         abilities: Abilities = ALL,
         unwell: Unwell | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.target = target
         self.name = target.name
-        self.responder = responder
+        self.gate = gate
+        self.responder = responder if gate is None else Gated(responder, gate, target.name)
         self.condition = condition
         self.weight = weight
         self.abilities = abilities
         self.unwell = unwell
+
+    def has_room(self, call: str) -> bool:
+        """Whether this call (its id) would find a place."""
+        return self.gate is None or self.gate.has_room(call)

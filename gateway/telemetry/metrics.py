@@ -145,9 +145,12 @@ class CallMetrics:
             "switchgear_guardrail_cost_dollars_total", "What guardrails' services say that they cost.", ("guardrail",)
         )
         self.found = Counter("switchgear_protection_found_total", "What redaction found in requests.", ("kind",))
+        self.degraded = Counter(
+            "switchgear_degraded_total", "Calls that were answered, but not as asked.", ("model", "step")
+        )
         self.metrics: tuple[Metric, ...] = (
             self.calls, self.duration, self.first, self.overhead, self.tokens, self.cost, self.unpriced, self.failed_tries,
-            self.verdicts, self.judging, self.judging_cost, self.found, *extra,
+            self.verdicts, self.judging, self.judging_cost, self.found, self.degraded, *extra,
         )  # fmt: skip
 
     def take(self, records: Sequence[Record]) -> None:
@@ -165,6 +168,8 @@ class CallMetrics:
             self.first.observe(where, record.first_token)
             if record.upstream is not None:
                 self.overhead.observe((), max(record.first_token - record.upstream, 0.0))
+        if record.degraded:
+            self.degraded.add((model, record.degraded))
         for tried in record.route[:-1]:
             self.failed_tries.add((tried,))
         if record.usage is not None:
