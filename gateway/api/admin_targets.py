@@ -57,4 +57,5 @@ def _entry(one: Condition, now: float, models: list[str], state: str, detail: st
         "limits_used": round(one.limits_used(now), 4),
         "served": one.served,
         "failed": one.failed,
+        "hedges": one.hedges,
     }

@@ -88,7 +88,7 @@ def _api(scope: Scope) -> Dialect:
 
 def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
     pool = route.pool
-    _, decision = pool.decide(call, now, peek=True)
+    seats, decision = pool.decide(call, now, peek=True)
     put_in, come_out, _ = estimate(call, route.count_input, Outputs())
     conditions = {seat.name: seat.condition for seat in pool.seats}
     return {
@@ -105,6 +105,7 @@ def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
             for one in decision.considered
         ],
         "estimate": {"input_tokens": put_in, "output_tokens": come_out},
+        "hedge_after_s": None if pool.hedge is None else pool.hedge.peek(call, seats, now),
         "fallbacks": {name: [pool.model for pool in pools] for name, pools in route.helped_by.items() if pools},
     }
 

@@ -25,6 +25,8 @@ from gateway.config.governance_checks import (
     protection_findings,
     secrets_findings,
 )
+from gateway.config.hedge_checks import hedge_findings, hedged_model_findings
+from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.presets import PRESETS
 from gateway.config.provider_settings import (
@@ -224,4 +226,6 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _reserved_names),
     (Settings, target_findings),
     (Settings, fallback_findings),
+    (HedgeSettings, hedge_findings),
+    (Settings, hedged_model_findings),
 )

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.hedge_settings import HedgeSettings
+
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 Strategy: TypeAlias = Literal[
@@ -111,4 +113,8 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: Annotated[FallbackSettings | None, Meta(description="Other models that help out, by cause.")] = None
     deadline: Annotated[
         Seconds | None, Meta(description="Seconds for all tries of a call together, waits included (default 600).")
+    ] = None
+    hedge: Annotated[
+        HedgeSettings | None,
+        Meta(description="When a second target is asked beside one that is slow to begin; null never."),
     ] = None

@@ -40,8 +40,8 @@ from gateway.routing.fitness import Abilities
 from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import Pool
-from gateway.routing.routed import Timing
 from gateway.routing.seat import Seat
+from gateway.routing.timing import Spawn, Timing
 
 
 class Guards(Protocol):
@@ -118,7 +118,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
-    `conditions` are those of all targets: they outlive what is built here. `chance` gives numbers from 0 to 1.
+    `conditions` are those of all targets: they outlive what is built here. `chance` gives numbers from 0 to 1. `spawn` starts
+    what runs beside a call.
     """
 
     take_record: TakeRecord
@@ -132,6 +133,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     take_judged: TakeJudged | None = None
     conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
     chance: Callable[[], float] = random.random
+    spawn: Spawn | None = None
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +209,9 @@ def _route(
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
     opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
-    timing = Timing(now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance)
+    timing = Timing(
+        now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, spawn=surroundings.spawn
+    )
     routed = open_routed(pools[model], wanted.plan, timing, pools)
     answer: Responder = routed
     responder = answer if guards is None else guards.around_route(answer, model)

@@ -16,11 +16,13 @@ from gateway.routing.choosing_by_key import ByPrefix, Sticky
 from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
+from gateway.routing.hedge import Hedge
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import Pool
-from gateway.routing.routed import Routed, Timing
+from gateway.routing.routed import Routed
 from gateway.routing.seat import Seat
 from gateway.routing.stickiness import key_of
+from gateway.routing.timing import Timing
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +53,12 @@ def open_pool(
         )
         for (target, responder), weight in zip(answering, weights, strict=True)
     ]
-    return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
+    pool = Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
+    if plan.hedge is not None and plan.hedge.share and len(seats) > 1:
+        pool.hedge = Hedge(plan.hedge)
+        for seat in seats:
+            seat.condition.watch_first_times()
+    return pool
 
 
 def open_routed(pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, Pool]) -> Routed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.routing_settings import (
     BreakerSettings,
     FallbackSettings,
@@ -25,6 +26,7 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     sticky: StickySettings = StickySettings()
     fallbacks: FallbackSettings = FallbackSettings()
     deadline: float = DEADLINE_SECONDS
+    hedge: HedgeSettings | None = None
     weights: tuple[float, ...] = ()
 
 

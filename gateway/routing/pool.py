@@ -11,6 +11,7 @@ from gateway.core.decision import Considered, Decision
 from gateway.routing.choosing import Chooser
 from gateway.routing.condition import Condition
 from gateway.routing.fitness import needs_of
+from gateway.routing.hedge import Hedge
 from gateway.routing.seat import Seat
 
 MOST_REMEMBERED: Final = 256
@@ -37,6 +38,7 @@ class Pool:
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
         self._most_out = max(1, int(breaker.most_ejected * len(self.seats)))
         self._remembered: dict[tuple[Seat, ...], Decision] = {}
+        self.hedge: Hedge | None = None
 
     def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
         """Give the seats to ask, in order, and the decision. With `peek` nothing is noted: the next call gets the same."""

@@ -6,7 +6,7 @@ Only failures before the first content event move on: the commit point. A failur
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -22,9 +22,11 @@ from gateway.core.responder import Send
 from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
 from gateway.routing.pool import Pool
+from gateway.routing.race import Failure, Race
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat
+from gateway.routing.timing import Timing
 
 log = structlog.get_logger()
 
@@ -32,14 +34,6 @@ _AGAIN: Final = ("target", "busy")
 _ELSEWHERE: Final = ("target", "busy", "credentials", "elsewhere")
 _LONGEST_COOLING: Final = 120.0
 """Seconds: one answer of a confused upstream must not take it out for a day."""
-
-
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """Time and chance, as arguments: `now` is the steady clock in seconds, `chance` gives numbers from 0 to 1."""
-
-    now: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    chance: Callable[[], float]
 
 
 class Routed:
@@ -52,6 +46,8 @@ class Routed:
         self, pool: Pool, timing: Timing, retry: RetrySettings, deadline: float, helping: Mapping[str, Sequence[Pool]]
     ) -> None:
         self.pool = pool
+        self._timing = timing
+        self._hedge = None if timing.spawn is None else pool.hedge
         self._now = timing.now
         self._sleep = timing.sleep
         self._chance = timing.chance
@@ -78,7 +74,13 @@ class Routed:
             return
         seats, decision = self.pool.decide(call, now)
         await send(Decided(decision))
-        if seats:
+        if self._hedge is not None and (patience := self._hedge.wait(call, seats, now)) is not None:
+            race = Race(self._try, self._hedge, self._timing, call, send, seats, decision)
+            failures = await race.run(patience, now, self._deadline)
+            if not failures:
+                return
+            tries = _after(race, failures, now + self._deadline)
+        elif seats:
             error = await self._try(seats[0], call, send, now, self._deadline)
             if error is None:
                 return
@@ -87,12 +89,14 @@ class Routed:
             tries = _Tries((), decision, now + self._deadline, self._all_spared(now))
         await self._go_on(tries, call, send)
 
-    async def _try(self, seat: Seat, call: Call, send: Send, now: float, left: float) -> SwitchgearError | None:
+    async def _try(
+        self, seat: Seat, call: Call, send: Send, now: float, left: float, commit: Commit | None = None
+    ) -> SwitchgearError | None:
         """Ask one target, and give its error; raise it when the answer had begun, or no other target could mend it.
 
         `left` are the seconds until the deadline.
         """
-        commit, condition = Commit(send, self._now), seat.condition
+        commit, condition = commit or Commit(send, self._now), seat.condition
         probe = condition.begin()
         try:
             if left >= seat.target.timeouts.total:  # which ends it by itself
@@ -112,6 +116,7 @@ class Routed:
         condition.succeed(ended, probe=probe)
         if commit.done:
             _learn(condition, commit, now, ended)
+            condition.saw_first_time(call, commit.at - now, ended)
         return None
 
     async def _within(self, left: float, seat: Seat, call: Call, commit: Commit) -> None:
@@ -198,6 +203,16 @@ class Routed:
         soonest = min(seat.condition.back_at(now) for seat in self.pool.seats)
         message = f"Every target of '{self.pool.model}' failed too often of late, and is spared for a while."
         return Unavailable(message, retry_after=max(soonest, 1.0))
+
+
+def _after(race: Race, failures: Sequence[Failure], deadline: float) -> _Tries:
+    """Give how far a call has got of which all that raced have failed, in the order in which they did."""
+    failed = [seat for seat, _ in failures]
+    others = [seat for seat in race.seats if seat not in failed]
+    tries = _Tries((*failed[:1], *others), race.decision, deadline, failures[0][1])
+    for seat, error in failures[1:]:
+        tries.note(seat, error)
+    return tries
 
 
 def _learn(condition: Condition, commit: Commit, began: float, ended: float) -> None:

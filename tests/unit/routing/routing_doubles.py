@@ -14,7 +14,8 @@ from gateway.routing.condition import Conditions
 from gateway.routing.opening import open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import Pool
-from gateway.routing.routed import Routed, Timing
+from gateway.routing.routed import Routed
+from gateway.routing.timing import Timing
 
 WORD = TextDelta(index=0, text="hi")
 NO_BUDGET = RetrySettings(attempts=1)
