@@ -8,8 +8,8 @@ generations; one that nobody uses any more is closed when its last call is over.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 import structlog
@@ -300,6 +300,7 @@ class Live:
             authorizer=self._policies.open(settings.policies, self._clock),
             guards=protection,
             take_judged=judgements.take,
+            spawn=self._spawn,
         )
         providers = {name: entry.provider for name, entry in kept.items()}
         identity = self._identities.of(settings)
@@ -322,6 +323,13 @@ class Live:
             return
         for provider in providers:
             await provider.start(self._tasks)
+
+    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start what a call wants done beside it. The call ends it; should it not, the server does."""
+        if self._tasks is None:
+            msg = "calls are answered only while the server runs"
+            raise RuntimeError(msg)
+        self._tasks.start_soon(run)
 
     def _rouse(self) -> None:
         self._wake.set()

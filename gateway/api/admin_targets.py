@@ -63,6 +63,7 @@ def _entry(one: Condition, now: float, models: list[str], health: Health) -> dic
         "limits_used": round(one.limits_used(now), 4),
         "served": one.served,
         "failed": one.failed,
+        "hedges": one.hedges,
     }
 
 

@@ -89,7 +89,8 @@ def _api(scope: Scope) -> Dialect:
 
 def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
     pool = route.pool
-    _, decision = pool.decide(call, now, peek=True)
+    seats, decision = pool.decide(call, now, peek=True)
+    hedge = (pool.pools[decision.version] if isinstance(pool, VersionedPool) else pool).hedge
     put_in, come_out, _ = estimate(call, route.count_input, Outputs())
     conditions = {seat.name: seat.condition for seat in pool.seats}
     return {
@@ -107,6 +108,7 @@ def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
             for one in decision.considered
         ],
         "estimate": {"input_tokens": put_in, "output_tokens": come_out},
+        "hedge_after_s": None if hedge is None else hedge.peek(call, seats, now),
         "fallbacks": {name: [pool.model for pool in pools] for name, pools in route.helped_by.items() if pools},
     }
 

@@ -28,6 +28,8 @@ from gateway.config.governance_checks import (
 )
 from gateway.config.health_checks import health_check_findings, spawned_findings
 from gateway.config.health_settings import HealthCheckSettings
+from gateway.config.hedge_checks import hedge_findings, hedged_model_findings
+from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.overload_checks import concurrency_findings, ladder_findings, queue_findings, step_findings
 from gateway.config.overload_settings import StepSettings
@@ -239,4 +241,6 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, concurrency_findings),
     (Settings, queue_findings),
     (Settings, ladder_findings),
+    (HedgeSettings, hedge_findings),
+    (Settings, hedged_model_findings),
 )

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.overload_settings import QueueSettings, Steps
 
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
@@ -134,4 +135,8 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="What is done, in order, when the model cannot answer as asked. null is [queue] where there is one."
         ),
+    ] = None
+    hedge: Annotated[
+        HedgeSettings | None,
+        Meta(description="When a second target is asked beside one that is slow to begin; null never."),
     ] = None

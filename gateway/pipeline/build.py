@@ -44,7 +44,7 @@ from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.seat import Seat
 from gateway.routing.split import Assigner, Splits
-from gateway.routing.timing import Timing
+from gateway.routing.timing import Spawn, Timing
 from gateway.routing.versions import Division, Versioned, VersionedPool, of_version
 
 
@@ -132,7 +132,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
     `conditions` are those of all targets, `splits` between the versions of models, `lines` those in which calls wait: they outlive
-    what is built here. `chance` gives numbers from 0 to 1.
+    what is built here. `chance` gives numbers from 0 to 1. `spawn` starts what runs beside a call.
     """
 
     take_record: TakeRecord
@@ -148,6 +148,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     splits: Splits = msgspec.field(default_factory=Splits)
     chance: Callable[[], float] = random.random
     lines: Lines = msgspec.field(default_factory=Lines)
+    spawn: Spawn | None = None
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,7 +247,9 @@ def _route(
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
     opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
     clock = surroundings.clock
-    timing = Timing(now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall)
+    timing = Timing(
+        now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall, spawn=surroundings.spawn
+    )
     answer, helped_by = _answering(pools[model], wanted, timing, pools, surroundings.lines)
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:

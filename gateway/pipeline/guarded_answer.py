@@ -19,6 +19,7 @@ from gateway.core.events import (
     Finished,
     ItemFinished,
     ItemStarted,
+    Spent,
     Started,
     Verbatim,
 )
@@ -90,7 +91,7 @@ class Windowed:
         must_be_events(event)
         if isinstance(event, CutShort):
             self._answer.cut_short(event)
-        if self._answer.stopped and not isinstance(event, CutShort):
+        if self._answer.stopped and not isinstance(event, (CutShort, Spent)):
             raise self._answer.stop()
         if isinstance(event, Delta):
             await self._delta(event)

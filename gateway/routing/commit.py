@@ -15,16 +15,17 @@ class Commit:
     """A Send that holds `Started` back until content follows, and then stays out of the way.
 
     `done` says whether the answer has begun, `at` when, in seconds on the steady clock. `started` and `finished` are its ends.
-    `scope` is what ends the wait for the beginning; once it has come there is no hurry any more.
+    `cut` is what was used by an answer that ended before it began. `scope` is what ends the wait for the beginning; once it has come there is no hurry any more.
     """
 
-    __slots__ = ("_now", "_send", "at", "done", "finished", "scope", "started")
+    __slots__ = ("_now", "_send", "at", "cut", "done", "finished", "scope", "started")
 
     def __init__(self, send: Send, now: Callable[[], float]) -> None:
         self._send = send
         self._now = now
         self.started: Started | None = None
         self.finished: Finished | None = None
+        self.cut: CutShort | None = None
         self.at = 0.0
         self.done = False
         self.scope: CancelScope | None = None
@@ -41,7 +42,10 @@ class Commit:
             return NOTHING
         if kind is Spent or kind is Tried or kind is Decided or kind is Degraded:
             return self._send(event)
-        return NOTHING if kind is CutShort else self._begin(event)
+        if kind is CutShort:
+            self.cut = event  # type: ignore[assignment]  # as above
+            return NOTHING
+        return self._begin(event)
 
     async def _begin(self, event: Event) -> None:
         self.done = True

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from math import exp, inf
 
 from gateway.config.routing_settings import BreakerSettings
+from gateway.core.call import Call
 from gateway.routing.breaker import Breaker
+from gateway.routing.first_times import FirstTimes
 from gateway.routing.gate import Gate
 
 FADING_SECONDS = 30.0
@@ -21,12 +23,13 @@ class Condition:
 
     `in_flight` are the calls that it has now, `cooling_until` is until when it asked to be left alone; `first` is the time to the
     first token, the peak of late, None before there was any, `first_at` when that was told, and `per_token` the time for each token
-    after it. `gate` bounds the calls that it has at once, where there is a bound. `served`, `failed` and `repeated` count tries.
+    after it. `gate` bounds the calls that it has at once, where there is a bound.
+    `served`, `failed` and `repeated` count tries, `hedges` by their outcome (won, lost, failed) those made beside a first one.
     """
 
     __slots__ = (
-        "_limits", "breaker", "cooling_until", "failed", "first", "first_at", "gate", "in_flight", "per_token", "repeated", "served",
-        "target",
+        "_first_times", "_limits", "breaker", "cooling_until", "failed", "first", "first_at", "gate", "hedges", "in_flight", "per_token",
+        "repeated", "served", "target",
     )  # fmt: skip
 
     def __init__(self, target: str, breaker: Breaker) -> None:
@@ -42,6 +45,9 @@ class Condition:
         self.first_at = 0.0
         self.per_token: float | None = None
         self._limits: tuple[tuple[float, float], ...] = ()  # (share used, until when)
+        self.hedges: dict[str, int] = {}
+        # By kind of call: a document comes as a whole, so that its beginning is its end.
+        self._first_times: dict[tuple[str, bool], FirstTimes] | None = None
 
     def spared(self, now: float) -> bool:
         """Whether no call should go there now."""
@@ -89,6 +95,32 @@ class Condition:
     def limits_used(self, now: float) -> float:
         """Give the largest share of its limits that is used up, as far as that still holds."""
         return max([used for used, until in self._limits if now < until], default=0.0)
+
+    def watch_first_times(self) -> None:
+        """Keep a distribution of the times to the first token from now on: somebody hedges."""
+        if self._first_times is None:
+            self._first_times = {}
+
+    def saw_first_time(self, call: Call, seconds: float, now: float) -> None:
+        """Note how long such a call took to begin, where somebody wants to know."""
+        if self._first_times is None:
+            return
+        kind = (call.operation, call.stream)
+        times = self._first_times.get(kind)
+        if times is None:
+            times = self._first_times[kind] = FirstTimes()
+        times.saw(seconds, now)
+
+    def first_quantile(self, call: Call, share: float, now: float) -> float | None:
+        """Give what this share of such calls stayed under until they began; None while too little is known."""
+        times = None if self._first_times is None else self._first_times.get((call.operation, call.stream))
+        return None if times is None else times.quantile(share, now)
+
+    def outlasted(self, call: Call, seconds: float, now: float) -> None:
+        """Another target was quicker: it would have taken longer than this. Left out, its times would look better than they are."""
+        self.saw_first_time(call, seconds, now)
+        if self.first is None or seconds > self.first:
+            self.saw_first(seconds, now)
 
     def back_at(self, now: float) -> float:
         """Give the seconds until it may be tried again."""

@@ -20,6 +20,7 @@ from gateway.routing.choosing_by_key import ByPrefix, Sticky
 from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
+from gateway.routing.hedge import Hedge
 from gateway.routing.ladder import open_ladder
 from gateway.routing.line import Lines
 from gateway.routing.plan import RoutingPlan
@@ -68,7 +69,12 @@ def open_pool(
         )
         for (target, responder), weight, limit in zip(answering, weights, limits, strict=True)
     ]
-    return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
+    pool = Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
+    if plan.hedge is not None and plan.hedge.share and len(seats) > 1:
+        pool.hedge = Hedge(plan.hedge)
+        for seat in seats:
+            seat.condition.watch_first_times()
+    return pool
 
 
 def open_routed(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.overload_settings import QueueSettings, Steps
 from gateway.config.routing_settings import (
     BreakerSettings,
@@ -34,6 +35,7 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     sticky: StickySettings = StickySettings()
     fallbacks: FallbackSettings = FallbackSettings()
     deadline: float = DEADLINE_SECONDS
+    hedge: HedgeSettings | None = None
     weights: tuple[float, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     time_zone: str = "UTC"

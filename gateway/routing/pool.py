@@ -14,6 +14,7 @@ from gateway.core.errors import Unavailable
 from gateway.routing.choosing import Chooser
 from gateway.routing.choosing_by_call import Reason, Reasoned
 from gateway.routing.fitness import needs_of
+from gateway.routing.hedge import Hedge
 from gateway.routing.seat import Seat
 
 MOST_REMEMBERED: Final = 256
@@ -54,6 +55,7 @@ class Pool:
         self._most_out = max(1, int(breaker.most_ejected * len(self.seats)))
         self._gated = any(seat.gate is not None for seat in self.seats)
         self._remembered: dict[tuple[Seat, ...], Decision] = {}
+        self.hedge: Hedge | None = None
 
     def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
         """Give the seats to ask, in order, and the decision. With `peek` nothing is noted: the next call gets the same."""

@@ -45,4 +45,9 @@ def target_readings(
             "switchgear_retries_total", "Tries of a target that had failed the same call before.", each(lambda one: one.repeated),
             _TARGET, kind="counter",
         ),
+        Reading(
+            "switchgear_hedges_total", "Tries made beside one that was slow to begin: won, lost or failed.",
+            lambda: {(one.target, outcome): count for one in conditions for outcome, count in one.hedges.items()},
+            ("target", "outcome"), kind="counter",
+        ),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
 from gateway.routing.ladder import Ladder
 from gateway.routing.pool import AnyPool, Pool
+from gateway.routing.race import Failure, Race
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat
@@ -52,6 +53,8 @@ class Routed:
         ladder: Ladder | None = None,
     ) -> None:
         self.pool = pool
+        self._timing = timing
+        self._hedge = None if timing.spawn is None else pool.hedge
         self._now = timing.now
         self._sleep = timing.sleep
         self._chance = timing.chance
@@ -81,21 +84,34 @@ class Routed:
         seats, decision = self.pool.decide(call, now)
         await send(Decided(decision))
         if seats and (self._ladder is None or seats[0].has_room(call.id)):
-            error = await self._try(seats[0], call, send, now, self._deadline)
-            if error is None:
+            begun = await self._first(seats, decision, call, send, now)
+            if begun is None:
                 return
-            tries = _Tries(seats, decision, now + self._deadline, error)
+            tries = begun
         else:
             error = self._ladder.full() if seats and self._ladder is not None else self.pool.all_spared(now)
             tries = _Tries((), decision, now + self._deadline, error)
         await self._go_on(tries, call, send)
 
-    async def _try(self, seat: Seat, call: Call, send: Send, now: float, left: float) -> SwitchgearError | None:
+    async def _first(
+        self, seats: Sequence[Seat], decision: Decision, call: Call, send: Send, now: float
+    ) -> _Tries | None:
+        """Ask the first target, and beside it the second where that takes long; give how far the call has got, None at its end."""
+        if self._hedge is not None and (patience := self._hedge.wait(call, seats, now)) is not None:
+            race = Race(self._try, self._hedge, self._timing, call, send, seats, decision)
+            failures = await race.run(patience, now, self._deadline)
+            return _after(race, failures, now + self._deadline) if failures else None
+        error = await self._try(seats[0], call, send, now, self._deadline)
+        return None if error is None else _Tries(seats, decision, now + self._deadline, error)
+
+    async def _try(
+        self, seat: Seat, call: Call, send: Send, now: float, left: float, commit: Commit | None = None
+    ) -> SwitchgearError | None:
         """Ask one target, and give its error; raise it when the answer had begun, or no other target could mend it.
 
         `left` are the seconds until the deadline.
         """
-        commit, condition = Commit(send, self._now), seat.condition
+        commit, condition = commit or Commit(send, self._now), seat.condition
         probe = condition.begin()
         try:
             if left >= seat.target.timeouts.total:  # which ends it by itself
@@ -115,6 +131,7 @@ class Routed:
         condition.succeed(ended, probe=probe)
         if commit.done:
             _learn(condition, commit, now, ended)
+            condition.saw_first_time(call, commit.at - now, ended)
         return None
 
     async def _within(self, left: float, seat: Seat, call: Call, commit: Commit) -> None:
@@ -234,6 +251,16 @@ class Routed:
                 seat.condition.repeated += 1
                 return seat, wait
         raise tries.error
+
+
+def _after(race: Race, failures: Sequence[Failure], deadline: float) -> _Tries:
+    """Give how far a call has got of which all that raced have failed, in the order in which they did."""
+    failed = [seat for seat, _ in failures]
+    others = [seat for seat in race.seats if seat not in failed]
+    tries = _Tries((*failed[:1], *others), race.decision, deadline, failures[0][1])
+    for seat, error in failures[1:]:
+        tries.note(seat, error)
+    return tries
 
 
 def _learn(condition: Condition, commit: Commit, began: float, ended: float) -> None:

@@ -1,0 +1,24 @@
+"""Rules between the settings of hedging that no single type can say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.config.finding import Finding
+from gateway.config.hedge_settings import HedgeSettings
+from gateway.config.settings import Settings
+
+
+def hedge_findings(hedge: HedgeSettings) -> Iterator[Finding]:
+    """Yield waits that contradict each other."""
+    if hedge.least > hedge.most:
+        yield Finding(path=("least",), message=f"the shortest wait is longer than the longest ({hedge.most:g} s)")
+
+
+def hedged_model_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield models that are to be hedged, and have nothing to hedge with."""
+    for name, model in settings.models.items():
+        hedge = model.routing and model.routing.hedge
+        if hedge and hedge.share and sum(target.weight > 0 for target in model.targets) < 2:
+            message = "there is no second target to ask"
+            yield Finding(path=("models", name, "routing", "hedge"), needs=("models",), message=message)
