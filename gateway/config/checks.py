@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings
+from gateway.config.ensemble_checks import cascade_findings, ensemble_findings, vote_findings
+from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.governance_checks import (
@@ -224,4 +226,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _reserved_names),
     (Settings, target_findings),
     (Settings, fallback_findings),
+    (CascadeSettings, cascade_findings),
+    (VoteSettings, vote_findings),
+    (Settings, ensemble_findings),
 )

@@ -27,7 +27,7 @@ def target_findings(settings: Settings) -> Iterator[Finding]:
         if strategy in _BY_WEIGHT and not any(target.weight for target in model.targets):
             message = f"every target has weight 0, so that {strategy} could choose none"
             yield Finding(path=("models", name, "targets"), needs=("routing",), message=message)
-        if strategy in _BY_WEIGHT:
+        if strategy in _BY_WEIGHT or strategy == "vote":  # of answers that as many give
             continue
         for number, target in enumerate(model.targets):
             if target.weight != 1:

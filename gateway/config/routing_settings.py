@@ -5,10 +5,12 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
+
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 Strategy: TypeAlias = Literal[
-    "fallback", "weighted", "latency", "least_busy", "cheapest", "headroom", "sticky", "prefix"
+    "fallback", "weighted", "latency", "least_busy", "cheapest", "headroom", "sticky", "prefix", "cascade", "vote"
 ]
 
 
@@ -112,3 +114,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline: Annotated[
         Seconds | None, Meta(description="Seconds for all tries of a call together, waits included (default 600).")
     ] = None
+    cascade: Annotated[
+        CascadeSettings | None, Meta(description="For cascade: when the next larger target is asked.")
+    ] = None
+    vote: Annotated[VoteSettings | None, Meta(description="For vote: who votes, and how it is decided.")] = None

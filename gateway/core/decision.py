@@ -6,8 +6,12 @@ from typing import Literal
 
 import msgspec
 
-Verdict = Literal["chosen", "next", "spared", "unfit"]
-"""chosen: asked first; next: asked when those before it fail; spared: left alone for now; unfit: lacks what the call needs."""
+Verdict = Literal["chosen", "next", "spared", "unfit", "escalated", "failed", "won", "lost"]
+"""chosen: asked first; next: asked when those before it fail; spared: left alone for now; unfit: lacks what the call needs.
+
+Of a cascade: chosen is the one asked last, escalated one whose answer did not pass. Of a vote: chosen are those who vote, and then
+won or lost. failed: it gave no answer. The reason of escalated and failed begins with a code, and a colon where more follows.
+"""
 
 
 class Considered(msgspec.Struct, frozen=True):
@@ -28,4 +32,4 @@ class Decision(msgspec.Struct, frozen=True):
     @property
     def chosen(self) -> str | None:
         """The target that was asked first; None when there was none to ask."""
-        return next((one.target for one in self.considered if one.verdict == "chosen"), None)
+        return next((one.target for one in self.considered if one.verdict in ("chosen", "won")), None)

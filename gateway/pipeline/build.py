@@ -21,10 +21,11 @@ import anyio
 import msgspec
 
 from gateway.accounting.limits.estimates import CountInput, Outputs, count_by_length, estimate
+from gateway.config.ensemble_settings import JudgeSettings
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.content import Operation
-from gateway.core.responder import Responder
+from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
@@ -36,7 +37,9 @@ from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
+from gateway.routing.ensemble_opening import OpenJudge, is_ensemble, open_ensemble
 from gateway.routing.fitness import Abilities
+from gateway.routing.judging import Judge
 from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import Pool
@@ -152,7 +155,8 @@ def build_routes(
 ) -> dict[str, Route]:
     """Put the stages of all models together: some of them help others out."""
     pools = {name: _pool(name, model, providers, surroundings) for name, model in models.items()}
-    return {name: _route(name, models, pools, providers, surroundings) for name in models}
+    answers: dict[str, Responder] = {}
+    return {name: _route(name, models, pools, providers, surroundings, answers) for name in models}
 
 
 def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings) -> Pool:
@@ -203,13 +207,16 @@ def _route(
     pools: Mapping[str, Pool],
     providers: Mapping[str, Provider],
     surroundings: Surroundings,
+    answers: dict[str, Responder],
 ) -> Route:
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
-    opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    opened = is_ensemble(wanted.plan, len(targets)) or (
+        guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    )
     timing = Timing(now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance)
     routed = open_routed(pools[model], wanted.plan, timing, pools)
-    answer: Responder = routed
+    answer = answers[model] = open_ensemble(routed, wanted.plan, timing, _open_judge(models, answers, surroundings))
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
@@ -231,6 +238,20 @@ def _route(
         subject=subject,
         opened=opened,
     )
+
+
+def _open_judge(
+    models: Mapping[str, Modelled], answers: Mapping[str, Responder], surroundings: Surroundings
+) -> OpenJudge:
+    """Give what opens judges. They are asked in the operator's name, as part of the call that they judge: it has the only record."""
+
+    def open_judge(settings: JudgeSettings) -> Judge:
+        async def answer(call: Call, send: Send) -> None:
+            await answers[settings.model](call, send)
+
+        return Judge(settings, answer, models[settings.model].targets[0].name, surroundings.chance)
+
+    return open_judge
 
 
 def _recorded(

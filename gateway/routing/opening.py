@@ -15,6 +15,7 @@ from gateway.routing.choosing import Chooser, InOrder, Weighted
 from gateway.routing.choosing_by_key import ByPrefix, Sticky
 from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
 from gateway.routing.condition import Conditions
+from gateway.routing.ensemble_opening import ensemble_told_of
 from gateway.routing.fitness import Abilities
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import Pool
@@ -51,7 +52,8 @@ def open_pool(
         )
         for (target, responder), weight in zip(answering, weights, strict=True)
     ]
-    return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
+    told_of = ensemble_told_of(plan, len(seats))
+    return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of, told_of)
 
 
 def open_routed(pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, Pool]) -> Routed:
@@ -71,6 +73,7 @@ def helpers_of(plan: RoutingPlan) -> tuple[str, ...]:
 
 
 _CHOOSERS: dict[Strategy, Callable[[RoutingPlan, Known], Chooser]] = {
+    "cascade": lambda plan, known: InOrder("cascade"),
     "cheapest": lambda plan, known: ByScore("cheapest", by_cost(known.cost_of)),
     "fallback": lambda plan, known: InOrder(),
     "headroom": lambda plan, known: ByScore("headroom", by_headroom),
@@ -78,5 +81,6 @@ _CHOOSERS: dict[Strategy, Callable[[RoutingPlan, Known], Chooser]] = {
     "least_busy": lambda plan, known: ByScore("least_busy", by_load(known.load_of)),
     "prefix": lambda plan, known: ByPrefix(),
     "sticky": lambda plan, known: Sticky(partial(key_of, by=plan.sticky.by)),
+    "vote": lambda plan, known: InOrder("vote"),
     "weighted": lambda plan, known: Weighted(),
 }

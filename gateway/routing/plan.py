@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.routing_settings import (
     BreakerSettings,
     FallbackSettings,
@@ -26,6 +27,8 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: FallbackSettings = FallbackSettings()
     deadline: float = DEADLINE_SECONDS
     weights: tuple[float, ...] = ()
+    cascade: CascadeSettings = CascadeSettings()
+    vote: VoteSettings = VoteSettings()
 
 
 def plan_of(model: RoutingSettings | None, everywhere: RoutingSettings, weights: tuple[float, ...]) -> RoutingPlan:

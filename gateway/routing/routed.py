@@ -5,6 +5,7 @@ Only failures before the first content event move on: the commit point. A failur
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
@@ -86,6 +87,17 @@ class Routed:
         else:
             tries = _Tries((), decision, now + self._deadline, self._all_spared(now))
         await self._go_on(tries, call, send)
+
+    async def ask_alone(self, seat: Seat, call: Call, send: Send, left: float = math.inf) -> SwitchgearError | None:
+        """Ask one target, which has `left` seconds to begin, and give its error. Raises where `_try` does."""
+        self._budget.deposit()
+        return await self._try(seat, call, send, self._now(), left)
+
+    async def recover(
+        self, seat: Seat, error: SwitchgearError, call: Call, send: Send, *, decision: Decision, deadline: float
+    ) -> None:
+        """The last that was asked alone has failed: go on with the models that help out, and tries again."""
+        await self._go_on(_Tries((seat,), decision, deadline, error), call, send)
 
     async def _try(self, seat: Seat, call: Call, send: Send, now: float, left: float) -> SwitchgearError | None:
         """Ask one target, and give its error; raise it when the answer had begun, or no other target could mend it.
