@@ -54,6 +54,7 @@ from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
 from gateway.routing.readings import target_readings
 from gateway.telemetry.call_log import open_call_log
+from gateway.telemetry.ensemble_metrics import EnsembleMetrics
 from gateway.telemetry.logs import log_writer
 from gateway.telemetry.metrics import CallMetrics, Reading
 from gateway.telemetry.process_metrics import process_metrics
@@ -81,8 +82,11 @@ class Application:
         targets = target_readings(self.conditions, clock.monotonic)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
-        self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics])
-        sinks: list[Sink] = [self._settle, self.metrics.take]
+        ensembles = EnsembleMetrics()
+        self.metrics = CallMetrics(
+            [*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics, *ensembles.metrics]
+        )
+        sinks: list[Sink] = [self._settle, self.metrics.take, ensembles.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()

@@ -30,8 +30,10 @@ TWO = "targets: [{provider: up, model: s}, {provider: up, model: l}]"
             "lead back: a -> a",
         ),
         (
-            f"  a: {{{TWO}, routing: {{strategy: vote, vote: {{decide: judge, judge: {{model: b}}}}}}}}\n"
-            f"  b: {{{TWO}, routing: {{strategy: cascade, cascade: {{escalate_on: [judge], judge: {{model: a}}}}}}}}\n",
+            (
+                f"  a: {{{TWO}, routing: {{strategy: vote, vote: {{decide: judge, judge: {{model: b}}}}}}}}\n"
+                f"  b: {{{TWO}, routing: {{strategy: cascade, cascade: {{escalate_on: [judge], judge: {{model: a}}}}}}}}\n"
+            ),
             7,
             "lead back: b -> a -> b",
         ),
@@ -45,8 +47,10 @@ TWO = "targets: [{provider: up, model: s}, {provider: up, model: l}]"
         (f"  a: {{{TWO}, routing: {{strategy: vote, vote: {{quorum: 3}}}}}}\n", 6, "never so many answers"),
         (f"  a: {{{TWO}, routing: {{strategy: vote, vote: {{targets: 2, quorum: 3}}}}}}\n", 6, "never so many answers"),
         (
-            "  a:\n    targets:\n      - {provider: claude, model: small}\n      - {provider: up, model: l}\n"
-            "    routing: {strategy: cascade, cascade: {escalate_on: [low_confidence]}}\n",
+            (
+                "  a:\n    targets:\n      - {provider: claude, model: small}\n      - {provider: up, model: l}\n"
+                "    routing: {strategy: cascade, cascade: {escalate_on: [low_confidence]}}\n"
+            ),
             8,
             "tells no log probabilities",
         ),
@@ -67,8 +71,10 @@ def test_a_contradiction_is_refused_with_its_line(configuration, models, line, s
         # What holds for all models leaves those with one target alone, the judge among them.
         f"  a: {{{TWO}}}\nrouting: {{strategy: cascade, cascade: {{escalate_on: [judge], judge: {{model: judge}}}}}}\n",
         # The last one of a cascade is not checked.
-        "  a:\n    targets: [{provider: up, model: s}, {provider: claude, model: l}]\n"
-        "    routing: {strategy: cascade, cascade: {escalate_on: [low_confidence]}}\n",
+        (
+            "  a:\n    targets: [{provider: up, model: s}, {provider: claude, model: l}]\n"
+            "    routing: {strategy: cascade, cascade: {escalate_on: [low_confidence]}}\n"
+        ),
         "  a:\n    targets: [{provider: up, model: s, weight: 2}, {provider: up, model: l}]\n    routing: {strategy: vote}\n",
     ],
 )
