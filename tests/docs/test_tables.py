@@ -14,6 +14,7 @@ from gateway.config import (
     audit_settings,
     batch_settings,
     database_settings,
+    ensemble_settings,
     ledger_settings,
     limit_settings,
     names_settings,
@@ -38,7 +39,7 @@ TABLE = re.compile(r"<!-- settings: (\w+) -->\n((?:\|.*\n)+)")
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 SECTIONS = (
-    settings, provider_settings, access_settings, audit_settings, batch_settings, database_settings, ledger_settings, limit_settings,
+    settings, provider_settings, access_settings, audit_settings, batch_settings, database_settings, ensemble_settings, ledger_settings, limit_settings,
     names_settings, policy_settings, protection_settings, secrets_settings,
 )  # fmt: skip
 RECORDS = {
