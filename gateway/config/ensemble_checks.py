@@ -24,6 +24,11 @@ def cascade_findings(cascade: CascadeSettings) -> Iterator[Finding]:
         yield Finding(path=("escalate_on",), message="who judges is not said: add judge: {model: …}")
     if cascade.judge is not None and not asked:
         yield Finding(path=("judge",), message="this judge is never asked: add judge to escalate_on")
+    for number, name in enumerate(cascade.last_resort):
+        if name not in cascade.escalate_on:
+            yield Finding(
+                path=("last_resort", number), message=f"{name} is not in escalate_on, so that nothing fails it"
+            )
 
 
 def vote_findings(vote: VoteSettings) -> Iterator[Finding]:

@@ -59,6 +59,12 @@ class CascadeSettings(msgspec.Struct, frozen=True, kw_only=True):
     judge: Annotated[
         CascadeJudgeSettings | None, Meta(description="For judge: who judges, and from which score on.")
     ] = None
+    last_resort: Annotated[
+        tuple[Check, ...],
+        Meta(
+            description="Of these checks: an answer that fails one may still go out when no larger target answers at all."
+        ),
+    ] = ()
     timeout: Annotated[
         Patience | None,
         Meta(

@@ -11,12 +11,13 @@ import msgspec
 from gateway.core.call import Call, opened
 from gateway.core.decision import Considered, Decision, Verdict
 from gateway.core.errors import SwitchgearError, UpstreamBroken, UpstreamTimeout
-from gateway.core.events import Decided, Event, Started
+from gateway.core.events import Decided, Event
 from gateway.core.responder import Lane, Send, lane_of
 from gateway.routing.held import HeldAnswer, TooLong
 from gateway.routing.retry import cause_of
 from gateway.routing.routed import Routed
 from gateway.routing.seat import Seat
+from gateway.routing.suitability import unsuitable
 
 TIMES_OUT: Final = "The answer took longer than it may be waited for ({why})."
 
@@ -98,28 +99,27 @@ def remarked(send: Send, why: str) -> Send:
     """Give a Send that adds to decisions why only one target is asked."""
 
     def amend(event: Event) -> Event:
-        if not isinstance(event, Decided):
-            return event
-        considered = [_remark(one, why) for one in event.decision.considered]
-        return Decided(Decision(event.decision.strategy, tuple(considered)))
+        return Decided(_alone(event.decision, why)) if isinstance(event, Decided) else event
 
     return Amended(send, amend)
 
 
-def _remark(one: Considered, why: str) -> Considered:
-    if one.verdict not in ("chosen", "next"):
-        return one
-    return msgspec.structs.replace(
-        one, why=f"asked alone: {why}" if one.verdict == "chosen" else "asked when those before it fail"
+def foretold(decision: Decision, call: Call) -> Decision:
+    """Give a decision as it would be told if the call were made."""
+    why = unsuitable(call) if decision.strategy in ("cascade", "vote") else ""
+    return _alone(decision, why) if why else decision
+
+
+def _alone(decision: Decision, why: str) -> Decision:
+    first = decision.chosen
+    return Decision(
+        decision.strategy, tuple(_remark(one, why, first=one.target == first) for one in decision.considered)
     )
 
 
-def after(send: Send, earlier: float) -> Send:
-    """Give a Send for an answer before which others were waited for, `earlier` seconds long."""
-
-    def amend(event: Event) -> Event:
-        if isinstance(event, Started):
-            return msgspec.structs.replace(event, waited=event.waited + earlier)
-        return event
-
-    return Amended(send, amend)
+def _remark(one: Considered, why: str, *, first: bool) -> Considered:
+    if one.verdict not in ("chosen", "next"):
+        return one
+    if first:
+        return msgspec.structs.replace(one, why=f"asked alone: {why}")
+    return msgspec.structs.replace(one, verdict="next", why="asked when those before it fail")

@@ -20,7 +20,7 @@ from gateway.core.content import Prompt
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import Spent
 from gateway.core.ids import new_id
-from gateway.core.items import Item, Json, Message, Reasoning, Text, ToolCall, ToolResult
+from gateway.core.items import Foreign, Item, Json, Message, Reasoning, Text, ToolCall, ToolResult
 from gateway.core.responder import Responder, Send
 from gateway.routing.checking import text_of, unfenced
 from gateway.routing.held import HeldAnswer, TooLong
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 MOST_SHOWN: Final = 48_000
 """Characters of a conversation that a judge sees, its end; and of each answer, its beginning."""
+MOST_TOOLS: Final = 64
 _VERDICT_BYTES: Final = 1024 * 1024
 
 _RULES: Final = (
@@ -101,7 +102,8 @@ class Judge:
         asked: list[str] = [_RULES.format(mark=mark), task]
         if self._settings.prompt:
             asked.append(f"What matters to the operator of this service:\n{self._settings.prompt}")
-        shown = {"conversation": _conversation(call.content), **answers}
+        tools = _tools(call.content)
+        shown = {"conversation": _conversation(call.content), **({"tools": tools} if tools else {}), **answers}
         blocks = [f"{mark} {name}\n{msgspec.json.encode(what).decode()}\n{mark}" for name, what in shown.items()]
         content = Prompt(
             items=(
@@ -148,6 +150,13 @@ def _conversation(content: object) -> list[Json]:
             told.append(entry)
             left -= len(str(entry))
     return told[::-1]
+
+
+def _tools(content: object) -> list[Json]:
+    """Give what could be called: an answer that calls a tool can only be judged by who knows of it."""
+    tools = content.tools[:MOST_TOOLS] if isinstance(content, Prompt) else ()
+    named = [tool for tool in tools if not isinstance(tool, Foreign)]
+    return [{"name": tool.name, "description": (tool.description or "")[:500]} for tool in named]
 
 
 def _shown(items: Sequence[Item], most: int = MOST_SHOWN) -> list[Json]:

@@ -335,6 +335,12 @@ async def test_explain_says_what_would_be_asked_and_what_for(worlds):
         said = (await world.http.post("/v1/route/explain", json={**body, "model": "vote"})).json()
         assert [one["verdict"] for one in said["considered"]] == ["chosen"] * 3
 
+        tools = [{"type": "web_search"}]
+        asked = {"model": "vote", "input": "Which city?", "tools": tools}
+        said = (await world.http.post("/v1/route/explain", params={"api": "responses"}, json=asked)).json()
+        assert [one["verdict"] for one in said["considered"]] == ["chosen", "next", "next"]
+        assert said["considered"][0]["why"] == "asked alone: it has tools that the provider runs"
+
 
 async def test_metrics_count_what_became_of_each_target(worlds):
     async with worlds.open() as world:

@@ -39,6 +39,11 @@ TWO = "targets: [{provider: up, model: s}, {provider: up, model: l}]"
         ),
         (f"  a: {{{TWO}, routing: {{strategy: cascade, cascade: {{escalate_on: []}}}}}}\n", 6, "escalate_on"),
         (f"  a: {{{TWO}, routing: {{strategy: cascade, cascade: {{escalate_on: [vibes]}}}}}}\n", 6, "escalate_on"),
+        (
+            f"  a: {{{TWO}, routing: {{strategy: cascade, cascade: {{last_resort: [judge]}}}}}}\n",
+            6,
+            "not in escalate_on",
+        ),
         (f"  a: {{{TWO}, routing: {{cascade: {{escalate_on: [empty]}}}}}}\n", 6, "write strategy: cascade"),
         (f"  a: {{{TWO}, routing: {{vote: {{quorum: 1}}}}}}\n", 6, "write strategy: vote"),
         (f"  a: {{{TWO}, routing: {{strategy: vote, vote: {{decide: judge}}}}}}\n", 6, "who judges"),
