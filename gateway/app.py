@@ -60,6 +60,7 @@ from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.split import Splits
 from gateway.stores.rollouts import RolloutStore
 from gateway.telemetry.call_log import open_call_log
+from gateway.telemetry.ensemble_metrics import EnsembleMetrics
 from gateway.telemetry.logs import log_writer
 from gateway.telemetry.metrics import CallMetrics, Reading
 from gateway.telemetry.process_metrics import process_metrics
@@ -88,6 +89,7 @@ class Application:
         splits = Splits()
         self.rollouts = open_rollouts(self.governance, splits, clock)
         self.lines = Lines()
+        ensembles = EnsembleMetrics()
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
@@ -98,9 +100,10 @@ class Application:
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *batch_metrics,
+                *ensembles.metrics,
             ]
         )
-        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take]
+        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()

@@ -26,6 +26,7 @@ from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.build import Route
 from gateway.routing.condition import Condition
+from gateway.routing.ensemble import foretold
 from gateway.routing.versions import VersionedPool
 
 PATH = "/v1/route/explain"
@@ -90,6 +91,7 @@ def _api(scope: Scope) -> Dialect:
 def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
     pool = route.pool
     seats, decision = pool.decide(call, now, peek=True)
+    decision = foretold(decision, call)
     hedge = (pool.pools[decision.version] if isinstance(pool, VersionedPool) else pool).hedge
     put_in, come_out, _ = estimate(call, route.count_input, Outputs())
     conditions = {seat.name: seat.condition for seat in pool.seats}

@@ -15,6 +15,8 @@ import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings
 from gateway.config.choosing_checks import handling_findings, rule_findings, zone_findings
+from gateway.config.ensemble_checks import cascade_findings, ensemble_findings, vote_findings
+from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.governance_checks import (
@@ -243,4 +245,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, ladder_findings),
     (HedgeSettings, hedge_findings),
     (Settings, hedged_model_findings),
+    (CascadeSettings, cascade_findings),
+    (VoteSettings, vote_findings),
+    (Settings, ensemble_findings),
 )

@@ -37,6 +37,8 @@ def _of_targets(path: tuple[str | int, ...], targets: tuple[TargetSettings, ...]
             message = f"every target has weight 0, so that {strategy} could choose none"
             yield Finding(path=(*path, "targets"), needs=("routing",), message=message)
         return
+    if strategy == "vote":  # a weight decides between answers that as many give
+        return
     for number, target in enumerate(targets):
         if target.weight != 1:
             message = f"the strategy is {strategy}, which knows no weights: write routing: {{strategy: weighted}}"

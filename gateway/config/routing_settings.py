@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.overload_settings import QueueSettings, Steps
 
@@ -13,7 +14,7 @@ Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 Strategy: TypeAlias = Literal[
     "fallback", "weighted", "latency", "least_busy", "cheapest", "headroom", "sticky", "prefix", "rules",
-    "complexity",
+    "complexity", "cascade", "vote",
 ]  # fmt: skip
 
 
@@ -140,3 +141,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
         HedgeSettings | None,
         Meta(description="When a second target is asked beside one that is slow to begin; null never."),
     ] = None
+    cascade: Annotated[
+        CascadeSettings | None, Meta(description="For cascade: when the next larger target is asked.")
+    ] = None
+    vote: Annotated[VoteSettings | None, Meta(description="For vote: who votes, and how it is decided.")] = None

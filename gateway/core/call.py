@@ -33,3 +33,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     background: bool = False
+
+
+OPENED = "items:"
+"""Before the name of a call's dialect: no upstream speaks that, so the call goes out by its Items and comes back as events."""
+
+
+def opened(call: Call) -> Call:
+    """Give the call as one that goes out by its Items, so that its answer comes back as events, never as bytes."""
+    if call.dialect.startswith(OPENED):
+        return call
+    return msgspec.structs.replace(call, dialect=OPENED + call.dialect)

@@ -6,9 +6,13 @@ from typing import Literal
 
 import msgspec
 
-Verdict = Literal["chosen", "next", "full", "spared", "unfit"]
+Verdict = Literal["chosen", "next", "full", "spared", "unfit", "escalated", "failed", "won", "lost"]
 """chosen: asked first; next: asked when those before it fail; full: has as many calls as it may have; spared: left alone for now;
-unfit: lacks what the call needs."""
+unfit: lacks what the call needs.
+
+Of a cascade: chosen is the one asked last, escalated one whose answer did not pass. Of a vote: chosen are those who vote, and then
+won or lost. failed: it gave no answer. The reason of escalated and failed begins with a code, and a colon where more follows.
+"""
 
 
 class Considered(msgspec.Struct, frozen=True):
@@ -33,4 +37,4 @@ class Decision(msgspec.Struct, frozen=True):
     @property
     def chosen(self) -> str | None:
         """The target that was asked first; None when there was none to ask."""
-        return next((one.target for one in self.considered if one.verdict == "chosen"), None)
+        return next((one.target for one in self.considered if one.verdict in ("chosen", "won")), None)

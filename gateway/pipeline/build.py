@@ -21,10 +21,11 @@ import anyio
 import msgspec
 
 from gateway.accounting.limits.estimates import CountInput, Outputs, count_by_length, estimate
+from gateway.config.ensemble_settings import JudgeSettings
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.content import Operation
-from gateway.core.responder import Responder
+from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
@@ -37,7 +38,9 @@ from gateway.providers.provider import Health, Provider
 from gateway.providers.watched import is_well, watched_by
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
+from gateway.routing.ensemble_opening import OpenJudge, is_ensemble, open_ensemble
 from gateway.routing.fitness import Abilities
+from gateway.routing.judging import Judge
 from gateway.routing.line import Lines
 from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
@@ -166,13 +169,19 @@ class Modelled(msgspec.Struct, frozen=True, kw_only=True):
     versions: Mapping[str, Modelled] = {}
     division: Division | None = None
 
+    @property
+    def parts(self) -> Sequence[Modelled]:
+        """Each of its versions; where it has none, it is its only one."""
+        return tuple(self.versions.values()) or (self,)
+
 
 def build_routes(
     models: Mapping[str, Modelled], providers: Mapping[str, Provider], surroundings: Surroundings
 ) -> dict[str, Route]:
     """Put the stages of all models together: some of them help others out."""
     pools = {name: _pool(name, model, providers, surroundings) for name, model in models.items()}
-    return {name: _route(name, models, pools, providers, surroundings) for name in models}
+    answers: dict[str, Responder] = {}
+    return {name: _route(name, models, pools, providers, surroundings, answers) for name in models}
 
 
 def _pool(
@@ -242,15 +251,20 @@ def _route(
     pools: Mapping[str, Pool | VersionedPool],
     providers: Mapping[str, Provider],
     surroundings: Surroundings,
+    answers: dict[str, Responder],
 ) -> Route:
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
-    opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    opened = any(is_ensemble(one.plan, len(one.targets)) for one in wanted.parts) or (
+        guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    )
     clock = surroundings.clock
     timing = Timing(
         now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall, spawn=surroundings.spawn
     )
-    answer, helped_by = _answering(pools[model], wanted, timing, pools, surroundings.lines)
+    open_judge = _open_judge(models, answers, surroundings)
+    answer, helped_by = _answering(pools, wanted, timing, surroundings.lines, open_judge, model)
+    answers[model] = answer
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
@@ -275,20 +289,39 @@ def _route(
 
 
 def _answering(
-    pool: Pool | VersionedPool,
+    pools: Mapping[str, Pool | VersionedPool],
     wanted: Modelled,
     timing: Timing,
-    pools: Mapping[str, Pool | VersionedPool],
     lines: Lines,
+    open_judge: OpenJudge,
+    model: str,
 ) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
     """Give what asks a model's targets, and the pools of the models that help out."""
+    pool = pools[model]
     if isinstance(pool, Pool):
         routed = open_routed(pool, wanted.plan, timing, pools, lines)
-        return routed, routed.helping
+        return open_ensemble(routed, wanted.plan, timing, open_judge), routed.helping
     asking = {
         name: open_routed(one, wanted.versions[name].plan, timing, pools, lines) for name, one in pool.pools.items()
     }
-    return Versioned(pool, asking), next(iter(asking.values())).helping
+    answering = {
+        name: open_ensemble(routed, wanted.versions[name].plan, timing, open_judge) for name, routed in asking.items()
+    }
+    return Versioned(pool, answering), next(iter(asking.values())).helping
+
+
+def _open_judge(
+    models: Mapping[str, Modelled], answers: Mapping[str, Responder], surroundings: Surroundings
+) -> OpenJudge:
+    """Give what opens judges. They are asked in the operator's name, as part of the call that they judge: it has the only record."""
+
+    def open_judge(settings: JudgeSettings) -> Judge:
+        async def answer(call: Call, send: Send) -> None:
+            await answers[settings.model](call, send)
+
+        return Judge(settings, answer, models[settings.model].targets[0].name, surroundings.chance)
+
+    return open_judge
 
 
 def _recorded(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import anyio
 import msgspec
 
-from gateway.core.call import Call
+from gateway.core.call import Call, opened
 from gateway.core.events import ASIDE, Event, Started
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.guarded_answer import Buffered, Windowed
@@ -19,7 +19,6 @@ from gateway.pipeline.guarded_beside import Beside
 from gateway.pipeline.guarded_closing import Held
 from gateway.pipeline.guarded_rail import Bench, Guardrail
 from gateway.pipeline.guarded_texts import asked, with_asked_edits
-from gateway.pipeline.redacted import opened
 from gateway.protection.content_walk import holds_tokens
 from gateway.protection.judgements import Judgements
 

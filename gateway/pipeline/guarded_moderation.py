@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.call import Call
+from gateway.core.call import OPENED, Call
 from gateway.core.content import ModerationInput
 from gateway.core.errors import UpstreamBroken
 from gateway.core.events import Event, Moderations
 from gateway.core.ids import new_id
 from gateway.core.responder import Responder
-from gateway.pipeline.redacted import OPENED
 from gateway.protection.verdict import ALLOW, Verdict
 
 

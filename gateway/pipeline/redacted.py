@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from gateway.core.call import Call
+from gateway.core.call import Call, opened
 from gateway.core.errors import ContentBlocked
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.redacted_answer import Restoring
@@ -26,9 +26,6 @@ from gateway.protection.prose import Prose
 from gateway.protection.redaction import STRICTNESS, Action, Redactor, find_path
 
 log = structlog.get_logger()
-
-OPENED = "items:"
-"""Before the name of a call's dialect: no upstream speaks that, so the call goes out by its Items and comes back as events."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -122,13 +119,6 @@ class Redacted:
         return msgspec.structs.replace(
             call, content=content, fields=fields, body=_encode(fields) if call.fields else b""
         )
-
-
-def opened(call: Call) -> Call:
-    """Give the call as one that goes out by its Items, so that its answer comes back as events, never as bytes."""
-    if call.dialect.startswith(OPENED):
-        return call
-    return msgspec.structs.replace(call, dialect=OPENED + call.dialect)
 
 
 def strictest(rules: Sequence[RedactionRule]) -> dict[str, Action]:

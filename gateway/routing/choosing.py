@@ -24,9 +24,10 @@ class Chooser(Protocol):
 
 
 class InOrder:
-    """`fallback`: as they are written."""
+    """`fallback`, and whatever else asks them as they are written."""
 
-    name = "fallback"
+    def __init__(self, name: str = "fallback") -> None:
+        self.name = name
 
     def rank(self, call: Call, seats: Sequence[Seat], now: float, *, peek: bool) -> Ranked:
         """Give the seats as they are."""

@@ -19,6 +19,7 @@ from gateway.routing.choosing_by_call import ByComplexity, ByRules
 from gateway.routing.choosing_by_key import ByPrefix, Sticky
 from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
 from gateway.routing.condition import Conditions
+from gateway.routing.ensemble_opening import ensemble_told_of
 from gateway.routing.fitness import Abilities
 from gateway.routing.hedge import Hedge
 from gateway.routing.ladder import open_ladder
@@ -69,7 +70,8 @@ def open_pool(
         )
         for (target, responder), weight, limit in zip(answering, weights, limits, strict=True)
     ]
-    pool = Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
+    told_of = ensemble_told_of(plan, len(seats))
+    pool = Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of, told_of)
     if plan.hedge is not None and plan.hedge.share and len(seats) > 1:
         pool.hedge = Hedge(plan.hedge)
         for seat in seats:
@@ -103,6 +105,7 @@ def _rules(plan: RoutingPlan, known: Known) -> Chooser:
 
 
 _CHOOSERS: dict[Strategy, Callable[[RoutingPlan, Known], Chooser]] = {
+    "cascade": lambda plan, known: InOrder("cascade"),
     "cheapest": lambda plan, known: ByScore("cheapest", by_cost(known.cost_of)),
     "fallback": lambda plan, known: InOrder(),
     "headroom": lambda plan, known: ByScore("headroom", by_headroom),
@@ -110,6 +113,7 @@ _CHOOSERS: dict[Strategy, Callable[[RoutingPlan, Known], Chooser]] = {
     "least_busy": lambda plan, known: ByScore("least_busy", by_load(known.load_of)),
     "prefix": lambda plan, known: ByPrefix(),
     "sticky": lambda plan, known: Sticky(partial(key_of, by=plan.sticky.by)),
+    "vote": lambda plan, known: InOrder("vote"),
     "weighted": lambda plan, known: Weighted(),
     "rules": _rules,
     "complexity": lambda plan, known: ByComplexity(plan.handles),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.overload_settings import QueueSettings, Steps
 from gateway.config.routing_settings import (
@@ -44,6 +45,8 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: tuple[int | None, ...] = ()
     queue: QueueSettings = QueueSettings()
     degrade: Steps | None = None
+    cascade: CascadeSettings = CascadeSettings()
+    vote: VoteSettings = VoteSettings()
 
 
 def plan_of(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
-from gateway.core.decision import Considered, Decision
+from gateway.core.decision import Considered, Decision, Verdict
 from gateway.core.errors import Unavailable
 from gateway.routing.choosing import Chooser
 from gateway.routing.choosing_by_call import Reason, Reasoned
@@ -19,6 +19,9 @@ from gateway.routing.seat import Seat
 
 MOST_REMEMBERED: Final = 256
 """Decisions without scores that a pool remembers: made once, they are told again and again."""
+
+ToldOf = Callable[[int, int], tuple[Verdict, str]]
+"""Gives verdict and reason of the target with a number, from 0, of so many in their order: where several are asked for one answer."""
 
 
 class AnyPool(Protocol):
@@ -42,6 +45,7 @@ class Pool:
         chooser: Chooser,
         breaker: BreakerSettings,
         tokens_of: Callable[[Call], int] = lambda call: 0,
+        told_of: ToldOf | None = None,
     ) -> None:
         self.model = model
         self.version = ""
@@ -49,6 +53,7 @@ class Pool:
         self._chooser = chooser
         self._reason = chooser.reason if isinstance(chooser, Reasoned) else None
         self._tokens_of = tokens_of
+        self._told_of = told_of
         # Of a pool whose targets can all do everything nobody asks what a call needs.
         self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
@@ -161,6 +166,11 @@ class Pool:
             )
             for number, seat in enumerate(order)
         ]
+        if self._told_of is not None:
+            told = (self._told_of(number, len(order)) for number in range(len(order)))
+            asked = [
+                Considered(one.target, verdict, None, why) for one, (verdict, why) in zip(asked, told, strict=True)
+            ]
         left_alone = [Considered(seat.name, "spared", None, _why(seat, now)) for seat in spared]
         left_out = [Considered(seat.name, "unfit", None, why) for seat, why in unfit.items()]
         return Decision(self._chooser.name, (*asked, *left_alone, *left_out), self.version)

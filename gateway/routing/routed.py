@@ -5,6 +5,7 @@ Only failures before the first content event move on: the commit point. A failur
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -92,6 +93,17 @@ class Routed:
             error = self._ladder.full() if seats and self._ladder is not None else self.pool.all_spared(now)
             tries = _Tries((), decision, now + self._deadline, error)
         await self._go_on(tries, call, send)
+
+    async def ask_alone(self, seat: Seat, call: Call, send: Send, left: float = math.inf) -> SwitchgearError | None:
+        """Ask one target, which has `left` seconds to begin, and give its error. Raises where `_try` does."""
+        self._budget.deposit()
+        return await self._try(seat, call, send, self._now(), left)
+
+    async def recover(
+        self, seat: Seat, error: SwitchgearError, call: Call, send: Send, *, decision: Decision, deadline: float
+    ) -> None:
+        """The last that was asked alone has failed: go on with the models that help out, and tries again."""
+        await self._go_on(_Tries((seat,), decision, deadline, error), call, send)
 
     async def _first(
         self, seats: Sequence[Seat], decision: Decision, call: Call, send: Send, now: float

@@ -15,6 +15,7 @@ from gateway.config import (
     batch_settings,
     choosing_settings,
     database_settings,
+    ensemble_settings,
     health_settings,
     hedge_settings,
     ledger_settings,
@@ -42,7 +43,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, batch_settings, choosing_settings, database_settings, health_settings,
-    hedge_settings, ledger_settings, limit_settings,
+    hedge_settings, ensemble_settings, ledger_settings, limit_settings,
     names_settings, policy_settings, protection_settings, secrets_settings,
 )  # fmt: skip
 RECORDS = {

@@ -69,7 +69,7 @@ class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     In `say`, `{input}` is the last user message and `{tool_result}` the last tool result. `delay` is the time before the
     first delta and `pace` the time between deltas, in seconds; `deltas` is into how many pieces text is cut (null: a piece
-    a word).
+    a word). `logprob` is the log probability that each piece of its text had, for who asks.
     """
 
     when: When = When()
@@ -84,6 +84,7 @@ class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     delay: Seconds = 0.0
     pace: Seconds = 0.0
     deltas: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    logprob: Annotated[float, msgspec.Meta(le=0)] | None = None
     fail: Failure | None = None
 
 

@@ -11,6 +11,7 @@ from anyio import sleep, sleep_forever
 
 from gateway.core.answer import skeleton
 from gateway.core.call import Call
+from gateway.core.content import Prompt
 from gateway.core.errors import UpstreamBroken, UpstreamRefused
 from gateway.core.events import (
     ArgumentsDelta,
@@ -25,7 +26,7 @@ from gateway.core.events import (
     Started,
     TextDelta,
 )
-from gateway.core.items import Item, Message, Reasoning, Refusal, Text, ToolCall
+from gateway.core.items import Item, Json, Message, Reasoning, Refusal, Text, ToolCall
 from gateway.core.responder import Send
 from gateway.core.usage import Usage
 from gateway.providers.scripted.choose import Situation
@@ -84,7 +85,9 @@ def _items(answer: ScriptedAnswer, now: Situation, call: Call) -> list[Item]:
     text = answer.say if answer.json is None else msgspec.json.encode(answer.json).decode()
     if text is not None:
         text = text if answer.json is not None else _filled(text, now)
-        items.append(Message(role="assistant", parts=(Text(text=text),), id=f"msg_{call.id}"))
+        pieces = _cut(text, answer.deltas) if _asks_for_marks(answer, call) else ()
+        marks = tuple(_mark(piece, answer.logprob) for piece in pieces) or None
+        items.append(Message(role="assistant", parts=(Text(text=text, logprobs=marks),), id=f"msg_{call.id}"))
     if answer.refuse is not None:
         items.append(Message(role="assistant", parts=(Refusal(text=answer.refuse),), id=f"msg_{call.id}"))
     for number, wanted in enumerate(answer.call):
@@ -100,6 +103,14 @@ def _items(answer: ScriptedAnswer, now: Situation, call: Call) -> list[Item]:
     return items
 
 
+def _asks_for_marks(answer: ScriptedAnswer, call: Call) -> bool:
+    return answer.logprob is not None and isinstance(call.content, Prompt) and bool(call.content.logprobs)
+
+
+def _mark(piece: str, logprob: float | None) -> dict[str, Json]:
+    return {"token": piece, "logprob": logprob, "bytes": list(piece.encode()), "top_logprobs": []}
+
+
 def _filled(text: str, now: Situation) -> str:
     return text.replace("{input}", now.user).replace("{tool_result}", now.tool_result or "")
 
@@ -112,7 +123,9 @@ def _deltas(index: int, item: Item, pieces: int | None) -> Iterator[_Delta]:
     elif isinstance(item, Message):
         for part in item.parts:
             if isinstance(part, Text):
-                yield from (TextDelta(index=index, text=piece) for piece in _cut(part.text, pieces))
+                for number, piece in enumerate(_cut(part.text, pieces)):
+                    marks = None if part.logprobs is None else (part.logprobs[number],)
+                    yield TextDelta(index=index, text=piece, logprobs=marks)
             elif isinstance(part, Refusal):
                 yield from (RefusalDelta(index=index, text=piece) for piece in _cut(part.text, pieces))
 

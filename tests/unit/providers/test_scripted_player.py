@@ -2,8 +2,11 @@
 
 import time
 
+import pytest
+
 from gateway.core.call import Call
 from gateway.core.caller import Caller
+from gateway.core.content import Prompt
 from gateway.core.events import Started
 from gateway.providers.scripted.choose import Situation
 from gateway.providers.scripted.document import ScriptedAnswer
@@ -40,3 +43,20 @@ async def test_an_answer_without_delay_has_waited_for_nothing():
     started, _ = await started_of(ScriptedAnswer(say="hi"))
 
     assert started.waited == 0
+
+
+@pytest.mark.parametrize(("asked", "told"), [(True, [-0.5, -0.5]), (None, [])])
+async def test_log_probabilities_are_told_to_who_asks(asked, told):
+    marks = []
+
+    async def send(event):
+        marks.extend(getattr(event, "logprobs", None) or ())
+
+    call = Call(
+        id="call_1", operation="generate", dialect="openai_chat", model="m", stream=True, caller=Caller(id="k"),
+        received=0.0, body=b"{}", fields={}, content=Prompt(items=(), logprobs=asked),
+    )  # fmt: skip
+    await play(ScriptedAnswer(say="hi there", logprob=-0.5), NOW, call, STARTED, send)
+
+    assert [mark["logprob"] for mark in marks] == told
+    assert "".join(mark["token"] for mark in marks) == ("hi there" if asked else "")
