@@ -48,6 +48,7 @@ from gateway.core.record import Record
 from gateway.governance import Governance, without_stores
 from gateway.live import Live, LoadSettings, ReloadReport
 from gateway.pipeline.build import Surroundings
+from gateway.pipeline.shadowing import Shadowing
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
@@ -81,14 +82,18 @@ class Application:
         targets = target_readings(self.conditions, clock.monotonic)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
-        self.metrics = CallMetrics([*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics])
+        kept = self.governance.kept
+        self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
+        shadow_metrics = () if self.shadowing is None else self.shadowing.metrics
+        self.metrics = CallMetrics(
+            [*self._readings(clock), *targets, *self.governance.metrics, *batch_metrics, *shadow_metrics]
+        )
         sinks: list[Sink] = [self._settle, self.metrics.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()
         if self._spans is not None:
             sinks.append(self._spans.take)
-        kept = self.governance.kept
         if kept is not None:
             sinks.append(kept.ledger.take)
         self.recorder = Recorder(sinks)
@@ -99,6 +104,7 @@ class Application:
             clock=clock,
             open_entry=None if kept is None else kept.ledger.open,
             conditions=self.conditions,
+            shadowing=self.shadowing,
         )
         self.live = Live(
             settings,
@@ -237,11 +243,15 @@ class Application:
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, self._policy_folder)
             await self.governance.start()
             await started.wait()
+            if self.shadowing is not None:
+                tasks.start_soon(self.shadowing.run)
             if self.batching is not None:
                 tasks.start_soon(self.batching.runner.run)
             yield
             if self.batching is not None:
                 await self.batching.runner.finish(self.settings.server.drain_timeout)
+            if self.shadowing is not None:
+                await self.shadowing.finish(self.settings.server.drain_timeout)
             tasks.cancel_scope.cancel()
         # Only now: the recorder hands its last records on when its task ends.
         await self.governance.finish()

@@ -11,6 +11,7 @@ from gateway.api import (
     admin_keys,
     admin_retention,
     admin_service_accounts,
+    admin_shadows,
     admin_targets,
     admin_teams,
     admin_tenants,
@@ -39,6 +40,7 @@ def admin_endpoints(
         admin_chargeback,
         admin_retention,
         admin_audit,
+        admin_shadows,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
     for family in families:

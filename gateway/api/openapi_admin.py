@@ -17,6 +17,7 @@ from gateway.api import (
     admin_keys,
     admin_retention,
     admin_service_accounts,
+    admin_shadows,
     admin_targets,
     admin_teams,
     admin_tenants,
@@ -27,6 +28,7 @@ from gateway.api import (
 from gateway.stores.audit_chain import AuditVerdict
 from gateway.stores.directory import ServiceAccount, Team, Tenant, User, VirtualKey
 from gateway.stores.ledger import LedgerRow
+from gateway.stores.shadows import Shadow
 
 TAG = "admin"
 Schema = dict[str, Any]
@@ -150,6 +152,7 @@ _CALL_FIELDS: dict[str, Schema] = {
     field.name: {} for field in msgspec.structs.fields(LedgerRow) if field.name != "cost_nano"
 }
 _CALL = _object({"object": {"const": "call"}, **_CALL_FIELDS, "cost": {**_MONEY, "type": ["string", "null"]}})
+_SHADOW = _object({"object": {"const": "shadow"}, **_fields(Shadow)})
 _ENTRY = _object(
     {
         "object": {"const": "audit_entry"},
@@ -203,6 +206,15 @@ def _noun(
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(path=admin_whoami.PATH, method="get", summary="Who you are here", answer=_CALLER),
     AdminOperation(path=admin_targets.PATH, method="get", summary="How every target is doing", answer=_TARGETS),
+    AdminOperation(
+        path=admin_shadows.LIST_PATH, method="get", summary="Comparisons with shadows", query=admin_shadows.ShadowParameters,
+        answer=_list_of(_SHADOW),
+    ),
+    AdminOperation(
+        path=admin_shadows.SUMMARY_PATH, method="get", summary="Sums of comparisons with shadows",
+        query=admin_shadows.ShadowSummaryParameters, answer=_object({"object": _TEXT, "data": {"type": "array"}}),
+    ),
+    AdminOperation(path=admin_shadows.ONE_PATH, method="get", summary="Both answers to one call", answer=_SHADOW),
     *_noun(
         (admin_tenants.LIST_PATH, admin_tenants.ONE_PATH), ("tenant", "tenants"),
         (admin_tenants.TenantQuery, admin_tenants.NewTenant, admin_tenants.TenantChange), {"name": "Acme"}, _TENANT,

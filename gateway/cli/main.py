@@ -26,6 +26,7 @@ _COMMANDS = {
     "secret": "Keep secrets encrypted in the database.",
     "serve": "Serve the configured models over HTTP.",
     "service-account": "Make, list and change service accounts.",
+    "shadow": "Show what shadows answered, beside what their models answered.",
     "team": "Make, list and change teams.",
     "tenant": "Make, list and change tenants.",
     "usage": "Sum up what was used, and what it cost.",

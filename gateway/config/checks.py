@@ -39,6 +39,7 @@ from gateway.config.routing_checks import breaker_findings, fallback_findings, r
 from gateway.config.routing_settings import BreakerSettings, RetrySettings
 from gateway.config.secret import HOW_TO_WRITE, Secret
 from gateway.config.settings import OtlpSettings, ServerSettings, Settings
+from gateway.config.shadow_checks import shadow_findings
 
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
 UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
@@ -224,4 +225,5 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _reserved_names),
     (Settings, target_findings),
     (Settings, fallback_findings),
+    (Settings, shadow_findings),
 )

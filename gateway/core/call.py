@@ -16,6 +16,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     lost. `content` is there when the route needs to look inside, else None and the body travels as it came. `received` is
     the monotonic time of arrival. `session` is what the client says that the call belongs to (its `x-session-id`), `trace` its
     `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see.
+    `shadow_of` is the id of the call that this one is a copy of, made to compare answers; empty for every other.
     """
 
     id: str
@@ -31,3 +32,4 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    shadow_of: str = ""

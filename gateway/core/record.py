@@ -18,6 +18,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     version is `prices`, None when a price is unknown; `cost` is the same in US dollars, as near as a float comes to it.
     `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
     protection found in the request.
+    `shadow_of` is the id of the call that this one was a copy of.
     `decision` says which targets were considered, and what was made of them.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
@@ -53,6 +54,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     guards: tuple[tuple[str, str, float, float | None], ...] = ()
     found: tuple[tuple[str, int], ...] = ()
     decision: Decision | None = None
+    shadow_of: str = ""
 
     @property
     def known_model(self) -> str:

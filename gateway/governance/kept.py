@@ -12,6 +12,7 @@ from gateway.stores.database import Database
 from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
+from gateway.stores.shadows_sql import SqlShadows
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,5 +25,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     services: Services
     files: SqlFiles
     batches: SqlBatches
+    shadows: SqlShadows
     bytes: FileBytes | None
     first_key: str | None

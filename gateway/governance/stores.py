@@ -34,6 +34,7 @@ from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
+from gateway.stores.shadows_sql import SqlShadows
 
 
 async def open_stores(settings: Settings, *, clock: Clock, pricing: Callable[[], Pricing]) -> Kept:
@@ -68,6 +69,7 @@ async def _on(
     await ring.load()
     store = SqlLedger(database)
     ledger = Ledger(store, settings.ledger, pricing=pricing, clock=clock)
+    shadows = SqlShadows(database)
     services = Services(
         clock=clock,
         new_id=new_id,
@@ -75,6 +77,7 @@ async def _on(
         ring=ring,
         ledger=store,
         budgets=SqlBudgets(database),
+        shadows=shadows,
         audit=audit,
         anchors=_anchors(settings.audit),
     )
@@ -86,6 +89,7 @@ async def _on(
         services=services,
         files=SqlFiles(database),
         batches=SqlBatches(database),
+        shadows=shadows,
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

@@ -30,6 +30,9 @@ from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
 from gateway.pipeline.limited import Limited, Limits
 from gateway.pipeline.recorded import NANO, Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
+from gateway.pipeline.shadowed_copy import booked, on_the_books
+from gateway.pipeline.shadowed_plan import Clean
+from gateway.pipeline.shadowing import Shadowing
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
@@ -59,6 +62,10 @@ class Guards(Protocol):
         """Put around a target what depends on where a call goes."""
         ...
 
+    def cleaner(self, models: Mapping[str, Sequence[Target]]) -> Clean | None:
+        """Give what cleans answers of these models (by name, with their targets) that are to be kept; None where nothing applies."""
+        ...
+
 
 @runtime_checkable
 class TellsLoad(Protocol):
@@ -73,6 +80,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A configured model: what answers for it, and what the edge must know before it asks.
 
     `unasked` answers those who ask in the operator's name, as guardrails do: it asks nobody's leave, and counts for no limit.
+    `beside` answers copies of callers' calls (shadows): it asks whether the caller may use the model, and counts for no limit.
     `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
     `helping` their providers. `cost` and `count_input` are what estimates are made with.
     """
@@ -83,6 +91,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[Provider, ...]
     responder: Responder
     unasked: Responder
+    beside: Responder
     subject: Resource
     pool: Pool
     helped_by: Mapping[str, Sequence[Pool]]
@@ -130,6 +139,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     guards: Guards | None = None
     take_judged: TakeJudged | None = None
+    shadowing: Shadowing | None = None
     conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
     chance: Callable[[], float] = random.random
 
@@ -211,11 +221,15 @@ def _route(
     routed = open_routed(pools[model], wanted.plan, timing, pools)
     answer: Responder = routed
     responder = answer if guards is None else guards.around_route(answer, model)
+    beside: Responder = _recorded(
+        responder, targets, _booked(surroundings), surroundings.take_judged if opened else None
+    )
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
     subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
     if surroundings.authorizer is not None:
         responder = Authorized(responder, authorizer=surroundings.authorizer, subject=subject)
+        beside = Authorized(beside, authorizer=surroundings.authorizer, subject=subject)
     return Route(
         model=model,
         description=wanted.description,
@@ -228,8 +242,19 @@ def _route(
         helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
         responder=_recorded(responder, targets, surroundings, surroundings.take_judged if opened else None),
         unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if opened else None),
+        beside=beside,
         subject=subject,
         opened=opened,
+    )
+
+
+def _booked(surroundings: Surroundings) -> Surroundings:
+    """Give what records copies, in nobody's name."""
+    take, open_entry = surroundings.take_record, surroundings.open_entry
+    return msgspec.structs.replace(
+        surroundings,
+        take_record=lambda record: take(booked(record)),
+        open_entry=None if open_entry is None else lambda call, targets: open_entry(on_the_books(call), targets),
     )
 
 

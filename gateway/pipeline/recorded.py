@@ -133,6 +133,7 @@ class Recorded:
             guards=judged.guards,
             found=judged.found,
             decision=watch.decision,
+            shadow_of=call.shadow_of,
         )
 
 

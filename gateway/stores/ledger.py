@@ -30,8 +30,8 @@ TAG: Final = "tag:"
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One call, or one of the other things that cost something; nothing of what was said in it.
 
-    `kind` is call, embedding, rerank, moderation, count, tool or cache_hit; `parent` is the id of the call that a tool's row
-    belongs to. `key` is the caller's id, never the key itself. `started_at` is seconds since 1970 (UTC), kept to the
+    `kind` is call, embedding, rerank, moderation, count, tool, cache_hit or shadow; `parent` is the id of the call that a tool's or
+    a shadow's row belongs to. `key` is the caller's id, never the key itself. `started_at` is seconds since 1970 (UTC), kept to the
     millisecond; `duration` and `first_token` are seconds. The token buckets are disjoint, and None when nobody counted;
     `estimated` says that they were counted here. `cost_nano` is nano-dollars by the prices whose version is `prices`, None when
     unknown. `route` lists the targets that were tried. `error` and `finish_reason` are empty where there is none.

@@ -108,7 +108,7 @@ def test_the_record_has_no_place_for_what_was_said():
     assert set(Record.__struct_fields__) == {
         "id", "started_at", "operation", "dialect", "stream", "caller", "model", "provider", "served", "route", "status",
         "duration", "first_token", "upstream", "usage", "cost", "finish_reason", "error", "parameters", "dropped",
-        "trace", "tenant", "team", "user", "tags", "cost_nano", "prices", "guards", "found", "decision",
+        "trace", "tenant", "team", "user", "tags", "cost_nano", "prices", "guards", "found", "decision", "shadow_of",
     }  # fmt: skip
 
 
