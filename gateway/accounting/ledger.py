@@ -22,7 +22,7 @@ from gateway.accounting.ledger_insertion import Insertion, LedgerCounts
 from gateway.accounting.ledger_lines import decode_rows, encode_opened, encode_row
 from gateway.accounting.ledger_replay import Replay
 from gateway.accounting.ledger_retention import remove_rows
-from gateway.accounting.ledger_rows import Pricing, opened_of, row_of
+from gateway.accounting.ledger_rows import Pricing, opened_of, row_of, rows_beside
 from gateway.accounting.ledger_spool import SEGMENT_BYTES, Segment, Spool, sync_paths
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.core.call import Call
@@ -100,7 +100,13 @@ class Ledger:
 
     def take(self, records: Sequence[Record]) -> None:
         """Accept the records of finished calls: a Sink of the recorder. Requests of nobody that is known have no row."""
-        self.enter([row_of(record) for record in records if record.caller])
+        rows: list[LedgerRow] = []
+        for record in records:
+            if record.caller:
+                rows.append(row_of(record))
+                if record.beside:
+                    rows.extend(rows_beside(record))
+        self.enter(rows)
 
     def enter(self, rows: Iterable[LedgerRow]) -> None:
         """Accept rows, also of things that are no calls: a tool, a cache hit."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Protocol
+
+import msgspec
 
 from gateway.accounting.ledger_lines import Opened
 from gateway.core.call import Call
@@ -76,7 +79,34 @@ def row_of(record: Record) -> LedgerRow:
         cost_nano=cost,
         prices=record.prices,
         parent=record.shadow_of,
+        decision=record.decision,
     )
+
+
+def rows_beside(record: Record) -> Iterator[LedgerRow]:
+    """Yield the rows of what a call used beside its answer."""
+    for number, each in enumerate(record.beside, start=1):
+        provider, _, served = each.target.partition("/")
+        yield msgspec.structs.replace(
+            row_of(
+                msgspec.structs.replace(
+                    record,
+                    provider=provider,
+                    served=served,
+                    usage=each.usage,
+                    cost_nano=each.cost_nano,
+                    route=(each.target,),
+                    status=200,
+                    error=None,
+                    finish_reason=None,
+                    first_token=None,
+                    decision=None,
+                )
+            ),
+            id=f"{record.id}.{number}",
+            kind=each.why,
+            parent=record.id,
+        )
 
 
 def opened_of(call: Call, targets: tuple[str, ...], now: float) -> Opened:

@@ -20,6 +20,7 @@ from gateway.api.admin_shapes import Body, Cursor, Id, Limit
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
+from gateway.core.decision import Decision
 from gateway.core.errors import InvalidRequest
 from gateway.stores.ledger import MOST_GROUPS, TAG, LedgerRow, RowQuery, UsageQuery, UsageRow
 from gateway.stores.ledger_periods import find_zone
@@ -124,7 +125,7 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         )
         rows = [shown(row) for row in page.rows]
         if admin_csv.wanted(asked.accept, query.format):
-            return admin_csv.document("calls", _COLUMNS, [row | {"tags": _flat(row["tags"])} for row in rows])
+            return admin_csv.document("calls", _COLUMNS, [_cells(row) for row in rows])
         return listed(rows, page.next or "")
 
     return {
@@ -180,6 +181,12 @@ def _period(query: Filters) -> tuple[float | None, float | None]:
 def _split(values: str | None) -> tuple[str, ...]:
     """Give the values between commas; an empty text is one empty value: rows that have none."""
     return () if values is None else tuple(value.strip() for value in values.split(","))
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    """Give a row as a table has it: nothing inside anything."""
+    decision: Decision | None = row["decision"]
+    return row | {"tags": _flat(row["tags"]), "decision": None if decision is None else decision.strategy}
 
 
 def _flat(tags: dict[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.core.decision import Decision
 from gateway.core.items import Item, Json
-from gateway.core.usage import Usage
+from gateway.core.usage import BesideReason, Usage
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "stop_sequence"]
 
@@ -136,6 +136,14 @@ class CutShort(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
 
 
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """A target has used this for the call beside the answer that goes out. For the record only; it may come at any time before the end."""
+
+    target: str
+    usage: Usage
+    why: BesideReason
+
+
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """The answer is complete. `usage` is None when nobody counted.
 
@@ -165,8 +173,9 @@ Event = (
     | TokenCount
     | Moderations
     | CutShort
+    | Spent
     | Finished
 )
 
-ASIDE = (Decided, Tried, CutShort)
+ASIDE = (Decided, Tried, CutShort, Spent)
 """What is said about an answer, and is no part of it."""

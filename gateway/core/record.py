@@ -5,7 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from gateway.core.decision import Decision
-from gateway.core.usage import Usage
+from gateway.core.usage import BesideReason, Usage
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What a target ("provider/model") used for a call beside the answer that went out, and what that costs; None by an unknown price."""
+
+    target: str
+    why: BesideReason
+    usage: Usage
+    cost_nano: int | None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +28,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
     protection found in the request.
     `shadow_of` is the id of the call that this one was a copy of.
-    `decision` says which targets were considered, and what was made of them.
+    `decision` says which targets were considered, and what was made of them. `beside` is what other targets used for the call,
+    which neither `usage` nor `cost` contains.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -54,6 +64,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     guards: tuple[tuple[str, str, float, float | None], ...] = ()
     found: tuple[tuple[str, int], ...] = ()
     decision: Decision | None = None
+    beside: tuple[Beside, ...] = ()
     shadow_of: str = ""
 
     @property

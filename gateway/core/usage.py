@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation"]
+"""Why a target used tokens for a call whose answer is another's.
+
+hedge         another target was quicker
+cascade       its answer did not pass the check
+vote          it was outvoted
+judge         it judged the answers of others
+continuation  its answer broke off, and another target went on with it
+"""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

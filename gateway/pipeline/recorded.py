@@ -12,8 +12,8 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.decision import Decision
 from gateway.core.errors import SwitchgearError, Unavailable
-from gateway.core.events import CutShort, Decided, Event, Finished, Started, Tried, Verbatim
-from gateway.core.record import Record
+from gateway.core.events import CutShort, Decided, Event, Finished, Spent, Started, Tried, Verbatim
+from gateway.core.record import Beside, Record
 from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
 from gateway.core.target import Target
 from gateway.core.usage import Usage
@@ -134,7 +134,11 @@ class Recorded:
             found=judged.found,
             decision=watch.decision,
             shadow_of=call.shadow_of,
+            beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
         )
+
+    def _beside(self, spent: Spent) -> Beside:
+        return Beside(spent.target, spent.why, spent.usage, self._cost(spent.target, spent.usage))
 
 
 class Watch:
@@ -143,7 +147,19 @@ class Watch:
     `limits`, where they are set, take the place of the upstream's in the answer's start.
     """
 
-    __slots__ = ("_now", "_send", "decision", "finished", "first_at", "following", "limits", "started", "tried", "used")
+    __slots__ = (
+        "_now",
+        "_send",
+        "decision",
+        "finished",
+        "first_at",
+        "following",
+        "limits",
+        "spent",
+        "started",
+        "tried",
+        "used",
+    )
 
     def __init__(self, send: Send, now: Callable[[], float]) -> None:
         self._send = send
@@ -154,6 +170,7 @@ class Watch:
         self.first_at: float | None = None
         self.decision: Decision | None = None
         self.tried: list[str] = []
+        self.spent: list[Spent] = []
         self.following: str | None = None
         self.used: Usage | None = None
 
@@ -164,6 +181,9 @@ class Watch:
             self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
         elif kind is CutShort:
             self.used = event.usage  # type: ignore[union-attr]  # as above
+        elif kind is Spent:
+            self.spent.append(event)  # type: ignore[arg-type]  # as above
+            return NOTHING
         elif self.first_at is None:
             if isinstance(event, Started):
                 if self.limits:

@@ -7,7 +7,7 @@ from math import inf
 
 from anyio import CancelScope
 
-from gateway.core.events import CutShort, Event, Finished, Started
+from gateway.core.events import CutShort, Decided, Event, Finished, Spent, Started, Tried
 from gateway.core.responder import NOTHING, Lane, Send, lane_of
 
 
@@ -39,6 +39,8 @@ class Commit:
         if kind is Started:
             self.started = event  # type: ignore[assignment]  # as above
             return NOTHING
+        if kind is Spent or kind is Tried or kind is Decided:
+            return self._send(event)
         return NOTHING if kind is CutShort else self._begin(event)
 
     async def _begin(self, event: Event) -> None:

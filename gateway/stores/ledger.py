@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from gateway.core.decision import Decision
+
 MOST_GROUPS: Final = 10_000
 """Groups that one usage query gives at most."""
 
@@ -26,12 +28,16 @@ PERIODS: Final = ("hour", "day", "month")
 
 TAG: Final = "tag:"
 
+BESIDE_KINDS: Final = ("hedge", "cascade", "vote", "judge", "continuation")
+"""Kinds of rows that are no calls of their own, but what a call used at other targets beside its answer."""
+
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One call, or one of the other things that cost something; nothing of what was said in it.
 
-    `kind` is call, embedding, rerank, moderation, count, tool, cache_hit or shadow; `parent` is the id of the call that a tool's or
-    a shadow's row belongs to. `key` is the caller's id, never the key itself. `started_at` is seconds since 1970 (UTC), kept to the
+    `kind` is call, embedding, rerank, moderation, count, tool, cache_hit, shadow or one of `BESIDE_KINDS`; `parent` is the id of the call
+    that the row of a tool, a shadow, or of what was used beside, belongs to; those beside have its id with .1, .2 and so on behind it.
+    `decision` says which targets were considered, None where there was nothing to decide. `key` is the caller's id, never the key itself. `started_at` is seconds since 1970 (UTC), kept to the
     millisecond; `duration` and `first_token` are seconds. The token buckets are disjoint, and None when nobody counted;
     `estimated` says that they were counted here. `cost_nano` is nano-dollars by the prices whose version is `prices`, None when
     unknown. `route` lists the targets that were tried. `error` and `finish_reason` are empty where there is none.
@@ -70,6 +76,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     cost_nano: int | None = None
     prices: str = ""
     parent: str = ""
+    decision: Decision | None = None
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 from sqlalchemy import ColumnElement, RowMapping, delete, func, select, tuple_
 
+from gateway.core.decision import Decision
 from gateway.core.errors import InvalidRequest
 from gateway.stores.database import Database
 from gateway.stores.ledger import (
@@ -41,7 +42,7 @@ _ALL_WHOLE = 2**63
 _WRITTEN_AT_ONCE = 100
 _FIELDS = LedgerRow.__struct_fields__
 _texts = itemgetter(*(index for index, field in enumerate(msgspec.structs.fields(LedgerRow)) if field.type is str))
-_STARTED, _TAGS, _ROUTE = (_FIELDS.index(name) for name in ("started_at", "tags", "route"))
+_STARTED, _TAGS, _ROUTE, _DECISION = (_FIELDS.index(name) for name in ("started_at", "tags", "route", "decision"))
 
 
 class SqlLedger:
@@ -139,6 +140,7 @@ def _write(row: LedgerRow) -> tuple[Any, ...]:
     values[_STARTED] = milliseconds(row.started_at)
     values[_TAGS] = _write_tags(tuple(row.tags.items()))
     values[_ROUTE] = _write_route(row.route)
+    values[_DECISION] = None if row.decision is None else _write_decision(row.decision)
     return tuple(values)
 
 
@@ -150,6 +152,11 @@ def _write_tags(tags: tuple[tuple[str, str], ...]) -> str:
 @lru_cache(maxsize=1024)
 def _write_route(route: tuple[str, ...]) -> str:
     return _json([storable(target) for target in route])
+
+
+@lru_cache(maxsize=1024)
+def _write_decision(decision: Decision) -> str:
+    return _json(decision)
 
 
 def _json(value: object) -> str:
@@ -189,6 +196,7 @@ def _read(row: RowMapping) -> LedgerRow:
         cost_nano=row["cost_nano"],
         prices=row["prices"],
         parent=row["parent"],
+        decision=None if row["decision"] is None else msgspec.convert(row["decision"], Decision),
     )
 
 

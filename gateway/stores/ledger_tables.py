@@ -44,6 +44,7 @@ LEDGER: Final = Table(
     Column("cost_nano", BigInteger),
     Column("prices", Text, nullable=False),
     Column("parent", Text, nullable=False),
+    Column("decision", DOCUMENT),
     Index("ix_ledger_started_ms", "started_ms", "id"),
     Index("ix_ledger_tenant", "tenant", "started_ms", "id"),
     Index("ix_ledger_user_id", "tenant", "user_id", "started_ms"),

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, or_, select
 
 from gateway.core.errors import InvalidRequest
-from gateway.stores.ledger import DIMENSIONS, MOST_GROUPS, PERIODS, TAG, UsageQuery, UsageRow, storable
+from gateway.stores.ledger import BESIDE_KINDS, DIMENSIONS, MOST_GROUPS, PERIODS, TAG, UsageQuery, UsageRow, storable
 from gateway.stores.ledger_periods import DAY_MS, HOUR_MS, day_name, hour_name, month_starts, spans
 from gateway.stores.ledger_tables import LEDGER
 
@@ -77,6 +77,7 @@ def usage_statement(rows: list[ColumnElement[bool]], by: list[Division], limit: 
     # alike they are, and would miss the column in GROUP BY.
     inner = select(
         *(division.column.label(f"group_{number}") for number, division in enumerate(by)),
+        _flag(LEDGER.c.kind.not_in(BESIDE_KINDS)).label("calls"),
         _flag(failed).label("errors"),
         *(LEDGER.c[f"{bucket}_tokens"].label(bucket) for bucket in _BUCKETS),
         LEDGER.c.cost_nano.label("cost_nano"),
@@ -88,9 +89,9 @@ def usage_statement(rows: list[ColumnElement[bool]], by: list[Division], limit: 
     groups = [table.c[f"group_{number}"] for number in range(len(by))]
     sums = [
         func.coalesce(func.sum(table.c[name]), 0).label(name)
-        for name in ("errors", *_BUCKETS, "cost_nano", "unpriced", "uncounted", "estimated")
+        for name in ("calls", "errors", *_BUCKETS, "cost_nano", "unpriced", "uncounted", "estimated")
     ]
-    return select(*groups, func.count().label("calls"), *sums).select_from(table).group_by(*groups).limit(limit + 1)
+    return select(*groups, *sums).select_from(table).group_by(*groups).limit(limit + 1)
 
 
 def read_usage(row: RowMapping, by: list[Division]) -> UsageRow:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from gateway.core.record import Record
+from gateway.core.usage import Usage
 
 Labels = tuple[str, ...]
+_NANO = 1_000_000_000  # nano-dollars in a dollar
 MAX_SERIES = 2000
 """Per metric. What comes after that many label sets is counted under "(other)": a name from outside must not fill memory."""
 
@@ -166,7 +168,10 @@ class CallMetrics:
         for tried in record.route[:-1]:
             self.failed_tries.add((tried,))
         if record.usage is not None:
-            self._count_tokens(record, target)
+            self._count_tokens(record.model, target, record.usage, record.cost)
+        for beside in record.beside:
+            cost = None if beside.cost_nano is None else beside.cost_nano / _NANO
+            self._count_tokens(record.model, beside.target, beside.usage, cost)
         for guardrail, verdict, seconds, cost in record.guards:
             self.verdicts.add((guardrail, verdict))
             self.judging.observe((guardrail,), seconds)
@@ -175,17 +180,14 @@ class CallMetrics:
         for kind, count in record.found:
             self.found.add((kind,), count)
 
-    def _count_tokens(self, record: Record, target: str) -> None:
-        usage = record.usage
-        if usage is None:
-            return
+    def _count_tokens(self, model: str, target: str, usage: Usage, cost: float | None) -> None:
         for bucket in ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"):
             if amount := getattr(usage, bucket):
-                self.tokens.add((record.model, target, bucket), amount)
-        if record.cost is None:
-            self.unpriced.add((record.model, target))
+                self.tokens.add((model, target, bucket), amount)
+        if cost is None:
+            self.unpriced.add((model, target))
         else:
-            self.cost.add((record.model, target), record.cost)
+            self.cost.add((model, target), cost)
 
     def render(self) -> bytes:
         """Give the exposition text."""

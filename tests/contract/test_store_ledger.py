@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import inspect, text
 
 from gateway.config.database_settings import SqliteSettings
+from gateway.core.decision import Considered, Decision
 from gateway.core.errors import InvalidRequest
 from gateway.stores.database import migrate_database, open_database
 from gateway.stores.ledger import DIMENSIONS, LedgerRow, RowQuery, UsageQuery
@@ -84,6 +85,23 @@ async def test_sums_are_exact_and_say_what_they_leave_out(ledger):
     assert (total.calls, total.errors, total.unpriced, total.uncounted, total.estimated) == (304, 1, 1, 1, 1)
     assert total.cost_nano == 302 * 1_000_000_001
     assert (total.input, total.cache_read, total.reasoning) == (302 * 10, 304, 304 * 4)
+
+
+async def test_what_was_used_beside_an_answer_is_no_call_but_costs(ledger):
+    await ledger.insert([row(1), row(2, id=f"{row(1).id}.1", kind="hedge", parent=row(1).id, cost_nano=5)])
+
+    (sums,) = await ledger.usage(UsageQuery())
+
+    assert (sums.calls, sums.input, sums.cost_nano) == (1, 20, 1_000_000_006)
+
+
+async def test_a_decision_comes_back_whole(ledger):
+    decision = Decision("latency", (Considered("a/b", "chosen", 0.25), Considered("c/d", "spared", None, "it is down")))
+    await ledger.insert([row(1, decision=decision), row(2)])
+
+    later, earlier = (await ledger.find_rows(RowQuery())).rows
+
+    assert (earlier.decision, later.decision) == (decision, None)
 
 
 async def test_nothing_used_is_no_row(ledger):

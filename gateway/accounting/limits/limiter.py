@@ -194,9 +194,13 @@ class Limiter:
         if usage is not None:
             put_in = usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h
             came_out = usage.output + usage.reasoning
-            actual = plan.pick((None, 0, put_in, came_out, put_in + came_out, cost))
             if record.error is None and record.operation == "generate" and not usage.estimated:
                 self._outputs.learn(record.model, came_out)
+            for beside in record.beside:
+                put_in += beside.usage.input_total
+                came_out += beside.usage.output_total
+                cost = cost if beside.cost_nano is None else (cost or 0) + beside.cost_nano
+            actual = plan.pick((None, 0, put_in, came_out, put_in + came_out, cost))
         elif record.error is not None and record.first_token is None:
             actual = plan.pick(_NOTHING_CAME)
         else:

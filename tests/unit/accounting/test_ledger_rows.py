@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.accounting.ledger_lines import decode_lines, encode_opened, encode_row
-from gateway.accounting.ledger_rows import interrupted_row, opened_of, row_of
+from gateway.accounting.ledger_rows import interrupted_row, opened_of, row_of, rows_beside
+from gateway.core.record import Beside
 from gateway.core.usage import Usage
 from gateway.stores.ledger import LedgerRow
 from tests.unit.accounting.memory_ledger import NOW, TARGETS, OneDollarAToken, call, record
@@ -119,3 +120,29 @@ def test_a_newer_programs_line_is_read_as_far_as_it_is_known():
 
     (line,) = decode_lines(b"r" + msgspec.json.encode(values) + b"\n")
     assert line.row == row_of(record(1))
+
+
+def test_what_a_call_used_beside_its_answer_has_rows_of_its_own():
+    whole = record(
+        1,
+        beside=(
+            Beside("up/slow", "hedge", Usage(input=7, estimated=True), 70),
+            Beside("up/judge", "judge", Usage(input=3, output=1), None),
+        ),
+        error="upstream_broken",
+        status=502,
+    )
+
+    slow, judge = rows_beside(whole)
+
+    assert (slow.id, slow.parent, slow.kind) == (f"{whole.id}.1", whole.id, "hedge")
+    assert (slow.provider, slow.served, slow.input, slow.estimated, slow.cost_nano) == ("up", "slow", 7, True, 70)
+    assert (judge.id, judge.kind, judge.served, judge.output, judge.cost_nano) == (
+        f"{whole.id}.2",
+        "judge",
+        "judge",
+        1,
+        None,
+    )
+    assert (slow.error, slow.status, slow.tenant, slow.key) == ("", 200, "acme", "key_7")
+    assert row_of(whole).cost_nano == whole.cost_nano

@@ -9,7 +9,8 @@ from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.errors import ClientLeft, RateLimited, Unavailable, UpstreamTimeout
-from gateway.core.events import CutShort, Finished, Started, TextDelta, Tried, Verbatim
+from gateway.core.events import CutShort, Finished, Spent, Started, TextDelta, Tried, Verbatim
+from gateway.core.record import Beside
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.pipeline.recorded import NANO, Recorded
@@ -284,6 +285,19 @@ async def test_the_cost_is_that_of_the_target_that_answered():
     await stage.run()
 
     assert stage.prices.asked == [("up/big", USAGE)]
+
+
+async def test_what_others_used_stands_beside_the_answer_with_its_own_cost():
+    early, late = Spent(target="up/big", usage=PROMPT_ALONE, why="hedge"), Spent(target="a/b", usage=USAGE, why="judge")
+    stage = Stage(playing(early, *ANSWER[:-1], late, FINISHED))
+    await stage.run()
+
+    assert stage.record.beside == (
+        Beside("up/big", "hedge", PROMPT_ALONE, 10 * NANO),
+        Beside("a/b", "judge", USAGE, None),
+    )
+    assert (stage.record.usage, stage.record.cost_nano) == (USAGE, 15 * NANO)
+    assert stage.sent == list(ANSWER)
 
 
 async def test_no_usage_is_no_cost_and_not_zero():

@@ -8,7 +8,7 @@ from alembic.operations import Operations
 from gateway.stores.metadata import DOCUMENT, TIME
 
 revision = "0008_shadows"
-down_revision = "0006_batches"
+down_revision = "0007_decisions"
 
 
 def upgrade(op: Operations) -> None:

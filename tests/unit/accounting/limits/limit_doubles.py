@@ -119,4 +119,5 @@ def record_of(
         team=caller.team,
         user=caller.user,
         tags=caller.tags,
+        beside=rest.get("beside", ()),
     )

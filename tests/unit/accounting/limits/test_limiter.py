@@ -10,6 +10,7 @@ from gateway.config.limit_settings import LimitRuleSettings as Limit
 from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.errors import BudgetExceeded, LimitExceeded
+from gateway.core.record import Beside
 from gateway.core.usage import Usage
 from gateway.stores.counters_memory import MemoryCounters
 from tests.unit.accounting.limits.limit_doubles import KEY, Bench, Time, call_of, record_of
@@ -102,6 +103,17 @@ async def test_what_was_used_takes_the_place_of_the_estimate():
     bench.settle(call, usage=Usage(input=80, cache_read=40, output=10, reasoning=5), cost=0.25)
 
     assert await bench.used() == [135, 120, 15, 250_000_000, 1]
+
+
+async def test_what_was_used_beside_the_answer_counts():
+    bench = Bench(tokens=Limit(count="tokens", limit=1000), money=Limit(count="cost", limit=1000))
+    call = await bench.reserve(body=b"x" * 400, max_tokens=50)
+    loser = Beside("up/slow", "hedge", Usage(input=80, output=2), 3)
+    unpriced = Beside("up/judge", "judge", Usage(input=1), None)
+
+    bench.settle(call, usage=Usage(input=80, output=10), cost=0.25, beside=(loser, unpriced))
+
+    assert await bench.used() == [173, 250_000_003]
 
 
 async def test_a_cost_that_nobody_knows_leaves_the_estimate():
