@@ -22,7 +22,7 @@ import msgspec
 
 from gateway.accounting.limits.estimates import CountInput, Outputs, count_by_length, estimate
 from gateway.core.call import Call
-from gateway.core.clock import Clock
+from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
@@ -37,6 +37,7 @@ from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
+from gateway.routing.affinity import Origins
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
@@ -142,6 +143,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     shadowing: Shadowing | None = None
     conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
     chance: Callable[[], float] = random.random
+    origins: Origins = msgspec.field(default_factory=lambda: Origins(SYSTEM_CLOCK.monotonic))
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,11 +163,32 @@ def build_routes(
     models: Mapping[str, Modelled], providers: Mapping[str, Provider], surroundings: Surroundings
 ) -> dict[str, Route]:
     """Put the stages of all models together: some of them help others out."""
-    pools = {name: _pool(name, model, providers, surroundings) for name, model in models.items()}
+    mixed = _mixed(models)
+    pools = {
+        name: _pool(name, model, providers, surroundings, origins=surroundings.origins if name in mixed else None)
+        for name, model in models.items()
+    }
     return {name: _route(name, models, pools, providers, surroundings) for name in models}
 
 
-def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings) -> Pool:
+def _mixed(models: Mapping[str, Modelled]) -> set[str]:
+    """Give the models whose calls may reach several providers: by their own targets, or because one helps the other out."""
+    found: set[str] = set()
+    for name, model in models.items():
+        reached = (name, *helpers_of(model.plan))
+        if len({target.provider for one in reached for target in models[one].targets}) > 1:
+            found.update(reached)
+    return found
+
+
+def _pool(
+    model: str,
+    wanted: Modelled,
+    providers: Mapping[str, Provider],
+    surroundings: Surroundings,
+    *,
+    origins: Origins | None,
+) -> Pool:
     guards = surroundings.guards
     answering = [(target, providers[target.provider].responder(target)) for target in wanted.targets]
     if guards is not None:
@@ -181,6 +204,7 @@ def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surro
         load_of=_load_of(providers),
         tokens_of=tokens_of,
         abilities=wanted.abilities,
+        origins=origins,
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
 

@@ -36,6 +36,7 @@ def with_shadows(
             answer=other.beside,
             relays=other.relays,
             priced=all(surroundings.cost(target.name, _ONE) is not None for target in other.targets),
+            foreign={target.provider for target in route.targets} != {target.provider for target in other.targets},
             cost=surroundings.cost,
             clean=None if guards is None else guards.cleaner({name: route.targets, settings.model: other.targets}),
             hold=hold,

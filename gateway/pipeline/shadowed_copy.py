@@ -13,6 +13,7 @@ from gateway.core.errors import InvalidRequest
 from gateway.core.items import Json
 from gateway.core.record import Record
 from gateway.pipeline.authorized import provider_tools
+from gateway.routing.opaque_reasoning import without
 
 Skipped = Literal["skipped_tools", "skipped_state", "skipped_size"]
 
@@ -39,8 +40,13 @@ def skipped(call: Call) -> Skipped | None:
         return "skipped_tools"
 
 
-def copied(call: Call, *, model: str, call_id: str, now: float) -> Call:
-    """Give the copy, with nothing decoded. It leaves nothing behind at its provider: `store` is off."""
+def copied(call: Call, *, model: str, call_id: str, now: float, foreign: bool = False) -> Call:
+    """Give the copy, with nothing decoded. It leaves nothing behind at its provider: `store` is off.
+
+    A `foreign` one goes to another provider, which could not read the reasoning that the first one encrypted or signed.
+    """
+    if foreign:
+        call, _ = without(call, lambda key: True)
     # Providers change the model's name in a body only where it is not the call's.
     fields = {**_stateless(call), "model": model}
     return msgspec.structs.replace(

@@ -25,7 +25,7 @@ class ShadowPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What one generation of the configuration wants of one model's shadow.
 
     `answer` answers in the shadow's name; `relays` says whether calls of a dialect need not be decoded there. `priced` says
-    whether all its targets have prices. `hold` and `release` keep the generation while a copy is on its way.
+    whether all its targets have prices, `foreign` whether it is at other providers. `hold` and `release` keep the generation while a copy is on its way.
     """
 
     model: str
@@ -33,6 +33,7 @@ class ShadowPlan(msgspec.Struct, frozen=True, kw_only=True):
     answer: Responder
     relays: Callable[[str], bool]
     priced: bool
+    foreign: bool = False
     cost: Cost
     clean: Clean | None
     hold: Callable[[], None]

@@ -121,7 +121,13 @@ class Shadowing:
     async def _copy(self, plan: ShadowPlan, lane: ShadowLane, original: Heard, error: str, ended: float) -> None:
         outcome = "dropped"
         try:
-            call = copied(original.call, model=plan.settings.model, call_id=self._new_id("call_"), now=self.now())
+            call = copied(
+                original.call,
+                model=plan.settings.model,
+                call_id=self._new_id("call_"),
+                now=self.now(),
+                foreign=plan.foreign,
+            )
             shadow = Heard(call, None, self.now)
             failed = await self._ask(plan, call, shadow)
             if failed is None:

@@ -11,6 +11,7 @@ from gateway.config.routing_settings import Strategy
 from gateway.core.call import Call
 from gateway.core.responder import Responder
 from gateway.core.target import Target
+from gateway.routing.affinity import Affinity, Origins, affine
 from gateway.routing.choosing import Chooser, InOrder, Weighted
 from gateway.routing.choosing_by_key import ByPrefix, Sticky
 from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
@@ -24,12 +25,16 @@ from gateway.routing.stickiness import key_of
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked beside the conditions: what a call costs at a target, a target's load, its abilities, and a call's tokens."""
+    """What is asked beside the conditions: what a call costs at a target, a target's load, its abilities, and a call's tokens.
+
+    `origins` are there where reasoning has to go back to the target that made it.
+    """
 
     cost_of: CostOf = lambda call, seat: None
     load_of: LoadOf = lambda seat: None
     tokens_of: Callable[[Call], int] = lambda call: 0
     abilities: Mapping[str, Abilities] = {}
+    origins: Origins | None = None
 
 
 def open_pool(
@@ -44,14 +49,15 @@ def open_pool(
     seats = [
         Seat(
             target,
-            responder,
+            affine(responder, target, known.origins),
             conditions.of(target.name, plan.breaker),
             weight,
             known.abilities.get(target.name, Abilities()),
         )
         for (target, responder), weight in zip(answering, weights, strict=True)
     ]
-    return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of)
+    affinity = Affinity(known.origins) if known.origins is not None and len(seats) > 1 else None
+    return Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of, affinity)
 
 
 def open_routed(pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, Pool]) -> Routed:

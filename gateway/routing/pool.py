@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision
-from gateway.routing.choosing import Chooser
+from gateway.routing.affinity import Affinity
+from gateway.routing.choosing import Chooser, Ranked
 from gateway.routing.condition import Condition
 from gateway.routing.fitness import needs_of
 from gateway.routing.seat import Seat
@@ -27,11 +30,13 @@ class Pool:
         chooser: Chooser,
         breaker: BreakerSettings,
         tokens_of: Callable[[Call], int] = lambda call: 0,
+        affinity: Affinity | None = None,
     ) -> None:
         self.model = model
         self.seats = tuple(seats)
         self._chooser = chooser
         self._tokens_of = tokens_of
+        self._affinity = affinity
         # Of a pool whose targets can all do everything nobody asks what a call needs.
         self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
@@ -48,6 +53,11 @@ class Pool:
         if not open_:
             return (), self._told((), None, spared, unfit, now)
         order, scores = self._chooser.rank(call, open_, now, peek=peek)
+        if self._affinity is not None:
+            first, why = self._affinity.lead(call, order)
+            if first is not None:
+                order, scores = _led(first, order, scores)
+                return order, _because(why, self._told(order, scores, spared, unfit, now))
         if scores is None and not spared and not unfit:
             order = tuple(order)
             known = self._remembered.get(order)
@@ -112,3 +122,16 @@ def _why(condition: Condition, now: float) -> str:
     if left > 0:
         return f"its breaker is open for another {left:.1f} s"
     return "its breaker is half open, and probes are on their way"
+
+
+def _led(first: Seat, order: Sequence[Seat], scores: Sequence[float] | None) -> Ranked:
+    """Put one seat before all others."""
+    others = [number for number, seat in enumerate(order) if seat is not first]
+    moved = [order.index(first), *others]
+    return [order[number] for number in moved], None if scores is None else [scores[number] for number in moved]
+
+
+def _because(why: str, decision: Decision) -> Decision:
+    """Say why the first one is asked first."""
+    first, *others = decision.considered
+    return Decision(decision.strategy, (msgspec.structs.replace(first, why=why), *others))
