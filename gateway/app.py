@@ -203,7 +203,8 @@ class Application:
         return read
 
     def _paths(self, started_at: float) -> Paths:
-        edge = self.edge
+        edge, audit = self.edge, self.governance.services.audit
+        desk = None if self.batching is None else self.batching.desk
         hot = {
             module.PATH: module.endpoint(edge)
             for module in (chat, responses, messages, embeddings, completions, count_tokens, moderations, rerank)
@@ -216,11 +217,11 @@ class Application:
             metrics.PATH: metrics.endpoint(edge, self.metrics.render),
             openapi.JSON_PATH: openapi.json_endpoint(edge),
             openapi.PAGE_PATH: openapi.page_endpoint(edge),
-            **files.endpoints(edge, None if self.batching is None else self.batching.cabinet),
-            **batches.endpoints(edge, None if self.batching is None else self.batching.desk),
+            **files.endpoints(edge, None if self.batching is None else self.batching.cabinet, audit),
+            **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, desk),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
         router = Router(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from gateway.api import (
     admin_audit,
+    admin_batches,
     admin_budgets,
     admin_chargeback,
     admin_keys,
@@ -22,13 +23,17 @@ from gateway.api import (
 from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
+from gateway.batches.desk import Desk
 from gateway.routing.condition import Condition
 
 
 def admin_endpoints(
-    edge: Edge, services: Services, conditions: Callable[[], Iterable[Condition]] = tuple
+    edge: Edge,
+    services: Services,
+    conditions: Callable[[], Iterable[Condition]] = tuple,
+    desk: Desk | None = None,
 ) -> dict[str, AsgiApp]:
-    """Give the endpoints by path; `conditions` are those of all targets."""
+    """Give the endpoints by path; `conditions` are those of all targets, `desk` is there where batches run."""
     families = (
         admin_tenants,
         admin_teams,
@@ -43,6 +48,7 @@ def admin_endpoints(
         admin_shadows,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
+    found |= admin_batches.endpoints(edge, services, desk)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.api import (
     admin_audit,
+    admin_batches,
     admin_budgets,
     admin_chargeback,
     admin_keys,
@@ -152,6 +153,7 @@ _CALL_FIELDS: dict[str, Schema] = {
     field.name: {} for field in msgspec.structs.fields(LedgerRow) if field.name != "cost_nano"
 }
 _CALL = _object({"object": {"const": "call"}, **_CALL_FIELDS, "cost": {**_MONEY, "type": ["string", "null"]}})
+_BATCH = _object({"object": {"const": "batch"}, "id": _TEXT, "status": _TEXT, "tenant": _TEXT, "key": _TEXT})
 _SHADOW = _object({"object": {"const": "shadow"}, **_fields(Shadow)})
 _ENTRY = _object(
     {
@@ -206,6 +208,12 @@ def _noun(
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(path=admin_whoami.PATH, method="get", summary="Who you are here", answer=_CALLER),
     AdminOperation(path=admin_targets.PATH, method="get", summary="How every target is doing", answer=_TARGETS),
+    AdminOperation(
+        path=admin_batches.LIST_PATH, method="get", summary="Batches of all callers", query=admin_batches.BatchQuery,
+        answer=_list_of(_BATCH),
+    ),
+    AdminOperation(path=admin_batches.ONE_PATH, method="get", summary="One batch", answer=_BATCH),
+    AdminOperation(path=admin_batches.CANCEL_PATH, method="post", summary="Cancel a batch", answer=_BATCH),
     AdminOperation(
         path=admin_shadows.LIST_PATH, method="get", summary="Comparisons with shadows", query=admin_shadows.ShadowParameters,
         answer=_list_of(_SHADOW),

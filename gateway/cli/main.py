@@ -13,6 +13,7 @@ from gateway import __version__
 
 _COMMANDS = {
     "audit": "List, export and verify the audit log.",
+    "batch": "List, show and cancel batches of all callers.",
     "budget": "Make, list and change budgets and limits.",
     "chat": "Talk with a model in the terminal.",
     "check": "Check a configuration and name every fault in it.",

@@ -1,4 +1,4 @@
-"""Comparisons of two models' answers."""
+"""Comparisons of two models' answers; which model a batch asked, and what it used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0007_decisions"
 
 
 def upgrade(op: Operations) -> None:
-    """Make the table."""
+    """Make the table and the columns."""
     op.create_table(
         "shadows",
         *(sa.Column(name, sa.Text, nullable=False) for name in ("id", "call_id")),
@@ -32,6 +32,8 @@ def upgrade(op: Operations) -> None:
     op.create_index(op.f("ix_shadows_model_at_id"), "shadows", ["model", "at", "id"])
     op.create_index(op.f("ix_shadows_at_id"), "shadows", ["at", "id"])
     op.create_index(op.f("ix_shadows_expires_at"), "shadows", ["expires_at"])
+    op.add_column("batches", sa.Column("model", sa.Text, nullable=False, server_default=""))
+    op.add_column("batches", sa.Column("usage", DOCUMENT, nullable=True))
 
 
 def _side(side: str) -> list[sa.Column[object]]:
@@ -49,5 +51,7 @@ def _side(side: str) -> list[sa.Column[object]]:
 
 
 def downgrade(op: Operations) -> None:
-    """Remove the table."""
+    """Remove the table and the columns."""
+    for column in ("usage", "model"):
+        op.drop_column("batches", column)
     op.drop_table("shadows")
