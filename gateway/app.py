@@ -50,6 +50,7 @@ from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
 from gateway.pipeline.build import Surroundings, healthy_targets
+from gateway.pipeline.shadowing import Shadowing
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
@@ -90,6 +91,8 @@ class Application:
         self.rollouts = open_rollouts(self.governance, splits, clock)
         self.lines = Lines()
         ensembles = EnsembleMetrics()
+        kept = self.governance.kept
+        self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
@@ -101,6 +104,7 @@ class Application:
                 *self.governance.metrics,
                 *batch_metrics,
                 *ensembles.metrics,
+                *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
         sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take]
@@ -109,7 +113,6 @@ class Application:
         self._spans = self._open_spans()
         if self._spans is not None:
             sinks.append(self._spans.take)
-        kept = self.governance.kept
         if kept is not None:
             sinks.append(kept.ledger.take)
         self.recorder = Recorder(sinks)
@@ -122,6 +125,7 @@ class Application:
             conditions=self.conditions,
             splits=splits,
             lines=self.lines,
+            shadowing=self.shadowing,
         )
         self.live = Live(
             settings,
@@ -225,7 +229,8 @@ class Application:
         return read
 
     def _paths(self, started_at: float) -> Paths:
-        edge = self.edge
+        edge, audit = self.edge, self.governance.services.audit
+        desk = None if self.batching is None else self.batching.desk
         hot = {
             module.PATH: module.endpoint(edge)
             for module in (chat, responses, messages, embeddings, completions, count_tokens, moderations, rerank)
@@ -238,11 +243,11 @@ class Application:
             metrics.PATH: metrics.endpoint(edge, self.metrics.render),
             openapi.JSON_PATH: openapi.json_endpoint(edge),
             openapi.PAGE_PATH: openapi.page_endpoint(edge),
-            **files.endpoints(edge, None if self.batching is None else self.batching.cabinet),
-            **batches.endpoints(edge, None if self.batching is None else self.batching.desk),
+            **files.endpoints(edge, None if self.batching is None else self.batching.cabinet, audit),
+            **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts, desk),
             scores.PATH: scores.endpoint(edge, self.governance.services, self.rollouts, self._score_store()),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
@@ -268,11 +273,15 @@ class Application:
             await started.wait()
             await self.rollouts.tick()
             tasks.start_soon(self.rollouts.run)
+            if self.shadowing is not None:
+                tasks.start_soon(self.shadowing.run)
             if self.batching is not None:
                 tasks.start_soon(self.batching.runner.run)
             yield
             if self.batching is not None:
                 await self.batching.runner.finish(self.settings.server.drain_timeout)
+            if self.shadowing is not None:
+                await self.shadowing.finish(self.settings.server.drain_timeout)
             tasks.cancel_scope.cancel()
         # Only now: the recorder hands its last records on when its task ends.
         await self.rollouts.finish()

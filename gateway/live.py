@@ -23,6 +23,7 @@ from gateway.config.policy_settings import PolicySettings
 from gateway.core.clock import Clock
 from gateway.modelling import concurrency_of, modelled
 from gateway.pipeline.build import Route, Surroundings, build_routes
+from gateway.pipeline.shadowed_build import with_shadows
 from gateway.policies.authorizer import Authorizer
 from gateway.protection.judgements import Judgements
 from gateway.protection_source import Asked, check_moderators, open_protection, schema_documents
@@ -92,8 +93,12 @@ class Generation:
         self.digests = digests
         self.protection = protection
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
-        self.routes: dict[str, Route] = build_routes(modelled(settings, prices), providers, surroundings)
         self._held = 0
+        shadows = {name: model.shadow for name, model in settings.models.items() if model.shadow is not None}
+        routes = build_routes(modelled(settings, prices), providers, surroundings)
+        self.routes: dict[str, Route] = with_shadows(
+            routes, shadows, surroundings, hold=self.hold, release=self.release
+        )
         self.retired: Callable[[], None] | None = None
 
     def hold(self) -> None:

@@ -36,6 +36,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     key: str
     tags: tuple[tuple[str, str], ...]
     estimate: int | None
+    parent: str = ""
 
 
 class Line(msgspec.Struct, frozen=True):

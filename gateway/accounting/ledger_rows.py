@@ -19,6 +19,8 @@ INTERRUPTED: Final = "interrupted"
 KINDS: Final = {
     "generate": "call", "embed": "embedding", "rerank": "rerank", "moderate": "moderation", "count_tokens": "count",
 }  # fmt: skip
+SHADOW: Final = "shadow"
+"""The kind of the row of a copy, which counts for nobody's limits."""
 _MADE_OF_TOKENS: Final = ("generate", "embed", "rerank")
 _AGENT: Final = "agent/"
 _BYTES_A_TOKEN: Final = 4  # of English text, on average
@@ -47,7 +49,7 @@ def row_of(record: Record) -> LedgerRow:
     tags = dict(record.tags)
     return LedgerRow(
         id=record.id,
-        kind=KINDS.get(record.operation, record.operation),
+        kind=SHADOW if record.shadow_of else KINDS.get(record.operation, record.operation),
         started_at=record.started_at,
         status=record.status,
         tenant=record.tenant,
@@ -76,6 +78,7 @@ def row_of(record: Record) -> LedgerRow:
         estimated=usage is not None and usage.estimated,
         cost_nano=cost,
         prices=record.prices,
+        parent=record.shadow_of,
         decision=record.decision,
     )
 
@@ -111,7 +114,7 @@ def opened_of(call: Call, targets: tuple[str, ...], now: float) -> Opened:
     caller = call.caller
     return Opened(
         id=call.id,
-        kind=KINDS[call.operation],
+        kind=SHADOW if call.shadow_of else KINDS[call.operation],
         started_at=now,
         operation=call.operation,
         dialect=call.dialect,
@@ -124,6 +127,7 @@ def opened_of(call: Call, targets: tuple[str, ...], now: float) -> Opened:
         key=caller.id,
         tags=caller.tags,
         estimate=len(call.body) // _BYTES_A_TOKEN if call.operation in _MADE_OF_TOKENS else None,
+        parent=call.shadow_of,
     )
 
 
@@ -165,6 +169,7 @@ def interrupted_row(opened: Opened, pricing: Pricing) -> LedgerRow:
         estimated=usage is not None,
         cost_nano=None if usage is None else pricing.nano(target, usage),
         prices=pricing.version,
+        parent=opened.parent,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from gateway.api import (
     admin_audit,
+    admin_batches,
     admin_budgets,
     admin_calls,
     admin_chargeback,
@@ -13,6 +14,7 @@ from gateway.api import (
     admin_retention,
     admin_rollouts,
     admin_service_accounts,
+    admin_shadows,
     admin_targets,
     admin_teams,
     admin_tenants,
@@ -23,6 +25,7 @@ from gateway.api import (
 from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
+from gateway.batches.desk import Desk
 from gateway.routing.condition import Condition
 from gateway.routing.rollouts.conductor import Conductor
 
@@ -32,8 +35,12 @@ def admin_endpoints(
     services: Services,
     conditions: Callable[[], Iterable[Condition]] = tuple,
     rollouts: Conductor | None = None,
+    desk: Desk | None = None,
 ) -> dict[str, AsgiApp]:
-    """Give the endpoints by path; `conditions` are those of all targets, `rollouts` conducts those of all models."""
+    """Give the endpoints by path.
+
+    `conditions` are those of all targets, `rollouts` conducts those of all models, `desk` is there where batches run.
+    """
     families = (
         admin_tenants,
         admin_teams,
@@ -46,10 +53,12 @@ def admin_endpoints(
         admin_chargeback,
         admin_retention,
         admin_audit,
+        admin_shadows,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
     if rollouts is not None:
         found |= admin_rollouts.endpoints(edge, services, rollouts)
+    found |= admin_batches.endpoints(edge, services, desk)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

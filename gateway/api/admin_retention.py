@@ -53,6 +53,8 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         about = ("ledger", "", tenant or "")
         async with services.audited(asked, "ledger.rows_deleted", about, details) as found:
             found["rows"] = await remove_rows(services.the_ledger, tenant=tenant, user=body.user, before=before)
+            if services.shadows is not None:
+                found["shadows"] = await services.shadows.remove(tenant=tenant, user=body.user, before=before)
         return _answer(found["rows"], dry_run=False)
 
     return {PATH: admin_endpoint(edge, "ledger", {"POST": Deed(right="erase", perform=erase)})}

@@ -20,6 +20,7 @@ from gateway.stores.directory import Directory
 from gateway.stores.key_material import digest_key, make_key, shown_prefix
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger import LedgerStore
+from gateway.stores.shadows import ShadowStore
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ring: KeyRing | None = None
     ledger: LedgerStore | None = None
     budgets: BudgetStore | None = None
+    shadows: ShadowStore | None = None
     audit: AuditLog | None = None
     anchors: Callable[[], Awaitable[tuple[AuditHead, ...]]] | None = None
     write_ledger: Callable[[], Awaitable[None]] | None = None
@@ -65,6 +67,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     def the_budgets(self) -> BudgetStore:
         """Give the budgets. Raises Unavailable."""
         return _there(self.budgets)
+
+    @property
+    def the_shadows(self) -> ShadowStore:
+        """Give the comparisons of shadows. Raises Unavailable."""
+        return _there(self.shadows)
 
     @property
     def the_audit(self) -> AuditLog:

@@ -14,11 +14,13 @@ from gateway.api.admin_shapes import MAX_BODY, Body, Cursor, Id, decode_body, de
 from gateway.api.asgi import AsgiApp, Receive, Scope
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge
+from gateway.api.noting import note
 from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
 from gateway.batches.desk import Desk, Wish
 from gateway.core.caller import Caller
 from gateway.core.errors import NotFound
-from gateway.stores.batches import UNFINISHED, Batch
+from gateway.stores.audit_log import AuditLog
+from gateway.stores.batches import UNFINISHED, Batch, BatchUsage
 
 LIST_PATH = "/v1/batches"
 ONE_PATH = "/v1/batches/{batch}"
@@ -63,9 +65,9 @@ class BatchListQuery(Body, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=100, description="Entries of a page.")] = 20
 
 
-def endpoints(edge: Edge, desk: Desk | None) -> dict[str, AsgiApp]:
+def endpoints(edge: Edge, desk: Desk | None, audit: AuditLog | None = None) -> dict[str, AsgiApp]:
     """Give the endpoints; without a desk they say that this server runs no batches."""
-    batches = _Batches(edge, desk)
+    batches = _Batches(edge, desk, audit)
     return {
         LIST_PATH: _endpoint(edge, {"GET": batches.list, "POST": batches.create}),
         ONE_PATH: _endpoint(edge, {"GET": batches.show}),
@@ -84,7 +86,8 @@ def _endpoint(edge: Edge, deeds: dict[str, Perform]) -> PlainEndpoint:
 
 
 class _Batches:
-    def __init__(self, edge: Edge, desk: Desk | None) -> None:
+    def __init__(self, edge: Edge, desk: Desk | None, audit: AuditLog | None) -> None:
+        self._audit = audit
         self._edge = edge
         self._there = desk
 
@@ -109,7 +112,15 @@ class _Batches:
             metadata=asked.metadata or {},
             keep_seconds=None if kept is None else float(kept.seconds),
         )
-        return json_document(shown(await desk.create(_caller(scope), wish)))
+        batch = await desk.create(_caller(scope), wish)
+        note(
+            self._audit,
+            scope,
+            "batch.created",
+            ("batch", batch.id),
+            {"endpoint": wish.endpoint, "file": wish.input_file},
+        )
+        return json_document(shown(batch))
 
     async def list(self, scope: Scope, receive: Receive) -> Document:
         del receive
@@ -132,7 +143,9 @@ class _Batches:
 
     async def cancel(self, scope: Scope, receive: Receive) -> Document:
         del receive
-        return json_document(shown(await self._desk.cancel(_caller(scope).tenant, scope["path_params"]["batch"])))
+        batch = await self._desk.cancel(_caller(scope).tenant, scope["path_params"]["batch"])
+        note(self._audit, scope, "batch.cancelled", ("batch", batch.id))
+        return json_document(shown(batch))
 
 
 def shown(batch: Batch) -> dict[str, Any]:
@@ -153,6 +166,18 @@ def shown(batch: Batch) -> dict[str, Any]:
         **{name: None if at is None else int(at) for name, at in moments.items()},
         "request_counts": {"total": batch.total, "completed": batch.completed, "failed": batch.failed},
         "metadata": batch.metadata or None,
+        "model": batch.model or None,
+        "usage": None if batch.usage is None else _usage(batch.usage),
+    }
+
+
+def _usage(usage: BatchUsage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
     }
 
 

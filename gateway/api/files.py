@@ -16,11 +16,13 @@ from msgspec import Meta
 from gateway.api.admin_shapes import Body, Cursor, decode_query
 from gateway.api.asgi import AsgiApp, Receive, Scope
 from gateway.api.edge import Edge
+from gateway.api.noting import note
 from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
 from gateway.api.upload import Form, read_form
 from gateway.batches.cabinet import Cabinet
 from gateway.core.caller import Caller
 from gateway.core.errors import InvalidRequest, NotFound
+from gateway.stores.audit_log import AuditLog
 from gateway.stores.files import FileQuery, Purpose, StoredFile
 
 LIST_PATH = "/v1/files"
@@ -44,9 +46,9 @@ class FileListQuery(Body, frozen=True, kw_only=True):
     order: Literal["asc", "desc"] = "desc"
 
 
-def endpoints(edge: Edge, cabinet: Cabinet | None) -> dict[str, AsgiApp]:
+def endpoints(edge: Edge, cabinet: Cabinet | None, audit: AuditLog | None = None) -> dict[str, AsgiApp]:
     """Give the endpoints; without a cabinet they say that this server keeps no files."""
-    files = _Files(edge, cabinet)
+    files = _Files(edge, cabinet, audit)
     return {
         LIST_PATH: _endpoint(edge, {"GET": files.list, "POST": files.upload}),
         ONE_PATH: _endpoint(edge, {"GET": files.show, "DELETE": files.delete}),
@@ -65,7 +67,8 @@ def _endpoint(edge: Edge, deeds: dict[str, Perform]) -> PlainEndpoint:
 
 
 class _Files:
-    def __init__(self, edge: Edge, cabinet: Cabinet | None) -> None:
+    def __init__(self, edge: Edge, cabinet: Cabinet | None, audit: AuditLog | None) -> None:
+        self._audit = audit
         self._edge = edge
         self._kept = cabinet
 
@@ -121,6 +124,7 @@ class _Files:
         file = await self._found(scope)
         if not await self._cabinet.remove(file):
             raise _absent()
+        note(self._audit, scope, "file.deleted", ("file", file.id), {"purpose": file.purpose, "bytes": file.bytes})
         return json_document({"id": file.id, "object": "file", "deleted": True})
 
     async def content(self, scope: Scope, receive: Receive) -> Document:

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.api import (
     admin_audit,
+    admin_batches,
     admin_budgets,
     admin_calls,
     admin_chargeback,
@@ -19,6 +20,7 @@ from gateway.api import (
     admin_retention,
     admin_rollouts,
     admin_service_accounts,
+    admin_shadows,
     admin_targets,
     admin_teams,
     admin_tenants,
@@ -29,6 +31,7 @@ from gateway.api import (
 from gateway.stores.audit_chain import AuditVerdict
 from gateway.stores.directory import ServiceAccount, Team, Tenant, User, VirtualKey
 from gateway.stores.ledger import LedgerRow
+from gateway.stores.shadows import Shadow
 
 TAG = "admin"
 Schema = dict[str, Any]
@@ -161,6 +164,8 @@ _ONE_CALL = _object(
         "total_cost": {**_MONEY, "type": ["string", "null"]},
     }
 )
+_BATCH = _object({"object": {"const": "batch"}, "id": _TEXT, "status": _TEXT, "tenant": _TEXT, "key": _TEXT})
+_SHADOW = _object({"object": {"const": "shadow"}, **_fields(Shadow)})
 _ENTRY = _object(
     {
         "object": {"const": "audit_entry"},
@@ -235,6 +240,21 @@ OPERATIONS: tuple[AdminOperation, ...] = (
         path=admin_rollouts.VERSION_PATH, method="post", summary="Give one version all calls of its model",
         body=admin_rollouts.Switch, example={"version": "v2"}, answer=_ROLLOUT,
     ),
+    AdminOperation(
+        path=admin_batches.LIST_PATH, method="get", summary="Batches of all callers", query=admin_batches.BatchQuery,
+        answer=_list_of(_BATCH),
+    ),
+    AdminOperation(path=admin_batches.ONE_PATH, method="get", summary="One batch", answer=_BATCH),
+    AdminOperation(path=admin_batches.CANCEL_PATH, method="post", summary="Cancel a batch", answer=_BATCH),
+    AdminOperation(
+        path=admin_shadows.LIST_PATH, method="get", summary="Comparisons with shadows", query=admin_shadows.ShadowParameters,
+        answer=_list_of(_SHADOW),
+    ),
+    AdminOperation(
+        path=admin_shadows.SUMMARY_PATH, method="get", summary="Sums of comparisons with shadows",
+        query=admin_shadows.ShadowSummaryParameters, answer=_object({"object": _TEXT, "data": {"type": "array"}}),
+    ),
+    AdminOperation(path=admin_shadows.ONE_PATH, method="get", summary="Both answers to one call", answer=_SHADOW),
     *_noun(
         (admin_tenants.LIST_PATH, admin_tenants.ONE_PATH), ("tenant", "tenants"),
         (admin_tenants.TenantQuery, admin_tenants.NewTenant, admin_tenants.TenantChange), {"name": "Acme"}, _TENANT,

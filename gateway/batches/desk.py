@@ -15,7 +15,7 @@ from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.errors import Conflict, InvalidRequest, NotFound, RateLimited
 from gateway.core.ids import NewId
-from gateway.stores.batches import UNFINISHED, Batch, BatchStore
+from gateway.stores.batches import UNFINISHED, Batch, BatchStore, Status
 
 log = structlog.get_logger()
 replace = msgspec.structs.replace
@@ -84,16 +84,18 @@ class Desk:
         self._runner.wake()
         return batch
 
-    async def find(self, tenant: str, batch: str) -> Batch:
-        """Give a batch. Raises NotFound."""
+    async def find(self, tenant: str | None, batch: str) -> Batch:
+        """Give a batch; a tenant of None is any. Raises NotFound."""
         found = await self._store.find(tenant, batch)
         if found is None:
             raise NotFound("There is no such batch here.")
         return found
 
-    async def list(self, tenant: str, *, after: str, limit: int) -> Sequence[Batch]:
-        """Give a page of a tenant's batches, the newest first."""
-        return await self._store.list(tenant, after=after, limit=limit)
+    async def list(
+        self, tenant: str | None, *, after: str, limit: int, status: Status | None = None
+    ) -> Sequence[Batch]:
+        """Give a page of a tenant's batches, the newest first; a tenant of None is any."""
+        return await self._store.list(tenant, after=after, limit=limit, status=status)
 
     async def cancel(self, tenant: str, batch: str) -> Batch:
         """Cancel a batch; one that is being cancelled stays as it is. Raises NotFound, and Conflict where it is too late."""

@@ -16,7 +16,8 @@ from anyio.to_thread import run_sync
 from gateway.batches.book import Book
 from gateway.batches.means import Means
 from gateway.batches.results import Growing, Results
-from gateway.stores.batches import Batch, Fault
+from gateway.batches.usage import used
+from gateway.stores.batches import Batch, BatchUsage, Fault
 from gateway.stores.file_bytes import FileBytes, sync_folder
 from gateway.stores.files import StoredFile
 
@@ -58,8 +59,9 @@ async def end(book: Book, results: Results | None, means: Means, *, expired: boo
         for growing, kind in ((results.output, "output"), (results.errors, "error"))
         if growing.lines
     ]
+    usage = await run_sync(used, results.output.path) if results.completed else BatchUsage()
     ended: Callable[[Batch], Batch] = partial(
-        _ended, now=now, expired=expired, completed=results.completed, failed=results.failed
+        _ended, now=now, expired=expired, completed=results.completed, failed=results.failed, usage=usage
     )
     _tell(await book.change(ended, described), means)
 
@@ -70,13 +72,22 @@ def _finalizing(batch: Batch, *, now: float, expired: bool) -> Batch:
     return replace(batch, status="finalizing", finalizing_at=now)
 
 
-def _ended(batch: Batch, *, now: float, expired: bool, completed: int = 0, failed: int = 0) -> Batch:
+def _ended(
+    batch: Batch,
+    *,
+    now: float,
+    expired: bool,
+    completed: int = 0,
+    failed: int = 0,
+    usage: BatchUsage = BatchUsage(),  # noqa: B008 it is frozen
+) -> Batch:
     if batch.status in ("completed", "expired", "cancelled", "failed"):
         return batch  # said before, by a write of which nobody heard
     counted = replace(
         batch,
         completed=completed,
         failed=failed,
+        usage=usage,
         output_file=batch.output_file if completed else "",
         error_file=batch.error_file if failed else "",
     )

@@ -44,9 +44,13 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check found: how many requests, and what is wrong with them; the first `MOST_FAULTS` of it."""
+    """What a check found: how many requests, and what is wrong with them; the first `MOST_FAULTS` of it.
+
+    `model` is the one that all requests name, empty where they name several.
+    """
 
     total: int
+    model: str = ""
     faults: tuple[Fault, ...]
 
 
@@ -71,6 +75,7 @@ def read_lines(file: BinaryIO, most: int, most_bytes: int) -> list[Line]:
 def check_input(path: Path, bounds: Bounds) -> Checked:
     """Check a whole input. Raises OSError when it cannot be read."""
     seen: dict[str, int] = {}
+    models: set[str] = set()
     faults: list[Fault] = []
     total = more = 0
     with path.open("rb") as file:
@@ -80,7 +85,7 @@ def check_input(path: Path, bounds: Bounds) -> Checked:
                 message = f"The input has more than {bounds.lines} requests, which is the most of one batch."
                 faults.append(Fault(code="too_many_requests", message=message, line=number))
                 break
-            found = _check_line(number, data, bounds, seen)
+            found = _check_line(number, data, bounds, seen, models)
             if found is not None and len(faults) < MOST_FAULTS:
                 faults.append(found)
             elif found is not None:
@@ -89,7 +94,7 @@ def check_input(path: Path, bounds: Bounds) -> Checked:
         faults.append(Fault(code="empty_file", message="The input has no requests."))
     if more:
         faults.append(Fault(code="more_errors", message=f"There are {more} more errors, which are not listed."))
-    return Checked(total=total, faults=tuple(faults))
+    return Checked(total=total, model=models.pop() if len(models) == 1 else "", faults=tuple(faults))
 
 
 def _numbered(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:
@@ -105,7 +110,9 @@ def _numbered(file: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:
             yield number, text
 
 
-def _check_line(number: int, data: bytes | None, bounds: Bounds, seen: dict[str, int]) -> Fault | None:
+def _check_line(
+    number: int, data: bytes | None, bounds: Bounds, seen: dict[str, int], models: set[str]
+) -> Fault | None:
     if data is None:
         message = f"The line is longer than {bounds.body_bytes} bytes, which is the most of one request."
         return Fault(code="request_too_large", message=message, line=number)
@@ -115,6 +122,8 @@ def _check_line(number: int, data: bytes | None, bounds: Bounds, seen: dict[str,
         message = error.message.replace("The body", "The line")
         return Fault(code="invalid_json_line", message=message, param=error.param, line=number)
     found = _check_id(fields, seen, number) or _check_rest(fields, bounds)
+    if found is None and len(models) < 2:
+        models.add(fields["body"]["model"])
     return None if found is None else msgspec.structs.replace(found, line=number)
 
 

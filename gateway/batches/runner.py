@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
 from gateway.batches.book import Book, Gone
-from gateway.batches.cabinet import Cabinet
+from gateway.batches.cabinet import DAY, Cabinet
 from gateway.batches.claim import SUFFIX, Claim, clear_claims
 from gateway.batches.means import Means
 from gateway.batches.running import Run
@@ -148,6 +148,7 @@ class Runner:
 
     async def _tidy(self) -> None:
         try:
+            await self._forget()
             await self._cabinet.tidy()
             # A batch that is made between these two is claimed by whoever sees it then: at worst one look later.
             await run_sync(clear_claims, self._means.bytes.folder, await self._store.unfinished())
@@ -155,3 +156,18 @@ class Runner:
             log.warning("files.untidy", reason=str(error))
         except Exception:
             log.exception("files.crashed")  # nor is this
+
+    async def _forget(self) -> None:
+        """Forget batches that ended long ago, and remove what is left of their results."""
+        days = self._means.settings.keep_ended_days
+        if days is None:
+            return
+        before, forgotten = self._means.clock.wall() - days * DAY, 0
+        while batches := await self._store.remove_ended(before):
+            forgotten += len(batches)
+            for batch in batches:
+                for file in filter(None, (batch.output_file, batch.error_file)):
+                    if (kept := await self._cabinet.find(batch.tenant, file)) is not None:
+                        await self._cabinet.remove(kept)
+        if forgotten:
+            log.info("batches.forgotten", batches=forgotten)

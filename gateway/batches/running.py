@@ -111,10 +111,10 @@ class Run:
         if checked.faults:
             await fail(self._book, checked.faults, means, total=checked.total)
             return False
-        await self._book.change(partial(self._begun, total=checked.total))
+        await self._book.change(partial(self._begun, total=checked.total, model=checked.model))
         return True
 
-    def _begun(self, batch: Batch, *, total: int) -> Batch:
+    def _begun(self, batch: Batch, *, total: int, model: str) -> Batch:
         if batch.status != "validating":
             return batch
         new_id = self._means.new_id
@@ -123,6 +123,7 @@ class Run:
             status="in_progress",
             in_progress_at=self._means.clock.wall(),
             total=total,
+            model=model,
             output_file=new_id("file-"),
             error_file=new_id("file-"),
         )

@@ -13,6 +13,7 @@ from gateway import __version__
 
 _COMMANDS = {
     "audit": "List, export and verify the audit log.",
+    "batch": "List, show and cancel batches of all callers.",
     "budget": "Make, list and change budgets and limits.",
     "chat": "Talk with a model in the terminal.",
     "check": "Check a configuration and name every fault in it.",
@@ -27,6 +28,7 @@ _COMMANDS = {
     "secret": "Keep secrets encrypted in the database.",
     "serve": "Serve the configured models over HTTP.",
     "service-account": "Make, list and change service accounts.",
+    "shadow": "Show what shadows answered, beside what their models answered.",
     "team": "Make, list and change teams.",
     "tenant": "Make, list and change tenants.",
     "usage": "Sum up what was used, and what it cost.",

@@ -30,6 +30,14 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Days after which a file expires that was not told when; null keeps it until it is deleted.",
         ),
     ] = 30
+    keep_ended_days: Annotated[
+        int | None,
+        Meta(
+            ge=1,
+            le=36_500,
+            description="Days after its end that a batch is forgotten, with what is left of its results; null keeps it.",
+        ),
+    ] = 400
     lines: Annotated[int, Meta(ge=1, le=1_000_000, description="Most lines of one batch.")] = 50_000
     unfinished: Annotated[int, Meta(ge=1, le=10_000, description="Most unfinished batches of one tenant.")] = 100
     at_once: Annotated[

@@ -49,6 +49,7 @@ from gateway.config.routing_checks import breaker_findings, fallback_findings, r
 from gateway.config.routing_settings import BreakerSettings, RetrySettings, RoutingSettings
 from gateway.config.secret import HOW_TO_WRITE, Secret
 from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings, Settings
+from gateway.config.shadow_checks import shadow_findings
 
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
 UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
@@ -248,4 +249,5 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (CascadeSettings, cascade_findings),
     (VoteSettings, vote_findings),
     (Settings, ensemble_findings),
+    (Settings, shadow_findings),
 )

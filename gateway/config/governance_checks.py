@@ -72,6 +72,12 @@ def batch_findings(settings: Settings) -> Iterator[Finding]:
     if settings.batches is not None and settings.database is None:
         message = "files and batches are kept in the database: set database, for example {kind: sqlite}"
         yield Finding(path=("batches",), needs=("database",), message=message)
+    batches = settings.batches
+    if batches is None or batches.keep_ended_days is None or batches.keep_days is None:
+        return
+    if batches.keep_ended_days < batches.keep_days:
+        message = f"results are kept for longer than this (keep_days: {batches.keep_days}), and would lose their batch"
+        yield Finding(path=("batches", "keep_ended_days"), message=message)
 
 
 def pepper_findings(settings: Settings) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.routing_settings import AbilitySettings, RoutingSettings
 from gateway.config.secret import Secret
 from gateway.config.secrets_settings import SecretsSettings
+from gateway.config.shadow_settings import ShadowSettings
 from gateway.config.shapes import Expected, Reference, Shorthand
 
 ProviderName: TypeAlias = Annotated[
@@ -182,6 +183,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "error"
     routing: Annotated[
         RoutingSettings | None, Meta(description="Which target is asked, and what else if it fails.")
+    ] = None
+    shadow: Annotated[
+        ShadowSettings | None, Meta(description="Another model that gets copies of calls, to compare its answers.")
     ] = None
     timeouts: Annotated[TimeoutSettings | None, Meta(description="Instead of the provider's timeouts.")] = None
     tokenizer: Annotated[

@@ -16,7 +16,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     lost. `content` is there when the route needs to look inside, else None and the body travels as it came. `received` is
     the monotonic time of arrival. `session` is what the client says that the call belongs to (its `x-session-id`), `trace` its
     `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see. `background` is what nobody waits for, as the
-    lines of a batch: others go before it.
+    lines of a batch: others go before it. `shadow_of` is the id of the call that this one is a copy of, made to compare answers;
+    empty for every other.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     background: bool = False
+    shadow_of: str = ""
 
 
 OPENED = "items:"

@@ -13,6 +13,7 @@ from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.rollouts_sql import SqlRollouts
+from gateway.stores.shadows_sql import SqlShadows
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,5 +27,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     files: SqlFiles
     batches: SqlBatches
     rollouts: SqlRollouts
+    shadows: SqlShadows
     bytes: FileBytes | None
     first_key: str | None

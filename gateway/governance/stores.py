@@ -35,6 +35,7 @@ from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
 from gateway.stores.rollouts_sql import SqlRollouts
+from gateway.stores.shadows_sql import SqlShadows
 
 
 async def open_stores(settings: Settings, *, clock: Clock, pricing: Callable[[], Pricing]) -> Kept:
@@ -69,6 +70,7 @@ async def _on(
     await ring.load()
     store = SqlLedger(database)
     ledger = Ledger(store, settings.ledger, pricing=pricing, clock=clock)
+    shadows = SqlShadows(database)
     services = Services(
         clock=clock,
         new_id=new_id,
@@ -76,6 +78,7 @@ async def _on(
         ring=ring,
         ledger=store,
         budgets=SqlBudgets(database),
+        shadows=shadows,
         audit=audit,
         anchors=_anchors(settings.audit),
         write_ledger=ledger.flush,
@@ -89,6 +92,7 @@ async def _on(
         files=SqlFiles(database),
         batches=SqlBatches(database),
         rollouts=SqlRollouts(database),
+        shadows=shadows,
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

@@ -23,7 +23,7 @@ import msgspec
 from gateway.accounting.limits.estimates import CountInput, Outputs, count_by_length, estimate
 from gateway.config.ensemble_settings import JudgeSettings
 from gateway.core.call import Call
-from gateway.core.clock import Clock
+from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
@@ -31,11 +31,15 @@ from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
 from gateway.pipeline.limited import Limited, Limits
 from gateway.pipeline.recorded import NANO, Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
+from gateway.pipeline.shadowed_copy import booked, on_the_books
+from gateway.pipeline.shadowed_plan import Clean
+from gateway.pipeline.shadowing import Shadowing
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
 from gateway.providers.watched import is_well, watched_by
+from gateway.routing.affinity import Origins
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
 from gateway.routing.ensemble_opening import OpenJudge, is_ensemble, open_ensemble
@@ -66,6 +70,10 @@ class Guards(Protocol):
         """Put around a target what depends on where a call goes."""
         ...
 
+    def cleaner(self, models: Mapping[str, Sequence[Target]]) -> Clean | None:
+        """Give what cleans answers of these models (by name, with their targets) that are to be kept; None where nothing applies."""
+        ...
+
 
 @runtime_checkable
 class TellsLoad(Protocol):
@@ -80,6 +88,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A configured model: what answers for it, and what the edge must know before it asks.
 
     `unasked` answers those who ask in the operator's name, as guardrails do: it asks nobody's leave, and counts for no limit.
+    `beside` answers copies of callers' calls (shadows): it asks whether the caller may use the model, and counts for no limit.
     `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
     `helping` their providers. `cost` and `count_input` are what estimates are made with.
     """
@@ -90,6 +99,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[Provider, ...]
     responder: Responder
     unasked: Responder
+    beside: Responder
     subject: Resource
     pool: Pool | VersionedPool
     helped_by: Mapping[str, Sequence[AnyPool]]
@@ -147,11 +157,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     guards: Guards | None = None
     take_judged: TakeJudged | None = None
+    shadowing: Shadowing | None = None
     conditions: Conditions = msgspec.field(default_factory=lambda: Conditions(random.random))
     splits: Splits = msgspec.field(default_factory=Splits)
     chance: Callable[[], float] = random.random
     lines: Lines = msgspec.field(default_factory=Lines)
     spawn: Spawn | None = None
+    origins: Origins = msgspec.field(default_factory=lambda: Origins(SYSTEM_CLOCK.monotonic))
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,19 +191,37 @@ def build_routes(
     models: Mapping[str, Modelled], providers: Mapping[str, Provider], surroundings: Surroundings
 ) -> dict[str, Route]:
     """Put the stages of all models together: some of them help others out."""
-    pools = {name: _pool(name, model, providers, surroundings) for name, model in models.items()}
+    mixed = _mixed(models)
+    pools = {
+        name: _pool(name, model, providers, surroundings, surroundings.origins if name in mixed else None)
+        for name, model in models.items()
+    }
     answers: dict[str, Responder] = {}
     return {name: _route(name, models, pools, providers, surroundings, answers) for name in models}
 
 
+def _mixed(models: Mapping[str, Modelled]) -> set[str]:
+    """Give the models whose calls may reach several providers: by their own targets, or because one helps the other out."""
+    found: set[str] = set()
+    for name, model in models.items():
+        reached = (name, *helpers_of(model.plan))
+        if len({target.provider for one in reached for target in models[one].targets}) > 1:
+            found.update(reached)
+    return found
+
+
 def _pool(
-    model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings
+    model: str,
+    wanted: Modelled,
+    providers: Mapping[str, Provider],
+    surroundings: Surroundings,
+    origins: Origins | None,
 ) -> Pool | VersionedPool:
     division = wanted.division
     if division is None:
-        return _pool_of_targets(model, wanted, providers, surroundings)
+        return _pool_of_targets(model, wanted, providers, surroundings, origins)
     pools = {
-        version: of_version(_pool_of_targets(model, one, providers, surroundings), version)
+        version: of_version(_pool_of_targets(model, one, providers, surroundings, origins), version)
         for version, one in wanted.versions.items()
     }
     assigner = Assigner(surroundings.splits.of(model), division.by, surroundings.chance)
@@ -199,7 +229,11 @@ def _pool(
 
 
 def _pool_of_targets(
-    model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings
+    model: str,
+    wanted: Modelled,
+    providers: Mapping[str, Provider],
+    surroundings: Surroundings,
+    origins: Origins | None,
 ) -> Pool:
     guards = surroundings.guards
     answering = [(target, providers[target.provider].responder(target)) for target in wanted.targets]
@@ -219,6 +253,7 @@ def _pool_of_targets(
         unwell=watched_by(providers, wanted.targets),
         input_tokens=wanted.count_input,
         wall=surroundings.clock.wall,
+        origins=origins,
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
 
@@ -266,11 +301,15 @@ def _route(
     answer, helped_by = _answering(pools, wanted, timing, surroundings.lines, open_judge, model)
     answers[model] = answer
     responder = answer if guards is None else guards.around_route(answer, model)
+    beside: Responder = _recorded(
+        responder, targets, _booked(surroundings), surroundings.take_judged if opened else None
+    )
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
     subject = resource(model, tuple(dict.fromkeys(target.provider for target in targets)))
     if surroundings.authorizer is not None:
         responder = Authorized(responder, authorizer=surroundings.authorizer, subject=subject)
+        beside = Authorized(beside, authorizer=surroundings.authorizer, subject=subject)
     return Route(
         model=model,
         description=wanted.description,
@@ -283,6 +322,7 @@ def _route(
         helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
         responder=_recorded(responder, targets, surroundings, surroundings.take_judged if opened else None),
         unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if opened else None),
+        beside=beside,
         subject=subject,
         opened=opened,
     )
@@ -322,6 +362,16 @@ def _open_judge(
         return Judge(settings, answer, models[settings.model].targets[0].name, surroundings.chance)
 
     return open_judge
+
+
+def _booked(surroundings: Surroundings) -> Surroundings:
+    """Give what records copies, in nobody's name."""
+    take, open_entry = surroundings.take_record, surroundings.open_entry
+    return msgspec.structs.replace(
+        surroundings,
+        take_record=lambda record: take(booked(record)),
+        open_entry=None if open_entry is None else lambda call, targets: open_entry(on_the_books(call), targets),
+    )
 
 
 def _recorded(

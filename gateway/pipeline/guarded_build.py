@@ -38,6 +38,7 @@ from gateway.core.target import Target
 from gateway.pipeline.guarded import guarded
 from gateway.pipeline.guarded_checks import InjectionJudge, LengthJudge, PiiJudge, WordsJudge
 from gateway.pipeline.guarded_http import HttpJudge
+from gateway.pipeline.guarded_kept import Cleaner
 from gateway.pipeline.guarded_moderation import ModerationJudge
 from gateway.pipeline.guarded_rail import Guardrail, Judge
 from gateway.pipeline.named import Names
@@ -103,6 +104,12 @@ class Protection:
         return guarded(
             Redacted(inner, rules, self._judgements, self._names) if rules else inner, rails, self._judgements
         )
+
+    def cleaner(self, models: Mapping[str, Sequence[Target]]) -> Cleaner | None:
+        """Give what cleans answers of these models that are to be kept; None where nothing applies."""
+        places = [(name, self._destination(target)) for name, targets in models.items() for target in targets]
+        rules = [rule for rule in self._rules if any(rule.match.may_apply(name, place) for name, place in places)]
+        return Cleaner(rules, self._names) if rules else None
 
     async def verify(self) -> None:
         """Load what is loaded when it is first needed: the model of names. Raises ConfigError where it cannot be used."""

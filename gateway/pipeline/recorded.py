@@ -142,6 +142,7 @@ class Recorded:
             decision=watch.decision,
             version="" if watch.decision is None else watch.decision.version,
             degraded="" if degraded is None else degraded.step,
+            shadow_of=call.shadow_of,
             beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
         )
 

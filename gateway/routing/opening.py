@@ -13,6 +13,7 @@ from gateway.config.routing_settings import Strategy
 from gateway.core.call import Call
 from gateway.core.responder import Responder
 from gateway.core.target import Target
+from gateway.routing.affinity import Affinity, Origins, affine
 from gateway.routing.call_facts import Surroundings
 from gateway.routing.choosing import Chooser, InOrder, Weighted
 from gateway.routing.choosing_by_call import ByComplexity, ByRules
@@ -37,6 +38,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     `unwell` has those targets, by name, whose providers watch them.
     `tokens_of` counts what goes in and may come out, `input_tokens` what goes in; `wall` is the wall clock.
+    `origins` are there where reasoning has to go back to the target that made it.
     """
 
     cost_of: CostOf = lambda call, seat: None
@@ -46,6 +48,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     unwell: Mapping[str, Unwell] = {}
     input_tokens: Callable[[Call], int] = lambda call: 0
     wall: Callable[[], float] = time.time
+    origins: Origins | None = None
 
 
 def open_pool(
@@ -61,7 +64,7 @@ def open_pool(
     seats = [
         Seat(
             target,
-            responder,
+            affine(responder, target, known.origins),
             conditions.of(target.name, plan.breaker),
             weight,
             known.abilities.get(target.name, Abilities()),
@@ -71,7 +74,8 @@ def open_pool(
         for (target, responder), weight, limit in zip(answering, weights, limits, strict=True)
     ]
     told_of = ensemble_told_of(plan, len(seats))
-    pool = Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of, told_of)
+    affinity = Affinity(known.origins) if known.origins is not None and len(seats) > 1 else None
+    pool = Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of, told_of, affinity)
     if plan.hedge is not None and plan.hedge.share and len(seats) > 1:
         pool.hedge = Hedge(plan.hedge)
         for seat in seats:

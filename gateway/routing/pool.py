@@ -11,8 +11,9 @@ from gateway.config.routing_settings import BreakerSettings
 from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision, Verdict
 from gateway.core.errors import Unavailable
-from gateway.routing.choosing import Chooser
-from gateway.routing.choosing_by_call import Reason, Reasoned
+from gateway.routing.affinity import Affinity
+from gateway.routing.choosing import Chooser, Ranked
+from gateway.routing.choosing_by_call import Reasoned
 from gateway.routing.fitness import needs_of
 from gateway.routing.hedge import Hedge
 from gateway.routing.seat import Seat
@@ -46,6 +47,7 @@ class Pool:
         breaker: BreakerSettings,
         tokens_of: Callable[[Call], int] = lambda call: 0,
         told_of: ToldOf | None = None,
+        affinity: Affinity | None = None,
     ) -> None:
         self.model = model
         self.version = ""
@@ -54,6 +56,7 @@ class Pool:
         self._reason = chooser.reason if isinstance(chooser, Reasoned) else None
         self._tokens_of = tokens_of
         self._told_of = told_of
+        self._affinity = affinity
         # Of a pool whose targets can all do everything nobody asks what a call needs.
         self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
@@ -71,17 +74,13 @@ class Pool:
             spared = [seat for seat in spared if seat not in unfit]
         if not open_:
             return (), self._told((), None, spared, unfit, now)
-        if self._reason is not None:
-            return self._reasoned(self._reason, call, open_, spared, unfit, now)
-        if self._gated and (full := _full(open_, call)):
-            roomy = [seat for seat in open_ if seat not in full]
-            order, scores = self._chooser.rank(call, roomy, now, peek=peek) if roomy else ((), None)
-            told = self._told(order, scores, spared, unfit, now)
-            # Nobody's turn has come by this: who waits for them decides again when there is room.
-            later, _ = self._chooser.rank(call, full, now, peek=True)
-            return (*order, *later), _with_full(told, later, len(order))
-        order, scores = self._chooser.rank(call, open_, now, peek=peek)
-        if scores is None and not spared and not unfit:
+        full = _full(open_, call) if self._gated else ()
+        roomy = [seat for seat in open_ if seat not in full] if full else open_
+        order, scores, why = self._ranked(call, roomy, now, peek=peek) if roomy else ((), None, "")
+        # Nobody's turn has come by this: who waits for them decides again when there is room.
+        later = self._ranked(call, full, now, peek=True)[0] if full else ()
+        left_out = _left_out(open_, (*order, *later), why) if self._reason is not None else {}
+        if scores is None and not (why or spared or unfit or later or left_out):
             order = tuple(order)
             known = self._remembered.get(order)
             if known is None:
@@ -89,26 +88,24 @@ class Pool:
                 if len(self._remembered) < MOST_REMEMBERED:
                     self._remembered[order] = known
             return order, known
-        return order, self._told(order, scores, spared, unfit, now)
+        told = self._told(order, scores, spared, {**unfit, **left_out}, now, why)
+        return (*order, *later), _with_full(told, later, len(order)) if later else told
 
-    def _reasoned(
-        self,
-        reason: Reason,
-        call: Call,
-        open_: Sequence[Seat],
-        spared: Sequence[Seat],
-        unfit: Mapping[Seat, str],
-        now: float,
-    ) -> tuple[Sequence[Seat], Decision]:
-        order, scores, why = reason(call, open_)
-        left_out = {**unfit, **_left_out(open_, order, why)}
-        full = _full(order, call) if self._gated else []
-        if not full:
-            return order, self._told(order, scores, spared, left_out, now, why)
-        roomy = [number for number, seat in enumerate(order) if seat not in full]
-        asked = [order[number] for number in roomy]
-        told = self._told(asked, scores and [scores[number] for number in roomy], spared, left_out, now, why)
-        return (*asked, *full), _with_full(told, full, len(asked))
+    def _ranked(
+        self, call: Call, seats: Sequence[Seat], now: float, *, peek: bool
+    ) -> tuple[Sequence[Seat], Sequence[float] | None, str]:
+        """Give the seats in the order in which they are asked, their figures, and why so, where there is more to say."""
+        why = ""
+        if self._reason is not None:
+            order, scores, why = self._reason(call, seats)
+        else:
+            order, scores = self._chooser.rank(call, seats, now, peek=peek)
+        if self._affinity is not None:
+            first, made = self._affinity.lead(call, order)
+            if first is not None:
+                order, scores = _led(first, order, scores)
+                why = made
+        return order, scores, why
 
     def all_spared(self, now: float) -> Unavailable:
         """Give the error of a call for which there was nobody to ask."""
@@ -176,11 +173,18 @@ class Pool:
         return Decision(self._chooser.name, (*asked, *left_alone, *left_out), self.version)
 
 
-def _left_out(seats: Sequence[Seat], order: Sequence[Seat], why: str) -> Mapping[Seat, str]:
+def _led(first: Seat, order: Sequence[Seat], scores: Sequence[float] | None) -> Ranked:
+    """Put one seat before all others."""
+    others = [number for number, seat in enumerate(order) if seat is not first]
+    moved = [order.index(first), *others]
+    return [order[number] for number in moved], None if scores is None else [scores[number] for number in moved]
+
+
+def _left_out(seats: Sequence[Seat], asked: Sequence[Seat], why: str) -> Mapping[Seat, str]:
     """Give the seats that a strategy wants nobody to ask."""
-    if len(order) == len(seats):
+    if len(asked) == len(seats):
         return {}
-    return {seat: f"only others are asked ({why})" for seat in seats if seat not in order}
+    return {seat: f"only others are asked ({why})" for seat in seats if seat not in asked}
 
 
 def _full(seats: Sequence[Seat], call: Call) -> list[Seat]:

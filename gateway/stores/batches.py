@@ -23,12 +23,22 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
 
 
+class BatchUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of all answers together. `cached_tokens` are among the input, `reasoning_tokens` among the output."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A batch. Times are seconds since 1970, None for what has not happened; `keep_seconds` is how long its results are kept.
 
     `caller` is who made it, and in whose name its lines are asked. `output_file` and `error_file` are set when its lines begin
     to be asked: the files are there once it has ended, unless they would be empty. `total`, `completed` and `failed` count
-    lines. `version` grows with every change.
+    lines. `model` is the one that all lines name, empty where they name several; `usage` is known when it has ended.
+    `version` grows with every change.
     """
 
     id: str
@@ -55,6 +65,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     faults: tuple[Fault, ...] = ()
     metadata: dict[str, str] = {}
+    model: str = ""
+    usage: BatchUsage | None = None
     version: int = 1
 
 
@@ -79,10 +91,19 @@ class BatchStore(Protocol):
         """Give one, or None when the tenant has none of that id; a tenant of None is any."""
         ...
 
-    async def list(self, tenant: str, *, after: str = "", limit: int = 20) -> Sequence[Batch]:
-        """Give a page, the newest first. `after` is the id of the last one before; one that is not there gives nothing."""
+    async def list(
+        self, tenant: str | None, *, after: str = "", limit: int = 20, status: Status | None = None
+    ) -> Sequence[Batch]:
+        """Give a page, the newest first; a tenant of None is any, and so is a status.
+
+        `after` is the id of the last one before; one that is not there gives nothing.
+        """
         ...
 
     async def unfinished(self) -> Sequence[str]:
         """Give the ids of all that have not ended, the oldest first."""
+        ...
+
+    async def remove_ended(self, before: float) -> Sequence[Batch]:
+        """Forget some of those that ended before then, and give them as they were."""
         ...

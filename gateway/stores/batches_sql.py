@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, select, true, tuple_, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, select, true, tuple_, update
 
 from gateway.core.errors import Conflict
-from gateway.stores.batches import UNFINISHED, Batch
+from gateway.stores.batches import UNFINISHED, Batch, Status
 from gateway.stores.batches_tables import BATCHES
 from gateway.stores.database import Database
 from gateway.stores.files import StoredFile
 from gateway.stores.files_sql import add_files
 from gateway.stores.files_tables import FILES
+
+_AT_ONCE: Final = 500
 
 
 class SqlBatches:
@@ -58,10 +60,17 @@ class SqlBatches:
             row = (await connection.execute(select(BATCHES).where(_is(tenant, batch)))).mappings().first()
         return None if row is None else _batch(row)
 
-    async def list(self, tenant: str, *, after: str = "", limit: int = 20) -> Sequence[Batch]:
-        """Give a page, the newest first. `after` is the id of the last one before; one that is not there gives nothing."""
+    async def list(
+        self, tenant: str | None, *, after: str = "", limit: int = 20, status: Status | None = None
+    ) -> Sequence[Batch]:
+        """Give a page, the newest first; a tenant of None is any, and so is a status.
+
+        `after` is the id of the last one before; one that is not there gives nothing.
+        """
         columns = BATCHES.c
-        found = select(BATCHES).where(columns.tenant == tenant)
+        found = select(BATCHES).where(true() if tenant is None else columns.tenant == tenant)
+        if status is not None:
+            found = found.where(columns.status == status)
         async with self._database.connect() as connection:
             if after:
                 last = select(columns.created_at).where(_is(tenant, after))
@@ -71,6 +80,20 @@ class SqlBatches:
                 found = found.where(tuple_(columns.created_at, columns.id) < tuple_(at, after))
             ordered = found.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit)
             return [_batch(row) for row in (await connection.execute(ordered)).mappings()]
+
+    async def remove_ended(self, before: float) -> Sequence[Batch]:
+        """Forget some of those that ended before then, and give them as they were."""
+        columns = BATCHES.c
+        moments = (columns.completed_at, columns.failed_at, columns.expired_at, columns.cancelled_at)
+        ended = select(BATCHES).where(
+            columns.status.not_in(UNFINISHED), func.coalesce(*moments, columns.created_at) < before
+        )
+        async with self._database.connect() as connection:
+            found = [_batch(row) for row in (await connection.execute(ended.limit(_AT_ONCE))).mappings()]
+        if found:
+            async with self._database.begin() as connection:
+                await connection.execute(delete(BATCHES).where(columns.id.in_([batch.id for batch in found])))
+        return found
 
     async def unfinished(self) -> Sequence[str]:
         """Give the ids of all that have not ended, the oldest first."""

@@ -27,6 +27,8 @@ BATCHES: Final = Table(
     *(Column(name, Integer, nullable=False) for name in ("total", "completed", "failed")),
     *(Column(name, DOCUMENT, nullable=False) for name in ("faults", "metadata")),
     Column("version", Integer, nullable=False),
+    Column("model", Text, nullable=False, server_default=""),
+    Column("usage", DOCUMENT, nullable=True),
     Index(None, "tenant", "created_at", "id"),
     Index(None, "status"),
 )  # fmt: skip

@@ -35,8 +35,8 @@ BESIDE_KINDS: Final = ("hedge", "cascade", "vote", "judge", "continuation")
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One call, or one of the other things that cost something; nothing of what was said in it.
 
-    `kind` is call, embedding, rerank, moderation, count, tool, cache_hit or one of `BESIDE_KINDS`; `parent` is the id of the call
-    that the row of a tool, or of what was used beside, belongs to; those beside have its id with .1, .2 and so on behind it.
+    `kind` is call, embedding, rerank, moderation, count, tool, cache_hit, shadow or one of `BESIDE_KINDS`; `parent` is the id of the call
+    that the row of a tool, a shadow, or of what was used beside, belongs to; those beside have its id with .1, .2 and so on behind it.
     `decision` says which targets were considered, None where there was nothing to decide. `key` is the caller's id, never the key itself. `started_at` is seconds since 1970 (UTC), kept to the
     millisecond; `duration` and `first_token` are seconds. The token buckets are disjoint, and None when nobody counted;
     `estimated` says that they were counted here. `cost_nano` is nano-dollars by the prices whose version is `prices`, None when

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict
-from gateway.stores.batches import Batch, Fault
+from gateway.stores.batches import Batch, BatchUsage, Fault
 from gateway.stores.batches_sql import SqlBatches
 from gateway.stores.files import FileQuery, StoredFile
 from gateway.stores.files_sql import SqlFiles
@@ -174,3 +174,26 @@ async def test_bytes_of_nobody_are_known_as_such(files, batches):
     await batches.add(replace(BATCH, output_file="file-o", error_file="file-e"), most_unfinished=1)
 
     assert list(await files.missing(["file-1", "file-o", "file-e", "file-?"])) == ["file-?"]
+
+
+async def test_what_ended_long_ago_is_forgotten(files, batches):
+    await files.add(NOTES)
+    moments = ("completed_at", "failed_at", "expired_at", "cancelled_at")
+    states = ("completed", "failed", "expired", "cancelled")
+    for number, (status, moment) in enumerate(zip(states, moments, strict=True)):
+        ended = replace(BATCH, id=f"batch_{number}", status=status, **{moment: 100.0 + number})
+        assert await batches.add(ended, most_unfinished=100)
+    await batches.add(replace(BATCH, id="running", created_at=0.0), most_unfinished=100)
+
+    assert [batch.id for batch in await batches.remove_ended(102.0)] == ["batch_0", "batch_1"]
+    assert list(await batches.remove_ended(102.0)) == []
+    assert {batch.id for batch in await batches.list(None)} == {"batch_2", "batch_3", "running"}
+    assert [batch.id for batch in await batches.list(None, status="expired")] == ["batch_2"]
+
+
+async def test_what_was_used_comes_back(files, batches):
+    await files.add(NOTES)
+    used = replace(BATCH, model="m", usage=BatchUsage(input_tokens=5_000_000_000, reasoning_tokens=1))
+    await batches.add(used, most_unfinished=100)
+
+    assert await batches.find("acme", "batch_1") == used

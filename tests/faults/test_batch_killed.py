@@ -8,6 +8,7 @@ import signal
 
 import anyio
 import httpx2
+import pytest
 
 from tests.faults.faulty_upstream import asked, document, faulty_upstream
 from tests.journeys.running_gateway import served_process
@@ -15,10 +16,15 @@ from tests.journeys.running_gateway import served_process
 LINES = 1000
 KILLS = 4
 AT_ONCE = 8
+PEPPER = {"PEPPER": "a-pepper-of-the-tests-that-is-long-enough"}
+DATABASES = {
+    "sqlite": "{kind: sqlite, path: data/switchgear.db}",
+    "postgres": "{kind: postgres, url: env:DATABASE_URL}",
+}
 ON_THE_WAY = 0.1
 CONFIG = """
-database: {{kind: sqlite, path: data/switchgear.db}}
-access: {{bootstrap_key_file: data/first.key}}
+database: {database}
+access: {{pepper: env:PEPPER, bootstrap_key_file: data/first.key}}
 batches: {{folder: data/files, at_once: {at_once}, poll: 0.1}}
 providers: {{up: {{kind: openai_compatible, base_url: "http://127.0.0.1:{port}/v1"}}}}
 models: {{talker: up/talker}}
@@ -107,22 +113,26 @@ async def end_of(client, batch_id):
     return batch, [json.loads(line) for line in output.splitlines()]
 
 
-async def test_a_killed_batch_goes_on_where_it_was(tmp_path):
+@pytest.mark.parametrize("kind", DATABASES)
+async def test_a_killed_batch_goes_on_where_it_was(tmp_path, kind, request):
+    environ = dict(PEPPER)
+    if kind == "postgres":
+        environ["DATABASE_URL"] = request.getfixturevalue("postgres_server").new_database()
     chance = random.Random(11)
     in_flight = set()
     async with faulty_upstream(tmp_path) as upstream:
         upstream.behave = slow = Slow(upstream, chance)
-        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE)
+        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE, database=DATABASES[kind])
         batch_id = None
         for _ in range(KILLS):
-            async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
+            async with served_process(tmp_path, config, environ) as process, Client(tmp_path, process.url) as client:
                 batch_id = batch_id or await client.make()
                 await wait_for(upstream, len(upstream.asked) + chance.randrange(100, 220))
                 process.signal(signal.SIGKILL)
                 in_flight |= slow.in_flight
                 await process.exit_code(10)
                 in_flight |= slow.in_flight
-        async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
+        async with served_process(tmp_path, config, environ) as process, Client(tmp_path, process.url) as client:
             batch, lines = await end_of(client, batch_id)
         times = collections.Counter(number_of(request) for request in upstream.asked)
 
@@ -143,14 +153,14 @@ async def test_a_batch_that_is_told_to_stop_asks_nothing_twice(tmp_path):
     """SIGTERM: what is in flight gets its answers, and the next process asks the rest."""
     async with faulty_upstream(tmp_path) as upstream:
         upstream.behave = Slow(upstream, random.Random(3))
-        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE)
-        async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
+        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE, database=DATABASES["sqlite"])
+        async with served_process(tmp_path, config, PEPPER) as process, Client(tmp_path, process.url) as client:
             batch_id = await client.make()
             await wait_for(upstream, 300)
             process.signal(signal.SIGTERM)
             assert await process.exit_code(10) == 0
         assert len(upstream.asked) < LINES
-        async with served_process(tmp_path, config) as process, Client(tmp_path, process.url) as client:
+        async with served_process(tmp_path, config, PEPPER) as process, Client(tmp_path, process.url) as client:
             batch, lines = await end_of(client, batch_id)
         times = collections.Counter(number_of(request) for request in upstream.asked)
 
@@ -165,11 +175,13 @@ async def test_another_process_takes_over_at_once(tmp_path):
         folder.mkdir()
     async with faulty_upstream(tmp_path) as upstream:
         upstream.behave = Slow(upstream, random.Random(5))
-        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE).replace("path: data", f"path: {first}/data")
+        config = CONFIG.format(port=upstream.port, at_once=AT_ONCE, database=DATABASES["sqlite"]).replace(
+            "path: data", f"path: {first}/data"
+        )
         config = config.replace("folder: data", f"folder: {first}/data")
         async with (
-            served_process(first, config) as one,
-            served_process(second, config) as two,
+            served_process(first, config, PEPPER) as one,
+            served_process(second, config, PEPPER) as two,
             Client(first, one.url) as client_of_one,
             Client(first, two.url) as client_of_two,
         ):

@@ -332,3 +332,17 @@ async def test_a_batch_of_another_tenant_is_not_there(place):
     for act in (desk.find, desk.cancel):
         with pytest.raises(NotFound):
             await act("globex", batch.id)
+
+
+async def test_a_batch_that_ended_long_ago_is_forgotten_with_its_results(place):
+    batch = await place.make(["a"])
+    ended = await place.run(batch)
+    output = place.bytes.path(ended.output_file)
+    runner = place.runner()
+    await runner._tidy()
+    assert output.exists()
+    place.now += 401 * 86_400
+    await runner._tidy()
+
+    assert await place.state(batch) is None
+    assert not output.exists()

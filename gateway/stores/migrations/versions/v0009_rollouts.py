@@ -8,7 +8,7 @@ from alembic.operations import Operations
 from gateway.stores.metadata import DOCUMENT, TIME
 
 revision = "0009_rollouts"
-down_revision = "0007_decisions"
+down_revision = "0008_shadows"
 
 
 def upgrade(op: Operations) -> None:
