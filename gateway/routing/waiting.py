@@ -41,7 +41,9 @@ class Queue:
         self.settings = settings
         self.now = now
         self.sleep = sleep
-        self._priorities = [(_reader(whose), priority) for whose, priority in settings.priorities.items()]
+        self._priorities: list[tuple[Callable[[Caller], bool], Priority]] = [
+            (_reader(whose), priority) for whose, priority in settings.priorities.items()
+        ]
 
     def priority(self, call: Call) -> Priority:
         """Give a call's priority: batches come last, others as the settings say."""
