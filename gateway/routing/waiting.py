@@ -146,12 +146,7 @@ class Place:
             return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._alarm, seconds, self._news)
-            try:
-                await self._news.wait()
-            except BaseException:
-                # Out of the line at once: the place is the next one's, not the alarm's to keep until it has ended.
-                self._waiter.close()
-                raise
+            await self._news.wait()
             tasks.cancel_scope.cancel()
 
     async def _alarm(self, seconds: float, news: anyio.Event) -> None:

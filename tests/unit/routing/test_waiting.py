@@ -214,6 +214,35 @@ async def test_a_breaker_that_opens_sends_away_who_waits():
     assert crowd.places == [0]
 
 
+async def test_a_place_at_a_target_that_is_spared_by_then_is_not_taken_and_not_kept():
+    world = Simulated()
+    slow, tired = Slow(world, "a/m", 100), Slow(world, "b/m")
+    crowd = Crowd(world, slow, tired, limits=(1, 1))
+    async with anyio.create_task_group() as tasks:
+        await come(tasks, crowd, "1", "2", "3", "4")
+        world.condition("b/m").cool(world.now + 10)
+        await world.pass_time(5)
+        assert (tired.served, crowd.places, crowd.line.waiting) == (["2"], [1, 0], 2)
+        await world.pass_time(8)
+        assert tired.served == ["2", "3", "4"]
+        await world.pass_time(100)
+
+    assert crowd.places == [0, 0]
+
+
+async def test_looking_at_full_targets_takes_nobodys_turn():
+    world = Simulated()
+    crowd = Crowd(world, Slow(world, "a/m"), Slow(world, "b/m"), limits=(1, 1), strategy="weighted", weights=(1, 1))
+    gates = [seat.gate for seat in crowd.pool.seats]
+    for gate in gates:
+        gate.enter("other")
+    crowd.pool.decide(call_of("1"), world.now)
+    for gate in gates:
+        gate.leave()
+
+    assert crowd.pool.decide(call_of("2"), world.now)[1].chosen == "a/m"
+
+
 async def test_who_waits_takes_a_target_that_comes_back():
     world = Simulated()
     slow, back = Slow(world, "a/m", 100), Slow(world, "b/m")
