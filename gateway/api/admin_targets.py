@@ -30,12 +30,14 @@ def endpoints(edge: Edge, conditions: Callable[[], Iterable[Condition]]) -> dict
         now = edge.clock.monotonic()
         models: dict[str, list[str]] = {}
         health: dict[str, Health] = {}
+        gates: dict[str, Gate | None] = {}
         for name, route in edge.current().routes.items():
             for target, state in zip(route.targets, route.health(), strict=True):
                 models.setdefault(target.name, []).append(name)
                 health[target.name] = state
+            gates |= {seat.name: seat.gate for seat in route.pool.seats}
         entries = [
-            _entry(one, now, models[one.target], health[one.target])
+            {**_entry(one, now, models[one.target], health[one.target]), **_places(gates[one.target])}
             for one in sorted(conditions(), key=lambda one: one.target)
             if one.target in models
         ]
@@ -57,7 +59,6 @@ def _entry(one: Condition, now: float, models: list[str], health: Health) -> dic
         "spared_s": round(one.back_at(now), 3) if one.spared(now) else 0,
         "fault_share": round(breaker.share(now), 4),
         "in_flight": one.in_flight,
-        **_places(one.gate),
         "first_token_s": one.first,
         "per_token_s": one.per_token,
         "limits_used": round(one.limits_used(now), 4),

@@ -79,7 +79,7 @@ class Line:
 
     def _victim(self, new: Waiter) -> Waiter:
         """Give who has to go: of the lowest priority, of the caller who has most, the call that came last."""
-        lowest = next(priority for priority in _RISING if self._turns[priority] or priority == new.priority)
+        lowest: Priority = next(priority for priority in _RISING if self._turns[priority] or priority == new.priority)
         turns = self._turns[lowest]
         if not turns:
             return new

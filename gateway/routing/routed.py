@@ -307,9 +307,10 @@ class _Tries:
     def note(self, seat: Seat, error: SwitchgearError) -> None:
         """A try has failed."""
         self.number += 1
+        if isinstance(error, Overloaded):  # it never got there
+            return
         self.failed, self.error = seat, error
-        if not isinstance(error, Overloaded):  # which never got there
-            self.asked.add(seat)
+        self.asked.add(seat)
         if cause_of(error) in _AGAIN:
             self.again.append((seat, error))
 

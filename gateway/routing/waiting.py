@@ -41,7 +41,9 @@ class Queue:
         self.settings = settings
         self.now = now
         self.sleep = sleep
-        self._priorities = [(_reader(whose), priority) for whose, priority in settings.priorities.items()]
+        self._priorities: list[tuple[Callable[[Caller], bool], Priority]] = [
+            (_reader(whose), priority) for whose, priority in settings.priorities.items()
+        ]
 
     def priority(self, call: Call) -> Priority:
         """Give a call's priority: batches come last, others as the settings say."""
@@ -144,12 +146,7 @@ class Place:
             return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._alarm, seconds, self._news)
-            try:
-                await self._news.wait()
-            except BaseException:
-                # Out of the line at once: the place is the next one's, not the alarm's to keep until it has ended.
-                self._waiter.close()
-                raise
+            await self._news.wait()
             tasks.cancel_scope.cancel()
 
     async def _alarm(self, seconds: float, news: anyio.Event) -> None:

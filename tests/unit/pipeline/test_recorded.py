@@ -8,8 +8,9 @@ import pytest
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.clock import Clock
+from gateway.core.decision import Considered, Decision
 from gateway.core.errors import ClientLeft, RateLimited, Unavailable, UpstreamTimeout
-from gateway.core.events import CutShort, Finished, Spent, Started, TextDelta, Tried, Verbatim
+from gateway.core.events import CutShort, Decided, Degraded, Finished, Spent, Started, TextDelta, Tried, Verbatim
 from gateway.core.record import Beside
 from gateway.core.target import Target
 from gateway.core.usage import Usage
@@ -323,3 +324,36 @@ async def test_parameters_are_recorded_and_content_is_not():
     )  # fmt: skip
 
     assert stage.record.parameters == {"temperature": 0.5, "max_tokens": 7, "parallel_tool_calls": False}
+
+
+async def test_how_a_call_was_degraded_is_told_and_recorded():
+    stage = Stage(playing(Degraded("queue", "overloaded"), *ANSWER))
+    await stage.run()
+
+    assert stage.sent[0].headers == (*STARTED.headers, (b"x-switchgear-degraded", b"queue"))
+    assert (stage.record.degraded, stage.record.error, stage.record.status) == ("queue", None, 200)
+
+
+async def test_a_static_answer_does_not_hide_why_there_was_none_and_costs_nothing():
+    stage = Stage(playing(Degraded("static", "upstream_broken"), *ANSWER))
+    await stage.run()
+
+    assert (stage.record.degraded, stage.record.error, stage.record.status) == ("static", "upstream_broken", 200)
+    assert (stage.record.cost_nano, stage.record.cost) == (0, 0)
+
+
+async def test_a_step_that_did_not_answer_is_not_recorded():
+    stage = Stage(playing(Degraded("queue", "overloaded"), error=UpstreamTimeout("late")))
+    with pytest.raises(UpstreamTimeout):
+        await stage.run()
+
+    assert (stage.record.degraded, stage.record.error) == ("", "upstream_timeout")
+
+
+async def test_who_left_while_waiting_for_a_place_has_used_nothing():
+    full = Decision("fallback", (Considered("up/big", "full"),))
+    stage = Stage(playing(Decided(full), error=asyncio.CancelledError(ClientLeft("gone"))))
+    with pytest.raises(asyncio.CancelledError):
+        await stage.run()
+
+    assert (stage.record.usage, stage.record.provider, stage.record.error) == (None, None, "client_left")

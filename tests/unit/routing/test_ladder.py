@@ -17,9 +17,9 @@ from gateway.core.errors import (
 from gateway.core.events import CutShort, Decided, Degraded, Finished, Tried
 from gateway.core.usage import Usage
 from gateway.routing.ladder import STATIC_TARGET
+from tests.unit.routing.crowds import Crowd, come
 from tests.unit.routing.routing_doubles import WORD, Upstream, call_of, hear
 from tests.unit.routing.simulated_time import Simulated, Slow
-from tests.unit.routing.test_waiting import Crowd, come
 
 SMALLER = StepSettings(model="small")
 QUEUE = StepSettings(queue="wait")

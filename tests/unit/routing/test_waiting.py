@@ -6,63 +6,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.config.overload_settings import QueueSettings
-from gateway.config.routing_settings import BreakerSettings, FallbackSettings, RetrySettings
+from gateway.config.routing_settings import BreakerSettings, FallbackSettings
 from gateway.core.caller import Caller
-from gateway.core.errors import Overloaded, QueueShareExceeded, SwitchgearError, Unavailable, UpstreamBroken
+from gateway.core.errors import Overloaded, Unavailable, UpstreamBroken
 from gateway.core.events import Decided, Degraded
 from gateway.routing.line import Lines
-from gateway.routing.opening import open_pool, open_routed
-from gateway.routing.plan import RoutingPlan
+from tests.unit.routing.crowds import Crowd, come
 from tests.unit.routing.routing_doubles import Upstream, call_of, hear
 from tests.unit.routing.simulated_time import Simulated, Slow, settled
-
-ONCE = RetrySettings(attempts=1)
-
-
-class Crowd:
-    """Calls of a model, made in the background; what became of each is in `ended` ("ok", or the error), in order in `order`."""
-
-    def __init__(self, world, *targets, limits=(2,), lines=None, pools=None, **plan):
-        self.world = world
-        self.lines = lines or Lines()
-        self.plan = RoutingPlan(**{"retry": ONCE, "concurrency": tuple(limits)} | plan)
-        self.pool = open_pool("m", [(one.target, one) for one in targets], self.plan, world.conditions)
-        self.routed = open_routed(self.pool, self.plan, world.timing, pools or {}, self.lines)
-        self.ended = {}
-        self.heard = {}
-        self.order = []
-        self.scopes = {}
-
-    @property
-    def line(self):
-        return self.lines.of("m")
-
-    @property
-    def places(self):
-        return [seat.gate.taken for seat in self.pool.seats]
-
-    async def call(self, name, caller="anonymous", background=False, tags=()):
-        call = call_of(name, caller=Caller(id=caller, tags=tags))
-        if background:
-            call = type(call)(
-                **{field: getattr(call, field) for field in call.__struct_fields__} | {"background": True}
-            )
-        with anyio.CancelScope() as scope:
-            self.scopes[name] = scope
-            try:
-                self.heard[name] = await hear(self.routed, call)
-            except SwitchgearError as error:
-                self.ended[name] = error
-            else:
-                self.ended[name] = "ok"
-            self.order.append(name)
-
-
-async def come(tasks, crowd, *names, **call):
-    """Let calls come, one after the other."""
-    for name in names:
-        tasks.start_soon(lambda name=name: crowd.call(name, **call))
-        await settled()
 
 
 async def test_a_call_with_room_does_not_wait():
@@ -250,66 +201,6 @@ async def test_who_gives_up_in_the_moment_of_getting_a_place_passes_it_on():
     assert gate.taken == 0
 
 
-async def test_a_full_queue_sends_the_newest_away():
-    world = Simulated()
-    crowd = Crowd(world, Slow(world, "a/m"), limits=(1,), queue=QueueSettings(most=3))
-    async with anyio.create_task_group() as tasks:
-        await come(tasks, crowd, "0", "1", "2", "3", "4")
-        error = crowd.ended["4"]
-        assert isinstance(error, Overloaded)
-        assert error.retry_after >= 1
-        await world.pass_time(10)
-
-    assert [name for name, end in crowd.ended.items() if end == "ok"] == ["0", "1", "2", "3"]
-    assert list(crowd.lines.shed.render()) == ['switchgear_queue_shed_total{model="m",reason="full"} 1']
-
-
-async def test_a_full_queue_takes_from_who_has_more_than_a_fair_share():
-    world = Simulated()
-    crowd = Crowd(world, Slow(world, "a/m"), limits=(1,), queue=QueueSettings(most=4))
-    async with anyio.create_task_group() as tasks:
-        await come(tasks, crowd, "0", "h1", "h2", "h3", "h4", caller="hog")
-        await come(tasks, crowd, "s1", caller="small")
-        assert isinstance(crowd.ended["h4"], QueueShareExceeded)
-        await come(tasks, crowd, "h5", caller="hog")
-        assert isinstance(crowd.ended["h5"], QueueShareExceeded)
-        await world.pass_time(10)
-
-    assert crowd.ended["s1"] == "ok"
-    assert crowd.order.index("s1") <= 4
-
-
-async def test_a_full_queue_takes_from_lower_priorities_first():
-    world = Simulated()
-    queue = QueueSettings(most=2, priorities={"key=vip": "high"})
-    crowd = Crowd(world, Slow(world, "a/m"), limits=(1,), queue=queue)
-    async with anyio.create_task_group() as tasks:
-        await come(tasks, crowd, "running")
-        await come(tasks, crowd, "line", caller="batch", background=True)
-        await come(tasks, crowd, "normal", caller="n")
-        await come(tasks, crowd, "vip 1", "vip 2", "vip 3", caller="vip")
-        # Nobody gives way to a lower priority.
-        await come(tasks, crowd, "other", caller="o")
-        await world.pass_time(10)
-
-    assert isinstance(crowd.ended["line"], QueueShareExceeded)  # a batch is told to come again, and loses no try
-    assert isinstance(crowd.ended["normal"], Overloaded)
-    assert isinstance(crowd.ended["vip 3"], Overloaded)
-    assert isinstance(crowd.ended["other"], Overloaded)
-    assert crowd.ended["vip 1"] == crowd.ended["vip 2"] == "ok"
-
-
-async def test_when_to_come_again_follows_how_fast_calls_go_on():
-    world = Simulated()
-    crowd = Crowd(world, Slow(world, "a/m", 4), limits=(1,), queue=QueueSettings(most=5, longest=500))
-    async with anyio.create_task_group() as tasks:
-        await come(tasks, crowd, *[str(number) for number in range(6)])
-        await world.pass_time(12)
-        await come(tasks, crowd, *[f"more {number}" for number in range(4)])
-        assert 0.5 * 24 <= crowd.ended["more 3"].retry_after <= 1.5 * 24
-        await world.pass_time(100)
-
-
 async def test_a_breaker_that_opens_sends_away_who_waits():
     world = Simulated()
     broken = Slow(world, "a/m", error=UpstreamBroken("x"))
@@ -321,6 +212,35 @@ async def test_a_breaker_that_opens_sends_away_who_waits():
     assert len(broken.served) == 2
     assert [type(crowd.ended[str(number)]) for number in range(6)] == [UpstreamBroken] * 2 + [Unavailable] * 4
     assert crowd.places == [0]
+
+
+async def test_a_place_at_a_target_that_is_spared_by_then_is_not_taken_and_not_kept():
+    world = Simulated()
+    slow, tired = Slow(world, "a/m", 100), Slow(world, "b/m")
+    crowd = Crowd(world, slow, tired, limits=(1, 1))
+    async with anyio.create_task_group() as tasks:
+        await come(tasks, crowd, "1", "2", "3", "4")
+        world.condition("b/m").cool(world.now + 10)
+        await world.pass_time(5)
+        assert (tired.served, crowd.places, crowd.line.waiting) == (["2"], [1, 0], 2)
+        await world.pass_time(8)
+        assert tired.served == ["2", "3", "4"]
+        await world.pass_time(100)
+
+    assert crowd.places == [0, 0]
+
+
+async def test_looking_at_full_targets_takes_nobodys_turn():
+    world = Simulated()
+    crowd = Crowd(world, Slow(world, "a/m"), Slow(world, "b/m"), limits=(1, 1), strategy="weighted", weights=(1, 1))
+    gates = [seat.gate for seat in crowd.pool.seats]
+    for gate in gates:
+        gate.enter("other")
+    crowd.pool.decide(call_of("1"), world.now)
+    for gate in gates:
+        gate.leave()
+
+    assert crowd.pool.decide(call_of("2"), world.now)[1].chosen == "a/m"
 
 
 async def test_who_waits_takes_a_target_that_comes_back():
