@@ -1,6 +1,7 @@
 """Rollouts on every database: moved by one replica at a time, agreed upon by all, and counted once whatever dies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from gateway.core.record import Record
 from gateway.routing.rollouts import course
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.split import Splits
+from gateway.stores.database import open_database
 from gateway.stores.rollouts import Chapter, RolloutState, Score
 from gateway.stores.rollouts_sql import SqlRollouts
 
@@ -323,14 +325,15 @@ anyio.run(main)
 """
 
 
-async def test_what_a_killed_process_had_saved_is_counted(database, database_settings):
-    if not isinstance(database_settings, SqliteSettings):
-        pytest.skip("one database is enough for a process that dies")
+async def test_what_a_killed_process_had_saved_is_counted(migrated_sqlite, tmp_path):
+    path = str(shutil.copy(migrated_sqlite, tmp_path / "switchgear.db"))
     done = subprocess.run(  # noqa: ASYNC221 - nothing else happens meanwhile
-        [sys.executable, "-c", _KILLED, database_settings.path], env={**os.environ}, timeout=60, check=False
+        [sys.executable, "-c", _KILLED, path], env={**os.environ}, timeout=60, check=False
     )
     assert done.returncode == -signal.SIGKILL
 
+    database = await open_database(SqliteSettings(path=path))
     fleet = Fleet(database, 1)
     await fleet.tick()
+    await database.aclose()
     assert fleet.replicas[0].find("m").tally["v1.calls"] == 20

@@ -20,6 +20,7 @@ from gateway.config import (
     policy_settings,
     protection_settings,
     provider_settings,
+    rollout_settings,
     secrets_settings,
     settings,
 )
@@ -39,7 +40,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, batch_settings, database_settings, ledger_settings, limit_settings,
-    names_settings, policy_settings, protection_settings, secrets_settings,
+    names_settings, policy_settings, protection_settings, rollout_settings, secrets_settings,
 )  # fmt: skip
 RECORDS = {
     name: record
