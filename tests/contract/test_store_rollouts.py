@@ -271,10 +271,13 @@ async def test_another_experiment_in_the_configuration_begins_anew_once(database
     await fleet.tick()
     for replica in fleet.replicas:
         replica.configure({"m": model_of(stable="v2", challenger="v1")})
+    # Until it is known to have begun, nobody new has a call: least of all at the share that another one had got to.
+    assert fleet.shares == [(("v2", 1.0),)] * 3
     await fleet.tick()
     await fleet.tick()
 
     assert fleet.states == [("running", 0, 2, 2)] * 3
+    assert fleet.shares == [(("v1", 0.1), ("v2", 0.9))] * 3
     assert fleet.replicas[0].find("m").tally["v1.calls"] == 0
 
 
