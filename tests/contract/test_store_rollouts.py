@@ -19,6 +19,8 @@ from gateway.routing.rollouts import course
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.split import Splits
 from gateway.stores.database import open_database
+from gateway.stores.ledger import LedgerRow
+from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.rollouts import Chapter, RolloutState, Score
 from gateway.stores.rollouts_sql import SqlRollouts
 
@@ -80,6 +82,19 @@ async def test_a_call_has_one_score_of_a_name(store):
 
     assert [(score.name, score.value) for score in await store.scores("call_1")] == [("exact", 0.5), ("helpful", 0.5)]
     assert await store.scores("call_2") == []
+
+
+async def test_scores_go_with_their_calls_row_of_the_ledger(database, store):
+    ledger = SqlLedger(database)
+    await ledger.insert(
+        [LedgerRow(id=call, kind="call", started_at=at, status=200) for call, at in (("call_1", 1.0), ("call_2", 9.0))]
+    )
+    await store.add_score(SCORE)
+    await store.add_score(replace(SCORE, call="call_2"))
+
+    assert await ledger.remove(tenant=None, user=None, before=5.0, limit=500) == 1
+    assert await store.scores("call_1") == []
+    assert len(await store.scores("call_2")) == 1
 
 
 class Clock:
