@@ -323,8 +323,13 @@ def admin_paths(operations: Iterable[AdminOperation] = OPERATIONS) -> dict[str, 
     """Give what goes under `paths` of the OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path.replace(":path}", "}"), {})[operation.method] = _described(operation)
+        paths.setdefault(shown_path(operation.path), {})[operation.method] = _described(operation)
     return paths
+
+
+def shown_path(path: str) -> str:
+    """Give a path as OpenAPI writes it, which knows no kinds of parameters."""
+    return path.replace(":path}", "}")
 
 
 def _described(operation: AdminOperation) -> dict[str, Any]:
@@ -353,7 +358,7 @@ def _described(operation: AdminOperation) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    names = [part[1:-1].removesuffix(":path") for part in path.split("/") if part.startswith("{")]
+    names = [part[1:-1] for part in shown_path(path).split("/") if part.startswith("{")]
     return [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]
 
 
@@ -378,5 +383,5 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _operation_id(operation: AdminOperation) -> str:
-    words = operation.path.replace(":path}", "").replace("{", "").replace("}", "").strip("/").split("/")
+    words = shown_path(operation.path).replace("{", "").replace("}", "").strip("/").split("/")
     return "_".join([operation.method, *words])

@@ -16,7 +16,7 @@ from gateway.api.edge import Edge
 from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, NotFound
-from gateway.routing.rollouts.conductor import Conductor
+from gateway.routing.rollouts.conductor import Conductor, Recent
 from gateway.stores.ledger import RowQuery
 from gateway.stores.rollouts import RolloutStore, Score
 
@@ -33,16 +33,6 @@ class NewScore(Body, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}{END}", description="What is judged.")]
     value: bool | Annotated[float, Meta(ge=0, le=1)]
     comment: Annotated[Text, Meta(description="For people; it is kept where there is a database.")] = ""
-
-
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that can be given scores: whose it was, and which version had it."""
-
-    caller: str
-    tenant: str
-    model: str
-    version: str
-    started_at: float
 
 
 def endpoint(edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None) -> PlainEndpoint:
@@ -69,7 +59,7 @@ class _Scores:
         self._conductor = conductor
         self._store = store
 
-    async def find(self, call: str, caller: Caller) -> _Found:
+    async def find(self, call: str, caller: Caller) -> Recent:
         """Give a call of this caller's, or any that an administrator sees. Raises NotFound, for others' calls too."""
         found = await self._look_up(call)
         if found is None or not _may_score(caller, found):
@@ -77,23 +67,15 @@ class _Scores:
             raise NotFound(msg)
         return found
 
-    async def _look_up(self, call: str) -> _Found | None:
-        record = self._conductor.recent.get(call)
-        if record is not None:
-            return _Found(
-                caller=record.caller,
-                tenant=record.tenant,
-                model=record.model,
-                version=record.version,
-                started_at=record.started_at,
-            )
-        if self._ledger is None:
-            return None
+    async def _look_up(self, call: str) -> Recent | None:
+        recent = self._conductor.recent.get(call)
+        if recent is not None or self._ledger is None:
+            return recent
         rows = (await self._ledger.find_rows(RowQuery(ids=(call,), limit=1))).rows
         if not rows:
             return None
         row = rows[0]
-        return _Found(
+        return Recent(
             caller=row.key,
             tenant=row.tenant,
             model=row.model,
@@ -101,7 +83,7 @@ class _Scores:
             started_at=row.started_at,
         )
 
-    async def add(self, call: str, found: _Found, body: NewScore, caller: Caller) -> Document:
+    async def add(self, call: str, found: Recent, body: NewScore, caller: Caller) -> Document:
         score = Score(
             call=call,
             name=body.name,
@@ -129,7 +111,7 @@ class _Scores:
         return json_document({"object": "list", "data": [_shown(score) for score in scores]})
 
 
-def _may_score(caller: Caller, found: _Found) -> bool:
+def _may_score(caller: Caller, found: Recent) -> bool:
     if caller.id == found.caller and caller.tenant == found.tenant:
         return True
     return "write" in rights_of(caller.role) and sees(caller, found.tenant)

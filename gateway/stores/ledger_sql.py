@@ -36,6 +36,7 @@ from gateway.stores.ledger_usage import (
     read_usage,
     usage_statement,
 )
+from gateway.stores.rollouts_tables import CALL_SCORES
 
 _MOST_IDS = 1000
 _ALL_WHOLE = 2**63
@@ -109,7 +110,10 @@ class SqlLedger:
         return RowPage(rows=tuple(found), next=_write_cursor(found[-1]) if more else None)
 
     async def remove(self, *, tenant: str | None, user: str | None, before: float | None, limit: int) -> int:
-        """Delete at most `limit` of the oldest rows of a tenant, a user, or from before a time, and give their number."""
+        """Delete at most `limit` of the oldest rows of a tenant, a user, or from before a time, and give their number.
+
+        What was said of those calls (their scores) goes with them.
+        """
         rows: list[ColumnElement[bool]] = []
         if tenant is not None:
             rows.append(LEDGER.c.tenant == storable(tenant))
@@ -121,7 +125,9 @@ class SqlLedger:
             raise ValueError("what to remove must be said: a tenant, a user or a time")
         oldest = select(LEDGER.c.id).where(*rows).order_by(LEDGER.c.started_ms).limit(limit)
         async with self._database.begin() as connection:
-            return (await connection.execute(delete(LEDGER).where(LEDGER.c.id.in_(oldest)))).rowcount
+            calls = list((await connection.execute(oldest)).scalars())
+            await connection.execute(delete(CALL_SCORES).where(CALL_SCORES.c.call.in_(calls)))
+            return (await connection.execute(delete(LEDGER).where(LEDGER.c.id.in_(calls)))).rowcount
 
 
 def _insert_statement(dialect: str) -> str:

@@ -1,6 +1,7 @@
 """Rollouts on every database: moved by one replica at a time, agreed upon by all, and counted once whatever dies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from gateway.core.record import Record
 from gateway.routing.rollouts import course
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.split import Splits
+from gateway.stores.database import open_database
+from gateway.stores.ledger import LedgerRow
+from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.rollouts import Chapter, RolloutState, Score
 from gateway.stores.rollouts_sql import SqlRollouts
 
@@ -78,6 +82,19 @@ async def test_a_call_has_one_score_of_a_name(store):
 
     assert [(score.name, score.value) for score in await store.scores("call_1")] == [("exact", 0.5), ("helpful", 0.5)]
     assert await store.scores("call_2") == []
+
+
+async def test_scores_go_with_their_calls_row_of_the_ledger(database, store):
+    ledger = SqlLedger(database)
+    await ledger.insert(
+        [LedgerRow(id=call, kind="call", started_at=at, status=200) for call, at in (("call_1", 1.0), ("call_2", 9.0))]
+    )
+    await store.add_score(SCORE)
+    await store.add_score(replace(SCORE, call="call_2"))
+
+    assert await ledger.remove(tenant=None, user=None, before=5.0, limit=500) == 1
+    assert await store.scores("call_1") == []
+    assert len(await store.scores("call_2")) == 1
 
 
 class Clock:
@@ -269,10 +286,13 @@ async def test_another_experiment_in_the_configuration_begins_anew_once(database
     await fleet.tick()
     for replica in fleet.replicas:
         replica.configure({"m": model_of(stable="v2", challenger="v1")})
+    # Until it is known to have begun, nobody new has a call: least of all at the share that another one had got to.
+    assert fleet.shares == [(("v2", 1.0),)] * 3
     await fleet.tick()
     await fleet.tick()
 
     assert fleet.states == [("running", 0, 2, 2)] * 3
+    assert fleet.shares == [(("v1", 0.1), ("v2", 0.9))] * 3
     assert fleet.replicas[0].find("m").tally["v1.calls"] == 0
 
 
@@ -323,14 +343,15 @@ anyio.run(main)
 """
 
 
-async def test_what_a_killed_process_had_saved_is_counted(database, database_settings):
-    if not isinstance(database_settings, SqliteSettings):
-        pytest.skip("one database is enough for a process that dies")
+async def test_what_a_killed_process_had_saved_is_counted(migrated_sqlite, tmp_path):
+    path = str(shutil.copy(migrated_sqlite, tmp_path / "switchgear.db"))
     done = subprocess.run(  # noqa: ASYNC221 - nothing else happens meanwhile
-        [sys.executable, "-c", _KILLED, database_settings.path], env={**os.environ}, timeout=60, check=False
+        [sys.executable, "-c", _KILLED, path], env={**os.environ}, timeout=60, check=False
     )
     assert done.returncode == -signal.SIGKILL
 
+    database = await open_database(SqliteSettings(path=path))
     fleet = Fleet(database, 1)
     await fleet.tick()
+    await database.aclose()
     assert fleet.replicas[0].find("m").tally["v1.calls"] == 20

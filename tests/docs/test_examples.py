@@ -108,15 +108,19 @@ def commands_in(transcript: str) -> list[tuple[str, str]]:
     return pairs
 
 
+def targets_of(model: str | dict) -> list[dict]:
+    """All targets of a model as it is written, those of its versions among them."""
+    if isinstance(model, str):
+        return [{"provider": model.split("/", 1)[0]}]
+    versions = model.get("versions", {}).values()
+    return [*model.get("targets", []), *(target for version in versions for target in version["targets"])]
+
+
 def completed(fragment: object) -> dict[str, object]:
     """A part of a configuration with what it leaves out: providers for its models, a model for its providers."""
     assert isinstance(fragment, dict), "a configuration is a mapping"
     models = fragment.get("models") or {}
-    targets = [
-        target
-        for model in models.values()
-        for target in (model["targets"] if isinstance(model, dict) else [{"provider": model.split("/", 1)[0]}])
-    ]
+    targets = [target for model in models.values() for target in targets_of(model)]
     wanted = {target["provider"]: {"kind": "openai_compatible", "base_url": "http://10.0.0.1/v1"} for target in targets}
     providers = fragment.get("providers") or wanted or {"local": {"kind": "embedded"}}
     name, provider = next(iter(providers.items()))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import anyio
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -36,10 +37,20 @@ Told = Callable[[str, str, Mapping[str, Any]], None]
 """Is told what a rollout did by itself: the event, the model, and details."""
 
 
+class Recent(msgspec.Struct, frozen=True):
+    """A call that can be given scores: whose it was, and which version had it since when (seconds since 1970)."""
+
+    caller: str
+    tenant: str
+    model: str
+    version: str
+    started_at: float
+
+
 class Running:
     """What is known of one model here: its settings, the state in force, and what was counted under it."""
 
-    __slots__ = ("calls", "errors", "model", "name", "state", "tally", "targets", "unsaved", "wanted")
+    __slots__ = ("calls", "errors", "experiment", "model", "name", "state", "tally", "targets", "unsaved", "wanted")
 
     def __init__(self, name: str, model: ModelSettings, state: RolloutState) -> None:
         self.name = name
@@ -58,10 +69,16 @@ class Running:
     def configure(self, model: ModelSettings) -> None:
         """Take the settings in force."""
         self.model = model
+        self.experiment = course.experiment_of(model)
         self.targets = {
             version: frozenset(f"{target.provider}/{target.model}" for target in one.targets)
             for version, one in model.versions.items()
         }
+
+    @property
+    def current(self) -> bool:
+        """Whether the state is of what the configuration here compares; else another replica's is ahead, or this one's."""
+        return self.state.experiment == self.experiment
 
     def score_names(self) -> set[str]:
         """Give the names of the scores that were counted for a split."""
@@ -87,7 +104,7 @@ class Conductor:
         self._told = told
         self._running: dict[str, Running] = {}
         self._lock = anyio.Lock()
-        self.recent: OrderedDict[str, Record] = OrderedDict()
+        self.recent: OrderedDict[str, Recent] = OrderedDict()
         self._scored: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.healthy = True
 
@@ -104,7 +121,7 @@ class Conductor:
             else:
                 known.configure(model)
                 known.wanted = True
-                if self._store is None and known.state.experiment != course.experiment_of(model):
+                if self._store is None and not known.current:
                     self._adopt(known, course.begin(name, model, known.state, now))
             if self._store is None or known.state.version:
                 self._apply(known)
@@ -123,9 +140,10 @@ class Conductor:
     def take(self, records: Sequence[Record]) -> None:
         """Count what calls say. A sink of records."""
         for record in records:
-            if record.version and (known := self._running.get(record.model)) is not None:
+            version = record.version
+            if version and (known := self._running.get(record.model)) is not None:
                 self._count(known, record)
-                self.recent[record.id] = record
+                self.recent[record.id] = Recent(record.caller, record.tenant, record.model, version, record.started_at)
         while len(self.recent) > MOST_CALLS:
             self.recent.popitem(last=False)
 
@@ -137,7 +155,7 @@ class Conductor:
         if seen.failed is not None:
             known.calls[version] = known.calls.get(version, 0) + 1
             known.errors[version] = known.errors.get(version, 0) + seen.failed
-        if version not in known.compared or state.phase in course.ENDED:
+        if version not in known.compared or state.phase in course.ENDED or not known.current:
             return
         split = self._splits.of(known.name)
         salt = _salt(state)
@@ -152,7 +170,7 @@ class Conductor:
     def score(self, model: str, version: str, name: str, value: float, *, at: float) -> None:
         """Count the score of a call that began at a time. Of a split all names are counted, of a rollout the one that is compared."""
         known = self._running.get(model)
-        if known is None or version not in known.compared or known.state.phase in course.ENDED:
+        if known is None or version not in known.compared or known.state.phase in course.ENDED or not known.current:
             return
         split, salt = self._splits.of(model), _salt(known.state)
         if not split.share_at(version, at, salt):
@@ -249,7 +267,7 @@ class Conductor:
     async def _agree(self, known: Running, stored: RolloutState | None) -> None:
         """Take over what the store has, unless the configuration that was just read, or what was done meanwhile, comes first."""
         wanted, known.wanted = known.wanted, False
-        if wanted and (stored is None or stored.experiment != course.experiment_of(known.model)):
+        if wanted and (stored is None or stored.experiment != known.experiment):
             begun = course.begin(known.name, known.model, stored, self._clock.wall())
             if await self._replace(known, begun, quiet=True):
                 return
@@ -267,8 +285,8 @@ class Conductor:
         rollout = known.model.rollout
         if rollout is None or (not known.state.version and self._store is not None):
             return
-        if known.state.experiment != course.experiment_of(known.model):
-            return  # another replica's configuration is ahead of this one's
+        if not known.current:
+            return
         state = course.following(known.state, rollout, known.tally, self._clock.wall())
         if state is None:
             return
@@ -304,7 +322,9 @@ class Conductor:
         self._apply(known)
 
     def _apply(self, known: Running) -> None:
-        shares = course.shares_of(known.state, known.model)
+        shares: course.Shares = ((course.resting(known.model, known.state), 1.0),)
+        if known.current:
+            shares = course.shares_of(known.state, known.model)
         self._splits.of(known.name).set(shares, _salt(known.state), self._clock.wall())
 
     async def act(self, model: str, change: Callable[[RolloutState, ModelSettings, float], RolloutState]) -> Running:

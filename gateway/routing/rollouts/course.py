@@ -43,7 +43,7 @@ def begin(name: str, model: ModelSettings, before: RolloutState | None, now: flo
         experiment=experiment,
         epoch=1 if before is None else before.epoch + 1,
         phase="fixed" if rollout is None and not model.ab else "running",
-        active=_active(model, before),
+        active=resting(model, before),
         began=now,
         since=now,
         share=share,
@@ -59,7 +59,8 @@ def _ended_at_once(state: RolloutState, rollout: RolloutSettings | None) -> Roll
     return replace(state, phase="promoted", active=rollout.challenger)
 
 
-def _active(model: ModelSettings, before: RolloutState | None) -> str:
+def resting(model: ModelSettings, before: RolloutState | None) -> str:
+    """Give the version that has all calls while nothing runs."""
     if model.rollout is not None:
         return model.rollout.stable
     # What a rollout or an operator made active stays it, as long as the configuration does not say otherwise.

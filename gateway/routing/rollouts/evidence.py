@@ -123,13 +123,14 @@ def compared(settings: RolloutSettings) -> dict[Figure, tuple[float, float]]:
         "cost": settings.cost,
         "score": None if settings.score is None else settings.score_drop,
     }
-    there = {figure: tolerance for figure, tolerance in tolerances.items() if tolerance is not None}
+    there: dict[Figure, float] = {figure: limit for figure, limit in tolerances.items() if limit is not None}
     others = len(there) - ("error_rate" in there)
     errors = 0.0 if "error_rate" not in there else ERRORS_PART if others else 1.0
-    return {
-        figure: (tolerance, settings.alpha * SPENT * (errors if figure == "error_rate" else (1 - errors) / others))
-        for figure, tolerance in there.items()
-    }
+    alpha = settings.alpha * SPENT
+    found: dict[Figure, tuple[float, float]] = {}
+    for figure, tolerance in there.items():
+        found[figure] = (tolerance, alpha * (errors if figure == "error_rate" else (1 - errors) / others))
+    return found
 
 
 def verdicts(tally: Tally, settings: RolloutSettings) -> list[Verdict]:

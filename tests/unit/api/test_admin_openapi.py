@@ -8,9 +8,11 @@ from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_services import Services
 from gateway.api.admin_shapes import decode_body
 from gateway.api.edge import Edge
-from gateway.api.openapi_admin import OPERATIONS, admin_paths
+from gateway.api.openapi_admin import OPERATIONS, admin_paths, shown_path
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.ids import new_id
+from gateway.routing.rollouts.conductor import Conductor
+from gateway.routing.split import Splits
 
 ALL = [operation for path in admin_paths().values() for operation in path.values()]
 
@@ -25,7 +27,9 @@ def served():
         json_depth=1,
         configuration=dict,
     )
-    return admin_endpoints(edge, Services(clock=SYSTEM_CLOCK, new_id=new_id))
+    conductor = Conductor(Splits(), SYSTEM_CLOCK, replica="r")
+    found = admin_endpoints(edge, Services(clock=SYSTEM_CLOCK, new_id=new_id), rollouts=conductor)
+    return {shown_path(path): endpoint for path, endpoint in found.items()}
 
 
 def test_every_endpoint_and_method_is_told_of_and_no_other():
@@ -56,7 +60,9 @@ def test_every_schema_is_sound_and_stands_alone(operation):
     "operation", [one for one in OPERATIONS if one.body], ids=lambda one: f"{one.method} {one.path}"
 )
 def test_an_example_fits_its_schema_and_is_read(operation):
-    described = admin_paths()[operation.path][operation.method]["requestBody"]["content"]["application/json"]
+    described = admin_paths()[shown_path(operation.path)][operation.method]["requestBody"]["content"][
+        "application/json"
+    ]
 
     jsonschema.validate(described["example"], described["schema"])
     decode_body(msgspec.json.encode(operation.example), operation.body)
