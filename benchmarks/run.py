@@ -42,6 +42,7 @@ CASES = {
     "paced": Case(body="s100d10", connections=32, requests=32, per=100),
 }
 NEEDED = {"json32": 9.0, "paced": 2.5}  # times nginx
+NEEDED_ROUTED_US = {"json32": 25.0, "paced": 5.0}  # that choosing and surviving add
 NEEDED_P50_ADDED_US = 500
 NEEDED_IDLE_MIB = 80
 NEEDED_START_S = 2.0
@@ -77,15 +78,20 @@ class Bench:
         """Give the command that serves `config` on `port`."""
         return [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", str(port)]
 
-    def write_config(self) -> pathlib.Path:
-        """Write a configuration in which the models of the mock are served."""
+    def write_config(self, *, targets: int = 1) -> pathlib.Path:
+        """Write a configuration in which the models of the mock are served, by so many targets each, by weight."""
         names = ("mock-1", "mock-s64", "mock-s100-d10", "mock-s30-d1000")
-        config = self.where / "bench.yaml"
-        models = "".join(f"  {name}: mock/{name}\n" for name in names)
+        config = self.where / f"bench-{targets}.yaml"
+        mock = f'{{kind: openai_compatible, base_url: "http://127.0.0.1:{self.upstream}/v1", connections: 2048}}'
+        providers = "".join(f"  mock{number}: {mock}\n" for number in range(targets))
+        # Breakers, retries and a deadline are on for one target as for two; weights are not to be even.
+        listed = [f"{{provider: mock{number}, weight: {targets - number}, model: NAME}}" for number in range(targets)]
+        routing = ", routing: {strategy: weighted, deadline: 120}"
+        model = "mock0/NAME" if targets == 1 else f"{{targets: [{', '.join(listed)}]{routing}}}"
+        models = "".join(f"  {name}: {model.replace('NAME', name)}\n" for name in names)
         config.write_text(
-            'server: {keys: ["env:SWITCHGEAR_BENCH_KEY"]}\nlogging: {format: json}\nproviders:\n'
-            f'  mock: {{kind: openai_compatible, base_url: "http://127.0.0.1:{self.upstream}/v1", connections: 2048}}\n'
-            f"models:\n{models}"
+            'server: {keys: ["env:SWITCHGEAR_BENCH_KEY"]}\nlogging: {format: json}\n'
+            f"providers:\n{providers}models:\n{models}"
         )
         return config
 
@@ -209,6 +215,41 @@ def governed(bench: Bench) -> list[Row]:
     return rows
 
 
+def routed(bench: Bench) -> list[Row]:
+    """Measure what choosing between two targets by weight adds to a gateway with one, and what both add to a call asked directly."""
+    rows = []
+    one_port, two_port = processes.free_port(), processes.free_port()
+    env = {"SWITCHGEAR_BENCH_KEY": KEY}
+    one, two = bench.gateway(bench.write_config(), one_port), bench.gateway(bench.write_config(targets=2), two_port)
+    with (
+        processes.running(one, core=GATEWAY_CORE, log=bench.where / "one.log", env=env) as one_pid,
+        processes.running(two, core=GATEWAY_CORE, log=bench.where / "two.log", env=env) as two_pid,
+    ):
+        for port in (one_port, two_port):
+            processes.wait_for(f"http://127.0.0.1:{port}/healthz", seconds=20)
+            bench.load(port, Case(body="json", connections=8, requests=500))
+        for name, need in NEEDED_ROUTED_US.items():
+            before, _ = bench.measure(one_pid, one_port, CASES[name])
+            after, _ = bench.measure(two_pid, two_port, CASES[name])
+            title = f"routed {name}: CPU a {'chunk' if CASES[name].per > 1 else 'request'}, two targets by weight"
+            rows.append(_added(title, before, after, "one target", need))
+    argv = ["taskset", "-c", str(GATEWAY_CORE), sys.executable, str(HERE / "routing.py"), "--json"]
+    argv += ["--repeats", str(4 * bench.repetitions)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT)
+    least: dict[str, float] = json.loads(done.stdout)
+    for unit, need in zip(("request", "chunk"), NEEDED_ROUTED_US.values(), strict=True):
+        title = f"choosing and surviving: CPU a {unit}, two targets by weight"
+        rows.append(_added(title, least[f"direct {unit}"], least[f"weighted {unit}"], "asked directly", need))
+    return rows
+
+
+def _added(title: str, before: float, after: float, without: str, need: float) -> Row:
+    added = after - before
+    return Row(
+        title, f"{before:.1f} µs ({without})", f"{after:.1f} µs", f"{added:+.1f} µs", f"≤ {need:g} µs", added <= need
+    )
+
+
 def hold(bench: Bench) -> list[Row]:
     """Hold 1,000 streams at once; they all must end on time."""
     port = processes.free_port()
@@ -307,7 +348,9 @@ def main() -> int:
     """Run what was asked for. Exits 1 with --gate when a needed figure was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", default=",".join(CASES), help="which of " + ", ".join(CASES))
-    parser.add_argument("--only", choices=["compare", "governed", "hold", "idle", "soak"], help="one part alone")
+    parser.add_argument(
+        "--only", choices=["compare", "governed", "routed", "hold", "idle", "soak"], help="one part alone"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, no hold, a short soak")
     parser.add_argument("--gate", action="store_true", help="fail when a needed figure was missed")
     parser.add_argument("--no-write", action="store_true", help="leave RESULTS.md as it is")
@@ -320,6 +363,7 @@ def main() -> int:
         parts = {
             "compare": lambda: compare(bench, asked.cases.split(",")),
             "governed": lambda: governed(bench),
+            "routed": lambda: routed(bench),
             "idle": lambda: idle(bench),
             "soak": lambda: soaked(bench, 10_000 if asked.quick else 50_000),
             "hold": lambda: hold(bench),

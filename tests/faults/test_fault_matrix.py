@@ -4,6 +4,7 @@ Each fault is met four ways: by a model whose only target has it, and by one tha
 streamed. Each call leaves exactly one record and one row of the ledger, in the database as in the record.
 """
 
+import json
 import re
 import socket
 from collections import Counter
@@ -65,7 +66,8 @@ def configuration(addresses) -> str:
     for name, address in addresses.items():
         timeouts = PATIENT if name == "up-patient" else TIMEOUTS
         lines.append(f'  {name}: {{kind: openai_compatible, base_url: "{address}", {SPEAKS}, timeouts: {timeouts}}}')
-    lines.append("models:")
+    lines.append(f'  chat-only: {{kind: openai_compatible, base_url: "{addresses["up"]}", apis: [chat]}}')
+    lines += ["models:", "  calls: chat-only/one-one-index"]
     for name, fault in FAULTS.items():
         provider = "up-patient" if fault.serial else fault.provider
         for count, more in (("one", ""), ("two", ", {provider: up, model: well}")):
@@ -221,6 +223,36 @@ async def test_a_fault_is_told_or_mended_and_leaves_one_record_and_one_row(gatew
     with anyio.fail_after(3):
         while not (gateway.idle and pools_are_whole(gateway)):
             await anyio.sleep(0.005)
+
+
+def calls_in(api, stream, text):
+    """The tools that an answer calls, with their arguments, by id."""
+    if not stream:
+        answer = json.loads(text)
+        if api == "responses":
+            return {one["call_id"]: json.loads(one["arguments"]) for one in answer["output"]}
+        return {one["id"]: one["input"] for one in answer["content"]}
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    if api == "responses":
+        items = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+        return {one["call_id"]: json.loads(one["arguments"]) for one in items}
+    blocks = {
+        event["index"]: event["content_block"]["id"] for event in events if event["type"] == "content_block_start"
+    }
+    said = dict.fromkeys(blocks.values(), "")
+    for event in events:
+        if event["type"] == "content_block_delta":
+            said[blocks[event["index"]]] += event["delta"]["partial_json"]
+    return {name: json.loads(arguments) for name, arguments in said.items()}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("api", ["messages", "responses"])
+async def test_two_calls_under_one_index_are_two_calls_to_callers_of_other_dialects(gateway, api, stream):
+    async with httpx2.AsyncClient(base_url=gateway.url, headers=gateway.owner) as http:
+        answer = await http.post(APIS[api], json=asked(api, stream=stream, model="calls"))
+
+    assert calls_in(api, stream, answer.text) == {"call_a": {"city": "Aachen"}, "call_b": {"city": "Bonn"}}
 
 
 def test_the_page_says_what_the_table_says():
