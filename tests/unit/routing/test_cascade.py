@@ -128,6 +128,7 @@ async def test_log_probabilities_are_asked_for_and_not_passed_on():
     heard = await ask(cascade(World(), small, Upstream("b/large"), escalate_on=("low_confidence",)))
 
     assert small.asked[0].content.logprobs is True
+    assert small.asked[0].dialect == "items:openai_chat"  # so that the answer comes as what can be looked at
     assert [delta.logprobs for delta in heard.of(TextDelta)] == [None]
     assert [part.logprobs for item in heard.answer.items for part in item.parts] == [None]
 
@@ -294,6 +295,25 @@ async def test_a_small_target_that_is_spared_is_not_asked():
     assert heard.verdicts["a/small"][0] == "spared"
 
 
+async def test_a_small_target_that_fails_again_and_again_is_spared():
+    world, small = World(), Upstream("a/small", refused(503))
+    responder = cascade(world, small, Upstream("b/large", GOOD))
+    for _ in range(7):
+        assert (await ask(responder)).target == "b/large"
+
+    assert len(small.asked) == 5
+
+
+async def test_a_target_whose_answers_do_not_pass_is_well():
+    world, small = World(), Upstream("a/small", refuses())
+    responder = cascade(world, small, Upstream("b/large", GOOD))
+    for _ in range(7):
+        await ask(responder)
+
+    assert len(small.asked) == 7
+    assert world.condition("a/small").in_flight == 0
+
+
 async def test_a_client_that_leaves_ends_the_target_and_what_it_used_is_told():
     slow, heard = Waiting("a/small", GOOD[:2]), Heard()
     async with anyio.create_task_group() as tasks:
@@ -338,53 +358,6 @@ async def test_what_only_the_small_target_cannot_express_is_asked_of_the_large_o
 
     assert heard.target == "b/large"
     assert heard.verdicts["a/small"] == ("failed", "unsupported_parameter")
-
-
-DOWN = {"escalate_on": ("refusal", "low_confidence"), "last_resort": ("low_confidence",)}
-
-
-async def test_an_answer_that_did_not_pass_goes_out_where_no_larger_one_comes_and_that_is_permitted():
-    small = Upstream("a/small", says("perhaps", logprob=-1.0))
-    heard = await ask(cascade(World(), small, Upstream("b/large", refused(503)), **DOWN))
-
-    assert (heard.text, heard.target) == ("perhaps", "a/small")
-    assert heard.spent == []
-    assert heard.verdicts == {
-        "a/small": ("chosen", "low_confidence: 0.37 is less than 0.8; no larger target answered"),
-        "b/large": ("failed", "upstream_error"),
-    }
-    assert heard.of(TextDelta)[0].logprobs is None
-
-
-async def test_an_answer_goes_out_as_a_last_resort_only_for_what_was_permitted():
-    heard = Heard()
-    responder = cascade(World(), Upstream("a/small", refuses()), Upstream("b/large", refused(503)), **DOWN)
-    with pytest.raises(UpstreamRefused):
-        await responder(question(), heard.send)
-
-    assert heard.spent == [("a/small", "cascade", 12)]
-
-
-async def test_what_broke_off_after_its_beginning_is_not_begun_again_as_a_last_resort():
-    small, large = (
-        Upstream("a/small", says("perhaps", logprob=-1.0)),
-        Upstream("b/large", [*GOOD[:2], UpstreamBroken("x")]),
-    )
-    heard = Heard()
-    with pytest.raises(UpstreamBroken):
-        await cascade(World(), small, large, **DOWN)(question(), heard.send)
-
-    assert heard.target == "b/large"
-    assert heard.spent == [("a/small", "cascade", 12)]
-
-
-async def test_the_largest_of_the_answers_that_may_go_out_is_the_last_resort():
-    answers = [says(text, logprob=-1.0) for text in ("small", "middle")]
-    targets = [Upstream("a/s", answers[0]), Upstream("b/m", answers[1]), Upstream("c/l", refused(503))]
-    heard = await ask(cascade(World(), *targets, **DOWN))
-
-    assert heard.text == "middle"
-    assert heard.spent == [("a/s", "cascade", 12)]
 
 
 async def test_waiting_for_the_small_target_is_not_our_own_time():
