@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.core.target import Parameter
 
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
@@ -26,6 +27,10 @@ class AbilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     context: Annotated[int | None, Meta(ge=1, description="Tokens that fit into it, prompt and answer together.")] = (
         None
     )
+    without: Annotated[
+        tuple[Parameter, ...],
+        Meta(description="Parameters that it does not take although its API has them, and `system`: instructions."),
+    ] = ()
 
 
 class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):

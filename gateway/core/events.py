@@ -24,7 +24,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     `target` is "provider/model" as served; `waited` the seconds spent waiting for the upstream so far. `content_type` is set
     when `Verbatim` pieces follow; `status` and `headers` (request ids and the like) are the upstream's. `limits` are x-ratelimit-*
     headers: the upstream's, until a limit of our own stands in front of it. `dropped` names the parameters that the target does
-    not know and that were left out by permission.
+    not know and that were left out by permission, `emulated` those whose work was done here.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     limits: tuple[tuple[bytes, bytes], ...] = ()
     dropped: tuple[str, ...] = ()
+    emulated: tuple[str, ...] = ()
 
 
 class Decided(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ The order, outermost first. Each stage is there only when the route uses it:
     Routed        which target is asked, and which next, until the commit point
     Guarded       guardrails of this target
     Redacted      what this target must not see is taken out, and put back into its answer
+    Emulated      what this target lacks is left out, or done here
     provider      the exchange with one upstream
 """
 
@@ -28,6 +29,7 @@ from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
+from gateway.pipeline.emulated import emulated, losses_of
 from gateway.pipeline.limited import Limited, Limits
 from gateway.pipeline.recorded import NANO, Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
 from gateway.policies.authorizer import Authorizer
@@ -157,7 +159,10 @@ def build_routes(
 
 def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surroundings: Surroundings) -> Pool:
     guards = surroundings.guards
-    answering = [(target, providers[target.provider].responder(target)) for target in wanted.targets]
+    answering = [
+        (target, emulated(providers[target.provider].responder(target), target, providers[target.provider]))
+        for target in wanted.targets
+    ]
     if guards is not None:
         answering = [(target, guards.around_target(responder, model, target)) for target, responder in answering]
     outputs = Outputs()
@@ -173,6 +178,7 @@ def _pool(model: str, wanted: Modelled, providers: Mapping[str, Provider], surro
         abilities=wanted.abilities,
         input_tokens=wanted.count_input,
         wall=surroundings.clock.wall,
+        losses=_losses(wanted.targets, providers),
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
 
@@ -187,6 +193,15 @@ def _cost_of(wanted: Modelled, surroundings: Surroundings) -> CostOf:
         return None if nano is None else nano / NANO
 
     return cost
+
+
+def _losses(
+    targets: Sequence[Target], providers: Mapping[str, Provider]
+) -> dict[str, Callable[[Call], tuple[str, ...]]]:
+    """Give what tells what of a call is lost on its way to a target. Where all go to one provider, all lose the same."""
+    if len({target.provider for target in targets}) < 2 and not any(target.without for target in targets):
+        return {}
+    return {target.name: losses_of(target, providers[target.provider]) for target in targets}
 
 
 def _load_of(providers: Mapping[str, Provider]) -> LoadOf:
@@ -208,7 +223,9 @@ def _route(
 ) -> Route:
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
-    opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    guarded = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    # What a target does not take can only be seen, left out or emulated in a call that was decoded.
+    lacking = any(target.without for name in (model, *helpers) for target in models[name].targets)
     timing = Timing(now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance)
     routed = open_routed(pools[model], wanted.plan, timing, pools)
     answer: Responder = routed
@@ -228,10 +245,10 @@ def _route(
         cost=surroundings.cost,
         count_input=wanted.count_input,
         helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
-        responder=_recorded(responder, targets, surroundings, surroundings.take_judged if opened else None),
-        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if opened else None),
+        responder=_recorded(responder, targets, surroundings, surroundings.take_judged if guarded else None),
+        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if guarded else None),
         subject=subject,
-        opened=opened,
+        opened=guarded or lacking,
     )
 
 

@@ -65,6 +65,10 @@ class OpenAIProvider:
         """Whether the upstream speaks this dialect itself."""
         return dialect in self._dialects
 
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give what of a call the upstream's APIs have no place for."""
+        return openai_shaped.loses(self._apis, call)
+
     def serves(self, operation: Operation) -> bool:
         """Whether one of the upstream's APIs does this."""
         return operation in self._operations or (operation == "count_tokens" and "generate" in self._operations)

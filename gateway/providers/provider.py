@@ -7,6 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 from anyio.abc import TaskGroup
 
+from gateway.core.call import Call
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
@@ -52,6 +53,15 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close connections and stop children. Nothing uses the provider any more."""
+        ...
+
+
+@runtime_checkable
+class TellsLoss(Protocol):
+    """A provider that knows what of a call it cannot carry to its upstream."""
+
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give the names of the parameters that a call asks for and the upstream's API has no place for; none where it goes out as it came."""
         ...
 
 

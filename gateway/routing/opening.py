@@ -30,7 +30,8 @@ from gateway.routing.stickiness import key_of
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked beside the conditions: what a call costs at a target, a target's load, its abilities, and a call's tokens.
 
-    `tokens_of` counts what goes in and may come out, `input_tokens` what goes in; `wall` is the wall clock.
+    `tokens_of` counts what goes in and may come out, `input_tokens` what goes in; `wall` is the wall clock. `losses` give what
+    of a call cannot be carried to a target.
     """
 
     cost_of: CostOf = lambda call, seat: None
@@ -39,6 +40,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     abilities: Mapping[str, Abilities] = {}
     input_tokens: Callable[[Call], int] = lambda call: 0
     wall: Callable[[], float] = time.time
+    losses: Mapping[str, Callable[[Call], tuple[str, ...]]] = {}
 
 
 def open_pool(
@@ -57,6 +59,7 @@ def open_pool(
             conditions.of(target.name, plan.breaker),
             weight,
             known.abilities.get(target.name, Abilities()),
+            known.losses.get(target.name),
         )
         for (target, responder), weight in zip(answering, weights, strict=True)
     ]

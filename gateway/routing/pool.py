@@ -11,7 +11,7 @@ from gateway.core.decision import Considered, Decision
 from gateway.routing.choosing import Chooser
 from gateway.routing.choosing_by_call import Reasoned
 from gateway.routing.condition import Condition
-from gateway.routing.fitness import needs_of
+from gateway.routing.fitting import ALL_FIT, NOBODY, fitting, lesser_last
 from gateway.routing.seat import Seat
 
 MOST_REMEMBERED: Final = 256
@@ -35,7 +35,7 @@ class Pool:
         self._reason = chooser.reason if isinstance(chooser, Reasoned) else None
         self._tokens_of = tokens_of
         # Of a pool whose targets can all do everything nobody asks what a call needs.
-        self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
+        self._picky = len(self.seats) > 1 and any(seat.abilities.limited or seat.loses for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
         self._most_out = max(1, int(breaker.most_ejected * len(self.seats)))
         self._remembered: dict[tuple[Seat, ...], Decision] = {}
@@ -43,7 +43,7 @@ class Pool:
     def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
         """Give the seats to ask, in order, and the decision. With `peek` nothing is noted: the next call gets the same."""
         open_, spared = self._open(now)
-        unfit: Mapping[Seat, str] = self._unfit(call) if self._picky else {}
+        unfit, lesser = fitting(self.seats, call, self._tokens_of) if self._picky else ALL_FIT
         if unfit:
             open_ = [seat for seat in open_ if seat not in unfit]
             spared = [seat for seat in spared if seat not in unfit]
@@ -51,8 +51,12 @@ class Pool:
             return (), self._told((), None, spared, unfit, now)
         if self._reason is not None:
             order, scores, why = self._reason(call, open_)
-            return order, self._told(order, scores, spared, {**unfit, **_left_out(open_, order, why)}, now, why)
-        order, scores = self._chooser.rank(call, open_, now, peek=peek)
+            unfit = {**unfit, **_left_out(open_, order, why)}
+        else:
+            (order, scores), why = self._chooser.rank(call, open_, now, peek=peek), ""
+        if why or lesser:
+            order, scores = lesser_last(order, scores, lesser)
+            return order, self._told(order, scores, spared, unfit, now, why, lesser)
         if scores is None and not spared and not unfit:
             order = tuple(order)
             known = self._remembered.get(order)
@@ -62,12 +66,6 @@ class Pool:
                     self._remembered[order] = known
             return order, known
         return order, self._told(order, scores, spared, unfit, now)
-
-    def _unfit(self, call: Call) -> Mapping[Seat, str]:
-        """Give the seats that lack what the call needs, and what. None where all do: the targets say it best themselves."""
-        needs = needs_of(call, self._tokens_of)
-        lacking = {seat: why for seat in self.seats if (why := seat.abilities.unfit(needs))}
-        return lacking if len(lacking) < len(self.seats) else {}
 
     def _open(self, now: float) -> tuple[Sequence[Seat], Sequence[Seat]]:
         """Give the seats that may be asked, and those that are spared."""
@@ -101,13 +99,14 @@ class Pool:
         unfit: Mapping[Seat, str],
         now: float,
         why: str = "",
+        lesser: Mapping[Seat, str] = NOBODY,
     ) -> Decision:
         asked = [
             Considered(
                 seat.name,
                 "next" if number else "chosen",
                 None if scores is None else scores[number],
-                "" if number else why,
+                "; ".join(filter(None, ("" if number else why, lesser.get(seat)))),
             )
             for number, seat in enumerate(order)
         ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from gateway.core.call import Call
 from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.routing.condition import Condition
@@ -11,9 +14,12 @@ ALL = Abilities()
 
 
 class Seat:
-    """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail."""
+    """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail.
 
-    __slots__ = ("abilities", "condition", "name", "responder", "target", "weight")
+    `loses` gives the parameters of a call that cannot be carried there.
+    """
+
+    __slots__ = ("abilities", "condition", "loses", "name", "responder", "target", "weight")
 
     def __init__(
         self,
@@ -22,6 +28,7 @@ class Seat:
         condition: Condition,
         weight: float = 1.0,
         abilities: Abilities = ALL,
+        loses: Callable[[Call], tuple[str, ...]] | None = None,
     ) -> None:
         self.target = target
         self.name = target.name
@@ -29,3 +36,4 @@ class Seat:
         self.condition = condition
         self.weight = weight
         self.abilities = abilities
+        self.loses = loses
