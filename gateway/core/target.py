@@ -7,12 +7,15 @@ from typing import Literal
 import msgspec
 
 Parameter = Literal[
-    "frequency_penalty", "json_object", "logit_bias", "logprobs", "n", "parallel_tool_calls", "presence_penalty", "reasoning", "seed",
+    "frequency_penalty", "json_object", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "n", "parallel_tool_calls", "presence_penalty", "reasoning", "seed",
     "stop", "system", "temperature", "top_k", "top_p", "verbosity",
 ]  # fmt: skip
 """What a target may be said to lack: parameters as Chat Completions names them, and instructions (`system`)."""
 
-EMULATED = frozenset({"json_object", "json_schema", "n", "parallel_tool_calls", "stop", "system"})
+SAID_OTHERWISE = frozenset({"max_completion_tokens", "max_tokens", "system"})
+"""What need never be left out: it can be said in another way."""
+
+EMULATED = frozenset({"json_object", "json_schema", "n", "parallel_tool_calls", "stop"}) | SAID_OTHERWISE
 """What can be done here for a target that lacks it."""
 
 

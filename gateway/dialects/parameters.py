@@ -21,6 +21,8 @@ from gateway.dialects.rest import FRAMING, HINTS
 PARAMETERS: Final[tuple[str, ...]] = get_args(Parameter)
 
 _CHAT: Final = "openai_chat"
+_LIMIT: Final = "$max_tokens"
+"""Where Chat Completions notes that a limit came by its old name."""
 _ONE_WORD: Final = (Message(role="user", parts=(Text(text="x"),)),)
 _SPECIAL: Final = (
     *(
@@ -78,7 +80,10 @@ def asked_for(prompt: Prompt, names: frozenset[str]) -> tuple[str, ...]:
 
 
 def without(prompt: Prompt, name: str) -> Prompt:
-    """Give a prompt that does not ask for a parameter. Instructions (`system`) become words of the user's: nothing that was said is lost."""
+    """Give a prompt that does not ask for a parameter.
+
+    Instructions (`system`) become words of the user's, and a limit of tokens gets its other name: nothing that was said is lost.
+    """
     if name in _PLAIN:
         return msgspec.structs.replace(prompt, **dict.fromkeys(_PLAIN[name]))
     if name == "stop":
@@ -88,6 +93,9 @@ def without(prompt: Prompt, name: str) -> Prompt:
     if name == "system":
         return _instructions_merged(prompt)
     rest = prompt.rest.get(_CHAT, {})
+    if name == "max_completion_tokens":
+        return msgspec.structs.replace(prompt, rest={**prompt.rest, _CHAT: {**rest, _LIMIT: prompt.max_output_tokens}})
+    name = _LIMIT if name == "max_tokens" else name
     return msgspec.structs.replace(
         prompt, rest={**prompt.rest, _CHAT: {field: value for field, value in rest.items() if field != name}}
     )
@@ -152,6 +160,12 @@ _ASKED: Final[Mapping[str, Callable[[Prompt], bool]]] = {
     **{name: _plain(name) for name in _PLAIN},
     "json_object": lambda prompt: prompt.output is not None and prompt.output.kind == "json_object",
     "logit_bias": lambda prompt: bool(prompt.rest.get(_CHAT, {}).get("logit_bias")),
+    "max_completion_tokens": lambda prompt: (
+        prompt.max_output_tokens is not None
+        and _CHAT in prompt.rest
+        and prompt.rest[_CHAT].get(_LIMIT) != prompt.max_output_tokens
+    ),
+    "max_tokens": lambda prompt: prompt.rest.get(_CHAT, {}).get(_LIMIT) is not None,
     "n": lambda prompt: choices_asked(prompt) > 1,
     "stop": lambda prompt: bool(prompt.stop),
     "system": lambda prompt: any(

@@ -16,7 +16,7 @@ from gateway.core.errors import UnsupportedParameter
 from gateway.core.events import Event, Started
 from gateway.core.items import Message, Text
 from gateway.core.responder import Responder, Send
-from gateway.core.target import EMULATED, Target
+from gateway.core.target import EMULATED, SAID_OTHERWISE, Target
 from gateway.dialects.parameters import asked_for, choices_asked, without
 from gateway.pipeline.emulated_answer import Editing, edits_for
 from gateway.pipeline.emulated_choices import MOST_CHOICES, Choices
@@ -25,9 +25,11 @@ from gateway.providers.provider import Provider, TellsLoss
 
 Loses = Callable[[Call], tuple[str, ...]]
 
-_ORDER = ("json_schema", "json_object", "system", "n", "stop", "parallel_tool_calls")
+_ORDER = (
+    *("json_schema", "json_object", "system", "n", "stop", "parallel_tool_calls"),
+    *("max_completion_tokens", "max_tokens"),
+)
 """In this order, for instructions about the form of an answer are instructions too."""
-_SAID = "system"
 _OUTPUTS = frozenset({"json_object", "json_schema"})
 
 
@@ -71,11 +73,9 @@ class Emulated:
         if not lost or not isinstance(prompt, Prompt):
             await self._inner(call, send)
         elif self._target.drop:
-            # Instructions are not left out: what was said is said by the user.
-            kept, dropped = [name for name in lost if name == _SAID], [name for name in lost if name != _SAID]
-            await self._inner(
-                _amended(call, prompt, [*lost]), _Told(send, dropped=tuple(dropped), emulated=tuple(kept))
-            )
+            kept = tuple(name for name in lost if name in SAID_OTHERWISE)
+            dropped = tuple(name for name in lost if name not in SAID_OTHERWISE)
+            await self._inner(_amended(call, prompt, [*lost]), _Told(send, dropped=dropped, emulated=kept))
         elif impossible := [name for name in lost if name not in EMULATED or not self._target.emulate]:
             raise self._refusal(impossible[0])
         else:

@@ -150,6 +150,7 @@ class _Edited:
         self._numbers: dict[int, int] = {}
         self._calls = 0
         self._stopped: str | None = None
+        self._stopped_at: tuple[int, int] | None = None
 
     async def __call__(self, event: Event) -> None:
         """Pass on what is left of it."""
@@ -186,6 +187,8 @@ class _Edited:
         return self._calls > 1
 
     async def _text(self, event: TextDelta, number: int) -> None:
+        if self._beyond(event.index, event.part):
+            return
         out = self._of(event.index, event.part).feed(event.text)
         self._note(event.index, event.part)
         if out:
@@ -197,6 +200,8 @@ class _Edited:
             return event.item
         parts: list[Part] = []
         for place, part in enumerate(event.item.parts):
+            if self._beyond(event.index, place):
+                continue
             if not isinstance(part, Text):
                 parts.append(part)
                 continue
@@ -223,6 +228,11 @@ class _Edited:
         found = self._texts[index, part].cut
         if found is not None and found.found is not None:
             self._stopped = self._stopped or found.found
+            self._stopped_at = self._stopped_at or (index, part)
+
+    def _beyond(self, index: int, part: int) -> bool:
+        """Whether a part comes after the one that a stop sequence has ended."""
+        return self._stopped_at is not None and index == self._stopped_at[0] and part > self._stopped_at[1]
 
 
 class _Text:

@@ -44,7 +44,8 @@ class OpenAIProvider:
 
     def responder(self, target: Target) -> Responder:
         """Give what answers calls for one model."""
-        shaped = openai_shaped.responder(self.name, self._access, self._apis, target, self._adapt)
+        adapt = None if "max_tokens" in target.without else self._adapt
+        shaped = openai_shaped.responder(self.name, self._access, self._apis, target, adapt)
         return Counted(shaped, self._count(target)) if "generate" in self._operations else shaped
 
     def _count(self, target: Target) -> Responder:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.core.call import Call
-from gateway.core.target import EMULATED
+from gateway.core.target import EMULATED, SAID_OTHERWISE
 from gateway.routing.fitness import Needs, needs_of
 from gateway.routing.seat import Seat
 
@@ -40,11 +40,18 @@ def _judge(seat: Seat, call: Call, needs: Needs, unfit: dict[Seat, str], lesser:
     elif not lost:
         return
     elif target.drop:
-        lesser[seat] = f"leaves out {', '.join(lost)}"
+        lesser[seat] = _in_part(tuple(lost))
     elif target.emulate and lost.keys() <= EMULATED:
         lesser[seat] = f"emulates {', '.join(lost)}"
     else:
         unfit[seat] = f"it does not take {', '.join(lost)}"
+
+
+def _in_part(lost: Sequence[str]) -> str:
+    """Say what is left out, and what is said in another way."""
+    out = ", ".join(name for name in lost if name not in SAID_OTHERWISE)
+    otherwise = ", ".join(name for name in lost if name in SAID_OTHERWISE)
+    return " and ".join([*([f"leaves out {out}"] if out else []), *([f"emulates {otherwise}"] if otherwise else [])])
 
 
 def lesser_last(

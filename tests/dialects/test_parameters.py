@@ -15,6 +15,8 @@ EVERYTHING = {
     "json_object": {"response_format": {"type": "json_object"}},
     "logit_bias": {"logit_bias": {"50256": -100}},
     "logprobs": {"logprobs": True, "top_logprobs": 2},
+    "max_completion_tokens": {"max_completion_tokens": 9},
+    "max_tokens": {"max_tokens": 9},
     "n": {"n": 3},
     "parallel_tool_calls": {
         "parallel_tool_calls": False,
@@ -83,7 +85,9 @@ def test_a_call_that_asks_for_a_parameter_does_so_no_more_without_it(name):
     assert asked_for(asking, frozenset(PARAMETERS)) == (name,)
     left = without(asking, name)
 
-    assert asked_for(left, frozenset(PARAMETERS)) == ()
+    # A limit gets its other name.
+    other = {"max_tokens": ("max_completion_tokens",), "max_completion_tokens": ("max_tokens",)}
+    assert asked_for(left, frozenset(PARAMETERS)) == other.get(name, ())
     # And it is not on the wire any more, whatever notes the dialect keeps of how it was written.
     body = OPENAI_CHAT.encode_call(left, model="m", stream=False, drop=False).body
     assert not (EVERYTHING[name].keys() - {"messages", "tools"}) & body.keys()
@@ -134,3 +138,12 @@ def test_the_cheap_look_overlooks_nothing_that_the_encoder_refuses(dialect, fiel
     refused = dialect.encode_call(asked, model="m", stream=False, drop=True).refused
 
     assert parameters_lost(dialect, asked) == refused
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")]
+)
+def test_a_limit_of_tokens_is_sent_by_its_other_name(name, other):
+    body = OPENAI_CHAT.encode_call(without(prompt(**{name: 9}), name), model="m", stream=False, drop=False).body
+
+    assert (body.get(name), body[other]) == (None, 9)

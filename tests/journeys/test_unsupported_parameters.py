@@ -30,6 +30,7 @@ models:
   responses: {{targets: [{{provider: responses, model: talker}}], on_unsupported: emulate}}
   messages: {{targets: [{{provider: messages, model: talker}}], on_unsupported: emulate}}
   plain: {{targets: [{{provider: chat, model: talker, abilities: {{without: [system, stop], json_schema: false}}}}], on_unsupported: emulate}}
+  renamed: {{targets: [{{provider: chat, model: talker, abilities: {{without: [max_tokens]}}}}], on_unsupported: drop}}
   strict: {{targets: [{{provider: chat, model: talker, abilities: {{without: [seed]}}}}]}}
   both:
     targets: [{{provider: messages, model: talker}}, {{provider: chat, model: talker}}]
@@ -119,6 +120,14 @@ async def test_what_the_operator_knows_to_be_lacking_is_emulated_in_the_targets_
 
     assert raw.parse().choices[0].message.content == "one two "
     assert raw.headers["x-switchgear-emulated"] == "system, stop"
+
+
+async def test_a_limit_goes_out_by_the_name_that_the_target_takes(chat):
+    raw = await chat.with_raw_response.create(model="renamed", messages=user("hi"), max_tokens=99)
+
+    assert raw.parse().choices[0].message.content == "You said: hi"
+    assert raw.headers["x-switchgear-emulated"] == "max_tokens"
+    assert "x-switchgear-dropped" not in raw.headers
 
 
 async def test_what_cannot_be_emulated_is_refused(chat):

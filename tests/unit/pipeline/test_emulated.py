@@ -95,6 +95,13 @@ async def test_a_text_ends_before_a_stop_sequence_streamed_or_whole():
         assert got.started.emulated == ("stop",)
 
 
+async def test_no_part_comes_after_the_one_that_was_ended():
+    parts = (Text(text="a"), Text(text="b END c"), Text(text="d"))
+    got, _ = await ask(Inner(answer(Message(role="assistant", parts=parts))), call(stop="END"), lacks=("stop",))
+
+    assert [part.text for part in got.items[0].parts] == ["a", "b "]
+
+
 async def test_nothing_comes_after_the_stop_sequence():
     inner = Inner(answer(said("so END"), ToolCall(call_id="c", name="f", arguments="{}")))
     got, _ = await ask(inner, call(stop="END"), lacks=("stop",))
