@@ -2,6 +2,7 @@
 
 import itertools
 
+import anyio
 import msgspec
 import pytest
 from hypothesis import given
@@ -152,6 +153,37 @@ async def test_where_one_of_several_fails_all_fail_and_what_was_used_is_told():
     assert heard == [
         Spent(target="up/m", usage=USAGE, why="choice"), Spent(target="up/m", usage=Usage(input=1), why="choice"),
     ]  # fmt: skip
+
+
+async def test_the_others_are_not_waited_for_once_one_has_failed():
+    asked = []
+
+    async def stuck(call, send):
+        asked.append(call)
+        if len(asked) == 2:
+            raise UpstreamUnreachable("gone")
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(5), pytest.raises(UpstreamUnreachable):
+        await ask(stuck, call(n=3), lacks=("n",))
+
+
+async def test_what_only_the_api_lacks_is_left_to_its_encoder_unless_it_is_to_be_emulated():
+    class Provider:
+        def loses(self, call):
+            return ("seed",)
+
+    heard, inner = [], Inner(answer(said("x")))
+
+    async def send(event):
+        heard.append(event)
+
+    target = Target(provider="up", model="m", without=frozenset({"stop"}), drop=True)
+    with_loss = losses_of(target, Provider())
+    await Emulated(inner, target, with_loss)(call(stop="END", seed=3), send)
+
+    assert (inner.asked[0].content.stop, inner.asked[0].content.seed) == ((), 3)
+    assert heard[0].dropped == ("stop",)
 
 
 async def test_more_answers_than_a_few_are_refused():
