@@ -120,9 +120,19 @@ def _targets(model: ModelSettings, targets: Sequence[TargetSettings], settings: 
             model=target.model,
             timeouts=_timeouts(target.timeouts or model.timeouts or _provider_timeouts(settings, target.provider)),
             drop=model.on_unsupported == "drop",
+            emulate=model.on_unsupported == "emulate",
+            without=_lacking(target.abilities, emulate=model.on_unsupported == "emulate"),
         )
         for target in targets
     )
+
+
+def _lacking(abilities: AbilitySettings | None, *, emulate: bool) -> frozenset[str]:
+    if abilities is None:
+        return frozenset()
+    # A schema is only of interest here where its work can be done here: else the target says it best itself.
+    schema = ("json_schema",) if emulate and abilities.json_schema is False else ()
+    return frozenset((*abilities.without, *schema))
 
 
 def _provider_timeouts(settings: Settings, provider: str) -> TimeoutSettings:

@@ -43,6 +43,8 @@ def answer_headers(call: Call, started: Started | None, now: float) -> Headers:
         headers.append((b"x-switchgear-version", started.version.encode("latin-1", "replace")))
     if started.dropped:
         headers.append((b"x-switchgear-dropped", _shown(started.dropped)))
+    if started.emulated:
+        headers.append((b"x-switchgear-emulated", _shown(started.emulated)))
     return headers
 
 

@@ -9,6 +9,7 @@ from gateway.config.choosing_settings import RuleSettings
 from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.overload_settings import QueueSettings, Steps
+from gateway.core.target import Parameter
 
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
@@ -29,6 +30,10 @@ class AbilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     context: Annotated[int | None, Meta(ge=1, description="Tokens that fit into it, prompt and answer together.")] = (
         None
     )
+    without: Annotated[
+        tuple[Parameter, ...],
+        Meta(description="Parameters that it does not take although its API has them, and `system`: instructions."),
+    ] = ()
 
 
 class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):

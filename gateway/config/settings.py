@@ -176,9 +176,12 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     description: Annotated[str, Meta(description="A sentence for people, shown in /v1/models.")] = ""
     on_unsupported: Annotated[
-        Literal["error", "drop"],
+        Literal["error", "drop", "emulate"],
         Meta(
-            description="A parameter that the target does not know: refuse the call (error), or leave it out and say so."
+            description=(
+                "A parameter that the target does not know: refuse the call (error), leave it out and say so (drop), or do its work "
+                "here where that can be done honestly (emulate)."
+            )
         ),
     ] = "error"
     routing: Annotated[

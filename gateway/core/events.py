@@ -28,7 +28,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     `target` is "provider/model" as served; `waited` the seconds spent waiting for the upstream so far. `content_type` is set
     when `Verbatim` pieces follow; `status` and `headers` (request ids and the like) are the upstream's. `limits` are x-ratelimit-*
     headers: the upstream's, until a limit of our own stands in front of it. `dropped` names the parameters that the target does
-    not know and that were left out by permission. `version` is the model's version that answers, empty where it has none.
+    not know and that were left out by permission, `emulated` those whose work was done here. `version` is the model's version that answers, empty where it has none.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[tuple[bytes, bytes], ...] = ()
     dropped: tuple[str, ...] = ()
     version: str = ""
+    emulated: tuple[str, ...] = ()
 
 
 class Decided(msgspec.Struct, frozen=True):

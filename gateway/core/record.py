@@ -55,6 +55,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     parameters: dict[str, float | int | str | bool]
     dropped: tuple[str, ...] = ()
+    emulated: tuple[str, ...] = ()
     trace: str | None = None
     tenant: str = ""
     team: str = ""

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+Parameter = Literal[
+    "frequency_penalty", "json_object", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "n", "parallel_tool_calls", "presence_penalty", "reasoning", "seed",
+    "stop", "system", "temperature", "top_k", "top_p", "verbosity",
+]  # fmt: skip
+"""What a target may be said to lack: parameters as Chat Completions names them, and instructions (`system`)."""
+
+SAID_OTHERWISE = frozenset({"max_completion_tokens", "max_tokens", "system"})
+"""What need never be left out: it can be said in another way."""
+
+EMULATED = frozenset({"json_object", "json_schema", "n", "parallel_tool_calls", "stop"}) | SAID_OTHERWISE
+"""What can be done here for a target that lacks it."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,12 +29,18 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """One model at one provider. `drop` permits to leave out parameters that it does not know (named in the answer)."""
+    """One model at one provider.
+
+    `drop` permits to leave out parameters that it does not know (named in the answer), `emulate` to do their work here where that can
+    be done honestly. `without` names what the operator knows that it lacks: parameters, and `json_schema`.
+    """
 
     provider: str
     model: str
     timeouts: Timeouts = Timeouts()
     drop: bool = False
+    emulate: bool = False
+    without: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation"]
+BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation", "choice"]
 """Why a target used tokens for a call whose answer is another's.
 
 hedge         another target was quicker
@@ -14,6 +14,7 @@ cascade       its answer did not pass the check
 vote          it was outvoted
 judge         it judged the answers of others
 continuation  its answer broke off, and another target went on with it
+choice        one of several answers that were asked for (n); the call failed because another of them did
 """
 
 

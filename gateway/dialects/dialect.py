@@ -17,10 +17,14 @@ from gateway.core.usage import Usage
 
 
 class EncodedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A request body for an upstream, and the names of the parameters that were left out of it."""
+    """A request body for an upstream, and the names of the parameters that were left out of it.
+
+    `refused` are those of them that are no hints: without permission they are an error.
+    """
 
     body: dict[str, Json]
     dropped: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,11 +86,17 @@ class Leftovers:
         self._title = title
         self._drop = drop
         self._dropped: dict[str, None] = {}
+        self._refused: dict[str, None] = {}
 
     @property
     def dropped(self) -> tuple[str, ...]:
         """The names of what was left out, in order, each once."""
         return tuple(self._dropped)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Those of them that were no hints."""
+        return tuple(self._refused)
 
     def hint(self, name: str) -> None:
         """Leave out `name`, whose absence does not change the answer."""
@@ -104,7 +110,7 @@ class Leftovers:
                 "or permit that for the model (on_unsupported: drop)."
             )
             raise UnsupportedParameter(msg, param=name)
-        self._dropped[name] = None
+        self._dropped[name] = self._refused[name] = None
 
     def alien(self, what: str, element: Foreign, path: str) -> None:
         """Refuse a whole element (a "tool", a "part" …) that only its own dialect understands."""

@@ -8,6 +8,7 @@ The order, outermost first. Each stage is there only when the route uses it:
     Routed        which target is asked, and which next, until the commit point
     Guarded       guardrails of this target
     Redacted      what this target must not see is taken out, and put back into its answer
+    Emulated      what this target lacks is left out, or done here
     provider      the exchange with one upstream
 """
 
@@ -29,6 +30,7 @@ from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
+from gateway.pipeline.emulated import emulated, losses_of
 from gateway.pipeline.limited import Limited, Limits
 from gateway.pipeline.recorded import NANO, Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
 from gateway.pipeline.shadowed_copy import booked, on_the_books
@@ -236,7 +238,10 @@ def _pool_of_targets(
     origins: Origins | None,
 ) -> Pool:
     guards = surroundings.guards
-    answering = [(target, providers[target.provider].responder(target)) for target in wanted.targets]
+    answering = [
+        (target, emulated(providers[target.provider].responder(target), target, providers[target.provider]))
+        for target in wanted.targets
+    ]
     if guards is not None:
         answering = [(target, guards.around_target(responder, model, target)) for target, responder in answering]
     outputs = Outputs()
@@ -254,6 +259,7 @@ def _pool_of_targets(
         input_tokens=wanted.count_input,
         wall=surroundings.clock.wall,
         origins=origins,
+        losses=_losses(wanted.targets, providers),
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
 
@@ -268,6 +274,15 @@ def _cost_of(wanted: Modelled, surroundings: Surroundings) -> CostOf:
         return None if nano is None else nano / NANO
 
     return cost
+
+
+def _losses(
+    targets: Sequence[Target], providers: Mapping[str, Provider]
+) -> dict[str, Callable[[Call], tuple[str, ...]]]:
+    """Give what tells what of a call is lost on its way to a target. Where all go to one provider, all lose the same."""
+    if len({target.provider for target in targets}) < 2 and not any(target.without for target in targets):
+        return {}
+    return {target.name: losses_of(target, providers[target.provider]) for target in targets}
 
 
 def _load_of(providers: Mapping[str, Provider]) -> LoadOf:
@@ -290,9 +305,10 @@ def _route(
 ) -> Route:
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
-    opened = any(is_ensemble(one.plan, len(one.targets)) for one in wanted.parts) or (
-        guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
-    )
+    guarded = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    ensemble = any(is_ensemble(one.plan, len(one.targets)) for one in wanted.parts)
+    # What a target does not take can only be seen, left out or emulated in a call that was decoded.
+    lacking = any(target.without for name in (model, *helpers) for target in models[name].targets)
     clock = surroundings.clock
     timing = Timing(
         now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall, spawn=surroundings.spawn
@@ -302,7 +318,7 @@ def _route(
     answers[model] = answer
     responder = answer if guards is None else guards.around_route(answer, model)
     beside: Responder = _recorded(
-        responder, targets, _booked(surroundings), surroundings.take_judged if opened else None
+        responder, targets, _booked(surroundings), surroundings.take_judged if guarded else None
     )
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
@@ -320,11 +336,11 @@ def _route(
         cost=surroundings.cost,
         count_input=wanted.count_input,
         helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
-        responder=_recorded(responder, targets, surroundings, surroundings.take_judged if opened else None),
-        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if opened else None),
+        responder=_recorded(responder, targets, surroundings, surroundings.take_judged if guarded else None),
+        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if guarded else None),
         beside=beside,
         subject=subject,
-        opened=opened,
+        opened=guarded or ensemble or lacking,
     )
 
 

@@ -130,6 +130,7 @@ class Recorded:
             error=error,
             parameters={name: fields[name] for name in PARAMETERS if name in fields and _is_telling(fields[name])},
             dropped=() if started is None else started.dropped,
+            emulated=() if started is None else started.emulated,
             trace=call.trace,
             tenant=call.caller.tenant,
             team=call.caller.team,

@@ -14,6 +14,7 @@ from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.dialects.anthropic_messages import ANTHROPIC_COUNT_TOKENS, ANTHROPIC_MESSAGES
 from gateway.dialects.dialect import Dialect
+from gateway.dialects.parameters import parameters_lost
 from gateway.providers.by_dialect import ByDialect
 from gateway.providers.exchange import Exchange
 from gateway.providers.http.protocol import Upstream
@@ -113,6 +114,12 @@ class AnthropicProvider:
     def relays(self, dialect: str) -> bool:
         """Whether this is Anthropic's own dialect."""
         return dialect in PATHS
+
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give what of a call Anthropic's API has no place for."""
+        if call.operation != "generate" or call.dialect in PATHS:
+            return ()
+        return parameters_lost(ANTHROPIC_MESSAGES, call.content)
 
     def serves(self, operation: Operation) -> bool:
         """Generation and token counts."""

@@ -53,7 +53,8 @@ class OpenAIProvider:
 
     def responder(self, target: Target) -> Responder:
         """Give what answers calls for one model."""
-        shaped = openai_shaped.responder(self.name, self._access, self._apis, target, self._adapt)
+        adapt = None if "max_tokens" in target.without else self._adapt
+        shaped = openai_shaped.responder(self.name, self._access, self._apis, target, adapt)
         return Counted(shaped, self._count(target)) if "generate" in self._operations else shaped
 
     def _count(self, target: Target) -> Responder:
@@ -73,6 +74,10 @@ class OpenAIProvider:
     def relays(self, dialect: str) -> bool:
         """Whether the upstream speaks this dialect itself."""
         return dialect in self._dialects
+
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give what of a call the upstream's APIs have no place for."""
+        return openai_shaped.loses(self._apis, call)
 
     def serves(self, operation: Operation) -> bool:
         """Whether one of the upstream's APIs does this."""

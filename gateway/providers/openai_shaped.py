@@ -17,6 +17,7 @@ from gateway.dialects.openai_completions import OPENAI_COMPLETIONS
 from gateway.dialects.openai_embeddings import OPENAI_EMBEDDINGS
 from gateway.dialects.openai_moderations import OPENAI_MODERATIONS
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
+from gateway.dialects.parameters import parameters_lost
 from gateway.dialects.rerank import RERANK
 from gateway.providers.by_dialect import ByDialect
 from gateway.providers.exchange import Exchange
@@ -151,6 +152,14 @@ def operations(apis: Sequence[str]) -> frozenset[Operation]:
 def dialects(apis: Sequence[str]) -> frozenset[str]:
     """Give the names of the dialects that go out as they came."""
     return frozenset(APIS[api][0].name for api in apis)
+
+
+def loses(apis: Sequence[str], call: Call) -> tuple[str, ...]:
+    """Give what of a call cannot be carried to an upstream that speaks `apis`."""
+    if call.operation != "generate" or call.dialect in dialects(apis):
+        return ()
+    spoken = next((api for api in _TRANSLATE_TO["generate"] if api in apis), None)
+    return () if spoken is None else parameters_lost(APIS[spoken][0], call.content)
 
 
 def with_top_k(prompt: Prompt) -> Prompt:

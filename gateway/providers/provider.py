@@ -7,6 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 from anyio.abc import TaskGroup
 
+from gateway.core.call import Call
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
@@ -64,6 +65,15 @@ class Watched(Protocol):
     @property
     def watched(self) -> bool:
         """Whether it is watched, or always says that it is ready."""
+        ...
+
+
+@runtime_checkable
+class TellsLoss(Protocol):
+    """A provider that knows what of a call it cannot carry to its upstream."""
+
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give the names of the parameters that a call asks for and the upstream's API has no place for; none where it goes out as it came."""
         ...
 
 

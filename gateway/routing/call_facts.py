@@ -14,7 +14,7 @@ from gateway.routing.complexity import complexity_of
 from gateway.routing.fitness import FORMATS, Ability, needs_of
 from gateway.routing.language import language_of
 from gateway.routing.said import last_words, turns_of
-from gateway.routing.stickiness import key_of_user
+from gateway.routing.stickiness import key_of_session, key_of_user
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
@@ -121,7 +121,7 @@ FINDERS: Final[Mapping[str, Callable[[Facts], Any]]] = {
     "model": lambda facts: facts.call.model,
     "operation": lambda facts: facts.call.operation,
     "reasoning_effort": lambda facts: _effort(facts.call.fields),
-    "session": lambda facts: facts.call.session or "",
+    "session": lambda facts: key_of_session(facts.call) or "",
     "stream": lambda facts: facts.call.stream,
     "tags": lambda facts: dict(facts.call.caller.tags),
     "team": lambda facts: facts.call.caller.team,

@@ -67,6 +67,8 @@ _SIMPLE: Final = _words_in(
     "capital convert define definition hello hey hi lowercase meaning name opposite rephrase spell synonym thank thanks "
     "time translate uppercase übersetze hallo danke bonjour merci traduis traduire hola gracias traduce ciao grazie traduci"
 )
+_TOLD: Final = 0.005
+"""What adds less is not worth a word."""
 _SHORT: Final = 40
 """Words up to which a call may count as simple."""
 _EFFORTS: Final[Mapping[str, float]] = {
@@ -110,7 +112,8 @@ class Complexity(msgspec.Struct, frozen=True):
     @property
     def why(self) -> str:
         """What counted most, for people."""
-        most = sorted(self.parts, key=lambda part: -abs(part[1]))[:3]
+        telling = [part for part in self.parts if abs(part[1]) >= _TOLD]
+        most = sorted(telling, key=lambda part: -abs(part[1]))[:3]
         return f"complexity {self.score:.2f}: {', '.join(f'{name} {added:+.2f}' for name, added in most) or 'nothing stands out'}"
 
 

@@ -38,7 +38,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     `unwell` has those targets, by name, whose providers watch them.
     `tokens_of` counts what goes in and may come out, `input_tokens` what goes in; `wall` is the wall clock.
-    `origins` are there where reasoning has to go back to the target that made it.
+    `origins` are there where reasoning has to go back to the target that made it, `losses` give what of a call cannot be carried
+    to a target.
     """
 
     cost_of: CostOf = lambda call, seat: None
@@ -49,6 +50,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: Callable[[Call], int] = lambda call: 0
     wall: Callable[[], float] = time.time
     origins: Origins | None = None
+    losses: Mapping[str, Callable[[Call], tuple[str, ...]]] = {}
 
 
 def open_pool(
@@ -68,8 +70,9 @@ def open_pool(
             conditions.of(target.name, plan.breaker),
             weight,
             known.abilities.get(target.name, Abilities()),
-            known.unwell.get(target.name),
-            conditions.gate_of(target.name, limit),
+            unwell=known.unwell.get(target.name),
+            gate=conditions.gate_of(target.name, limit),
+            loses=known.losses.get(target.name),
         )
         for (target, responder), weight, limit in zip(answering, weights, limits, strict=True)
     ]

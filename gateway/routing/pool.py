@@ -14,7 +14,7 @@ from gateway.core.errors import Unavailable
 from gateway.routing.affinity import Affinity
 from gateway.routing.choosing import Chooser, Ranked
 from gateway.routing.choosing_by_call import Reasoned
-from gateway.routing.fitness import needs_of
+from gateway.routing.fitting import ALL_FIT, NOBODY, fitting, lesser_last
 from gateway.routing.hedge import Hedge
 from gateway.routing.seat import Seat
 
@@ -58,7 +58,7 @@ class Pool:
         self._told_of = told_of
         self._affinity = affinity
         # Of a pool whose targets can all do everything nobody asks what a call needs.
-        self._picky = len(self.seats) > 1 and any(seat.abilities.limited for seat in self.seats)
+        self._picky = len(self.seats) > 1 and any(seat.abilities.limited or seat.loses for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
         self._most_out = max(1, int(breaker.most_ejected * len(self.seats)))
         self._gated = any(seat.gate is not None for seat in self.seats)
@@ -68,7 +68,7 @@ class Pool:
     def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
         """Give the seats to ask, in order, and the decision. With `peek` nothing is noted: the next call gets the same."""
         open_, spared = self._open(now)
-        unfit: Mapping[Seat, str] = self._unfit(call) if self._picky else {}
+        unfit, lesser = fitting(self.seats, call, self._tokens_of) if self._picky else ALL_FIT
         if unfit:
             open_ = [seat for seat in open_ if seat not in unfit]
             spared = [seat for seat in spared if seat not in unfit]
@@ -76,11 +76,11 @@ class Pool:
             return (), self._told((), None, spared, unfit, now)
         full = _full(open_, call) if self._gated else ()
         roomy = [seat for seat in open_ if seat not in full] if full else open_
-        order, scores, why = self._ranked(call, roomy, now, peek=peek) if roomy else ((), None, "")
+        order, scores, why = self._ranked(call, roomy, lesser, now, peek=peek) if roomy else ((), None, "")
         # Nobody's turn has come by this: who waits for them decides again when there is room.
-        later = self._ranked(call, full, now, peek=True)[0] if full else ()
+        later = self._ranked(call, full, lesser, now, peek=True)[0] if full else ()
         left_out = _left_out(open_, (*order, *later), why) if self._reason is not None else {}
-        if scores is None and not (why or spared or unfit or later or left_out):
+        if scores is None and not (why or spared or unfit or lesser or later or left_out):
             order = tuple(order)
             known = self._remembered.get(order)
             if known is None:
@@ -88,11 +88,11 @@ class Pool:
                 if len(self._remembered) < MOST_REMEMBERED:
                     self._remembered[order] = known
             return order, known
-        told = self._told(order, scores, spared, {**unfit, **left_out}, now, why)
+        told = self._told(order, scores, spared, {**unfit, **left_out}, now, why, lesser)
         return (*order, *later), _with_full(told, later, len(order)) if later else told
 
     def _ranked(
-        self, call: Call, seats: Sequence[Seat], now: float, *, peek: bool
+        self, call: Call, seats: Sequence[Seat], lesser: Mapping[Seat, str], now: float, *, peek: bool
     ) -> tuple[Sequence[Seat], Sequence[float] | None, str]:
         """Give the seats in the order in which they are asked, their figures, and why so, where there is more to say."""
         why = ""
@@ -100,6 +100,8 @@ class Pool:
             order, scores, why = self._reason(call, seats)
         else:
             order, scores = self._chooser.rank(call, seats, now, peek=peek)
+        if lesser:
+            order, scores = lesser_last(order, scores, lesser)
         if self._affinity is not None:
             first, made = self._affinity.lead(call, order)
             if first is not None:
@@ -112,12 +114,6 @@ class Pool:
         soonest = min(seat.condition.back_at(now) for seat in self.seats)
         message = f"Every target of '{self.model}' failed too often of late, and is spared for a while."
         return Unavailable(message, retry_after=max(soonest, 1.0))
-
-    def _unfit(self, call: Call) -> Mapping[Seat, str]:
-        """Give the seats that lack what the call needs, and what. None where all do: the targets say it best themselves."""
-        needs = needs_of(call, self._tokens_of)
-        lacking = {seat: why for seat in self.seats if (why := seat.abilities.unfit(needs))}
-        return lacking if len(lacking) < len(self.seats) else {}
 
     def _open(self, now: float) -> tuple[Sequence[Seat], Sequence[Seat]]:
         """Give the seats that may be asked, and those that are spared."""
@@ -153,13 +149,14 @@ class Pool:
         unfit: Mapping[Seat, str],
         now: float,
         why: str = "",
+        lesser: Mapping[Seat, str] = NOBODY,
     ) -> Decision:
         asked = [
             Considered(
                 seat.name,
                 "next" if number else "chosen",
                 None if scores is None else scores[number],
-                "" if number else why,
+                "; ".join(filter(None, ("" if number else why, lesser.get(seat)))),
             )
             for number, seat in enumerate(order)
         ]

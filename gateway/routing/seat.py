@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.core.call import Call
 from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.routing.condition import Condition
@@ -19,10 +20,11 @@ class Seat:
     """One target of one model. `weight` is its share beside the others'; 0 is only asked when the others fail.
 
     `unwell` says what its provider knows against it, nothing where it is well; None where nobody watches.
-    `gate` bounds the calls that it has at once; None where there is no bound.
+    `gate` bounds the calls that it has at once; None where there is no bound. `loses` gives the parameters of a call that cannot be
+    carried there.
     """
 
-    __slots__ = ("abilities", "condition", "gate", "name", "responder", "target", "unwell", "weight")
+    __slots__ = ("abilities", "condition", "gate", "loses", "name", "responder", "target", "unwell", "weight")
 
     def __init__(
         self,
@@ -31,8 +33,10 @@ class Seat:
         condition: Condition,
         weight: float = 1.0,
         abilities: Abilities = ALL,
+        *,
         unwell: Unwell | None = None,
         gate: Gate | None = None,
+        loses: Callable[[Call], tuple[str, ...]] | None = None,
     ) -> None:
         self.target = target
         self.name = target.name
@@ -42,6 +46,7 @@ class Seat:
         self.weight = weight
         self.abilities = abilities
         self.unwell = unwell
+        self.loses = loses
 
     def has_room(self, call: str) -> bool:
         """Whether this call (its id) would find a place."""

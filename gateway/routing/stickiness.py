@@ -23,7 +23,8 @@ def key_of(call: Call, by: Sequence[str]) -> str | None:
     return None
 
 
-def _session(call: Call) -> str | None:
+def key_of_session(call: Call) -> str | None:
+    """Give the session or conversation that a call names, None where it names none."""
     return call.session or _named(call.fields, _SESSION)
 
 
@@ -38,7 +39,7 @@ def _caller(call: Call) -> str | None:
     return call.caller.id
 
 
-_FINDERS: dict[str, Callable[[Call], str | None]] = {"session": _session, "user": key_of_user, "caller": _caller}
+_FINDERS: dict[str, Callable[[Call], str | None]] = {"session": key_of_session, "user": key_of_user, "caller": _caller}
 
 
 def _named(fields: dict[str, Json], names: Sequence[str]) -> str | None:

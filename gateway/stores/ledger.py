@@ -28,7 +28,7 @@ PERIODS: Final = ("hour", "day", "month")
 
 TAG: Final = "tag:"
 
-BESIDE_KINDS: Final = ("hedge", "cascade", "vote", "judge", "continuation")
+BESIDE_KINDS: Final = ("hedge", "cascade", "vote", "judge", "continuation", "choice")
 """Kinds of rows that are no calls of their own, but what a call used at other targets beside its answer."""
 
 

@@ -162,6 +162,7 @@ class Spans:
             (names.ROUTE, record.route or None),
             (names.DROPPED, record.dropped or None),
             (names.DEGRADED, record.degraded or None),
+            (names.EMULATED, record.emulated or None),
             (names.GUARDS, tuple(f"{guard[0]}: {guard[1]}" for guard in record.guards) or None),
             (names.FOUND, tuple(f"{kind}: {count}" for kind, count in record.found) or None),
         )

@@ -45,7 +45,7 @@ def encode_message_call(prompt: Prompt, *, model: str, stream: bool, drop: bool)
     body = _body(prompt, model, left)
     if stream:
         body["stream"] = True
-    return EncodedCall(body=body, dropped=left.dropped)
+    return EncodedCall(body=body, dropped=left.dropped, refused=left.refused)
 
 
 def encode_count_call(prompt: Prompt, *, model: str, drop: bool) -> EncodedCall:
@@ -53,7 +53,9 @@ def encode_count_call(prompt: Prompt, *, model: str, drop: bool) -> EncodedCall:
     left = Leftovers(NAME, TITLE, drop=drop)
     body = _body(prompt, model, left)
     return EncodedCall(
-        body={name: value for name, value in body.items() if name not in _NOT_COUNTED}, dropped=left.dropped
+        body={name: value for name, value in body.items() if name not in _NOT_COUNTED},
+        dropped=left.dropped,
+        refused=left.refused,
     )
 
 

@@ -37,7 +37,9 @@ def encode_call(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> Enco
     body |= _particular(prompt, left)
     _frame(body, mine, stream=stream)
     return EncodedCall(
-        body={**body, **{name: value for name, value in mine.items() if name not in body}}, dropped=left.dropped
+        body={**body, **{name: value for name, value in mine.items() if name not in body}},
+        dropped=left.dropped,
+        refused=left.refused,
     )
 
 

@@ -53,7 +53,7 @@ def encode_prompt(prompt: Prompt, *, model: str, stream: bool, drop: bool) -> En
         raise InvalidRequest(msg, param="input")
     if stream:
         body["stream"] = True
-    return EncodedCall(body=body, dropped=left.dropped)
+    return EncodedCall(body=body, dropped=left.dropped, refused=left.refused)
 
 
 def _put_items(body: dict[str, Json], items: Sequence[Item], left: Leftovers) -> None:

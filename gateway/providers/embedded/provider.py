@@ -74,6 +74,7 @@ class EmbeddedProvider:
         if settings.embedding:
             self._models[EMBEDDING_MODEL] = EmbeddedModel(EMBEDDING_MODEL, ("embeddings",), embedding_command, settings)
         apis = [api for model in self._models.values() for api in model.apis]
+        self._apis = tuple(apis)
         self._dialects = openai_shaped.dialects(apis)
         self._operations = openai_shaped.operations(apis)
 
@@ -95,6 +96,10 @@ class EmbeddedProvider:
     def relays(self, dialect: str) -> bool:
         """The children speak OpenAI's chat, completions and embeddings themselves."""
         return dialect in self._dialects
+
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give what of a call the children's API has no place for; `top_k` it has."""
+        return tuple(name for name in openai_shaped.loses(self._apis, call) if name != "top_k")
 
     def serves(self, operation: Operation) -> bool:
         """Generation, its token counts, and embeddings, as far as they are switched on."""

@@ -6,9 +6,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from gateway.config.provider_settings import LitellmSettings
-from gateway.core.content import Operation
+from gateway.core.call import Call
+from gateway.core.content import Operation, Prompt
 from gateway.core.responder import Responder
 from gateway.core.target import Target
+from gateway.dialects.openai_chat import OPENAI_CHAT
+from gateway.dialects.parameters import parameters_lost
 from gateway.providers.litellm.answering import Answering
 from gateway.providers.litellm.arguments import fixed
 from gateway.providers.litellm.library import Library
@@ -33,6 +36,13 @@ class LitellmProvider:
         """Nothing goes out as it came."""
         del dialect
         return False
+
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give what of a call Chat Completions has no place for; whether the upstream knows the rest, litellm says."""
+        if call.operation != "generate" or not isinstance(call.content, Prompt):
+            return ()
+        top_k = ("top_k",) if call.content.top_k is not None else ()
+        return tuple(dict.fromkeys((*parameters_lost(OPENAI_CHAT, call.content), *top_k)))
 
     def serves(self, operation: Operation) -> bool:
         """Generation and embeddings."""

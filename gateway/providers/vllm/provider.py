@@ -92,6 +92,10 @@ class VllmProvider:
             return "messages" in self._apis
         return dialect in openai_shaped.dialects(self._apis)
 
+    def loses(self, call: Call) -> tuple[str, ...]:
+        """Give what of a call the server's APIs have no place for; `top_k` it has."""
+        return tuple(name for name in openai_shaped.loses(self._apis, call) if name != "top_k")
+
     def serves(self, operation: Operation) -> bool:
         """Token counts, and what its APIs do."""
         return operation == "count_tokens" or operation in openai_shaped.operations(self._apis)

@@ -186,4 +186,4 @@ def test_what_nobody_handles_goes_to_who_handles_most():
 def test_the_decision_says_how_hard_it_looked_and_why():
     _, decision = asked(complexity(a=0.2, b=1.0, c=1.0), said("Prove it."))
 
-    assert decision.considered[0].why.startswith("complexity 0.25: demanding +0.25, ")
+    assert decision.considered[0].why.startswith("complexity 0.25: demanding +0.25")

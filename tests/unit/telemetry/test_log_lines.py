@@ -74,7 +74,7 @@ def test_a_call_is_one_line_with_every_field_of_its_record():
     assert (first["id"], second["id"]) == ("a", "b")
     assert first == {
         "at": "2023-11-14T22:13:21.500000Z", "level": "info", "event": "call.finished",
-        **msgspec.to_builtins(record(id="a")), "route": ["hosted/gpt-5-mini"], "dropped": [], "tags": [],
+        **msgspec.to_builtins(record(id="a")), "route": ["hosted/gpt-5-mini"], "dropped": [], "emulated": [], "tags": [],
         "guards": [], "found": [], "beside": [],
     }  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_the_record_has_no_place_for_what_was_said():
     """Whoever adds a field to the record must decide that it may stand in a log."""
     assert set(Record.__struct_fields__) == {
         "id", "started_at", "operation", "dialect", "stream", "caller", "model", "provider", "served", "route", "status",
-        "duration", "first_token", "upstream", "usage", "cost", "finish_reason", "error", "parameters", "dropped",
+        "duration", "first_token", "upstream", "usage", "cost", "finish_reason", "error", "parameters", "dropped", "emulated",
         "trace", "tenant", "team", "user", "tags", "cost_nano", "prices", "guards", "found", "decision", "beside",
         "degraded", "version", "shadow_of",
     }  # fmt: skip
