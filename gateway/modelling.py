@@ -5,7 +5,8 @@ from __future__ import annotations
 from gateway.accounting.limits.tokenizing import open_counting
 from gateway.accounting.price import ModelFacts
 from gateway.accounting.prices import Prices
-from gateway.config import Settings
+from gateway.config import ProviderSettings, Settings
+from gateway.config.prefill import prefill_of
 from gateway.config.provider_settings import TimeoutSettings
 from gateway.config.routing_settings import AbilitySettings
 from gateway.core.target import Target, Timeouts
@@ -24,7 +25,9 @@ def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
             targets=_targets(name, settings),
             plan=plan_of(model.routing, settings.routing, tuple(target.weight for target in model.targets)),
             abilities={
-                (key := f"{target.provider}/{target.model}"): _abilities(target.abilities, prices.find_facts(key))
+                (key := f"{target.provider}/{target.model}"): _abilities(
+                    target.abilities, prices.find_facts(key), settings.providers[target.provider], target.model
+                )
                 for target in model.targets
             },
             description=model.description or None,
@@ -34,7 +37,9 @@ def modelled(settings: Settings, prices: Prices) -> dict[str, Modelled]:
     }
 
 
-def _abilities(written: AbilitySettings | None, facts: ModelFacts | None) -> Abilities:
+def _abilities(
+    written: AbilitySettings | None, facts: ModelFacts | None, provider: ProviderSettings, model: str
+) -> Abilities:
     known = written or AbilitySettings()
     # A line of the table without any ability was never filled in.
     listed = facts.supports if facts is not None and facts.supports else None
@@ -45,7 +50,11 @@ def _abilities(written: AbilitySettings | None, facts: ModelFacts | None) -> Abi
             said = _IN_TABLE[ability] in listed
         if said is False:
             lacks.add(ability)
-    return Abilities(lacks=frozenset(lacks), context=known.context or (facts.context if facts is not None else None))
+    return Abilities(
+        lacks=frozenset(lacks),
+        context=known.context or (facts.context if facts is not None else None),
+        prefill=prefill_of(provider, model, written=known.prefill),
+    )
 
 
 def _targets(name: str, settings: Settings) -> tuple[Target, ...]:

@@ -58,4 +58,5 @@ def _entry(one: Condition, now: float, models: list[str], state: str, detail: st
         "served": one.served,
         "failed": one.failed,
         "hedges": one.hedges,
+        "continuations": one.continuations,
     }

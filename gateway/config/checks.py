@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings
+from gateway.config.continuation_checks import continuation_findings
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.governance_checks import (
@@ -228,4 +229,5 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, fallback_findings),
     (HedgeSettings, hedge_findings),
     (Settings, hedged_model_findings),
+    (Settings, continuation_findings),
 )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.config.continuation_settings import ContinuationSettings
 from gateway.config.hedge_settings import HedgeSettings
 
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
@@ -22,6 +23,10 @@ class AbilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     documents: Annotated[bool | None, Meta(description="Whether it takes PDFs and other files.")] = None
     tools: Annotated[bool | None, Meta(description="Whether it calls tools.")] = None
     json_schema: Annotated[bool | None, Meta(description="Whether it keeps to a JSON schema.")] = None
+    prefill: Annotated[
+        bool | None,
+        Meta(description="Whether it goes on with an answer whose beginning it is given, as `continuation` needs it."),
+    ] = None
     context: Annotated[int | None, Meta(ge=1, description="Tokens that fit into it, prompt and answer together.")] = (
         None
     )
@@ -117,4 +122,8 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
     hedge: Annotated[
         HedgeSettings | None,
         Meta(description="When a second target is asked beside one that is slow to begin; null never."),
+    ] = None
+    continuation: Annotated[
+        ContinuationSettings | None,
+        Meta(description="Whether another target goes on with a streamed text that breaks off; null does not."),
     ] = None

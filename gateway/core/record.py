@@ -28,7 +28,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `guards` holds (guardrail, verdict, seconds, cost in US dollars or None) in order, `found` (kind, how many) of what data
     protection found in the request.
     `decision` says which targets were considered, and what was made of them. `beside` is what other targets used for the call,
-    which neither `usage` nor `cost` contains.
+    which neither `usage` nor `cost` contains. `continued` are the targets that went on with an answer that broke off: the last is
+    the one that `provider` and `served` name.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -64,6 +65,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[tuple[str, int], ...] = ()
     decision: Decision | None = None
     beside: tuple[Beside, ...] = ()
+    continued: tuple[str, ...] = ()
 
     @property
     def known_model(self) -> str:

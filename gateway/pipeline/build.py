@@ -5,6 +5,7 @@ The order, outermost first. Each stage is there only when the route uses it:
     Authorized    may this caller use this model, and the tools that its provider runs?
     Limited       rates, concurrency and budgets: reserved here, settled with the record
     Guarded       guardrails that judge once, wherever the call goes
+    Continuing    goes on with an answer that broke off
     Routed        which target is asked, and which next, until the commit point
     Guarded       guardrails of this target
     Redacted      what this target must not see is taken out, and put back into its answer
@@ -30,12 +31,14 @@ from gateway.core.usage import Usage
 from gateway.pipeline.authorized import Authorized
 from gateway.pipeline.limited import Limited, Limits
 from gateway.pipeline.recorded import NANO, Cost, OpenEntry, Recorded, TakeJudged, TakeRecord
+from gateway.pipeline.redacted import opened
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Health, Provider
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
+from gateway.routing.continuing import Continuing
 from gateway.routing.fitness import Abilities
 from gateway.routing.opening import Known, helpers_of, open_pool, open_routed
 from gateway.routing.plan import RoutingPlan
@@ -208,12 +211,16 @@ def _route(
 ) -> Route:
     wanted, guards = models[model], surroundings.guards
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
-    opened = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
+    guarded = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
     timing = Timing(
         now=surroundings.clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, spawn=surroundings.spawn
     )
     routed = open_routed(pools[model], wanted.plan, timing, pools)
+    going_on = wanted.plan.continuation
+    continues = going_on is not None and any(seat.abilities.prefill is not None for seat in routed.pool.seats)
     answer: Responder = routed
+    if going_on is not None and continues:
+        answer = Continuing(routed, going_on.times, wanted.plan.deadline, opened)
     responder = answer if guards is None else guards.around_route(answer, model)
     if surroundings.limits is not None:
         responder = Limited(responder, surroundings.limits, wanted.count_input)
@@ -230,10 +237,10 @@ def _route(
         cost=surroundings.cost,
         count_input=wanted.count_input,
         helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
-        responder=_recorded(responder, targets, surroundings, surroundings.take_judged if opened else None),
-        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if opened else None),
+        responder=_recorded(responder, targets, surroundings, surroundings.take_judged if guarded else None),
+        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if guarded else None),
         subject=subject,
-        opened=opened,
+        opened=guarded or continues,
     )
 
 

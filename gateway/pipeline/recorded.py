@@ -12,7 +12,7 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.decision import Decision
 from gateway.core.errors import SwitchgearError, Unavailable
-from gateway.core.events import CutShort, Decided, Event, Finished, Spent, Started, Tried, Verbatim
+from gateway.core.events import Continued, CutShort, Decided, Event, Finished, Spent, Started, Tried, Verbatim
 from gateway.core.record import Beside, Record
 from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
 from gateway.core.target import Target
@@ -94,6 +94,9 @@ class Recorded:
         started, finished = watch.started, watch.finished
         usage = watch.used if finished is None else finished.usage
         target = watch.asked(self._targets[0]) if started is None else started.target
+        route = (*watch.tried, target, *watch.continued) if target else tuple(watch.tried)
+        if watch.continued:
+            target = watch.continued[-1]
         if finished is not None and finished.error is not None:
             error = error or finished.error
         provider, _, served = (target or "").partition("/")
@@ -112,7 +115,7 @@ class Recorded:
             model=call.model,
             provider=provider or None,
             served=served or None,
-            route=(*watch.tried, target) if target else tuple(watch.tried),
+            route=route,
             status=status,
             duration=duration,
             first_token=None if watch.first_at is None else watch.first_at - call.received,
@@ -134,6 +137,7 @@ class Recorded:
             found=judged.found,
             decision=watch.decision,
             beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
+            continued=tuple(watch.continued),
         )
 
     def _beside(self, spent: Spent) -> Beside:
@@ -149,6 +153,7 @@ class Watch:
     __slots__ = (
         "_now",
         "_send",
+        "continued",
         "decision",
         "finished",
         "first_at",
@@ -170,6 +175,7 @@ class Watch:
         self.decision: Decision | None = None
         self.tried: list[str] = []
         self.spent: list[Spent] = []
+        self.continued: list[str] = []
         self.following: str | None = None
         self.used: Usage | None = None
 
@@ -180,9 +186,8 @@ class Watch:
             self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
         elif kind is CutShort:
             self.used = event.usage  # type: ignore[union-attr]  # as above
-        elif kind is Spent:
-            self.spent.append(event)  # type: ignore[arg-type]  # as above
-            return NOTHING
+        elif kind is Spent or kind is Continued:
+            return self._more(event)
         elif self.first_at is None:
             if isinstance(event, Started):
                 if self.limits:
@@ -197,6 +202,16 @@ class Watch:
                 return NOTHING
             elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
                 self.first_at = self._now()
+        return self._send(event)
+
+    def _more(self, event: Event) -> Awaitable[None]:
+        """Other targets have a part in it."""
+        if isinstance(event, Spent):
+            self.spent.append(event)
+            return NOTHING
+        if isinstance(event, Continued):
+            self.continued.append(event.target)
+            self.decision = event.decision or self.decision
         return self._send(event)
 
     def asked(self, otherwise: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.config.continuation_settings import ContinuationSettings
 from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.routing_settings import (
     BreakerSettings,
@@ -27,6 +28,7 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: FallbackSettings = FallbackSettings()
     deadline: float = DEADLINE_SECONDS
     hedge: HedgeSettings | None = None
+    continuation: ContinuationSettings | None = None
     weights: tuple[float, ...] = ()
 
 

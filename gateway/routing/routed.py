@@ -22,7 +22,7 @@ from gateway.core.responder import Send
 from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
 from gateway.routing.pool import Pool
-from gateway.routing.race import Failure, Race
+from gateway.routing.race import Ask, Failure, Race
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat
@@ -47,6 +47,7 @@ class Routed:
     ) -> None:
         self.pool = pool
         self._timing = timing
+        self.now = timing.now
         self._hedge = None if timing.spawn is None else pool.hedge
         self._now = timing.now
         self._sleep = timing.sleep
@@ -88,6 +89,11 @@ class Routed:
         else:
             tries = _Tries((), decision, now + self._deadline, self._all_spared(now))
         await self._go_on(tries, call, send)
+
+    @property
+    def ask(self) -> Ask:
+        """What asks a single target: for who has something to ask after the commit point."""
+        return self._try
 
     async def _try(
         self, seat: Seat, call: Call, send: Send, now: float, left: float, commit: Commit | None = None

@@ -13,6 +13,7 @@ from gateway.config import (
     access_settings,
     audit_settings,
     batch_settings,
+    continuation_settings,
     database_settings,
     hedge_settings,
     ledger_settings,
@@ -41,6 +42,7 @@ FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, batch_settings, database_settings, ledger_settings, limit_settings,
     names_settings, policy_settings, protection_settings, secrets_settings, hedge_settings,
+    continuation_settings,
 )  # fmt: skip
 RECORDS = {
     name: record

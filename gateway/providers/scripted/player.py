@@ -84,6 +84,7 @@ def _items(answer: ScriptedAnswer, now: Situation, call: Call) -> list[Item]:
     text = answer.say if answer.json is None else msgspec.json.encode(answer.json).decode()
     if text is not None:
         text = text if answer.json is not None else _filled(text, now)
+        text = text.removeprefix(now.begun)
         items.append(Message(role="assistant", parts=(Text(text=text),), id=f"msg_{call.id}"))
     if answer.refuse is not None:
         items.append(Message(role="assistant", parts=(Refusal(text=answer.refuse),), id=f"msg_{call.id}"))

@@ -69,13 +69,14 @@ class Actor:
 
 
 class HedgedCall:
-    """One call under way. `heard` is what the caller heard, `error` how it ended if not well, None while it is under way."""
+    """One call under way. `heard` is what the caller heard, `error` how it ended if not well; `refuses` is raised for text."""
 
     def __init__(self, world: World, call, task_group) -> None:
         self.world = world
         self.call = call
         self.heard: list[Event] = []
         self.error: BaseException | None = None
+        self.refuses: BaseException | None = None
         self.over = False
         self.alarms: list[tuple[float, object]] = []
         self.beside: list[object] = []
@@ -114,6 +115,8 @@ class HedgedCall:
         self._task = asyncio.current_task()
 
         async def send(event):
+            if self.refuses is not None and isinstance(event, TextDelta):
+                raise self.refuses
             self.heard.append(event)
 
         try:
