@@ -18,7 +18,7 @@ database: {{kind: sqlite, path: data/switchgear.db}}
 ledger: {{spool: data/spool}}
 server: {{keep_alive_interval: {keep_alive}}}
 providers:
-  gpu: {{kind: vllm, base_url: "{url}/v1", load_interval: 0}}
+  gpu: {{kind: vllm, base_url: "{url}/v1", load_interval: 0, timeouts: {{idle: 0.3}}}}
   claude: {{kind: anthropic, base_url: "{url}", api_key: "env:BACK_KEY"}}
 routing: {{breaker: {{failures: 10000, least: 1000000}}, retry: {{attempts: 1}}}}
 models:
@@ -64,6 +64,10 @@ async def reset(peer):
 
 async def error_event(peer):
     await peer.send(chunk(b'data: {"error": {"message": "Gave up.", "code": 500}}\n\n') + LAST_CHUNK)
+
+
+async def stall(peer):
+    await peer.left()
 
 
 async def end_early(peer):
@@ -118,7 +122,7 @@ async def ask(gateway, api, model):
         return await http.post(APIS[api], json=asked(api, stream=True, model=model))
 
 
-@pytest.mark.parametrize("end", [reset, error_event, end_early])
+@pytest.mark.parametrize("end", [reset, error_event, end_early, stall])
 @pytest.mark.parametrize("api", GENERATING)
 async def test_another_target_goes_on_and_the_record_says_so(gateway, upstream, api, end):
     upstream.behave = Breaking(upstream, end)

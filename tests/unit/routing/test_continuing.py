@@ -143,6 +143,7 @@ async def test_the_same_target_goes_on_where_no_other_can():
         ("one\n\n", ("\n- two",), "one\n\n- two"),
         ("one \n", ("two",), "one \ntwo"),
         ("one", (" two",), "one two"),
+        ("one ", (" two", " three"), "one two three"),
         (" ", ("one",), " one"),
     ],
 )
