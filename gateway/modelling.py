@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from gateway.accounting.limits.tokenizing import open_counting
 from gateway.accounting.price import ModelFacts
 from gateway.accounting.prices import Prices
-from gateway.config import Settings
+from gateway.config import ProviderSettings, Settings
+from gateway.config.prefill import prefill_of
 from gateway.config.provider_settings import TimeoutSettings
 from gateway.config.routing_settings import AbilitySettings, RoutingSettings
 from gateway.config.settings import ModelSettings, TargetSettings
@@ -36,7 +37,7 @@ def _modelled(
     built = Modelled(
         targets=_targets(model, written, settings),
         plan=_plan(written, model.routing, routing, limits),
-        abilities=_able(written, prices),
+        abilities=_able(written, prices, settings),
         description=model.description or None,
         count_input=open_counting(name, model.tokenizer),
     )
@@ -48,7 +49,7 @@ def _modelled(
             built,
             targets=_targets(model, version.targets, settings),
             plan=_plan(version.targets, version.routing, for_all, limits),
-            abilities=_able(version.targets, prices),
+            abilities=_able(version.targets, prices, settings),
         )
         for label, version in model.versions.items()
     }
@@ -66,9 +67,11 @@ def first_version(model: ModelSettings) -> str:
     return model.active or next(weighty, None) or next(iter(model.versions))
 
 
-def _able(targets: Sequence[TargetSettings], prices: Prices) -> dict[str, Abilities]:
+def _able(targets: Sequence[TargetSettings], prices: Prices, settings: Settings) -> dict[str, Abilities]:
     return {
-        (key := f"{target.provider}/{target.model}"): _abilities(target.abilities, prices.find_facts(key))
+        (key := f"{target.provider}/{target.model}"): _abilities(
+            target.abilities, prices.find_facts(key), settings.providers[target.provider], target.model
+        )
         for target in targets
     }
 
@@ -99,7 +102,9 @@ def concurrency_of(settings: Settings) -> dict[str, int]:
     }
 
 
-def _abilities(written: AbilitySettings | None, facts: ModelFacts | None) -> Abilities:
+def _abilities(
+    written: AbilitySettings | None, facts: ModelFacts | None, provider: ProviderSettings, model: str
+) -> Abilities:
     known = written or AbilitySettings()
     # A line of the table without any ability was never filled in.
     listed = facts.supports if facts is not None and facts.supports else None
@@ -110,7 +115,11 @@ def _abilities(written: AbilitySettings | None, facts: ModelFacts | None) -> Abi
             said = _IN_TABLE[ability] in listed
         if said is False:
             lacks.add(ability)
-    return Abilities(lacks=frozenset(lacks), context=known.context or (facts.context if facts is not None else None))
+    return Abilities(
+        lacks=frozenset(lacks),
+        context=known.context or (facts.context if facts is not None else None),
+        prefill=prefill_of(provider, model, written=known.prefill),
+    )
 
 
 def _targets(model: ModelSettings, targets: Sequence[TargetSettings], settings: Settings) -> tuple[Target, ...]:

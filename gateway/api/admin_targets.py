@@ -65,6 +65,7 @@ def _entry(one: Condition, now: float, models: list[str], health: Health) -> dic
         "served": one.served,
         "failed": one.failed,
         "hedges": one.hedges,
+        "continuations": one.continuations,
     }
 
 

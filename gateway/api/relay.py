@@ -16,7 +16,7 @@ from gateway.api.errors import reply_error
 from gateway.core.answer import AnswerBuilder
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
-from gateway.core.events import ASIDE, Event, Finished, Started, Verbatim
+from gateway.core.events import ASIDE, Continued, Event, Finished, Started, Verbatim
 from gateway.core.responder import Lane
 from gateway.dialects.dialect import Dialect, EventEncoder
 from gateway.dialects.sse import KEEP_ALIVE
@@ -152,6 +152,9 @@ class StreamRelay:
             await self._write(self._encoder.encode(event), begin=not isinstance(event, Started))
         if isinstance(event, Finished):
             await self._end(b"")
+        elif isinstance(event, Continued) and self.answered:
+            # The headers are out; clients leave comments aside.
+            await self._put(b": continued by %b\n\n" % _shown((event.target,)))
 
     def lane(self) -> Lane | None:
         """Whole events of a verbatim stream may go out without waiting, once the answer has begun."""

@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings
 from gateway.config.choosing_checks import handling_findings, rule_findings, zone_findings
+from gateway.config.continuation_checks import continuation_findings
 from gateway.config.ensemble_checks import cascade_findings, ensemble_findings, vote_findings
 from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.faults import shown
@@ -250,4 +251,5 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (VoteSettings, vote_findings),
     (Settings, ensemble_findings),
     (Settings, shadow_findings),
+    (Settings, continuation_findings),
 )

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.continuation_settings import ContinuationSettings
 from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.overload_settings import QueueSettings, Steps
@@ -27,6 +28,10 @@ class AbilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     documents: Annotated[bool | None, Meta(description="Whether it takes PDFs and other files.")] = None
     tools: Annotated[bool | None, Meta(description="Whether it calls tools.")] = None
     json_schema: Annotated[bool | None, Meta(description="Whether it keeps to a JSON schema.")] = None
+    prefill: Annotated[
+        bool | None,
+        Meta(description="Whether it goes on with an answer whose beginning it is given, as `continuation` needs it."),
+    ] = None
     context: Annotated[int | None, Meta(ge=1, description="Tokens that fit into it, prompt and answer together.")] = (
         None
     )
@@ -150,3 +155,7 @@ class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True):
         CascadeSettings | None, Meta(description="For cascade: when the next larger target is asked.")
     ] = None
     vote: Annotated[VoteSettings | None, Meta(description="For vote: who votes, and how it is decided.")] = None
+    continuation: Annotated[
+        ContinuationSettings | None,
+        Meta(description="Whether another target goes on with a streamed text that breaks off; null does not."),
+    ] = None

@@ -157,6 +157,13 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     why: BesideReason
 
 
+class Continued(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer broke off, and `target` goes on with it from here. `decision` says so, where there is one."""
+
+    target: str
+    decision: Decision | None = None
+
+
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """The answer is complete. `usage` is None when the upstream did not count.
 
@@ -190,8 +197,9 @@ Event = (
     | Moderations
     | CutShort
     | Spent
+    | Continued
     | Finished
 )
 
-ASIDE = (Decided, Tried, Degraded, CutShort, Spent)
+ASIDE = (Decided, Tried, Degraded, CutShort, Spent, Continued)
 """What is said about an answer, and is no part of it."""

@@ -30,7 +30,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `decision` says which targets were considered, and what was made of them, `version` which of the model's versions had the call.
     `beside` is what other targets used for the call, which neither `usage` nor `cost` contains. `degraded` is the step of the
     model's `degrade` that answered, where it could not as asked (`error` then says why, if the answer is a static one). `shadow_of`
-    is the id of the call that this one was a copy of.
+    is the id of the call that this one was a copy of. `continued` are the targets that went on with an answer that broke off: the
+    last is the one that `provider` and `served` name.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -70,6 +71,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     beside: tuple[Beside, ...] = ()
     degraded: str = ""
     shadow_of: str = ""
+    continued: tuple[str, ...] = ()
 
     @property
     def known_model(self) -> str:

@@ -5,6 +5,7 @@ The order, outermost first. Each stage is there only when the route uses it:
     Authorized    may this caller use this model, and the tools that its provider runs?
     Limited       rates, concurrency and budgets: reserved here, settled with the record
     Guarded       guardrails that judge once, wherever the call goes
+    Continuing    goes on with an answer that broke off
     Routed        which target is asked, and which next, until the commit point
     Guarded       guardrails of this target
     Redacted      what this target must not see is taken out, and put back into its answer
@@ -23,7 +24,7 @@ import msgspec
 
 from gateway.accounting.limits.estimates import CountInput, Outputs, count_by_length, estimate
 from gateway.config.ensemble_settings import JudgeSettings
-from gateway.core.call import Call
+from gateway.core.call import Call, opened
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder, Send
@@ -44,6 +45,7 @@ from gateway.providers.watched import is_well, watched_by
 from gateway.routing.affinity import Origins
 from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
 from gateway.routing.condition import Conditions
+from gateway.routing.continuing import Continuing
 from gateway.routing.ensemble_opening import OpenJudge, is_ensemble, open_ensemble
 from gateway.routing.fitness import Abilities
 from gateway.routing.judging import Judge
@@ -307,6 +309,7 @@ def _route(
     targets, helpers = wanted.targets, helpers_of(wanted.plan)
     guarded = guards is not None and any(guards.opens(name, models[name].targets) for name in (model, *helpers))
     ensemble = any(is_ensemble(one.plan, len(one.targets)) for one in wanted.parts)
+    continues = any(one.plan.continuation is not None for one in wanted.parts)
     # What a target does not take can only be seen, left out or emulated in a call that was decoded.
     lacking = any(target.without for name in (model, *helpers) for target in models[name].targets)
     clock = surroundings.clock
@@ -340,7 +343,7 @@ def _route(
         unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if guarded else None),
         beside=beside,
         subject=subject,
-        opened=guarded or ensemble or lacking,
+        opened=guarded or ensemble or continues or lacking,
     )
 
 
@@ -353,17 +356,24 @@ def _answering(
     model: str,
 ) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
     """Give what asks a model's targets, and the pools of the models that help out."""
+
+    def asking(pool: Pool, plan: RoutingPlan) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
+        routed = open_routed(pool, plan, timing, pools, lines)
+        answer = open_ensemble(routed, plan, timing, open_judge)
+        if answer is routed and plan.continuation is not None and _can_go_on(pool):
+            answer = Continuing(routed, plan.continuation.times, plan.deadline, opened)
+        return answer, routed.helping
+
     pool = pools[model]
     if isinstance(pool, Pool):
-        routed = open_routed(pool, wanted.plan, timing, pools, lines)
-        return open_ensemble(routed, wanted.plan, timing, open_judge), routed.helping
-    asking = {
-        name: open_routed(one, wanted.versions[name].plan, timing, pools, lines) for name, one in pool.pools.items()
-    }
-    answering = {
-        name: open_ensemble(routed, wanted.versions[name].plan, timing, open_judge) for name, routed in asking.items()
-    }
-    return Versioned(pool, answering), next(iter(asking.values())).helping
+        return asking(pool, wanted.plan)
+    answering = {name: asking(one, wanted.versions[name].plan) for name, one in pool.pools.items()}
+    return Versioned(pool, {name: answer for name, (answer, _) in answering.items()}), next(iter(answering.values()))[1]
+
+
+def _can_go_on(pool: Pool) -> bool:
+    """Whether a target can go on with a text that another began."""
+    return any(seat.abilities.prefill is not None for seat in pool.seats)
 
 
 def _open_judge(

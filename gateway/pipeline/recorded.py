@@ -12,7 +12,7 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.decision import Decision
 from gateway.core.errors import SwitchgearError, Unavailable
-from gateway.core.events import CutShort, Decided, Degraded, Event, Finished, Spent, Started, Tried, Verbatim
+from gateway.core.events import Continued, CutShort, Decided, Degraded, Event, Finished, Spent, Started, Tried, Verbatim
 from gateway.core.record import Beside, Record
 from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
 from gateway.core.target import Target
@@ -97,6 +97,9 @@ class Recorded:
         started, finished = watch.started, watch.finished
         usage = watch.used if finished is None else finished.usage or finished.estimate
         target = watch.asked(self._targets[0]) if started is None else started.target
+        route = (*watch.tried, target, *watch.continued) if target else tuple(watch.tried)
+        if watch.continued:
+            target = watch.continued[-1]
         if finished is not None and finished.error is not None:
             error = error or finished.error
         degraded = watch.degraded if started is not None else None
@@ -119,7 +122,7 @@ class Recorded:
             model=call.model,
             provider=provider or None,
             served=served or None,
-            route=(*watch.tried, target) if target else tuple(watch.tried),
+            route=route,
             status=status,
             duration=duration,
             first_token=None if watch.first_at is None else watch.first_at - call.received,
@@ -145,6 +148,7 @@ class Recorded:
             degraded="" if degraded is None else degraded.step,
             shadow_of=call.shadow_of,
             beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
+            continued=tuple(watch.continued),
         )
 
     def _beside(self, spent: Spent) -> Beside:
@@ -160,6 +164,7 @@ class Watch:
     __slots__ = (
         "_now",
         "_send",
+        "continued",
         "decision",
         "degraded",
         "finished",
@@ -183,6 +188,7 @@ class Watch:
         self.degraded: Degraded | None = None
         self.tried: list[str] = []
         self.spent: list[Spent] = []
+        self.continued: list[str] = []
         self.following: str | None = None
         self.used: Usage | None = None
 
@@ -193,9 +199,8 @@ class Watch:
             self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
         elif kind is CutShort:
             self.used = event.usage  # type: ignore[union-attr]  # as above
-        elif kind is Spent:
-            self.spent.append(event)  # type: ignore[arg-type]  # as above
-            return NOTHING
+        elif kind is Spent or kind is Continued:
+            return self._more(event)
         elif self.first_at is None:
             if isinstance(event, Started):
                 event = self.started = self._headed(event)
@@ -223,6 +228,16 @@ class Watch:
         else:
             self.tried.append(event.target)
             self.following = event.following
+
+    def _more(self, event: Event) -> Awaitable[None]:
+        """Other targets have a part in it."""
+        if isinstance(event, Spent):
+            self.spent.append(event)
+            return NOTHING
+        if isinstance(event, Continued):
+            self.continued.append(event.target)
+            self.decision = event.decision or self.decision
+        return self._send(event)
 
     def asked(self, otherwise: str) -> str | None:
         """Give the target whose answer was waited for last; `otherwise` when it was not decided yet, None when there was none."""

@@ -24,11 +24,12 @@ class Condition:
     `in_flight` are the calls that it has now, `cooling_until` is until when it asked to be left alone; `first` is the time to the
     first token, the peak of late, None before there was any, `first_at` when that was told, and `per_token` the time for each token
     after it. `gate` bounds the calls that it has at once, where there is a bound.
-    `served`, `failed` and `repeated` count tries, `hedges` by their outcome (won, lost, failed) those made beside a first one.
+    `served`, `failed` and `repeated` count tries, `hedges` by their outcome (won, lost, failed) those made beside a first one,
+    `continuations` (finished, broken, failed) those that were to go on with another's answer.
     """
 
     __slots__ = (
-        "_first_times", "_limits", "breaker", "cooling_until", "failed", "first", "first_at", "gate", "hedges", "in_flight", "per_token",
+        "_first_times", "_limits", "breaker", "continuations", "cooling_until", "failed", "first", "first_at", "gate", "hedges", "in_flight", "per_token",
         "repeated", "served", "target",
     )  # fmt: skip
 
@@ -46,6 +47,7 @@ class Condition:
         self.per_token: float | None = None
         self._limits: tuple[tuple[float, float], ...] = ()  # (share used, until when)
         self.hedges: dict[str, int] = {}
+        self.continuations: dict[str, int] = {}
         # By kind of call: a document comes as a whole, so that its beginning is its end.
         self._first_times: dict[tuple[str, bool], FirstTimes] | None = None
 

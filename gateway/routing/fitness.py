@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from gateway.config.prefill import Prefill
 from gateway.core.call import Call
 from gateway.core.items import Json
 
@@ -30,10 +31,14 @@ Needs = tuple[frozenset[Ability], int]
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a target: abilities that it lacks, and how many tokens fit into its context (None is not known)."""
+    """What is known of a target: abilities that it lacks, and how many tokens fit into its context (None is not known).
+
+    `prefill` is how it is told to go on with an answer whose beginning it is given; None where it cannot.
+    """
 
     lacks: frozenset[Ability] = frozenset()
     context: int | None = None
+    prefill: Prefill | None = None
 
     @property
     def limited(self) -> bool:

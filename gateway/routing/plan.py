@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.config.choosing_settings import RuleSettings
+from gateway.config.continuation_settings import ContinuationSettings
 from gateway.config.ensemble_settings import CascadeSettings, VoteSettings
 from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.overload_settings import QueueSettings, Steps
@@ -37,6 +38,7 @@ class RoutingPlan(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: FallbackSettings = FallbackSettings()
     deadline: float = DEADLINE_SECONDS
     hedge: HedgeSettings | None = None
+    continuation: ContinuationSettings | None = None
     weights: tuple[float, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     time_zone: str = "UTC"

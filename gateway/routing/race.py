@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -28,8 +29,17 @@ from gateway.routing.timing import Timing
 
 log = structlog.get_logger()
 
-Ask = Callable[[Seat, Call, Send, float, float, Commit], Awaitable[SwitchgearError | None]]
-"""Asks a target at a moment, for at most so many seconds; gives the error that another target may mend."""
+
+class Ask(Protocol):
+    """Asks a target at the moment `now`, for at most `left` seconds until it begins; gives the error that another target may mend."""
+
+    def __call__(
+        self, seat: Seat, call: Call, send: Send, now: float, left: float, commit: Commit | None = None
+    ) -> Awaitable[SwitchgearError | None]:
+        """Ask."""
+        ...
+
+
 Failure = tuple[Seat, SwitchgearError]
 
 _MADE_OF_TOKENS = ("generate", "embed", "rerank")
@@ -54,7 +64,7 @@ class Entrant(Commit):
         self.asked: float | None = None
         self.over = False
         self.error: SwitchgearError | None = None
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         self.told = False
 
     @property
@@ -136,7 +146,7 @@ class Race:
         except CancelledError:
             if not leash.release():
                 raise
-        except Exception as fault:  # noqa: BLE001 - kept for who decides what becomes of it
+        except BaseException as fault:  # noqa: BLE001 - kept for the call's own task: the other one raises nothing
             leash.release()
             entrant.fault, entrant.over = fault, True
         else:

@@ -50,4 +50,9 @@ def target_readings(
             lambda: {(one.target, outcome): count for one in conditions for outcome, count in one.hedges.items()},
             ("target", "outcome"), kind="counter",
         ),
+        Reading(
+            "switchgear_continuations_total", "Answers that the target was to go on with: finished, broken or failed.",
+            lambda: {(one.target, outcome): count for one in conditions for outcome, count in one.continuations.items()},
+            ("target", "outcome"), kind="counter",
+        ),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
 from gateway.routing.ladder import Ladder
 from gateway.routing.pool import AnyPool, Pool
-from gateway.routing.race import Failure, Race
+from gateway.routing.race import Ask, Failure, Race
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat
@@ -55,6 +55,7 @@ class Routed:
     ) -> None:
         self.pool = pool
         self._timing = timing
+        self.now = timing.now
         self._hedge = None if timing.spawn is None else pool.hedge
         self._now = timing.now
         self._sleep = timing.sleep
@@ -93,6 +94,11 @@ class Routed:
             error = self._ladder.full() if seats and self._ladder is not None else self.pool.all_spared(now)
             tries = _Tries((), decision, now + self._deadline, error)
         await self._go_on(tries, call, send)
+
+    @property
+    def ask(self) -> Ask:
+        """What asks a single target: for who has something to ask after the commit point."""
+        return self._try
 
     async def ask_alone(self, seat: Seat, call: Call, send: Send, left: float = math.inf) -> SwitchgearError | None:
         """Ask one target, which has `left` seconds to begin, and give its error. Raises where `_try` does."""

@@ -14,6 +14,7 @@ from gateway.config import (
     audit_settings,
     batch_settings,
     choosing_settings,
+    continuation_settings,
     database_settings,
     ensemble_settings,
     health_settings,
@@ -48,6 +49,7 @@ SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, batch_settings, choosing_settings, database_settings, health_settings,
     hedge_settings, ensemble_settings, ledger_settings, limit_settings,
     names_settings, overload_settings, policy_settings, protection_settings, rollout_settings, secrets_settings, shadow_settings,
+    continuation_settings,
 )  # fmt: skip
 RECORDS = {
     name: record

@@ -12,16 +12,24 @@ from gateway.providers.scripted.document import ScriptedAnswer, When
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a script can look at: the last user text, the last tool result, its tool's name, and the number of answers."""
+    """What a script can look at: the last user text, the last tool result, its tool's name, and the number of answers.
+
+    `begun` is how the answer begins already, where the caller has said so.
+    """
 
     user: str
     tool_result: str | None
     tool: str | None
     turn: int
+    begun: str = ""
 
 
 def situation(items: Sequence[Item]) -> Situation:
     """Read the situation off a conversation."""
+    last = items[-1] if items else None
+    if isinstance(last, Message) and last.role == "assistant":
+        # The beginning of this answer, and no answer of its own.
+        return msgspec.structs.replace(situation(items[:-1]), begun=_text(last.parts))
     user, result, tool, turn = "", None, None, 0
     names: dict[str, str] = {}
     answering = False

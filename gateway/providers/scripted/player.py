@@ -84,7 +84,7 @@ def _items(answer: ScriptedAnswer, now: Situation, call: Call) -> list[Item]:
         )
     text = answer.say if answer.json is None else msgspec.json.encode(answer.json).decode()
     if text is not None:
-        text = text if answer.json is not None else _filled(text, now)
+        text = (text if answer.json is not None else _filled(text, now)).removeprefix(now.begun)
         pieces = _cut(text, answer.deltas) if _asks_for_marks(answer, call) else ()
         marks = tuple(_mark(piece, answer.logprob) for piece in pieces) or None
         items.append(Message(role="assistant", parts=(Text(text=text, logprobs=marks),), id=f"msg_{call.id}"))

@@ -10,11 +10,10 @@ from gateway.config.provider_settings import (
     VllmSettings,
 )
 from gateway.config.secret import Secret
-from gateway.core.call import Call
+from gateway.core.call import Call, opened
 from gateway.core.caller import ANONYMOUS
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.openai_chat import OPENAI_CHAT
-from gateway.pipeline.redacted import opened
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.embedded.provider import EmbeddedProvider
 from gateway.providers.litellm.provider import LitellmProvider

@@ -7,8 +7,9 @@ import pytest
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.content import Prompt
-from gateway.core.events import Started
-from gateway.providers.scripted.choose import Situation
+from gateway.core.events import Started, TextDelta
+from gateway.core.items import Message, Text
+from gateway.providers.scripted.choose import Situation, situation
 from gateway.providers.scripted.document import ScriptedAnswer
 from gateway.providers.scripted.player import play
 
@@ -17,7 +18,7 @@ TIMER_TICK = 0.001  # uvloop counts in milliseconds: a sleep may end so much ear
 STARTED = Started(id="1", model="m", created=0, target="play/m")
 
 
-async def started_of(answer):
+async def events_of(answer, now):
     events = []
 
     async def send(event):
@@ -27,8 +28,13 @@ async def started_of(answer):
         id="call_1", operation="generate", dialect="openai_chat", model="m", stream=True, caller=Caller(id="k"),
         received=0.0, body=b"{}", fields={},
     )  # fmt: skip
+    await play(answer, now, call, STARTED, send)
+    return events
+
+
+async def started_of(answer):
     began = time.perf_counter()
-    await play(answer, NOW, call, STARTED, send)
+    events = await events_of(answer, NOW)
     return events[0], time.perf_counter() - began
 
 
@@ -60,3 +66,12 @@ async def test_log_probabilities_are_told_to_who_asks(asked, told):
 
     assert [mark["logprob"] for mark in marks] == told
     assert "".join(mark["token"] for mark in marks) == ("hi there" if asked else "")
+
+
+async def test_an_answer_whose_beginning_is_given_goes_on_from_there():
+    asked = Message(role="user", parts=(Text(text="count"),))
+    now = situation([asked, Message(role="assistant", parts=(Text(text="one two"),))])
+    events = await events_of(ScriptedAnswer(say="one two three"), now)
+
+    assert (now.user, now.turn, now.begun) == ("count", 0, "one two")
+    assert [event.text for event in events if isinstance(event, TextDelta)] == [" three"]

@@ -69,14 +69,18 @@ class Actor:
 
 
 class HedgedCall:
-    """One call under way. `heard` is what the caller heard, `error` how it ended if not well, None while it is under way."""
+    """One call under way. `heard` is what the caller heard, `error` how it ended if not well; `refuses` is raised for text, and
+    `cancellations` are those of its task that nobody has taken back."""
 
     def __init__(self, world: World, call, task_group) -> None:
         self.world = world
         self.call = call
         self.heard: list[Event] = []
         self.error: BaseException | None = None
+        self.refuses: BaseException | None = None
         self.over = False
+        self.left = False
+        self.cancellations = 0
         self.alarms: list[tuple[float, object]] = []
         self.beside: list[object] = []
         self._tasks = task_group
@@ -114,6 +118,8 @@ class HedgedCall:
         self._task = asyncio.current_task()
 
         async def send(event):
+            if self.refuses is not None and isinstance(event, TextDelta):
+                raise self.refuses
             self.heard.append(event)
 
         try:
@@ -125,6 +131,7 @@ class HedgedCall:
             raise
         finally:
             self.over = True
+            self.cancellations = self._task.cancelling()
 
     def ring(self) -> None:
         """The time of the first is over."""
@@ -134,8 +141,9 @@ class HedgedCall:
             ring()
 
     def leave(self) -> None:
-        """The client leaves."""
-        if not self.over:
+        """The client leaves; once is enough, as for the door's interruption."""
+        if not self.over and not self.left:
+            self.left = True
             self._task.cancel(ClientLeft("The client closed its connection."))
 
     def of(self, kind):

@@ -202,6 +202,25 @@ async def test_an_answer_of_the_second_that_breaks_off_is_the_callers():
         assert outcomes(call) == {"won": 1}
 
 
+class StopIt(BaseException):
+    """As guardrails raise to end an answer: no Exception, so that nobody on the way takes it for a failure."""
+
+
+@pytest.mark.parametrize("winner", ["first", "second"])
+async def test_whoever_stops_the_answer_of_either_stops_the_call(winner):
+    first, second = Actor("a"), Actor("b")
+    async with hedged_call(first, second) as call:
+        call.ring()
+        await turns()
+        call.refuses = StopIt()
+        (first if winner == "first" else second).begin()
+        await turns()
+
+        assert isinstance(call.error, StopIt)
+        assert flying(call) == [0, 0]
+        assert not call.beside
+
+
 @pytest.mark.parametrize("begun", [False, True])
 async def test_who_leaves_ends_both(begun):
     first, second = Actor("a"), Actor("b", used=Usage(input=5, output=1))

@@ -46,6 +46,7 @@ def judge(first, second, call):
     conditions = [call.world.condition(name) for name in ("a/m", "b/m")]
     assert call.over
     assert not call.beside
+    assert call.cancellations == 0  # what ended one of the two is not left to surprise who answers next
     assert [one.in_flight for one in conditions] == [0, 0]
     assert [one.breaker._probing for one in conditions] == [0, 0]
     assert is_ours(call.error) or isinstance(call.error, ValueError)

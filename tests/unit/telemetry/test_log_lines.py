@@ -75,7 +75,7 @@ def test_a_call_is_one_line_with_every_field_of_its_record():
     assert first == {
         "at": "2023-11-14T22:13:21.500000Z", "level": "info", "event": "call.finished",
         **msgspec.to_builtins(record(id="a")), "route": ["hosted/gpt-5-mini"], "dropped": [], "emulated": [], "tags": [],
-        "guards": [], "found": [], "beside": [],
+        "guards": [], "found": [], "beside": [], "continued": [],
     }  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_the_record_has_no_place_for_what_was_said():
         "id", "started_at", "operation", "dialect", "stream", "caller", "model", "provider", "served", "route", "status",
         "duration", "first_token", "upstream", "usage", "cost", "finish_reason", "error", "parameters", "dropped", "emulated",
         "trace", "tenant", "team", "user", "tags", "cost_nano", "prices", "guards", "found", "decision", "beside",
-        "degraded", "version", "shadow_of",
+        "degraded", "version", "shadow_of", "continued",
     }  # fmt: skip
 
 
