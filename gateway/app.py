@@ -221,7 +221,7 @@ class Application:
             **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, desk),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
         router = Router(

@@ -23,17 +23,13 @@ from gateway.api import (
 from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
-from gateway.batches.desk import Desk
 from gateway.routing.condition import Condition
 
 
 def admin_endpoints(
-    edge: Edge,
-    services: Services,
-    conditions: Callable[[], Iterable[Condition]] = tuple,
-    desk: Desk | None = None,
+    edge: Edge, services: Services, conditions: Callable[[], Iterable[Condition]] = tuple
 ) -> dict[str, AsgiApp]:
-    """Give the endpoints by path; `conditions` are those of all targets, `desk` is there where batches run."""
+    """Give the endpoints by path; `conditions` are those of all targets."""
     families = (
         admin_tenants,
         admin_teams,
@@ -45,10 +41,10 @@ def admin_endpoints(
         admin_chargeback,
         admin_retention,
         admin_audit,
+        admin_batches,
         admin_shadows,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
-    found |= admin_batches.endpoints(edge, services, desk)
     for family in families:
         found |= family.endpoints(edge, services)
     return found
