@@ -24,6 +24,7 @@ from gateway.accounting.limits.estimates import CountInput, Outputs, count_by_le
 from gateway.core.call import Call
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
+from gateway.core.record import Record
 from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.core.usage import Usage
@@ -274,10 +275,16 @@ def _route(
 
 def _booked(surroundings: Surroundings) -> Surroundings:
     """Give what records copies, in nobody's name."""
-    take, open_entry = surroundings.take_record, surroundings.open_entry
+    take, open_entry, shadowing = surroundings.take_record, surroundings.open_entry, surroundings.shadowing
+
+    def take_booked(record: Record) -> None:
+        if shadowing is not None:
+            shadowing.bill(record)
+        take(booked(record))
+
     return msgspec.structs.replace(
         surroundings,
-        take_record=lambda record: take(booked(record)),
+        take_record=take_booked,
         open_entry=None if open_entry is None else lambda call, targets: open_entry(on_the_books(call), targets),
     )
 
