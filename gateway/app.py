@@ -247,7 +247,7 @@ class Application:
             **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts, desk),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts),
             scores.PATH: scores.endpoint(edge, self.governance.services, self.rollouts, self._score_store()),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}

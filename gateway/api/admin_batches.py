@@ -14,8 +14,7 @@ from gateway.api.asgi import AsgiApp
 from gateway.api.batches import shown
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
-from gateway.batches.desk import Desk
-from gateway.core.errors import NotFound
+from gateway.batches.desk import cancel
 from gateway.stores.batches import Batch, Status
 
 LIST_PATH = "/admin/batches"
@@ -32,41 +31,35 @@ class BatchQuery(Body, frozen=True, kw_only=True):
     after: Cursor = ""
 
 
-def endpoints(edge: Edge, services: Services, desk: Desk | None) -> dict[str, AsgiApp]:
-    """Give the endpoints; without a desk they say that this server runs no batches."""
-
-    def the_desk() -> Desk:
-        if desk is None:
-            msg = "This server runs no batches: set `batches` and `database` in its configuration."
-            raise NotFound(msg)
-        return desk
+def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
+    """Give the endpoints."""
 
     async def found(asked: Asked) -> Batch:
-        try:
-            return await the_desk().find(asked.tenants(None), asked.id)
-        except NotFound as error:
-            raise (absent("batch") if desk is not None else error) from None
+        batch = await services.the_batches.find(asked.tenants(None), asked.id)
+        if batch is None:
+            raise absent("batch")
+        return batch
 
     async def show_list(asked: Asked) -> Document:
         query = asked.query(BatchQuery)
         tenant = asked.tenants(query.tenant)
-        batches = await the_desk().list(tenant, after=query.after, limit=query.limit + 1, status=query.status)
+        batches = await services.the_batches.list(tenant, after=query.after, limit=query.limit + 1, status=query.status)
         page = batches[: query.limit]
         return listed([_shown(batch) for batch in page], page[-1].id if len(batches) > query.limit else "")
 
     async def show(asked: Asked) -> Document:
         return json_document(_shown(await found(asked)))
 
-    async def cancel(asked: Asked) -> Document:
+    async def stop(asked: Asked) -> Document:
         batch = await found(asked)
         async with services.audited(asked, "batch.cancelled", ("batch", batch.id, batch.tenant)):
-            cancelled = await the_desk().cancel(batch.tenant, batch.id)
+            cancelled = await cancel(services.the_batches, batch.tenant, batch.id, now=services.clock.wall())
         return json_document(_shown(cancelled))
 
     return {
         LIST_PATH: admin_endpoint(edge, "batch", {"GET": Deed(right="read", perform=show_list)}),
         ONE_PATH: admin_endpoint(edge, "batch", {"GET": Deed(right="read", perform=show)}),
-        CANCEL_PATH: admin_endpoint(edge, "batch", {"POST": Deed(right="write", perform=cancel)}),
+        CANCEL_PATH: admin_endpoint(edge, "batch", {"POST": Deed(right="write", perform=stop)}),
     }
 
 

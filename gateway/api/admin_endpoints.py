@@ -25,7 +25,6 @@ from gateway.api import (
 from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
-from gateway.batches.desk import Desk
 from gateway.routing.condition import Condition
 from gateway.routing.rollouts.conductor import Conductor
 
@@ -35,11 +34,10 @@ def admin_endpoints(
     services: Services,
     conditions: Callable[[], Iterable[Condition]] = tuple,
     rollouts: Conductor | None = None,
-    desk: Desk | None = None,
 ) -> dict[str, AsgiApp]:
     """Give the endpoints by path.
 
-    `conditions` are those of all targets, `rollouts` conducts those of all models, `desk` is there where batches run.
+    `conditions` are those of all targets, `rollouts` conducts those of all models.
     """
     families = (
         admin_tenants,
@@ -53,12 +51,12 @@ def admin_endpoints(
         admin_chargeback,
         admin_retention,
         admin_audit,
+        admin_batches,
         admin_shadows,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
     if rollouts is not None:
         found |= admin_rollouts.endpoints(edge, services, rollouts)
-    found |= admin_batches.endpoints(edge, services, desk)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

@@ -15,6 +15,7 @@ from gateway.core.ids import NewId
 from gateway.stores.audit import AuditActor, AuditObject
 from gateway.stores.audit_chain import AuditHead
 from gateway.stores.audit_log import AuditLog
+from gateway.stores.batches import BatchStore
 from gateway.stores.budgets import BudgetStore
 from gateway.stores.directory import Directory
 from gateway.stores.key_material import digest_key, make_key, shown_prefix
@@ -48,6 +49,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ring: KeyRing | None = None
     ledger: LedgerStore | None = None
     budgets: BudgetStore | None = None
+    batches: BatchStore | None = None
     shadows: ShadowStore | None = None
     audit: AuditLog | None = None
     anchors: Callable[[], Awaitable[tuple[AuditHead, ...]]] | None = None
@@ -67,6 +69,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     def the_budgets(self) -> BudgetStore:
         """Give the budgets. Raises Unavailable."""
         return _there(self.budgets)
+
+    @property
+    def the_batches(self) -> BatchStore:
+        """Give the batches. Raises Unavailable."""
+        return _there(self.batches)
 
     @property
     def the_shadows(self) -> ShadowStore:

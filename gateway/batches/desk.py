@@ -15,7 +15,7 @@ from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.errors import Conflict, InvalidRequest, NotFound, RateLimited
 from gateway.core.ids import NewId
-from gateway.stores.batches import UNFINISHED, Batch, BatchStore, Status
+from gateway.stores.batches import UNFINISHED, Batch, BatchStore
 
 log = structlog.get_logger()
 replace = msgspec.structs.replace
@@ -84,29 +84,35 @@ class Desk:
         self._runner.wake()
         return batch
 
-    async def find(self, tenant: str | None, batch: str) -> Batch:
-        """Give a batch; a tenant of None is any. Raises NotFound."""
+    async def find(self, tenant: str, batch: str) -> Batch:
+        """Give a batch. Raises NotFound."""
         found = await self._store.find(tenant, batch)
         if found is None:
             raise NotFound("There is no such batch here.")
         return found
 
-    async def list(
-        self, tenant: str | None, *, after: str, limit: int, status: Status | None = None
-    ) -> Sequence[Batch]:
-        """Give a page of a tenant's batches, the newest first; a tenant of None is any."""
-        return await self._store.list(tenant, after=after, limit=limit, status=status)
+    async def list(self, tenant: str, *, after: str, limit: int) -> Sequence[Batch]:
+        """Give a page of a tenant's batches, the newest first."""
+        return await self._store.list(tenant, after=after, limit=limit)
 
     async def cancel(self, tenant: str, batch: str) -> Batch:
         """Cancel a batch; one that is being cancelled stays as it is. Raises NotFound, and Conflict where it is too late."""
-        while True:
-            found = await self.find(tenant, batch)
-            if found.status == "cancelling":
-                return found
-            if found.status == "finalizing" or found.status not in UNFINISHED:
-                raise Conflict(f"The batch cannot be cancelled any more: it is {found.status}.")
-            wanted = replace(found, status="cancelling", cancelling_at=self._clock.wall(), version=found.version + 1)
-            if await self._store.replace(wanted):
-                log.info("batch.cancelling", batch=batch, tenant=tenant)
-                self._runner.cancel(batch)
-                return wanted
+        cancelled = await cancel(self._store, tenant, batch, now=self._clock.wall())
+        self._runner.cancel(batch)
+        return cancelled
+
+
+async def cancel(store: BatchStore, tenant: str | None, batch: str, *, now: float) -> Batch:
+    """Say in the store that a batch is to be cancelled, which who runs it notices within a second. Raises as the desk does."""
+    while True:
+        found = await store.find(tenant, batch)
+        if found is None:
+            raise NotFound("There is no such batch here.")
+        if found.status == "cancelling":
+            return found
+        if found.status == "finalizing" or found.status not in UNFINISHED:
+            raise Conflict(f"The batch cannot be cancelled any more: it is {found.status}.")
+        wanted = replace(found, status="cancelling", cancelling_at=now, version=found.version + 1)
+        if await store.replace(wanted):
+            log.info("batch.cancelling", batch=batch, tenant=found.tenant)
+            return wanted

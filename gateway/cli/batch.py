@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.admin_client import AdminClient
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
-from gateway.cli.admin_output import print_json, print_table
+from gateway.cli.admin_output import TIMES, print_json, print_table, shown
 from gateway.stores.batches import Status
 
 _LISTED = ("id", "created_at", "status", "tenant", "key", "model", "total", "completed", "failed")
@@ -62,7 +62,11 @@ def _print(batch: dict[str, Any], *, as_json: bool) -> None:
         return
     click.echo(batch["id"])
     faults = (batch["errors"] or {}).get("data", ())
-    rows = [{"field": name, "value": _text(batch[name])} for name in _SHOWN if batch[name] is not None]
+    rows = [
+        {"field": name, "value": _text(shown(name, batch[name]) if name in TIMES else batch[name])}
+        for name in _SHOWN
+        if batch[name] is not None
+    ]
     print_table([*rows, *({"field": "error", "value": fault["message"]} for fault in faults)], ("field", "value"))
 
 

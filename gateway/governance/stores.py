@@ -70,7 +70,7 @@ async def _on(
     await ring.load()
     store = SqlLedger(database)
     ledger = Ledger(store, settings.ledger, pricing=pricing, clock=clock)
-    shadows = SqlShadows(database)
+    batches, shadows = SqlBatches(database), SqlShadows(database)
     services = Services(
         clock=clock,
         new_id=new_id,
@@ -78,6 +78,7 @@ async def _on(
         ring=ring,
         ledger=store,
         budgets=SqlBudgets(database),
+        batches=batches,
         shadows=shadows,
         audit=audit,
         anchors=_anchors(settings.audit),
@@ -90,7 +91,7 @@ async def _on(
         audit=audit,
         services=services,
         files=SqlFiles(database),
-        batches=SqlBatches(database),
+        batches=batches,
         rollouts=SqlRollouts(database),
         shadows=shadows,
         bytes=await _file_bytes(settings),

@@ -27,6 +27,7 @@ from gateway.config.ensemble_settings import JudgeSettings
 from gateway.core.call import Call, opened
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
+from gateway.core.record import Record
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.core.usage import Usage
@@ -392,10 +393,16 @@ def _open_judge(
 
 def _booked(surroundings: Surroundings) -> Surroundings:
     """Give what records copies, in nobody's name."""
-    take, open_entry = surroundings.take_record, surroundings.open_entry
+    take, open_entry, shadowing = surroundings.take_record, surroundings.open_entry, surroundings.shadowing
+
+    def take_booked(record: Record) -> None:
+        if shadowing is not None:
+            shadowing.bill(record)
+        take(booked(record))
+
     return msgspec.structs.replace(
         surroundings,
-        take_record=lambda record: take(booked(record)),
+        take_record=take_booked,
         open_entry=None if open_entry is None else lambda call, targets: open_entry(on_the_books(call), targets),
     )
 

@@ -19,6 +19,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Forbidden, StoreUnavailable, SwitchgearError
 from gateway.core.ids import NewId
 from gateway.core.items import Json
+from gateway.core.record import Record
 from gateway.pipeline.shadowed_answer import DIALECTS, Heard, alike, said, shortened
 from gateway.pipeline.shadowed_copy import copied
 from gateway.pipeline.shadowed_plan import DAY, ShadowLane, ShadowPlan
@@ -47,6 +48,7 @@ class Shadowing:
         self.lost = 0
         self._store = store
         self._new_id = new_id
+        self._bills: dict[str, int] = {}
         self._lanes: dict[str, ShadowLane] = {}
         self._waiting: deque[Shadow] = deque()
         self._woken = anyio.Event()
@@ -81,6 +83,11 @@ class Shadowing:
     def count(self, model: str, outcome: str) -> None:
         """Note what came of a sampled call."""
         self._outcomes.add((model, outcome))
+
+    def bill(self, record: Record) -> None:
+        """Note what a copy cost in all, whatever became of it: also what was cut short, and what its model asked beside."""
+        beside = sum(each.cost_nano or 0 for each in record.beside)
+        self._bills[record.id] = (record.cost_nano or 0) + beside
 
     def begin(self, plan: ShadowPlan, lane: ShadowLane, heard: Heard, error: str) -> None:
         """Ask the shadow what was asked. The caller's answer is out; `error` is what it ended with. Takes over the place in `lane`."""
@@ -129,11 +136,13 @@ class Shadowing:
                 foreign=plan.foreign,
             )
             shadow = Heard(call, None, self.now)
-            failed = await self._ask(plan, call, shadow)
+            try:
+                failed = await self._ask(plan, call, shadow)
+            finally:
+                lane.spend(self._bills.pop(call.id, 0), self.wall())
             if failed is None:
                 outcome = "skipped_policy"
                 return
-            lane.spend(_cost(plan, shadow) or 0, self.wall())
             outcome = "failed" if failed else "sent"
             self._keep(await self._compared(plan, (original, error, ended), (shadow, failed, self.now())))
         except Exception:

@@ -18,19 +18,26 @@ from gateway.api.edge import Edge
 from gateway.api.identity import Identity
 from gateway.api.paths import Paths, pattern_routes
 from gateway.config.database_settings import SqliteSettings
+from gateway.core.caller import Caller
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
+from gateway.stores.batches import Batch
+from gateway.stores.batches_sql import SqlBatches
 from gateway.stores.budgets_sql import SqlBudgets
 from gateway.stores.database import open_database
 from gateway.stores.directory import Tenant, User, VirtualKey
 from gateway.stores.directory_sql import SqlDirectory
+from gateway.stores.files import StoredFile
+from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_material import digest_key, make_key, shown_prefix
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger import LedgerRow
 from gateway.stores.ledger_sql import SqlLedger
+from gateway.stores.shadows import Shadow, Side
+from gateway.stores.shadows_sql import SqlShadows
 
 PEPPER = b"p" * 32
 HOME, OTHER, THIRD = "default", "tenant_b", "tenant_c"
@@ -81,6 +88,28 @@ class World:
         await self.services.ring.refresh()
         self.keys[name] = key
         return record
+
+    async def add_batch(self, tenant):
+        """Put a batch of a tenant into the store, as one that runs; its id."""
+        file = StoredFile(
+            id=new_id("file-"), tenant=tenant, owner="k", purpose="batch", filename="in", bytes=1, created_at=NOW, expires_at=None
+        )  # fmt: skip
+        await self.files.add(file)
+        batch = Batch(
+            id=new_id("batch_"), tenant=tenant, caller=Caller(id="k", tenant=tenant), endpoint="/v1/embeddings",
+            input_file=file.id, window="24h", status="in_progress", created_at=NOW, expires_at=NOW + 1,
+        )  # fmt: skip
+        assert await self.services.batches.add(batch, most_unfinished=1_000_000)
+        return batch.id
+
+    async def add_shadow(self, tenant):
+        """Put a comparison of a tenant into the store; its id."""
+        shadow = Shadow(
+            id=new_id("call_"), call="call_1", at=NOW, expires_at=NOW * 2, tenant=tenant, user="", model="m", shadow_model="n",
+            dialect="openai_chat", operation="generate", stream=False, original=Side(), shadow=Side(),
+        )  # fmt: skip
+        await self.services.shadows.add([shadow])
+        return shadow.id
 
     async def audit_text(self):
         """All of the audit log, as it is exported."""
@@ -167,9 +196,12 @@ async def _opened(path: Path, queue: Path, clock: Clock) -> AsyncIterator[World]
         ring=ring,
         ledger=SqlLedger(database),
         budgets=SqlBudgets(database),
+        batches=SqlBatches(database),
+        shadows=SqlShadows(database),
         audit=AuditLog(SqlAudit(database), AuditQueue(queue)),
     )
     world = World(services, app_over(services, ring))
+    world.files = SqlFiles(database)
     async with world.http:
         yield world
     await database.aclose()

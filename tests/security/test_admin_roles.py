@@ -78,6 +78,8 @@ async def own_object(world, path, tenant):
         number = new_id("")
         await world.services.ledger.insert([row(0, id=f"call_{number}", tenant=tenant, user=f"user_{tenant}")])
         return f"call_{number}"
+    if noun in ("batches", "shadows"):
+        return await (world.add_batch if noun == "batches" else world.add_shadow)(tenant)
     body = BODIES[noun][0] | {"name": f"made {new_id('')}", "tenant": tenant}
     answer = await world.ask(("owner", HOME), "POST", f"/admin/{noun}", json=body)
     assert answer.status_code == 200, answer.text

@@ -8,6 +8,7 @@ import pytest
 from gateway.config.prefill import prefill_of
 from gateway.config.provider_settings import AnthropicSettings, OpenAISettings, VllmSettings
 from gateway.core.answer import AnswerBuilder
+from gateway.core.call import opened
 from gateway.core.content import FunctionTool, OutputFormat, Prompt, ReasoningOptions
 from gateway.core.errors import InvalidRequest, UpstreamBroken, UpstreamRefused
 from gateway.core.events import (
