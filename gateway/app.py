@@ -49,7 +49,7 @@ from gateway.core.record import Record
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
-from gateway.pipeline.build import Surroundings, healthy_targets
+from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider

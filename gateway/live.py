@@ -22,7 +22,8 @@ from gateway.config import Change, ConfigError, Fault, ProviderSettings, Setting
 from gateway.config.policy_settings import PolicySettings
 from gateway.core.clock import Clock
 from gateway.modelling import concurrency_of, modelled
-from gateway.pipeline.build import Route, Surroundings, build_routes
+from gateway.pipeline.build import build_routes
+from gateway.pipeline.route import Route, Surroundings
 from gateway.pipeline.shadowed_build import with_shadows
 from gateway.policies.authorizer import Authorizer
 from gateway.protection.judgements import Judgements

@@ -15,7 +15,7 @@ from gateway.config.provider_settings import TimeoutSettings
 from gateway.config.routing_settings import AbilitySettings, RoutingSettings
 from gateway.config.settings import ModelSettings, TargetSettings
 from gateway.core.target import Target, Timeouts
-from gateway.pipeline.build import Modelled
+from gateway.pipeline.route import Modelled
 from gateway.routing.fitness import ABILITIES, Abilities, Ability
 from gateway.routing.plan import RoutingPlan, merged, plan_of
 from gateway.routing.versions import Division

@@ -10,7 +10,7 @@ from gateway.config import ConfigError, Fault, Settings
 from gateway.config.protection_settings import ModerationSettings, SchemaGuardSettings
 from gateway.core.clock import Clock
 from gateway.core.responder import Responder
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 from gateway.protection.judgements import Judgements
 
 if TYPE_CHECKING:

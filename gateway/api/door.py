@@ -31,7 +31,7 @@ from gateway.core.record import Record
 from gateway.core.strict_json import decode_object
 from gateway.dialects.dialect import Dialect
 from gateway.pipeline.authorized import offered
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 
 log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ from gateway.api.relay import Relay
 from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError, Unavailable
 from gateway.core.ids import NewId
-from gateway.pipeline.build import Route
 from gateway.pipeline.recorded import TakeRecord
+from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
 
 

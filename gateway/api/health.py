@@ -11,7 +11,7 @@ from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.pipeline.authorized import offered
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 from gateway.providers.provider import Health
 
 HEALTH_PATH = "/healthz"

@@ -21,7 +21,7 @@ from gateway.dialects.openai_chat import OPENAI_CHAT
 from gateway.dialects.openai_completions import OPENAI_COMPLETIONS
 from gateway.dialects.openai_embeddings import OPENAI_EMBEDDINGS
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
 from gateway.stores.key_ring import KeyRing
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from gateway.core.errors import ModelNotFound
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 
 
 def _every(route: Route) -> bool:

@@ -13,7 +13,7 @@ from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
 from gateway.core.errors import NotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.pipeline.authorized import offered
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 from gateway.routing.versions import VersionedPool
 
 LIST_PATH = "/v1/models"

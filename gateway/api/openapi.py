@@ -25,7 +25,7 @@ from gateway.api.openapi_files import TAG as FILES_TAG
 from gateway.api.openapi_schemas import ANSWERS, REQUESTS, open_object, stream_schema
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.content import Operation as Kind
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 
 JSON_PATH = "/openapi.json"
 PAGE_PATH = "/docs"

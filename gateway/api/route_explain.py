@@ -24,7 +24,7 @@ from gateway.dialects.openai_completions import OPENAI_COMPLETIONS
 from gateway.dialects.openai_embeddings import OPENAI_EMBEDDINGS
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.authorized import offered
-from gateway.pipeline.build import Route
+from gateway.pipeline.route import Route
 from gateway.routing.condition import Condition
 from gateway.routing.ensemble import foretold
 from gateway.routing.versions import VersionedPool

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gateway.config.shadow_settings import ShadowSettings
 from gateway.core.usage import Usage
-from gateway.pipeline.build import Route, Surroundings
+from gateway.pipeline.route import Route, Surroundings
 from gateway.pipeline.shadowed import Shadowed
 from gateway.pipeline.shadowed_plan import ShadowPlan
 

@@ -12,7 +12,7 @@ from gateway.core.caller import ANONYMOUS
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.dialects.openai_chat.decode_call import decode_call
 from gateway.live import Live
-from gateway.pipeline.build import Surroundings
+from gateway.pipeline.route import Surroundings
 from gateway.policy_source import PolicySource
 
 SCRIPT = "models: {m: {answers: [{say: hello, usage: {input: 1000000, output: 1000000}}]}}"
