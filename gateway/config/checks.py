@@ -75,7 +75,8 @@ def check(settings: msgspec.Struct) -> Iterator[Finding]:
     """Yield everything that is wrong with one settings struct, its nested structs not included."""
     for cls, rule in _RULES:
         if isinstance(settings, cls):
-            yield from rule(settings)
+            # What a model says for all of its versions can be wrong for each of them, and is said once.
+            yield from dict.fromkeys(rule(settings))
 
 
 def is_loopback(host: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from gateway.config.choosing_settings import RuleSettings
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
+from gateway.config.model_parts import Part, Path, parts_of
 from gateway.config.routing_settings import RoutingSettings
 from gateway.config.rule_names import RULE_NAMES
-from gateway.config.settings import ModelSettings, Settings
+from gateway.config.settings import Settings
 from gateway.core.expression import ExpressionError, read_condition
 
 MOST_RULES = 100
@@ -20,17 +22,17 @@ def rule_findings(settings: Settings) -> Iterator[Finding]:
     if settings.routing.rules is not None:
         message = "write rules at the models: they name a model's targets"
         yield Finding(path=("routing", "rules"), message=message)
-    for name, model in settings.models.items():
-        routing = model.routing or RoutingSettings()
-        strategy = routing.strategy or settings.routing.strategy
-        path = ("models", name, "routing")
-        if routing.rules and strategy != "rules":
-            message = f"the strategy is {strategy or 'fallback'}, which knows no rules: write strategy: rules"
-            yield Finding(path=(*path, "rules"), needs=("routing",), message=message)
-        elif not routing.rules and strategy == "rules":
+    for part in parts_of(settings):
+        written = part.written("rules")
+        if written is not None and part.strategy != "rules":
+            message = f"the strategy is {part.strategy}, which knows no rules: write strategy: rules"
+            yield Finding(path=written[0], needs=("routing",), message=message)
+        elif written is None and part.strategy == "rules":
             message = "the strategy is rules, and there are none: write routing: {rules: [{when: …, use: […]}]}"
-            yield Finding(path=(*path, "strategy"), needs=("routing",), message=message)
-        yield from _of_model((*path, "rules"), model)
+            where, _ = part.find("strategy") or (part.path, None)
+            yield Finding(path=where, needs=("routing",), message=message)
+        if written is not None:
+            yield from _of_part(*written, part)
 
 
 def zone_findings(routing: RoutingSettings) -> Iterator[Finding]:
@@ -46,15 +48,15 @@ def zone_findings(routing: RoutingSettings) -> Iterator[Finding]:
 
 def handling_findings(settings: Settings) -> Iterator[Finding]:
     """Yield models that go by complexity and whose targets all handle as much, thresholds that nothing goes by, and equal names."""
-    for name, model in settings.models.items():
-        strategy = (model.routing and model.routing.strategy) or settings.routing.strategy or "fallback"
-        written = [target.handles for target in model.targets]
-        path = ("models", name, "targets")
+    for part in parts_of(settings):
+        strategy = part.strategy
+        written = [target.handles for target in part.targets]
+        path = (*part.path, "targets")
         if strategy == "complexity" and len(written) > 1 and len(set(written)) == 1:
             message = "all targets handle calls as hard: write at the small ones how hard (handles: 0.25)"
             yield Finding(path=path, needs=("routing",), message=message)
-        seen: set[str] = {f"{target.provider}/{target.model}" for target in model.targets}
-        for number, target in enumerate(model.targets):
+        seen: set[str] = {f"{target.provider}/{target.model}" for target in part.targets}
+        for number, target in enumerate(part.targets):
             if strategy != "complexity" and target.handles != 1:
                 message = f"the strategy is {strategy}, which does not ask how hard a call is: write routing: {{strategy: complexity}}"
                 yield Finding(path=(*path, number, "handles"), needs=("routing",), message=message)
@@ -63,12 +65,11 @@ def handling_findings(settings: Settings) -> Iterator[Finding]:
             seen |= {target.name} if target.name is not None else set()
 
 
-def _of_model(path: tuple[str, ...], model: ModelSettings) -> Iterator[Finding]:
-    rules = (model.routing.rules if model.routing else None) or ()
+def _of_part(path: Path, rules: Sequence[RuleSettings], part: Part) -> Iterator[Finding]:
     if len(rules) > MOST_RULES:
         yield Finding(path=(*path, MOST_RULES), message=f"there may be {MOST_RULES} rules at most")
-    known = {f"{target.provider}/{target.model}" for target in model.targets}
-    known |= {target.name for target in model.targets if target.name is not None}
+    known = {f"{target.provider}/{target.model}" for target in part.targets}
+    known |= {target.name for target in part.targets if target.name is not None}
     always: int | None = None
     for number, rule in enumerate(rules):
         if always is not None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.config.finding import Finding
+from gateway.config.model_parts import parts_of
 from gateway.config.prefill import prefill_of
 from gateway.config.settings import Settings, TargetSettings
 
 
 def continuation_findings(settings: Settings) -> Iterator[Finding]:
     """Yield models that are to be gone on with, and have no target that can."""
-    for name, model in settings.models.items():
-        if model.routing is None or model.routing.continuation is None:
-            continue
-        if not any(_goes_on(settings, target) for target in model.targets):
+    for part in parts_of(settings):
+        written = part.written("continuation")
+        if written is not None and not any(_goes_on(settings, target) for target in part.targets):
             message = "no target is known to go on with a beginning: where one does, write abilities: {prefill: true}"
-            yield Finding(
-                path=("models", name, "routing", "continuation"), needs=("models", "providers"), message=message
-            )
+            yield Finding(path=written[0], needs=("models", "providers"), message=message)
 
 
 def _goes_on(settings: Settings, target: TargetSettings) -> bool:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from gateway.config.ensemble_settings import CascadeSettings, JudgeSettings, VoteSettings
 from gateway.config.finding import Finding
+from gateway.config.model_parts import Part, Path, parts_of
 from gateway.config.provider_settings import AnthropicSettings, OpenAIShapedSettings
+from gateway.config.routing_checks import way_back
 from gateway.config.settings import Settings
 
-if TYPE_CHECKING:
-    from gateway.config.settings import ModelSettings
-
 _SECTIONS = ("cascade", "vote")
-Path = tuple[str | int, ...]
+_MOST_VOTERS = 7
 
 
 def cascade_findings(cascade: CascadeSettings) -> Iterator[Finding]:
@@ -43,34 +41,33 @@ def vote_findings(vote: VoteSettings) -> Iterator[Finding]:
 
 def ensemble_findings(settings: Settings) -> Iterator[Finding]:
     """Yield models whose strategy cannot do what it says."""
-    for name, model in settings.models.items():
-        own = model.routing and model.routing.strategy
-        strategy = own or settings.routing.strategy
+    for part in parts_of(settings):
+        strategy = part.strategy
         for section in _SECTIONS:
-            if getattr(model.routing, section, None) is not None and strategy != section:
-                path: Path = ("models", name, "routing", section)
-                yield Finding(path=path, message=f"the strategy is {strategy or 'fallback'}: write strategy: {section}")
-        if own in _SECTIONS and len(model.targets) == 1:
-            message = f"a {own} needs two targets or more"
-            yield Finding(path=("models", name, "targets"), needs=("routing",), message=message)
+            written = part.written(section)
+            if written is not None and strategy != section:
+                yield Finding(path=written[0], message=f"the strategy is {strategy}: write strategy: {section}")
+        if len(part.targets) == 1 and part.written("strategy") is not None and strategy in _SECTIONS:
+            message = f"a {strategy} needs two targets or more"
+            yield Finding(path=(*part.path, "targets"), needs=("routing",), message=message)
         elif strategy == "cascade":
-            yield from _deaf_targets(name, model, settings)
+            yield from _deaf_targets(part, settings)
         elif strategy == "vote":
-            yield from _voters(name, model, settings)
+            yield from _voters(part)
     yield from _circles(settings)
 
 
-def _deaf_targets(name: str, model: ModelSettings, settings: Settings) -> Iterator[Finding]:
+def _deaf_targets(part: Part, settings: Settings) -> Iterator[Finding]:
     """Yield targets whose confidence is to be looked at and whose API never tells it. The last one is not checked."""
-    _, cascade = _cascade_of(name, settings)
-    if "low_confidence" not in cascade.escalate_on:
+    _, cascade = _section_of(part)
+    if not isinstance(cascade, CascadeSettings) or "low_confidence" not in cascade.escalate_on:
         return
-    for number, target in enumerate(model.targets[:-1]):
+    for number, target in enumerate(part.targets[:-1]):
         provider = settings.providers.get(target.provider)
         anthropic = isinstance(provider, AnthropicSettings)
         if anthropic or (isinstance(provider, OpenAIShapedSettings) and _speaks_only_messages(provider)):
             message = "this API tells no log probabilities, so that low_confidence could not be checked"
-            yield Finding(path=("models", name, "targets", number), needs=("providers", "routing"), message=message)
+            yield Finding(path=(*part.path, "targets", number), needs=("providers", "routing"), message=message)
 
 
 def _speaks_only_messages(provider: OpenAIShapedSettings) -> bool:
@@ -78,48 +75,41 @@ def _speaks_only_messages(provider: OpenAIShapedSettings) -> bool:
     return "messages" in apis and not {"chat", "responses"} & set(apis)
 
 
-def _voters(name: str, model: ModelSettings, settings: Settings) -> Iterator[Finding]:
-    own = model.routing is not None and model.routing.vote is not None
-    vote = (model.routing.vote if own and model.routing else settings.routing.vote) or VoteSettings()
-    there = len(model.targets)
-    where: Path = ("models", name, "routing", "vote") if own else ("routing", "vote")
+def _voters(part: Part) -> Iterator[Finding]:
+    where, vote = _section_of(part)
+    if not isinstance(vote, VoteSettings):
+        return
+    there = len(part.targets)
     if vote.targets is not None and vote.targets > there:
-        yield Finding(path=(*where, "targets"), message=f"the model '{name}' has only {there} targets")
-    elif vote.quorum is not None and vote.quorum > min(there, vote.targets or 7):
-        message = f"of the {min(there, vote.targets or 7)} targets of '{name}' there are never so many answers"
+        yield Finding(path=(*where, "targets"), message=f"the model '{part.model}' has only {there} targets")
+    elif vote.quorum is not None and vote.quorum > min(there, vote.targets or _MOST_VOTERS):
+        message = f"of the {min(there, vote.targets or _MOST_VOTERS)} targets of '{part.model}' there are never so many answers"
         yield Finding(path=(*where, "quorum"), message=message)
 
 
-def _cascade_of(name: str, settings: Settings) -> tuple[Path, CascadeSettings]:
-    routing = settings.models[name].routing
-    if routing is not None and routing.cascade is not None:
-        return ("models", name, "routing", "cascade"), routing.cascade
-    return ("routing", "cascade"), settings.routing.cascade or CascadeSettings()
+def _section_of(part: Part) -> tuple[Path, CascadeSettings | VoteSettings]:
+    """Give the settings of a part that is a cascade or a vote, and where they are, or would be, written."""
+    customary = CascadeSettings() if part.strategy == "cascade" else VoteSettings()
+    return part.find(part.strategy) or (("routing", part.strategy), customary)
 
 
-def _judge_of(name: str, settings: Settings) -> tuple[Path, JudgeSettings] | None:
-    """Give the judge of a model that has one, and where that is written."""
-    model = settings.models[name]
-    routing = model.routing
-    strategy = (routing and routing.strategy) or settings.routing.strategy
-    if strategy not in _SECTIONS or len(model.targets) == 1:
+def _judge_of(part: Part) -> tuple[Path, JudgeSettings] | None:
+    """Give the judge of a part that has one, and where that is written."""
+    if part.strategy not in _SECTIONS or len(part.targets) == 1:
         return None
-    if strategy == "cascade":
-        where, cascade = _cascade_of(name, settings)
-        return None if cascade.judge is None else (where, cascade.judge)
-    own = routing is not None and routing.vote is not None
-    vote = (routing.vote if own and routing else settings.routing.vote) or VoteSettings()
-    place: Path = ("models", name, "routing", "vote") if own else ("routing", "vote")
-    return None if vote.judge is None else (place, vote.judge)
+    where, settings = _section_of(part)
+    return None if settings.judge is None else (where, settings.judge)
 
 
 def _circles(settings: Settings) -> Iterator[Finding]:
     """Yield judges who, in the end, are asked about themselves."""
-    judges = {name: found for name in settings.models if (found := _judge_of(name, settings)) is not None}
-    for name, (where, judge) in judges.items():
-        way = [name, judge.model]
-        while way[-1] in judges and way[-1] not in way[:-1]:
-            way.append(judges[way[-1]][1].model)
-        if way[-1] == name:
-            message = f"a judge must not lead back: {' -> '.join(way)}"
-            yield Finding(path=(*where, "judge", "model"), message=message)
+    judges: dict[str, list[tuple[Path, JudgeSettings]]] = {}
+    for part in parts_of(settings):
+        if (found := _judge_of(part)) is not None:
+            judges.setdefault(part.model, []).append(found)
+    graph = {name: tuple(judge.model for _, judge in asked) for name, asked in judges.items()}
+    for name, asked in judges.items():
+        for where, judge in asked:
+            if loop := way_back(name, judge.model, graph):
+                message = f"a judge must not lead back: {' -> '.join((name, *loop))}"
+                yield Finding(path=(*where, "judge", "model"), message=message)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gateway.config.finding import Finding
 from gateway.config.hedge_settings import HedgeSettings
+from gateway.config.model_parts import parts_of
 from gateway.config.settings import Settings
 
 
@@ -17,8 +18,7 @@ def hedge_findings(hedge: HedgeSettings) -> Iterator[Finding]:
 
 def hedged_model_findings(settings: Settings) -> Iterator[Finding]:
     """Yield models that are to be hedged, and have nothing to hedge with."""
-    for name, model in settings.models.items():
-        hedge = model.routing and model.routing.hedge
-        if hedge and hedge.share and sum(target.weight > 0 for target in model.targets) < 2:
-            message = "there is no second target to ask"
-            yield Finding(path=("models", name, "routing", "hedge"), needs=("models",), message=message)
+    for part in parts_of(settings):
+        written = part.written("hedge")
+        if written is not None and written[1].share and sum(target.weight > 0 for target in part.targets) < 2:
+            yield Finding(path=written[0], needs=("models",), message="there is no second target to ask")

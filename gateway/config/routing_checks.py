@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.config.finding import Finding
+from gateway.config.model_parts import parts_of
 from gateway.config.routing_settings import BreakerSettings, RetrySettings, RoutingSettings
 from gateway.config.settings import Settings, TargetSettings
 
@@ -14,13 +15,8 @@ _LISTS = ("general", "context", "content")
 
 def target_findings(settings: Settings) -> Iterator[Finding]:
     """Yield targets that are there twice, models that go by weight and have none, and weights that nothing goes by."""
-    for name, model in settings.models.items():
-        strategy = (model.routing and model.routing.strategy) or settings.routing.strategy or "fallback"
-        if model.targets:
-            yield from _of_targets(("models", name), model.targets, strategy)
-        for label, version in model.versions.items():
-            own = (version.routing and version.routing.strategy) or strategy
-            yield from _of_targets(("models", name, "versions", label), version.targets, own)
+    for part in parts_of(settings):
+        yield from _of_targets(part.path, part.targets, part.strategy)
 
 
 def _of_targets(path: tuple[str | int, ...], targets: tuple[TargetSettings, ...], strategy: str) -> Iterator[Finding]:

@@ -38,6 +38,13 @@ models:
         ("      v3: {targets: [{provider: no, model: m}]}\n", 8, "provider"),
         ("      v3: {targets: [{provider: up, model: m}], routing: {fallbacks: {general: [m]}}}\n", 8, "at the model"),
         ("      v3: {targets: [{provider: up, model: m, weight: 3}]}\n", 8, "which knows no weights"),
+        ("      v3: {targets: [{provider: up, model: m}], routing: {strategy: vote}}\n", 8, "needs two targets"),
+        ("      v3: {targets: [{provider: up, model: m}], routing: {hedge: {}}}\n", 8, "no second target"),
+        ("      v3: {targets: [{provider: up, model: m}], routing: {continuation: {}}}\n", 8, "go on with a beginning"),
+        ("      v3: {targets: [{provider: up, model: m}], routing: {rules: [{use: [up/n]}], strategy: rules}}\n", 8, "'up/n'"),
+        ("      v3: {targets: [{provider: up, model: m, handles: 0.5}]}\n", 8, "how hard a call is"),
+        ("      v3: {targets: [{provider: up, model: m}], routing: {degrade: [{static: no}]}}\n", 8, "at the model"),
+        ("    routing: {hedge: {}}\n", 8, "no second target"),
         ("  n: {description: none}\n", 8, "write targets, or versions"),
         ("  n: {targets: [{provider: up, model: m}], ab: {v1: 1}}\n", 8, "write versions instead"),
         (
