@@ -18,9 +18,13 @@ from gateway.api.edge import Edge
 from gateway.api.identity import Identity
 from gateway.api.paths import Paths, pattern_routes
 from gateway.config.database_settings import SqliteSettings
+from gateway.config.rollout_settings import RolloutSettings
+from gateway.config.settings import ModelSettings, TargetSettings, VersionSettings
 from gateway.core.caller import Caller
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
+from gateway.routing.rollouts.conductor import Conductor
+from gateway.routing.split import Splits
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
@@ -130,6 +134,17 @@ def row(number, **fields):
     return LedgerRow(kind="call", status=200, operation="generate", **(plain | fields))
 
 
+def conductor(clock):
+    """Two models with versions: one in a rollout, and one between whose versions is switched."""
+    versions = {name: VersionSettings(targets=(TargetSettings(provider="up", model=name),)) for name in ("v1", "v2")}
+    rollout = RolloutSettings(stable="v1", challenger="v2")
+    conducted = Conductor(Splits(), clock, replica="r")
+    conducted.configure(
+        {"rolled": ModelSettings(versions=versions, rollout=rollout), "switched": ModelSettings(versions=versions)}
+    )
+    return conducted
+
+
 def app_over(services, ring):
     """The admin API as the server has it."""
     identity = Identity(ring=ring)
@@ -142,7 +157,7 @@ def app_over(services, ring):
         json_depth=100,
         configuration=dict,
     )
-    endpoints = admin_endpoints(edge, services)
+    endpoints = admin_endpoints(edge, services, rollouts=conductor(services.clock))
     missing = unknown.endpoint(tuple(endpoints))
     return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False))
 

@@ -41,7 +41,11 @@ models:
         ("      v3: {targets: [{provider: up, model: m}], routing: {strategy: vote}}\n", 8, "needs two targets"),
         ("      v3: {targets: [{provider: up, model: m}], routing: {hedge: {}}}\n", 8, "no second target"),
         ("      v3: {targets: [{provider: up, model: m}], routing: {continuation: {}}}\n", 8, "go on with a beginning"),
-        ("      v3: {targets: [{provider: up, model: m}], routing: {rules: [{use: [up/n]}], strategy: rules}}\n", 8, "'up/n'"),
+        (
+            "      v3: {targets: [{provider: up, model: m}], routing: {rules: [{use: [up/n]}], strategy: rules}}\n",
+            8,
+            "'up/n'",
+        ),
         ("      v3: {targets: [{provider: up, model: m, handles: 0.5}]}\n", 8, "how hard a call is"),
         ("      v3: {targets: [{provider: up, model: m}], routing: {degrade: [{static: no}]}}\n", 8, "at the model"),
         ("    routing: {hedge: {}}\n", 8, "no second target"),
