@@ -4,6 +4,7 @@ import time
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from gateway.config.shadow_settings import ShadowBudgetSettings, ShadowSettings
 from gateway.core.call import Call
@@ -247,3 +248,21 @@ def test_a_copy_is_on_nobodys_books():
     assert (caller.id, caller.team, caller.tags) == ("shadow", "", ())
     assert (caller.tenant, caller.user) == ("acme", "ada")
     assert copy.caller == CALL.caller  # who is asked for what may be done
+
+
+async def test_encrypted_reasoning_does_not_go_to_another_provider():
+    block = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [block, {"type": "text", "text": "Yes?"}]},
+    ]
+    call = replace(CALL, dialect="anthropic_messages", fields={"model": "chat", "messages": turns})
+
+    kept = copied(call, model="next", call_id="call_2", now=1.0)
+    stripped = copied(call, model="next", call_id="call_2", now=1.0, foreign=True)
+
+    assert b"c2lnbmVk" in kept.body
+    assert stripped.fields["messages"] == [
+        turns[0],
+        {"role": "assistant", "content": [{"type": "text", "text": "Yes?"}]},
+    ]
