@@ -141,7 +141,8 @@ class Conductor:
         """Count what calls say. A sink of records."""
         for record in records:
             version = record.version
-            if version and (known := self._running.get(record.model)) is not None:
+            # A shadow's copy is nobody's: it was made to compare, and nobody waited for it.
+            if version and not record.shadow_of and (known := self._running.get(record.model)) is not None:
                 self._count(known, record)
                 self.recent[record.id] = Recent(record.caller, record.tenant, record.model, version, record.started_at)
         while len(self.recent) > MOST_CALLS:

@@ -108,6 +108,15 @@ async def test_callers_mistakes_do_not_send_it_back(world):
     assert world.conductor.find("m").tally["v2.calls"] == 0
 
 
+async def test_copies_for_a_shadow_are_not_counted(world):
+    world.calls("v1", 50)
+    world.calls("v2", 50, error="upstream_broken", shadow_of="call_0")
+    await world.conductor.tick()
+
+    assert world.state.phase == "running"
+    assert world.conductor.find("m").tally["v2.calls"] == 0
+
+
 async def test_bad_scores_send_it_back_and_others_do_not(world):
     chance = random.Random(1)
     for _ in range(150):
