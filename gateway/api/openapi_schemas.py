@@ -223,6 +223,9 @@ ANSWERS: dict[str, Schema] = {
                 ),
                 "In the order in which they are asked; those left out come last.",
             ),
+            "hedge_after_s": _of(
+                ["number", "null"], "Seconds after which another target is asked as well; null where none is."
+            ),
             "estimate": open_object({"input_tokens": _INTEGER, "output_tokens": _INTEGER}),
             "fallbacks": _of("object", "Models that help out, by cause.", additionalProperties=_list(_TEXT)),
         },

@@ -29,8 +29,8 @@ class Condition:
     """
 
     __slots__ = (
-        "_first_times", "_limits", "breaker", "continuations", "cooling_until", "failed", "first", "first_at", "gate", "hedges", "in_flight", "per_token",
-        "repeated", "served", "target",
+        "_limits", "breaker", "continuations", "cooling_until", "failed", "first", "first_at", "first_times", "gate", "hedges",
+        "in_flight", "per_token", "repeated", "served", "target",
     )  # fmt: skip
 
     def __init__(self, target: str, breaker: Breaker) -> None:
@@ -49,7 +49,7 @@ class Condition:
         self.hedges: dict[str, int] = {}
         self.continuations: dict[str, int] = {}
         # By kind of call: a document comes as a whole, so that its beginning is its end.
-        self._first_times: dict[tuple[str, bool], FirstTimes] | None = None
+        self.first_times: dict[tuple[str, bool], FirstTimes] | None = None
 
     def spared(self, now: float) -> bool:
         """Whether no call should go there now."""
@@ -100,22 +100,22 @@ class Condition:
 
     def watch_first_times(self) -> None:
         """Keep a distribution of the times to the first token from now on: somebody hedges."""
-        if self._first_times is None:
-            self._first_times = {}
+        if self.first_times is None:
+            self.first_times = {}
 
     def saw_first_time(self, call: Call, seconds: float, now: float) -> None:
         """Note how long such a call took to begin, where somebody wants to know."""
-        if self._first_times is None:
+        if self.first_times is None:
             return
         kind = (call.operation, call.stream)
-        times = self._first_times.get(kind)
+        times = self.first_times.get(kind)
         if times is None:
-            times = self._first_times[kind] = FirstTimes()
+            times = self.first_times[kind] = FirstTimes()
         times.saw(seconds, now)
 
     def first_quantile(self, call: Call, share: float, now: float) -> float | None:
         """Give what this share of such calls stayed under until they began; None while too little is known."""
-        times = None if self._first_times is None else self._first_times.get((call.operation, call.stream))
+        times = None if self.first_times is None else self.first_times.get((call.operation, call.stream))
         return None if times is None else times.quantile(share, now)
 
     def outlasted(self, call: Call, seconds: float, now: float) -> None:

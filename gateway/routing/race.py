@@ -75,6 +75,10 @@ class Entrant(Commit):
     async def _begin(self, event: events.Event) -> None:
         if not self._race.claim(self):
             await sleep_forever()  # it is being cancelled
+        before = (self.asked or 0.0) - self._race.began
+        if before > 0 and self.started is not None:
+            # The first was waited for as well, and that is no overhead of ours.
+            self.started = msgspec.structs.replace(self.started, waited=self.started.waited + before)
         await super()._begin(event)
 
 
@@ -83,7 +87,7 @@ class Race:
 
     __slots__ = (
         "_ask", "_call", "_deadline", "_ended", "_first", "_hedge", "_patience", "_second", "_second_seat", "_send", "_timing",
-        "_waiting", "decision", "failures", "seats", "winner",
+        "_waiting", "began", "decision", "failures", "seats", "winner",
     )  # fmt: skip
 
     def __init__(
@@ -103,7 +107,7 @@ class Race:
         self._second_seat: Seat | None = None
         self._ended = False  # the second's task
         self._waiting: Event | None = None
-        self._patience = self._deadline = 0.0
+        self._patience = self._deadline = self.began = 0.0
 
     async def run(self, patience: float, now: float, left: float) -> list[Failure]:
         """Ask, and give the targets that failed, in the order in which they did; none when one of them answered.
@@ -111,7 +115,7 @@ class Race:
         `patience` are the seconds that the first may take to begin before another is asked, `left` those until the call's deadline. Raises
         what an answer that had begun raised, and what no other target can mend.
         """
-        self._patience, self._deadline = patience, now + left
+        self._patience, self._deadline, self.began = patience, now + left, now
         first = self._first
         alarm = self._timing.later(patience, self._ring)
         try:

@@ -149,7 +149,8 @@ class Routed:
         condition.succeed(ended, probe=probe)
         if commit.done:
             _learn(condition, commit, now, ended)
-            condition.saw_first_time(call, commit.at - now, ended)
+            if condition.first_times is not None:
+                condition.saw_first_time(call, commit.at - now, ended)
         return None
 
     async def _within(self, left: float, seat: Seat, call: Call, commit: Commit) -> None:

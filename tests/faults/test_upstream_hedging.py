@@ -104,6 +104,7 @@ async def test_a_second_target_answers_for_one_that_is_slow_to_begin(gateway, up
 
     assert answer.status_code == 200
     assert answer.headers["x-switchgear-target"] == "up/quick"
+    assert float(answer.headers["x-switchgear-overhead-ms"]) < 90  # what the first was waited for is none
     await until(lambda: slow.left == 1, WITHIN)
     assert len(upstream.asked) == 2
     [record] = gateway.records

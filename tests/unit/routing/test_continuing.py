@@ -1,9 +1,13 @@
 """A text that breaks off is gone on with by another target, as one answer; what cannot be gone on with is the caller's error."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
+import anyio
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.config.prefill import prefill_of
 from gateway.config.provider_settings import AnthropicSettings, OpenAISettings, VllmSettings
@@ -156,6 +160,35 @@ async def test_white_space_at_the_break_is_neither_lost_nor_doubled(said, added,
     assert answer_of(heard).items[0].parts[0].text == text
     last = second.asked[0].content.items[-1]
     assert last == USER or last.parts[0].text == said.rstrip() != ""
+
+
+@given(
+    st.text("ab \n", min_size=1, max_size=12),
+    st.integers(1, 12),
+    st.lists(st.integers(0, 12), max_size=4),
+    st.booleans(),
+)
+def test_wherever_a_text_breaks_and_however_it_comes_it_is_whole(text, broken_at, cuts, twice):
+    """Who goes on is given the text without the white space at its end, and says all that follows."""
+    said = text[:broken_at]
+    added = text[len(said.rstrip()) :]
+    places = sorted({0, len(added), *[cut for cut in cuts if cut < len(added)]})
+    pieces = [added[start:end] for start, end in pairwise(places)]
+    first = Upstream("a/m", [*begun("m", *said), BROKEN])
+    behaviour = whole("n", *pieces)
+    if twice and len(pieces) > 1:
+        second = Upstream("b/m", [*begun("n", pieces[0]), BROKEN])
+        so_far = (
+            said + added[len(said) - len(said.rstrip()) :][: max(0, len(pieces[0]) - (len(said) - len(said.rstrip())))]
+        )
+        third = Upstream("c/m", whole("o", text[len(so_far.rstrip()) :]))
+        targets = first, second, third
+    else:
+        targets = first, Upstream("b/m", behaviour)
+    heard = anyio.run(hear, continuing(World(), *targets, times=2), prompt_of())
+
+    assert text_of(heard) == text
+    assert answer_of(heard).items[0].parts == (Text(text=text),)
 
 
 async def test_tool_calls_that_follow_have_their_own_numbers_and_thinking_is_left_out():

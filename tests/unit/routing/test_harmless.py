@@ -53,6 +53,7 @@ def test_harmless(made):
         call("anthropic_messages", messages=[], container="c_1"),
         call("openai_responses", input="hi"),
         call("openai_responses", input="hi", store=True),
+        call("items:openai_responses", input="hi"),
         call("openai_responses", input="hi", store=None),
         call("openai_responses", input="hi", store=False, background=True),
         call("openai_responses", input="hi", store=False, previous_response_id="resp_1"),

@@ -1,9 +1,10 @@
 """A hedged call: who begins first answers, the other is ended at once, and both are accounted for."""
 
+import anyio
 import pytest
 
 from gateway.config.hedge_settings import HedgeSettings
-from gateway.core.errors import ClientLeft, InvalidRequest, UpstreamBroken, UpstreamUnreachable
+from gateway.core.errors import ClientLeft, InvalidRequest, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from gateway.core.events import Decided, Finished, Started, TextDelta
 from gateway.core.usage import Usage
 from gateway.routing.hedge import Hedge
@@ -200,6 +201,32 @@ async def test_an_answer_of_the_second_that_breaks_off_is_the_callers():
         assert call.spent == [("a/m", ESTIMATED, "hedge")]
         assert call.world.condition("b/m").failed == 1
         assert outcomes(call) == {"won": 1}
+
+
+async def test_the_deadline_holds_for_both():
+    first, second = Actor("a"), Actor("b")
+    async with hedged_call(first, second, hedge=HedgeSettings(after=0.01), deadline=0.06) as call:
+        call.ring()
+        with anyio.fail_after(5):
+            while not call.over:
+                await anyio.sleep(0.005)
+
+        assert isinstance(call.error, UpstreamTimeout)
+        assert "routing.deadline" in str(call.error)
+        assert (first.cancelled, second.cancelled, flying(call)) == (1, 1, [0, 0])
+
+
+async def test_an_answer_of_the_second_that_has_begun_may_outlast_the_deadline():
+    first, second = Actor("a"), Actor("b")
+    async with hedged_call(first, second, hedge=HedgeSettings(after=0.01), deadline=0.06) as call:
+        call.ring()
+        await turns()
+        second.begin()
+        await anyio.sleep(0.1)
+        second.end()
+        await turns()
+
+        assert (call.answered_by, call.error) == ("b/m", None)
 
 
 class StopIt(BaseException):
