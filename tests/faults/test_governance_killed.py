@@ -80,7 +80,7 @@ def slowly(upstream, chance):
     async def behave(peer, request):
         pause = chance.choice((0, 0.002, 0.02))
         if not request.stream:
-            await anyio.sleep(pause)
+            await anyio.sleep(10 * pause)  # about as long as a stream takes
             await peer.send(document(upstream.answers.documents[request.api]))
             return
         await peer.send(STREAM_HEAD)
