@@ -55,10 +55,10 @@ from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
-from gateway.routing.line import Lines
+from gateway.routing.overload.line import Lines
 from gateway.routing.readings import target_readings
 from gateway.routing.rollouts.readings import rollout_readings
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 from gateway.stores.rollouts import RolloutStore
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.ensemble_metrics import EnsembleMetrics

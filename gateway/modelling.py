@@ -18,7 +18,7 @@ from gateway.core.target import Target, Timeouts
 from gateway.pipeline.route import Modelled
 from gateway.routing.fitness import ABILITIES, Abilities, Ability
 from gateway.routing.plan import RoutingPlan, merged, plan_of
-from gateway.routing.versions import Division
+from gateway.routing.rollouts.versions import Division
 
 _IN_TABLE: dict[Ability, str] = {"vision": "vision", "audio": "audio", "documents": "pdf", "tools": "functions"}
 """The table's names. It is too often silent about schemas to be believed."""

@@ -14,7 +14,7 @@ from gateway.core.errors import NotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.route import Route
-from gateway.routing.versions import VersionedPool
+from gateway.routing.rollouts.versions import VersionedPool
 
 LIST_PATH = "/v1/models"
 ONE_PATH = "/v1/models/{model:path}"

@@ -26,8 +26,8 @@ from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.route import Route
 from gateway.routing.condition import Condition
-from gateway.routing.ensemble import foretold
-from gateway.routing.versions import VersionedPool
+from gateway.routing.ensembles.ensemble import foretold
+from gateway.routing.rollouts.versions import VersionedPool
 
 PATH = "/v1/route/explain"
 APIS: dict[str, Dialect] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.core.clock import Clock
 from gateway.core.ids import new_id
 from gateway.routing.rollouts.conductor import Conductor
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 from gateway.stores.audit import AuditObject
 
 if TYPE_CHECKING:

@@ -33,15 +33,15 @@ from gateway.pipeline.route import Modelled, Route, Surroundings
 from gateway.pipeline.shadowed_copy import booked, on_the_books
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Provider
-from gateway.routing.continuing import Continuing
-from gateway.routing.ensemble_opening import OpenJudge, is_ensemble, open_ensemble
-from gateway.routing.judging import Judge
-from gateway.routing.line import Lines
+from gateway.routing.continuing.continuing import Continuing
+from gateway.routing.ensembles.judging import Judge
+from gateway.routing.ensembles.opening import OpenJudge, is_ensemble, open_ensemble
 from gateway.routing.opening import helpers_of, open_routed
+from gateway.routing.overload.line import Lines
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
+from gateway.routing.rollouts.versions import Versioned, VersionedPool
 from gateway.routing.timing import Timing
-from gateway.routing.versions import Versioned, VersionedPool
 
 
 def build_routes(

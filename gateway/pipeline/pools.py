@@ -15,12 +15,12 @@ from gateway.pipeline.route import Modelled, Surroundings
 from gateway.providers.provider import Provider
 from gateway.providers.watched import watched_by
 from gateway.routing.affinity import Origins
-from gateway.routing.choosing_by_state import CostOf, Load, LoadOf
+from gateway.routing.choosing.by_state import CostOf, Load, LoadOf
 from gateway.routing.opening import Known, helpers_of, open_pool
 from gateway.routing.pool import Pool
+from gateway.routing.rollouts.split import Assigner
+from gateway.routing.rollouts.versions import VersionedPool, of_version
 from gateway.routing.seat import Seat
-from gateway.routing.split import Assigner
-from gateway.routing.versions import VersionedPool, of_version
 
 
 @runtime_checkable

@@ -24,12 +24,12 @@ from gateway.providers.watched import is_well
 from gateway.routing.affinity import Origins
 from gateway.routing.condition import Conditions
 from gateway.routing.fitness import Abilities
-from gateway.routing.line import Lines
+from gateway.routing.overload.line import Lines
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
+from gateway.routing.rollouts.versions import Division, VersionedPool
 from gateway.routing.timing import Spawn
-from gateway.routing.versions import Division, VersionedPool
 
 
 class Guards(Protocol):

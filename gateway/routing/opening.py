@@ -14,22 +14,22 @@ from gateway.core.call import Call
 from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.routing.affinity import Affinity, Origins, affine
-from gateway.routing.call_facts import Surroundings
-from gateway.routing.choosing import Chooser, InOrder, Weighted
-from gateway.routing.choosing_by_call import ByComplexity, ByRules
-from gateway.routing.choosing_by_key import ByPrefix, Sticky
-from gateway.routing.choosing_by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
+from gateway.routing.choosing.by_call import ByComplexity, ByRules
+from gateway.routing.choosing.by_key import ByPrefix, Sticky
+from gateway.routing.choosing.by_state import ByScore, CostOf, LoadOf, by_cost, by_headroom, by_latency, by_load
+from gateway.routing.choosing.call_facts import Surroundings
+from gateway.routing.choosing.chooser import Chooser, InOrder, Weighted
+from gateway.routing.choosing.stickiness import key_of
 from gateway.routing.condition import Conditions
-from gateway.routing.ensemble_opening import ensemble_told_of
+from gateway.routing.ensembles.opening import ensemble_told_of
 from gateway.routing.fitness import Abilities
-from gateway.routing.hedge import Hedge
-from gateway.routing.ladder import open_ladder
-from gateway.routing.line import Lines
+from gateway.routing.hedging.hedge import Hedge
+from gateway.routing.overload.ladder import open_ladder
+from gateway.routing.overload.line import Lines
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.routed import Routed
 from gateway.routing.seat import Seat, Unwell
-from gateway.routing.stickiness import key_of
 from gateway.routing.timing import Timing
 
 

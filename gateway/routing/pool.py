@@ -12,10 +12,10 @@ from gateway.core.call import Call
 from gateway.core.decision import Considered, Decision, Verdict
 from gateway.core.errors import Unavailable
 from gateway.routing.affinity import Affinity
-from gateway.routing.choosing import Chooser, Ranked
-from gateway.routing.choosing_by_call import Reasoned
+from gateway.routing.choosing.by_call import Reasoned
+from gateway.routing.choosing.chooser import Chooser, Ranked
 from gateway.routing.fitting import ALL_FIT, NOBODY, fitting, lesser_last
-from gateway.routing.hedge import Hedge
+from gateway.routing.hedging.hedge import Hedge
 from gateway.routing.seat import Seat
 
 MOST_REMEMBERED: Final = 256

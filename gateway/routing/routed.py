@@ -22,9 +22,9 @@ from gateway.core.events import Decided, Tried
 from gateway.core.responder import Send
 from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
-from gateway.routing.ladder import Ladder
+from gateway.routing.hedging.race import Ask, Failure, Race
+from gateway.routing.overload.ladder import Ladder
 from gateway.routing.pool import AnyPool, Pool
-from gateway.routing.race import Ask, Failure, Race
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat

@@ -25,7 +25,7 @@ DOORS = {
     "gateway.pipeline.guarded_schema": "jsonschema-rs; only where a guardrail has a schema",
     "gateway.pipeline.named_model": "numpy, ONNX Runtime, tokenizers; only where names are looked for",
     "gateway.policies.folder": "Cedar, 10 MB; only where policies are configured",
-    "gateway.routing.answer_schemas": "jsonschema-rs; only where a cascade looks at schemas",
+    "gateway.routing.ensembles.answer_schemas": "jsonschema-rs; only where a cascade looks at schemas",
     "gateway.stores.counters_redis": "redis, an extra; only where Redis is configured",
     "gateway.stores.counters_shared": "comes with counters_redis",
     "gateway.stores.secrets": "comes with secrets_opening",

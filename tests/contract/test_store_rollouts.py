@@ -17,7 +17,7 @@ from gateway.core.errors import Conflict, StoreUnavailable
 from gateway.core.record import Record
 from gateway.routing.rollouts import course
 from gateway.routing.rollouts.conductor import Conductor
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 from gateway.stores.database import open_database
 from gateway.stores.ledger import LedgerRow
 from gateway.stores.ledger_sql import SqlLedger
@@ -322,7 +322,7 @@ _KILLED = """
 import sys, os, signal, anyio
 from gateway.config.database_settings import SqliteSettings
 from gateway.routing.rollouts.conductor import Conductor
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.stores.database import open_database
 from gateway.stores.rollouts_sql import SqlRollouts

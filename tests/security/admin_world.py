@@ -24,7 +24,7 @@ from gateway.core.caller import Caller
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
 from gateway.routing.rollouts.conductor import Conductor
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit

@@ -22,8 +22,8 @@ from gateway.core.record import Record
 from gateway.routing.rollouts import course
 from gateway.routing.rollouts.evidence import SCORE_OF, Seen, count
 from gateway.routing.rollouts.seen import seen_of
+from gateway.routing.rollouts.split import Splits
 from gateway.routing.rollouts.tally import Tally
-from gateway.routing.split import Splits
 from gateway.stores.rollouts import RolloutState, RolloutStore
 
 log = structlog.get_logger()

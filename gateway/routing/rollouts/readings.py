@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.routing.rollouts.conductor import Conductor
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 from gateway.telemetry.metrics import Metric, Reading
 
 _PHASES = {"running": 0, "paused": 1, "promoted": 2, "rolled_back": 3, "fixed": 4}

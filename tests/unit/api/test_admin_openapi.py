@@ -12,7 +12,7 @@ from gateway.api.openapi_admin import OPERATIONS, admin_paths, shown_path
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.ids import new_id
 from gateway.routing.rollouts.conductor import Conductor
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 
 ALL = [operation for path in admin_paths().values() for operation in path.values()]
 

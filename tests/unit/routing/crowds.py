@@ -5,8 +5,8 @@ import anyio
 from gateway.config.routing_settings import RetrySettings
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
-from gateway.routing.line import Lines
 from gateway.routing.opening import open_pool, open_routed
+from gateway.routing.overload.line import Lines
 from gateway.routing.plan import RoutingPlan
 from tests.unit.routing.routing_doubles import call_of, hear
 from tests.unit.routing.simulated_time import settled

@@ -5,7 +5,14 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.first_times import BUCKETS, ENOUGH, GENERATION_COUNT, GENERATION_SECONDS, GROWTH, FirstTimes
+from gateway.routing.first_times import (
+    BUCKETS,
+    ENOUGH,
+    GENERATION_COUNT,
+    GENERATION_SECONDS,
+    GROWTH,
+    FirstTimes,
+)
 
 
 def times_of(seconds, now=0.0):

@@ -13,7 +13,7 @@ from gateway.routing.rollouts.conductor import MOST_CALLS, MOST_NAMES, Conductor
 from gateway.routing.rollouts.course import steered, switched
 from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.rollouts.report import report
-from gateway.routing.split import Splits
+from gateway.routing.rollouts.split import Splits
 
 VERSIONS = {name: VersionSettings(targets=(TargetSettings(provider="up", model=name),)) for name in ("v1", "v2")}
 ROLLOUT = RolloutSettings(

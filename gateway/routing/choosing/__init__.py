@@ -1,0 +1,1 @@
+"""Strategies: in which order a model's targets are asked."""

@@ -1,0 +1,1 @@
+"""Several answers for one: cascades and votes."""

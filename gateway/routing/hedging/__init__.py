@@ -1,0 +1,1 @@
+"""A second target beside one that is slow to begin."""
