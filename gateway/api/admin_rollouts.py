@@ -72,6 +72,7 @@ class _Rollouts:
         return json_document(report(self._conductor.find(asked.id)))
 
     async def steer(self, asked: Asked) -> Document:
+        _check(asked)
         body, by = asked.body(Steering), asked.caller.id
 
         def change(state: RolloutState, model: ModelSettings, now: float) -> RolloutState:
@@ -81,6 +82,7 @@ class _Rollouts:
         return await self._act(asked, f"rollout.{body.action}", details, change)
 
     async def switch(self, asked: Asked) -> Document:
+        _check(asked)
         body, by = asked.body(Switch), asked.caller.id
 
         def change(state: RolloutState, model: ModelSettings, now: float) -> RolloutState:
@@ -89,7 +91,6 @@ class _Rollouts:
         return await self._act(asked, "rollout.switch", {"version": body.version, "why": body.why}, change)
 
     async def _act(self, asked: Asked, action: str, details: dict[str, Any], change: Change) -> Document:
-        _check(asked)
         known = self._conductor.find(asked.id)
         if self._services.audit is None:
             await self._conductor.act(known.name, change)
