@@ -12,8 +12,8 @@ import structlog
 from gateway.config.ensemble_settings import VoteSettings
 from gateway.core.call import Call
 from gateway.core.decision import Verdict
-from gateway.core.errors import InternalError, SwitchgearError, Unavailable, UpstreamTimeout
-from gateway.core.events import CutShort, Decided, Spent
+from gateway.core.errors import InternalError, Overloaded, SwitchgearError, Unavailable, UpstreamTimeout
+from gateway.core.events import Decided, Spent
 from gateway.core.responder import Send
 from gateway.routing.agreeing import is_decided, meaning_of, most_frequent
 from gateway.routing.ensemble import TIMES_OUT, Refused, Told, ask_whole, remarked
@@ -57,6 +57,11 @@ class Vote:
         if len(seats) < self._quorum:
             msg = f"{self._quorum} answers are needed for a vote, and only {len(seats)} targets can be asked now."
             raise Unavailable(msg, retry_after=1.0)
+        roomy = sum(seat.has_room(call.id) for seat in seats)
+        if roomy < self._quorum:
+            # Nobody is asked, and paid, for a vote that cannot come about.
+            msg = f"{self._quorum} answers are needed for a vote, and only {roomy} targets have room for another call now."
+            raise Overloaded(msg, retry_after=1.0)
         voters = [_Voter(seat, HeldAnswer(call, self._settings.held_bytes, send)) for seat in seats[: self._asked]]
         try:
             await self._collect(call, voters)
@@ -149,11 +154,7 @@ def _meanings(voters: Sequence[_Voter]) -> dict[int, str]:
 
 
 async def _account(voters: Sequence[_Voter], winner: _Voter | None, send: Send) -> None:
-    """Tell what all but the winner have used. Where nobody won, the first one's is the call's own."""
-    for number, voter in enumerate(voters):
-        if voter is winner or (voter.state == "failed" and not voter.held.begun):
-            continue
-        if number == 0 and winner is None:
-            await send(CutShort(usage=voter.held.used()))
-        else:
+    """Tell what all but the winner have used."""
+    for voter in voters:
+        if voter is not winner and (voter.state != "failed" or voter.held.begun):
             await send(Spent(target=voter.seat.name, usage=voter.held.used(), why="vote"))
