@@ -121,6 +121,14 @@ class Routed:
         tries.asked.update(asked)
         await self._go_on(tries, call, send)
 
+    async def instead(
+        self, error: SwitchgearError, call: Call, send: Send, *, decision: Decision, deadline: float
+    ) -> None:
+        """None of the model's own targets is to answer any more: go on with the models that help out, then down the ladder."""
+        tries = _Tries((), decision, deadline, error)
+        tries.asked.update(self.pool.seats)
+        await self._go_on(tries, call, send)
+
     async def _first(
         self, seats: Sequence[Seat], decision: Decision, call: Call, send: Send, now: float
     ) -> _Tries | None:

@@ -5,6 +5,8 @@ import pytest
 
 from gateway.accounting.prices import open_prices
 from gateway.config import load
+from gateway.config.overload_settings import StepSettings
+from gateway.config.routing_settings import FallbackSettings
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.errors import Overloaded, UpstreamRefused
 from gateway.core.events import Continued, Decided, Degraded, Tried
@@ -13,7 +15,11 @@ from gateway.pipeline.build import build_routes
 from gateway.pipeline.route import Surroundings
 from gateway.providers.catalog import open_provider
 from gateway.routing.ensemble import Told, foretold
+from gateway.routing.ensemble_opening import open_ensemble
 from gateway.routing.held import HeldAnswer
+from gateway.routing.ladder import STATIC_TARGET
+from gateway.routing.opening import open_pool, open_routed
+from gateway.routing.plan import RoutingPlan
 from gateway.routing.thread import Onward, Thread
 from gateway.routing.versions import of_version
 from tests.unit.routing.ensemble_doubles import Heard, ask, cascade, question, says, vote
@@ -151,6 +157,29 @@ async def test_a_vote_that_full_targets_make_hopeless_asks_nobody():
     with pytest.raises(Overloaded):
         await ask(answer)
     assert [one.asked for one in voters] == [[], [], []]
+
+
+@pytest.mark.parametrize("why", ["all failed", "none has room"])
+async def test_where_a_vote_comes_to_nothing_other_models_help_and_then_the_ladder_does(why):
+    world = World()
+    failing = [Upstream(name, UpstreamRefused("no", upstream_status=500)) for name in (SMALL, LARGE)]
+    spare = world.pool(Upstream("spare/m", says("spare"), UpstreamRefused("no", upstream_status=500)), model="spare")
+    plan = RoutingPlan(
+        strategy="vote", fallbacks=FallbackSettings(general=("spare",)), degrade=(StepSettings(static="Later."),), concurrency=(1, 1)
+    )  # fmt: skip
+    pool = open_pool("m", [(one.target, one) for one in failing], plan, world.conditions)
+    answer = open_ensemble(
+        open_routed(pool, plan, world.timing, {"spare": spare}), plan, world.timing, lambda judge: None
+    )
+    if why == "none has room":
+        taken(world, SMALL)
+        taken(world, LARGE)
+
+    helped, degraded = await ask(answer), await ask(answer)
+
+    assert (helped.target, helped.text) == ("spare/m", "spare")
+    assert (degraded.target, degraded.text) == (STATIC_TARGET, "Later.")
+    assert [len(one.asked) for one in failing] == ([2, 2] if why == "all failed" else [0, 0])
 
 
 async def test_nobody_is_said_to_have_won_a_vote_that_failed_and_each_is_paid_for_by_its_name():
