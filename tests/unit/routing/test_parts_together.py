@@ -6,7 +6,7 @@ import pytest
 from gateway.accounting.prices import open_prices
 from gateway.config import load
 from gateway.config.overload_settings import StepSettings
-from gateway.config.routing_settings import FallbackSettings
+from gateway.config.routing_settings import BreakerSettings, FallbackSettings
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.errors import Overloaded, UpstreamRefused
 from gateway.core.events import Continued, Decided, Degraded, Tried
@@ -227,6 +227,18 @@ async def test_a_judge_that_waited_for_a_place_and_got_none_has_used_nothing():
     for event in (Degraded("queue", "overloaded"), Tried(target=SMALL, error="overloaded", following=LARGE)):
         await held(event)
     assert not held.begun
+
+
+def test_what_was_built_and_refused_changes_no_breaker():
+    world = World()
+    strict, lenient = BreakerSettings(failures=2), BreakerSettings(failures=9)
+    for breaker in (strict, lenient):  # a reload builds the next generation before it is sure of it
+        pool = world.pool(*upstreams("a"), breaker=breaker)
+    condition = pool.seats[0].condition
+
+    assert condition.breaker.settings == strict
+    world.conditions.keep({SMALL})
+    assert condition.breaker.settings == lenient
 
 
 CONFIG = """
