@@ -152,6 +152,7 @@ class Live:
         self._kept: dict[str, Kept] = {}
         self.report = ReloadReport(status="applied", generation=1, at=self._clock.wall())
         self._current, self._kept = self._build(1, settings)
+        self._condition(self._current)
 
     def current(self) -> Generation:
         """Give the generation that new calls begin with."""
@@ -256,12 +257,17 @@ class Live:
                     await provider.aclose()
             raise
         self._kept = kept
-        self._surroundings.conditions.keep({target.name for route in new.routes.values() for target in route.targets})
-        self._surroundings.conditions.limit(concurrency_of(settings))
+        self._condition(new)
         old.retired = self._rouse
         self._retired.append(old)
         self._current = new
         self._rouse()
+
+    def _condition(self, generation: Generation) -> None:
+        """Put into force what a generation says of targets, whose conditions outlive it: only now, for it might have been refused."""
+        conditions = self._surroundings.conditions
+        conditions.keep({target.name for route in generation.routes.values() for target in route.targets})
+        conditions.limit(concurrency_of(generation.settings))
 
     def _reported(
         self,

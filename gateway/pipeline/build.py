@@ -67,7 +67,9 @@ def _route(
     ensemble = any(is_ensemble(one.plan, len(one.targets)) for one in wanted.parts)
     continues = any(one.plan.continuation is not None for one in wanted.parts)
     # What a target does not take can only be seen, left out or emulated in a call that was decoded.
-    lacking = any(target.without for name in (model, *helpers) for target in models[name].targets)
+    # A target that two versions share may lack it in one of them alone.
+    reached = [one for name in (model, *helpers) for one in models[name].parts]
+    lacking = any(target.without for one in reached for target in one.targets)
     clock = surroundings.clock
     timing = Timing(
         now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall, spawn=surroundings.spawn

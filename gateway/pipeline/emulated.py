@@ -47,20 +47,21 @@ def losses_of(target: Target, provider: Provider) -> Loses:
     return loses
 
 
-def emulated(inner: Responder, target: Target, provider: Provider) -> Responder:
-    """Put the stage around a target where there is something for it to do."""
+def emulated(inner: Responder, target: Target, provider: Provider, *, limited: bool = False) -> Responder:
+    """Put the stage around a target where there is something for it to do. A call has one place at a target that is `limited`."""
     if not target.emulate and not target.without:
         return inner
-    return Emulated(inner, target, losses_of(target, provider))
+    return Emulated(inner, target, losses_of(target, provider), 1 if limited else MOST_CHOICES)
 
 
 class Emulated:
-    """A Responder around a target. `loses` gives what of a call it does not take."""
+    """A Responder around a target. `loses` gives what of a call it does not take; `at_once` are the answers that it gives at a time."""
 
-    def __init__(self, inner: Responder, target: Target, loses: Loses) -> None:
+    def __init__(self, inner: Responder, target: Target, loses: Loses, at_once: int = MOST_CHOICES) -> None:
         self._inner = inner
         self._target = target
         self._loses = loses
+        self._at_once = at_once
 
     async def __call__(self, call: Call, send: Send) -> None:
         """Answer through the inner responder. Raises UnsupportedParameter for what can be done nowhere."""
@@ -90,7 +91,7 @@ class Emulated:
         told = _Told(send, emulated=tuple(names))
         inner: Responder = self._inner if for_each is None else Editing(self._inner, for_each)
         if "n" in names:
-            await Choices(inner, many, self._target.name)(amended, told)
+            await Choices(inner, many, self._target.name, self._at_once)(amended, told)
         else:
             await inner(amended, told)
 

@@ -1,4 +1,4 @@
-"""Several answers to one call from a target that gives one: as many calls at once, put together. All of them, or an error."""
+"""Several answers to one call from a target that gives one: as many calls, put together. All of them, or an error."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ _CHAT: Final = "openai_chat"
 
 
 class Choices:
-    """A Responder that asks the inner one `many` times. The answers go out when all are there, one after the other."""
+    """A Responder that asks the inner one `many` times, `at_once` at a time. The answers go out when all are there, one after the other."""
 
-    def __init__(self, inner: Responder, many: int, target: str) -> None:
+    def __init__(self, inner: Responder, many: int, target: str, at_once: int = MOST_CHOICES) -> None:
         self._inner = inner
         self._target = target
         self._many = many
+        self._at_once = at_once
 
     async def __call__(self, call: Call, send: Send) -> None:
         """Answer. Raises what the first call that fails raises; what the others used until then is told."""
         answers: list[Answer | None] = [None] * self._many
         faults: list[SwitchgearError] = []
         cut_short: list[Usage] = []
+        places = anyio.CapacityLimiter(self._at_once)
 
         async def ask(number: int) -> None:
             builder = AnswerBuilder()
@@ -42,7 +44,8 @@ class Choices:
                 builder.add(event)
 
             try:
-                await self._inner(call, take)
+                async with places:
+                    await self._inner(call, take)
                 answers[number] = builder.answer()
             except SwitchgearError as error:
                 faults.append(error)

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from gateway.accounting.limits.estimates import Outputs, estimate
 from gateway.core.call import Call
+from gateway.core.responder import Responder
 from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.pipeline.emulated import emulated, losses_of
@@ -79,9 +80,10 @@ def _pool_of_targets(
     origins: Origins | None,
 ) -> Pool:
     guards = surroundings.guards
+    limits = wanted.plan.concurrency or (None,) * len(wanted.targets)
     answering = [
-        (target, emulated(providers[target.provider].responder(target), target, providers[target.provider]))
-        for target in wanted.targets
+        (target, _emulated(target, providers[target.provider], limit))
+        for target, limit in zip(wanted.targets, limits, strict=True)
     ]
     if guards is not None:
         answering = [(target, guards.around_target(responder, model, target)) for target, responder in answering]
@@ -103,6 +105,10 @@ def _pool_of_targets(
         losses=_losses(wanted.targets, providers),
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
+
+
+def _emulated(target: Target, provider: Provider, limit: int | None) -> Responder:
+    return emulated(provider.responder(target), target, provider, limited=limit is not None)
 
 
 def _cost_of(wanted: Modelled, surroundings: Surroundings) -> CostOf:

@@ -51,7 +51,7 @@ class Shadowed:
                 raise
             finally:
                 if error or heard.finished is not None:
-                    shadowing.begin(plan, lane, heard, error)
+                    shadowing.begin(plan, lane, heard, error or heard.stand_in)
                     begun = True
         finally:
             if not begun:

@@ -34,6 +34,7 @@ from gateway.dialects.openai_moderations import OPENAI_MODERATIONS
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.dialects.rerank import RERANK
 from gateway.dialects.sse import SseParser
+from gateway.routing.ladder import STATIC_TARGET
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     one.name: one
@@ -49,6 +50,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 }
 MOST_BYTES: Final = 2 * 1024 * 1024
 """Bytes of an answer that are looked at; a longer one is compared by its figures alone."""
+STOOD_IN: Final = "degraded"
+"""The error of a model that a text which was ready had to stand in for."""
 MOST_VECTORS: Final = 32
 """Pairs of embeddings of one call that are compared."""
 
@@ -102,8 +105,15 @@ class Heard:
         """What was used, as far as it is known."""
         return self.used if self.finished is None else self.finished.usage
 
+    @property
+    def stand_in(self) -> str:
+        """The error of a model for which a text that was ready had to answer; nothing where it answered itself."""
+        return STOOD_IN if self.started is not None and self.started.target == STATIC_TARGET else ""
+
     def answer(self) -> Answer | None:
-        """Give the whole answer; None where there is none that can be read."""
+        """Give the whole answer of the model; None where there is none that can be read."""
+        if self.stand_in:
+            return None
         try:
             if self._pieces:
                 return self._read(b"".join(self._pieces))

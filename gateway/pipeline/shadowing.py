@@ -168,7 +168,7 @@ class Shadowing:
         except SwitchgearError as error:
             return error.code
         finished = shadow.finished
-        return (finished.error if finished is not None else None) or ""
+        return (finished.error if finished is not None else None) or shadow.stand_in
 
     async def _compared(
         self, plan: ShadowPlan, original: tuple[Heard, str, float], shadow: tuple[Heard, str, float]

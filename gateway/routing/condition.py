@@ -142,13 +142,14 @@ class Conditions:
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
         self._known: dict[str, Condition] = {}
+        self._wanted: dict[str, BreakerSettings] = {}
 
     def of(self, target: str, settings: BreakerSettings) -> Condition:
-        """Give a target's condition; its breaker goes by these settings from now on."""
+        """Give a target's condition; its breaker goes by these settings from the next `keep` on, a new one at once."""
         known = self._known.get(target)
         if known is None:
             known = self._known[target] = Condition(target, Breaker(settings, self._chance))
-        known.breaker.settings = settings
+        self._wanted[target] = settings
         return known
 
     def gate_of(self, target: str, limit: int | None) -> Gate | None:
@@ -165,9 +166,12 @@ class Conditions:
                 condition.gate.resize(limits.get(condition.target, inf))
 
     def keep(self, targets: set[str]) -> None:
-        """Forget those of other targets."""
+        """Forget those of other targets, and put breakers' settings into force: what was built is."""
         for gone in self._known.keys() - targets:
             del self._known[gone]
+        for condition in self:
+            condition.breaker.settings = self._wanted.pop(condition.target, condition.breaker.settings)
+        self._wanted.clear()
 
     def __iter__(self) -> Iterator[Condition]:
         return iter(tuple(self._known.values()))

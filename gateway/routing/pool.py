@@ -88,8 +88,14 @@ class Pool:
                 if len(self._remembered) < MOST_REMEMBERED:
                     self._remembered[order] = known
             return order, known
-        told = self._told(order, scores, spared, {**unfit, **left_out}, now, why, lesser)
+        there = len(order) + len(self.behind(order, later))
+        told = self._told(order, scores, spared, {**unfit, **left_out}, now, why, lesser, there)
         return (*order, *later), _with_full(told, later, len(order)) if later else told
+
+    def behind(self, order: Sequence[Seat], full: Sequence[Seat]) -> list[Seat]:
+        """Give those of the full seats that are written behind all that are asked."""
+        last = max(map(self.seats.index, order), default=-1)
+        return [seat for seat in full if self.seats.index(seat) > last]
 
     def _ranked(
         self, call: Call, seats: Sequence[Seat], lesser: Mapping[Seat, str], now: float, *, peek: bool
@@ -150,6 +156,7 @@ class Pool:
         now: float,
         why: str = "",
         lesser: Mapping[Seat, str] = NOBODY,
+        there: int = 0,
     ) -> Decision:
         asked = [
             Considered(
@@ -161,9 +168,10 @@ class Pool:
             for number, seat in enumerate(order)
         ]
         if self._told_of is not None:
-            told = (self._told_of(number, len(order)) for number in range(len(order)))
+            told = (self._told_of(number, there or len(order)) for number in range(len(order)))
             asked = [
-                Considered(one.target, verdict, None, why) for one, (verdict, why) in zip(asked, told, strict=True)
+                Considered(one.target, verdict, None, "; ".join(filter(None, (why, one.why))))
+                for one, (verdict, why) in zip(asked, told, strict=True)
             ]
         left_alone = [Considered(seat.name, "spared", None, _why(seat, now)) for seat in spared]
         left_out = [Considered(seat.name, "unfit", None, why) for seat, why in unfit.items()]

@@ -106,10 +106,28 @@ class Routed:
         return await self._try(seat, call, send, self._now(), left)
 
     async def recover(
-        self, seat: Seat, error: SwitchgearError, call: Call, send: Send, *, decision: Decision, deadline: float
+        self,
+        seat: Seat,
+        error: SwitchgearError,
+        call: Call,
+        send: Send,
+        *,
+        decision: Decision,
+        deadline: float,
+        asked: Sequence[Seat],
     ) -> None:
-        """The last that was asked alone has failed: go on with the models that help out, and tries again."""
-        await self._go_on(_Tries((seat,), decision, deadline, error), call, send)
+        """The last that was asked alone has failed: go on with the models that help out, and tries again. Nobody waits for the `asked`."""
+        tries = _Tries((seat,), decision, deadline, error)
+        tries.asked.update(asked)
+        await self._go_on(tries, call, send)
+
+    async def instead(
+        self, error: SwitchgearError, call: Call, send: Send, *, decision: Decision, deadline: float
+    ) -> None:
+        """None of the model's own targets is to answer any more: go on with the models that help out, then down the ladder."""
+        tries = _Tries((), decision, deadline, error)
+        tries.asked.update(self.pool.seats)
+        await self._go_on(tries, call, send)
 
     async def _first(
         self, seats: Sequence[Seat], decision: Decision, call: Call, send: Send, now: float

@@ -99,7 +99,11 @@ class Continuing:
     def _seat(self, call: Call, asked: list[Seat], broken: list[str], now: float) -> Seat | None:
         """Give who goes on: somebody who has not broken off, if there is one; nobody twice who was asked to already."""
         seats, _ = self._routed.pool.decide(call, now)
-        able = [seat for seat in seats if seat.abilities.prefill is not None and seat not in asked]
+        able = [
+            seat
+            for seat in seats
+            if seat.abilities.prefill is not None and seat not in asked and seat.has_room(call.id)
+        ]
         others = [seat for seat in able if seat.name not in broken]
         return next(iter((*others, *able)), None)
 

@@ -16,6 +16,7 @@ from gateway.core.events import (
     Continued,
     CutShort,
     Decided,
+    Degraded,
     Event,
     Finished,
     ItemFinished,
@@ -34,7 +35,7 @@ from gateway.core.usage import Usage
 MOST_BYTES: Final = 1_000_000
 """Of a text that is kept to be gone on with: at least so many of its characters, at most four times as many bytes."""
 _BYTES_A_TOKEN: Final = 4  # of English text, on average; for estimates only
-_BESIDE: Final = (Tried, Spent, Started)
+_BESIDE: Final = (Tried, Degraded, Spent, Started)
 
 
 class Thread:
@@ -221,4 +222,4 @@ def _told(decision: Decision | None, target: str, dead: str) -> Decision | None:
         return None
     why = f"went on where {dead} broke off"
     considered = [msgspec.structs.replace(one, why=why) if one.target == target else one for one in decision.considered]
-    return Decision(decision.strategy, tuple(considered))
+    return msgspec.structs.replace(decision, considered=tuple(considered))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple, NoReturn, Protocol
 
@@ -12,7 +13,7 @@ from gateway.config.ensemble_settings import CascadeSettings
 from gateway.core.answer import Answer
 from gateway.core.call import Call
 from gateway.core.content import Prompt
-from gateway.core.errors import SwitchgearError, UnsupportedParameter, UpstreamTimeout
+from gateway.core.errors import Overloaded, SwitchgearError, UnsupportedParameter, UpstreamTimeout
 from gateway.core.events import CutShort, Decided, Event, Spent, Started, Tried
 from gateway.core.responder import Send
 from gateway.routing.ensembles.checking import Checked
@@ -55,6 +56,7 @@ class Cascade:
             return
         now = self._now()
         seats, decision = self._routed.pool.decide(call, now)
+        seats = self._in_turn(call, seats)
         if len(seats) < 2:
             await self._routed(call, send)
             return
@@ -72,12 +74,22 @@ class Cascade:
         finally:
             await course.settle()
 
+    def _in_turn(self, call: Call, seats: Sequence[Seat]) -> Sequence[Seat]:
+        """Give the seats with room, and larger ones that are full: they may have room by then. Nobody where all are full."""
+        full = [seat for seat in seats if not seat.has_room(call.id)]
+        if not full:
+            return seats
+        roomy = [seat for seat in seats if seat not in full]
+        return (*roomy, *self._routed.pool.behind(roomy, full)) if roomy else ()
+
     async def _answered(self, course: _Course, seat: Seat, following: Seat) -> bool:
         """Ask one target and look at its answer; whether that went out."""
         held, checked, error = await self._asked(course, seat)
         if error is None and not checked.failed:
             await self._release(course, seat, held, checked)
             return True
+        if not isinstance(error, Overloaded):  # it never got there
+            course.asked.append(seat)
         code = checked.failed.partition(":")[0] if error is None else error.code
         if error is None and code in self._settings.last_resort:
             await course.keep(_Kept(seat, held, checked))
@@ -155,7 +167,9 @@ class Cascade:
         error = await self._routed.ask_alone(seat, course.call, send, course.deadline - now)
         if error is not None:
             decision = course.told.decision
-            await self._routed.recover(seat, error, course.call, send, decision=decision, deadline=course.deadline)
+            await self._routed.recover(
+                seat, error, course.call, send, decision=decision, deadline=course.deadline, asked=course.asked
+            )
 
     async def _resort(self, course: _Course, kept: _Kept, error: SwitchgearError) -> None:
         """No larger target has answered: let the answer go out that was kept for this case."""
@@ -180,7 +194,7 @@ class _Kept(NamedTuple):
 
 
 class _Course:
-    """How far one call has got. `begun` says whether an answer is going out."""
+    """How far one call has got. `begun` says whether an answer is going out, `asked` are those that gave none that does."""
 
     def __init__(self, call: Call, send: Send, told: Told, began: float, deadline: float) -> None:
         self.call = call
@@ -189,6 +203,7 @@ class _Course:
         self.began = began
         self.deadline = deadline
         self.begun = False
+        self.asked: list[Seat] = []
         self.kept: _Kept | None = None
 
     def left(self, now: float) -> float:

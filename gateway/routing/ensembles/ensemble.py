@@ -73,7 +73,7 @@ class Told:
             else one
             for one in self.decision.considered
         )
-        self.decision = Decision(self.decision.strategy, considered)
+        self.decision = msgspec.structs.replace(self.decision, considered=considered)
         await self._send(Decided(self.decision))
 
 
@@ -112,9 +112,8 @@ def foretold(decision: Decision, call: Call) -> Decision:
 
 def _alone(decision: Decision, why: str) -> Decision:
     first = decision.chosen
-    return Decision(
-        decision.strategy, tuple(_remark(one, why, first=one.target == first) for one in decision.considered)
-    )
+    considered = tuple(_remark(one, why, first=one.target == first) for one in decision.considered)
+    return msgspec.structs.replace(decision, considered=considered)
 
 
 def _remark(one: Considered, why: str, *, first: bool) -> Considered:

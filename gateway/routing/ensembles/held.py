@@ -11,6 +11,7 @@ from gateway.core.answer import Answer, AnswerBuilder, replay
 from gateway.core.call import Call
 from gateway.core.errors import UpstreamBroken
 from gateway.core.events import (
+    ASIDE,
     ArgumentsDelta,
     CutShort,
     Decided,
@@ -69,7 +70,7 @@ class HeldAnswer:
             self.target = event.decision.chosen
         elif isinstance(event, Tried):
             self.target = event.following
-        else:
+        elif not isinstance(event, ASIDE):
             self._take(event)
 
     def _take(self, event: Event) -> None:

@@ -12,8 +12,8 @@ import structlog
 from gateway.config.ensemble_settings import VoteSettings
 from gateway.core.call import Call
 from gateway.core.decision import Verdict
-from gateway.core.errors import InternalError, SwitchgearError, Unavailable, UpstreamTimeout
-from gateway.core.events import CutShort, Decided, Spent
+from gateway.core.errors import InternalError, Overloaded, SwitchgearError, Unavailable, UpstreamTimeout
+from gateway.core.events import Decided, Spent
 from gateway.core.responder import Send
 from gateway.routing.ensembles.agreeing import is_decided, meaning_of, most_frequent
 from gateway.routing.ensembles.ensemble import TIMES_OUT, Refused, Told, ask_whole, remarked
@@ -43,7 +43,7 @@ class Vote:
         self._quorum = quorum_of(settings, len(routed.pool.seats))
 
     async def __call__(self, call: Call, send: Send) -> None:
-        """Answer with what wins. Where too few answer, raises what the first that failed raised."""
+        """Answer with what wins. Where too few answer, and nobody else does, raises what the first that failed raised."""
         if why := unsuitable(call):
             await self._routed(call, remarked(send, why))
             return
@@ -54,9 +54,21 @@ class Vote:
             return
         told = Told(decision, send)
         await send(Decided(decision))
-        if len(seats) < self._quorum:
-            msg = f"{self._quorum} answers are needed for a vote, and only {len(seats)} targets can be asked now."
-            raise Unavailable(msg, retry_after=1.0)
+        try:
+            winner, voters = await self._won(call, seats, told, send, began)
+        except SwitchgearError as error:
+            # One answer alone is none that was voted for; other models, and what is done instead, are as without a vote.
+            deadline = began + self._deadline
+            await self._routed.instead(error, call, send, decision=told.decision, deadline=deadline)
+            return
+        await _account(voters, winner, send)
+        await release(winner.held, winner.held.answer(), send, waited=self._now() - began)
+
+    async def _won(
+        self, call: Call, seats: Sequence[Seat], told: Told, send: Send, began: float
+    ) -> tuple[_Voter, Sequence[_Voter]]:
+        """Let them vote, and say what came of it. Raises what the first that failed raised, where too few answer."""
+        self._check(call, seats)
         voters = [_Voter(seat, HeldAnswer(call, self._settings.held_bytes, send)) for seat in seats[: self._asked]]
         try:
             await self._collect(call, voters)
@@ -65,10 +77,19 @@ class Vote:
             await told.tell({voter.seat.name: voter.verdict("lost", "there was no result") for voter in voters})
             await _account(voters, None, send)
             raise
-        await _account(voters, winner, send)
         lost = {voter.seat.name: voter.verdict("lost", "another answer won") for voter in voters}
         await told.tell({**lost, winner.seat.name: ("won", why)})
-        await release(winner.held, winner.held.answer(), send, waited=self._now() - began)
+        return winner, voters
+
+    def _check(self, call: Call, seats: Sequence[Seat]) -> None:
+        """Raise what keeps a vote from coming about: then nobody is asked, and paid."""
+        if len(seats) < self._quorum:
+            msg = f"{self._quorum} answers are needed for a vote, and only {len(seats)} targets can be asked now."
+            raise Unavailable(msg, retry_after=1.0)
+        roomy = sum(seat.has_room(call.id) for seat in seats)
+        if roomy < self._quorum:
+            msg = f"{self._quorum} answers are needed for a vote, and only {roomy} targets have room for another call now."
+            raise Overloaded(msg, retry_after=1.0)
 
     async def _collect(self, call: Call, voters: Sequence[_Voter]) -> None:
         """Ask all of them, until all have answered, nothing can change the result any more, or time is over."""
@@ -149,11 +170,7 @@ def _meanings(voters: Sequence[_Voter]) -> dict[int, str]:
 
 
 async def _account(voters: Sequence[_Voter], winner: _Voter | None, send: Send) -> None:
-    """Tell what all but the winner have used. Where nobody won, the first one's is the call's own."""
-    for number, voter in enumerate(voters):
-        if voter is winner or (voter.state == "failed" and not voter.held.begun):
-            continue
-        if number == 0 and winner is None:
-            await send(CutShort(usage=voter.held.used()))
-        else:
+    """Tell what all but the winner have used."""
+    for voter in voters:
+        if voter is not winner and (voter.state != "failed" or voter.held.begun):
             await send(Spent(target=voter.seat.name, usage=voter.held.used(), why="vote"))

@@ -196,7 +196,7 @@ class Race:
             msgspec.structs.replace(one, why=why) if one.target == seat.name else one
             for one in self.decision.considered
         ]
-        self.decision = Decision(self.decision.strategy, tuple(considered))
+        self.decision = msgspec.structs.replace(self.decision, considered=tuple(considered))
         return self.decision
 
     async def _note(self, second: Entrant) -> None:

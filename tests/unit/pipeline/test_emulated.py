@@ -18,7 +18,7 @@ from gateway.core.target import Target
 from gateway.core.usage import Usage
 from gateway.dialects.openai_chat import OPENAI_CHAT
 from gateway.dialects.openai_chat.wire import choice_of
-from gateway.pipeline.emulated import Emulated, losses_of
+from gateway.pipeline.emulated import Emulated, emulated, losses_of
 from gateway.pipeline.emulated_answer import Cut, Unfenced
 
 USAGE = Usage(input=5, output=7, reasoning=1)
@@ -153,6 +153,28 @@ async def test_where_one_of_several_fails_all_fail_and_what_was_used_is_told():
     assert heard == [
         Spent(target="up/m", usage=USAGE, why="choice"), Spent(target="up/m", usage=Usage(input=1), why="choice"),
     ]  # fmt: skip
+
+
+async def test_where_a_target_has_a_limit_several_answers_take_no_more_than_the_calls_one_place():
+    there, most = [], []
+
+    async def slow(call, send):
+        there.append(call)
+        most.append(len(there))
+        await anyio.lowlevel.checkpoint()
+        await Inner(answer(said("a")))(call, send)
+        there.pop()
+
+    target = Target(provider="up", model="m", without=frozenset({"n"}), emulate=True)
+    for limited, at_once in ((True, 1), (False, 3)):
+        most.clear()
+        builder = AnswerBuilder()
+
+        async def send(event, builder=builder):
+            builder.add(event)
+
+        await emulated(slow, target, object(), limited=limited)(call(n=3), send)
+        assert (len(builder.answer().items), max(most)) == (3, at_once)
 
 
 async def test_the_others_are_not_waited_for_once_one_has_failed():

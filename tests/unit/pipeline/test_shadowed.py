@@ -18,6 +18,7 @@ from gateway.pipeline.shadowed import Shadowed
 from gateway.pipeline.shadowed_copy import copied, on_the_books
 from gateway.pipeline.shadowed_plan import ShadowLane, ShadowPlan
 from gateway.pipeline.shadowing import Shadowing
+from gateway.routing.ladder import STATIC_TARGET
 
 USAGE = Usage(input=10, output=5)
 CALL = Call(
@@ -180,6 +181,16 @@ async def test_a_call_that_its_upstream_failed_is_copied():
 
     [kept] = world.store.kept
     assert (kept.original.error, kept.shadow.error, kept.same) == ("upstream_timeout", "", None)
+
+
+async def test_a_text_that_stood_in_for_a_model_is_compared_with_nothing():
+    for sides in ((Says(target=STATIC_TARGET), None), (None, Says(target=STATIC_TARGET))):
+        world = World(*sides)
+        await world.ask()
+
+        [kept] = world.store.kept
+        failed, answered = (kept.original, kept.shadow) if sides[0] else (kept.shadow, kept.original)
+        assert (failed.error, failed.content, answered.error, kept.same) == ("degraded", None, "", None)
 
 
 async def test_one_whose_caller_may_not_use_the_shadow_is_not_sent():
