@@ -34,7 +34,7 @@ from gateway.dialects.openai_moderations import OPENAI_MODERATIONS
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.dialects.rerank import RERANK
 from gateway.dialects.sse import SseParser
-from gateway.routing.ladder import STATIC_TARGET
+from gateway.routing.overload.ladder import STATIC_TARGET
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     one.name: one

@@ -18,7 +18,7 @@ from gateway.pipeline.shadowed import Shadowed
 from gateway.pipeline.shadowed_copy import copied, on_the_books
 from gateway.pipeline.shadowed_plan import ShadowLane, ShadowPlan
 from gateway.pipeline.shadowing import Shadowing
-from gateway.routing.ladder import STATIC_TARGET
+from gateway.routing.overload.ladder import STATIC_TARGET
 
 USAGE = Usage(input=10, output=5)
 CALL = Call(

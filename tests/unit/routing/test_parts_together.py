@@ -14,19 +14,19 @@ from gateway.modelling import modelled
 from gateway.pipeline.build import build_routes
 from gateway.pipeline.route import Surroundings
 from gateway.providers.catalog import open_provider
-from gateway.routing.ensemble import Told, foretold
-from gateway.routing.ensemble_opening import open_ensemble
-from gateway.routing.held import HeldAnswer
-from gateway.routing.ladder import STATIC_TARGET
+from gateway.routing.continuing.thread import Onward, Thread
+from gateway.routing.ensembles.ensemble import Told, foretold
+from gateway.routing.ensembles.held import HeldAnswer
+from gateway.routing.ensembles.opening import open_ensemble
 from gateway.routing.opening import open_pool, open_routed
+from gateway.routing.overload.ladder import STATIC_TARGET
 from gateway.routing.plan import RoutingPlan
-from gateway.routing.thread import Onward, Thread
-from gateway.routing.versions import of_version
-from tests.unit.routing.ensemble_doubles import Heard, ask, cascade, question, says, vote
-from tests.unit.routing.hedging_doubles import Actor, hedged_call, turns
+from gateway.routing.rollouts.versions import of_version
+from tests.unit.routing.continuing.test_continuing import BROKEN, begun, continuing, of, prompt_of, text_of, whole
+from tests.unit.routing.ensembles.ensemble_doubles import Heard, ask, cascade, question, says, vote
+from tests.unit.routing.hedging.hedging_doubles import Actor, hedged_call, turns
 from tests.unit.routing.routing_doubles import Upstream, World, call_of, hear, started
 from tests.unit.routing.simulated_time import Simulated, settled
-from tests.unit.routing.test_continuing import BROKEN, begun, continuing, of, prompt_of, text_of, whole
 
 SMALL, LARGE = "s/m", "l/m"
 
