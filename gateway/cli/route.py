@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -62,7 +63,12 @@ def explain(
     click.echo(
         f"{answer['model']}: {answer['strategy']}, {estimate['input_tokens']} tokens in and {estimate['output_tokens']} out"
     )
-    print_table(answer["considered"], _EXPLAINED)
+    if "version" in answer:
+        shares = ", ".join(f"{version} {share:.4g}" for version, share in answer["shares"].items())
+        click.echo(one_line(f"version: {answer['version']} (shares: {shares})"))
+    _print_figures(answer["considered"], _EXPLAINED)
+    if answer.get("hedge_after_s") is not None:
+        click.echo(f"hedged: the next one is asked too after {answer['hedge_after_s']:.4g} s")
     for cause, models in answer["fallbacks"].items():
         click.echo(f"fallbacks, {cause}: {', '.join(models)}")
 
@@ -76,7 +82,7 @@ def targets(client: AdminClient, *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        print_table(answer["data"], _TARGETS)
+        _print_figures(answer["data"], _TARGETS)
 
 
 @command.command()
@@ -95,10 +101,16 @@ def show(client: AdminClient, *, call_id: str, as_json: bool) -> None:
     decision = answer.get("decision")
     if decision is not None:
         click.echo(f"decided by: {one_line(decision['strategy'])}")
-        print_table(decision["considered"], _CONSIDERED)
+        _print_figures(decision["considered"], _CONSIDERED)
     if answer.get("beside"):
         click.echo(f"beside the answer, all of it for {answer['total_cost'] or 'an unknown price'}:")
         print_table(answer["beside"], _BESIDE)
+
+
+def _print_figures(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print a table whose figures are short enough to be compared by eye; --json has them whole."""
+    short = ({name: f"{one:.4g}" if type(one) is float else one for name, one in row.items()} for row in rows)
+    print_table(short, columns)
 
 
 def _headline(answer: dict[str, Any]) -> str:

@@ -12,7 +12,10 @@ from gateway.config.provider_settings import VllmSettings
 def health_check_findings(check: HealthCheckSettings) -> Iterator[Finding]:
     """Yield times that contradict each other."""
     if check.timeout > check.every:
-        message = f"a check may take longer than there is between two of them ({check.every:g} s)"
+        message = (
+            f"a check may take {check.timeout:g} s, longer than there is between two of them ({check.every:g} s): make timeout smaller, "
+            "or every larger"
+        )
         yield Finding(path=("timeout",), needs=("every", "timeout"), message=message)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from gateway.core.errors import UnsupportedParameter
 from gateway.core.items import Foreign, Json
+from gateway.core.target import EMULATED
 
 Rest = dict[str, Json]
 
@@ -105,9 +106,10 @@ class Leftovers:
     def refuse(self, name: str, what: str = "") -> None:
         """Leave out `name` where that is permitted; else raise UnsupportedParameter for it."""
         if not self._drop:
+            instead = "drop, or emulate" if name in EMULATED else "drop"
             msg = (
                 f"{what or f'`{name}`'} cannot be expressed in the {self._title}, which would serve this call. Leave it out, "
-                "or permit that for the model (on_unsupported: drop)."
+                f"or permit that for the model (on_unsupported: {instead})."
             )
             raise UnsupportedParameter(msg, param=name)
         self._dropped[name] = self._refused[name] = None

@@ -97,9 +97,10 @@ class Emulated:
 
     def _refusal(self, name: str) -> UnsupportedParameter:
         how = "and nothing here can do it instead" if self._target.emulate else "by its abilities"
+        instead = "drop, or emulate" if name in EMULATED and not self._target.emulate else "drop"
         msg = (
             f"`{name}` is not taken by {self._target.name}, which would serve this call, {how}. Leave it out, or permit that for the "
-            "model (on_unsupported: drop)."
+            f"model (on_unsupported: {instead})."
         )
         return UnsupportedParameter(msg, param=name)
 

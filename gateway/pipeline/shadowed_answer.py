@@ -213,7 +213,8 @@ def cosine(one: Embeddings, other: Embeddings) -> float | None:
         length = math.hypot(*a) * math.hypot(*b)
         if not length or not math.isfinite(length):
             return None
-        found.append(sum(x * y for x, y in zip(a, b, strict=True)) / length)
+        # Rounding may bring it a hair beyond what a cosine can be.
+        found.append(max(-1.0, min(1.0, sum(x * y for x, y in zip(a, b, strict=True)) / length)))
     return sum(found) / len(found)
 
 

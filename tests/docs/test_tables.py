@@ -199,6 +199,33 @@ def anchors(page: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
+def test_tables_have_rows_of_their_width_and_no_row_twice(page):
+    for block in re.findall(r"(?:^\|.*\n)+", FENCE.sub("", PAGES[page]), flags=re.MULTILINE):
+        head, rule, *body = block.splitlines()
+        assert set(rule) <= set("|-: "), head
+        assert body, f"nothing is below {head}"
+        width = cells(head)
+        assert [row for row in body if cells(row) != width] == []
+        # A row that only goes on with the one above it has no first cell.
+        whole = [row for row in body if not row.startswith("| |")]
+        firsts = [row.split("|")[1].strip() for row in whole if row.startswith("| `")]
+        assert len(set(whole)) == len(whole)
+        if "default" in head:
+            assert sorted({first for first in firsts if firsts.count(first) > 1}) == []
+
+
+def cells(row: str) -> int:
+    """How many cells a row has; a bar inside of code or behind a backslash parts none."""
+    return re.sub(r"`[^`]*`|\\\|", "", row).strip().strip("|").count("|")
+
+
+def test_the_index_has_every_page_in_one_row():
+    rows_of = re.findall(r"^\| \[[^\]]+\]\(([^)#]+)\) \|", PAGES["docs/index.md"], flags=re.MULTILINE)
+
+    assert sorted({page for page in rows_of if rows_of.count(page) > 1}) == []
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
 def test_links_lead_somewhere(page):
     broken = []
     for link in LINK.findall(FENCE.sub("", PAGES[page])):

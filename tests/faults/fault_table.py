@@ -159,6 +159,7 @@ FAULTS = {
     "truncated-json": Fault(
         says="ends well, with JSON that does not", make=faults.truncated_json, whole=BROKEN, stream=BROKEN,
     ),
+    "broken-event": Fault(says="begins with an event that is not JSON", make=faults.broken_event, whole=None, stream=BROKEN),
     "truncated-sse": Fault(
         says="ends well, before the last event", make=faults.broken_off(faults.end_well), whole=None, stream=CutOff(text="before"),
     ),

@@ -114,6 +114,14 @@ def truncated_json(upstream):
     return behave
 
 
+def broken_event(upstream):
+    async def behave(peer, asked):
+        event = upstream.answers.events[asked.api][0]
+        await peer.send(STREAM_HEAD + chunk(event[: len(event) // 2] + b"\n\n") + LAST_CHUNK)
+
+    return behave
+
+
 def wrong_type(upstream):
     async def behave(peer, asked):
         await peer.send(document(upstream.answers.documents[asked.api], kind=b"text/plain"))

@@ -18,6 +18,14 @@ models:
   talk:
     targets: [{provider: script, model: demo}, {provider: script, model: demo-too, weight: 3}]
     routing: {strategy: weighted, fallbacks: {general: [plain]}}
+  hasty:
+    targets: [{provider: script, model: demo}, {provider: script, model: demo-too}]
+    routing: {hedge: {after: 0.75}}
+  versioned:
+    versions:
+      v1: {targets: [{provider: script, model: demo}]}
+      v2: {targets: [{provider: script, model: demo-too}]}
+    ab: {v1: 1, v2: 3}
   plain: script/demo
 """
 
@@ -49,6 +57,15 @@ async def test_a_call_is_explained_as_a_table(asked):
     assert first.split()[:2] == ["script/demo-too", "chosen"]
     assert second.split()[:2] == ["script/demo", "next"]
     assert fallbacks == "fallbacks, general: plain"
+
+
+async def test_the_table_says_when_a_call_is_hedged_and_which_version_has_it(asked):
+    hasty = await asked("explain", "hasty")
+    versioned = await asked("explain", "versioned")
+
+    assert "hedged: the next one is asked too after 0.75 s" in hasty.stdout.splitlines()
+    line = versioned.stdout.splitlines()[1]
+    assert line in ("version: v1 (shares: v1 0.25, v2 0.75)", "version: v2 (shares: v1 0.25, v2 0.75)")
 
 
 async def test_a_whole_request_can_be_explained(asked, workplace):

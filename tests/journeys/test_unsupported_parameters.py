@@ -31,7 +31,8 @@ models:
   messages: {{targets: [{{provider: messages, model: talker}}], on_unsupported: emulate}}
   plain: {{targets: [{{provider: chat, model: talker, abilities: {{without: [system, stop], json_schema: false}}}}], on_unsupported: emulate}}
   renamed: {{targets: [{{provider: chat, model: talker, abilities: {{without: [max_tokens]}}}}], on_unsupported: drop}}
-  strict: {{targets: [{{provider: chat, model: talker, abilities: {{without: [seed]}}}}]}}
+  strict: {{targets: [{{provider: chat, model: talker, abilities: {{without: [seed, stop]}}}}]}}
+  exact: {{targets: [{{provider: messages, model: talker}}]}}
   both:
     targets: [{{provider: messages, model: talker}}, {{provider: chat, model: talker}}]
   rules:
@@ -138,6 +139,23 @@ async def test_what_cannot_be_emulated_is_refused(chat):
     with pytest.raises(openai.BadRequestError) as caught:
         await chat.create(model="strict", messages=user("hi"), seed=1)
     assert caught.value.body["code"] == "unsupported_parameter"
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "permit"),
+    [
+        ("exact", {"n": 2}, "drop, or emulate"),
+        ("exact", {"seed": 1}, "drop"),
+        ("strict", {"stop": ["x"]}, "drop, or emulate"),
+        ("strict", {"seed": 1}, "drop"),
+        ("messages", {"seed": 1}, "drop"),
+    ],
+)
+async def test_a_refusal_says_what_would_permit_the_parameter(chat, model, asked, permit):
+    with pytest.raises(openai.BadRequestError) as caught:
+        await chat.create(model=model, messages=user("hi"), **asked)
+
+    assert f"(on_unsupported: {permit})" in caught.value.body["message"]
 
 
 async def test_a_target_that_carries_the_parameter_is_chosen(front, chat):

@@ -312,7 +312,9 @@ class Conductor:
     def _tell(self, known: Running) -> None:
         last = known.state.history[-1]
         event = f"rollout.{last.event}"
-        log.info(event, model=known.name, share=last.share, why=last.why, by=last.by)
+        # A challenger that failed is worth waking somebody; all else goes as it was meant to.
+        write = log.warning if last.event == "rolled_back" and last.by == "system" else log.info
+        write(event, model=known.name, share=last.share, why=last.why, by=last.by)
         if self._told is not None and last.by == "system":
             self._told(event, known.name, {"share": last.share, "why": last.why})
 

@@ -74,7 +74,8 @@ def shares_of(state: RolloutState, model: ModelSettings) -> Shares:
     if rollout is not None and state.phase not in ENDED:
         return ((rollout.challenger, state.share), (rollout.stable, 1 - state.share))
     if model.ab and rollout is None:
-        return tuple(model.ab.items())
+        total = sum(model.ab.values())
+        return tuple((version, weight / total) for version, weight in model.ab.items())
     return ((state.active, 1.0),)
 
 

@@ -12,7 +12,10 @@ models: {{a: up/m}}
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("health_check: {every: 2, timeout: 5}", "longer than there is between two"),
+        (
+            "health_check: {every: 2}",
+            "may take 5 s, longer than there is between two of them (2 s): make timeout smaller",
+        ),
         ("health_check: {path: health}", "a path from the server's root"),
         ('health_check: {path: "/health check"}', "a path from the server's root"),
         ("health_check: {failures: 0}", "failures"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.errors import SwitchgearError
+from gateway.core.errors import SwitchgearError, UpstreamBroken
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.openai_chat import OPENAI_CHAT
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
@@ -55,3 +55,24 @@ def test_no_more_is_held_than_the_bound():
 
     assert beginning.over
     assert sum(map(len, pieces)) >= MOST_HELD
+
+
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, OPENAI_RESPONSES, ANTHROPIC_MESSAGES])
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"id": "x", "choi\n\n',
+        b"event: message_start\ndata: <html>\n\n",
+        b'data: {"id": "x", "choi',
+        b"data: {\ndata: [}\n\n",
+    ],
+)
+def test_a_stream_that_begins_with_a_broken_event_is_an_error_that_another_target_can_mend(dialect, event):
+    with pytest.raises(UpstreamBroken):
+        Beginning(dialect).take(event)
+
+
+def test_an_event_in_several_lines_is_whole():
+    event = b'data: {"id": "c",\ndata: "choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\n'
+
+    assert Beginning(OPENAI_CHAT).take(event) == event

@@ -4,6 +4,7 @@ import random
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.settings import ModelSettings, TargetSettings, VersionSettings
@@ -90,6 +91,16 @@ async def test_it_goes_back_at_once_when_it_fails(world):
     assert world.shares == (("v1", 1.0),)
 
 
+async def test_going_back_by_itself_is_a_warning_in_the_log(world):
+    world.calls("v1", 10)
+    world.calls("v2", 10, error="upstream_broken")
+    with capture_logs() as logs:
+        await world.conductor.tick()
+
+    assert [(line["event"], line["log_level"]) for line in logs] == [("rollout.rolled_back", "warning")]
+    assert "v2 failed 10 of 10 calls" in logs[0]["why"]
+
+
 async def test_calls_that_began_before_it_are_not_counted(world):
     world.calls("v2", 50, error="upstream_broken", at=900.0)
     await world.conductor.tick()
@@ -171,7 +182,7 @@ async def test_a_split_reports_effects_with_intervals_and_sample_sizes():
     await world.conductor.tick()
 
     told = report(world.conductor.find("m"))
-    assert told["shares"] == {"v1": 1, "v2": 3}
+    assert told["shares"] == {"v1": 0.25, "v2": 0.75}
     (errors,) = [one for one in told["comparisons"] if one["figure"] == "error_rate"]
     assert (errors["effect"], errors["value"], errors["calls"], errors["calls_against"]) == (
         "difference",

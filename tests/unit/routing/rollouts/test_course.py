@@ -147,7 +147,7 @@ def test_what_was_promoted_stays_active_when_the_rollout_leaves_the_configuratio
 
 def test_a_fixed_split_is_as_its_weights_say():
     model = ModelSettings(versions=VERSIONS, ab={"v1": 50, "v3": 150})
-    assert shares_of(begin("m", model, None, 0.0), model) == (("v1", 50), ("v3", 150))
+    assert shares_of(begin("m", model, None, 0.0), model) == (("v1", 0.25), ("v3", 0.75))
 
 
 def test_the_history_is_bounded(state):
