@@ -26,7 +26,7 @@ from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.route import Route
 from gateway.routing.condition import Condition
-from gateway.routing.ensembles.ensemble import foretold
+from gateway.routing.ensembles.ensemble import asks_several, foretold
 from gateway.routing.rollouts.versions import VersionedPool
 
 PATH = "/v1/route/explain"
@@ -93,6 +93,8 @@ def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
     seats, decision = pool.decide(call, now, peek=True)
     decision = foretold(decision, call)
     hedge = (pool.pools[decision.version] if isinstance(pool, VersionedPool) else pool).hedge
+    # Who waits for a place, or for several answers, is not waited for twice.
+    alone = decision.chosen is not None and not asks_several(decision, call)
     put_in, come_out, _ = estimate(call, route.count_input, Outputs())
     conditions = {seat.name: seat.condition for seat in pool.seats}
     return {
@@ -110,7 +112,7 @@ def _explained(route: Route, call: Call, now: float) -> dict[str, Any]:
             for one in decision.considered
         ],
         "estimate": {"input_tokens": put_in, "output_tokens": come_out},
-        "hedge_after_s": None if hedge is None else hedge.peek(call, seats, now),
+        "hedge_after_s": hedge.peek(call, seats, now) if hedge is not None and alone else None,
         "fallbacks": {name: [pool.model for pool in pools] for name, pools in route.helped_by.items() if pools},
     }
 

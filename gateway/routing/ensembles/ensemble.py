@@ -19,6 +19,7 @@ from gateway.routing.retry import cause_of
 from gateway.routing.routed import Routed
 from gateway.routing.seat import Seat
 
+_SEVERAL: Final = ("cascade", "vote")
 TIMES_OUT: Final = "The answer took longer than it may be waited for ({why})."
 
 
@@ -106,8 +107,13 @@ def remarked(send: Send, why: str) -> Send:
 
 def foretold(decision: Decision, call: Call) -> Decision:
     """Give a decision as it would be told if the call were made."""
-    why = unsuitable(call) if decision.strategy in ("cascade", "vote") else ""
+    why = unsuitable(call) if decision.strategy in _SEVERAL else ""
     return _alone(decision, why) if why else decision
+
+
+def asks_several(decision: Decision, call: Call) -> bool:
+    """Whether several targets are, or may be, asked for one answer to such a call."""
+    return decision.strategy in _SEVERAL and not unsuitable(call)
 
 
 def _alone(decision: Decision, why: str) -> Decision:

@@ -6,16 +6,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.core.call import Call
+from gateway.core.call import Call, opened
 from gateway.core.caller import ANONYMOUS
 from gateway.core.content import Prompt
 from gateway.core.events import Finished, ItemFinished, Started, Verbatim
 from gateway.core.items import Message, Reasoning
 from gateway.core.target import Target
 from gateway.dialects.sealed_reasoning import Envelope, wrap
-from gateway.routing.affinity import Affine, Origins, affine
+from gateway.routing.affinity import Affine, Affinity, Origins, affine
 from gateway.routing.opaque_reasoning import asks_for, key_of, may_hold, opaque_keys, without
-from tests.unit.routing.routing_doubles import WORD, Upstream, call_of, hear
+from gateway.routing.seat import Seat
+from tests.unit.routing.routing_doubles import WORD, Upstream, World, call_of, hear
 
 FIXTURES = Path(__file__).resolve().parents[2] / "dialects/fixtures"
 LEFT, RIGHT = Target(provider="left", model="m"), Target(provider="right", model="m")
@@ -79,6 +80,25 @@ def test_what_real_clients_send_back_is_found(dialect, name):
     assert opaque_keys(stripped) == []
     assert msgspec.json.decode(stripped.body) == stripped.fields
     assert opaque_keys(call)  # never changed in place
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name"),
+    [("anthropic_messages", "claude-code-2.1-after-tool"), ("openai_responses", "codex-0.169-after-tool")],
+)
+async def test_a_call_that_goes_out_by_its_items_is_no_exception(dialect, name):
+    """As in a cascade, in a vote, and where an answer may be gone on with."""
+    call = opened(client(dialect, name))
+    origins, target = Origins(Time()), Upstream("left/m")
+    [key] = opaque_keys(call)
+    origins.note(key, "right/m")
+    seats = [Seat(one, target, World().condition(one.name)) for one in (LEFT, RIGHT)]
+
+    [begun, *_] = await hear(Affine(target, LEFT, origins), call)
+
+    assert begun.dropped
+    assert opaque_keys(target.asked[0]) == []
+    assert Affinity(origins).lead(call, seats)[0] is seats[1]
 
 
 def test_a_call_without_any_is_not_looked_into():

@@ -3,10 +3,12 @@
 import anyio
 import pytest
 
+from gateway.accounting.limits.estimates import Outputs, estimate
 from gateway.accounting.prices import open_prices
 from gateway.config import load
 from gateway.config.overload_settings import StepSettings
 from gateway.config.routing_settings import BreakerSettings, FallbackSettings
+from gateway.core.call import opened
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.errors import Overloaded, UpstreamRefused
 from gateway.core.events import Continued, Decided, Degraded, Tried
@@ -239,6 +241,14 @@ def test_what_was_built_and_refused_changes_no_breaker():
     assert condition.breaker.settings == strict
     world.conditions.keep({SMALL})
     assert condition.breaker.settings == lenient
+
+
+def test_a_call_that_goes_out_by_its_items_is_as_large_as_it_was():
+    call = call_of(messages=[], max_completion_tokens=7)
+
+    assert (
+        estimate(opened(call), lambda call: 3, Outputs()) == estimate(call, lambda call: 3, Outputs()) == (3, 7, True)
+    )
 
 
 CONFIG = """

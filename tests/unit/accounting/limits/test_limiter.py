@@ -116,6 +116,16 @@ async def test_what_was_used_beside_the_answer_counts():
     assert await bench.used() == [173, 250_000_003]
 
 
+async def test_what_was_used_beside_counts_although_no_answer_came():
+    """A cascade whose last target failed, a vote that came to nothing: the answers that did not go out are paid for."""
+    bench = Bench(tokens=Limit(count="tokens", limit=1000), money=Limit(count="cost", limit=1000))
+    call = await bench.reserve(body=b"x" * 400, max_tokens=50)
+
+    bench.settle(call, error="upstream_error", beside=(Beside("up/small", "cascade", Usage(input=80, output=2), 3),))
+
+    assert await bench.used() == [82, 3]
+
+
 async def test_a_cost_that_nobody_knows_leaves_the_estimate():
     bench = Bench(money=Limit(count="cost", limit=1000))
     call = await bench.reserve(max_tokens=50)
