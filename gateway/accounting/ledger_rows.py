@@ -10,7 +10,7 @@ import msgspec
 from gateway.accounting.ledger_lines import Opened
 from gateway.core.call import Call
 from gateway.core.record import Record
-from gateway.core.usage import Usage
+from gateway.core.usage import BYTES_A_TOKEN, Usage
 from gateway.stores.ledger import LedgerRow
 
 INTERRUPTED: Final = "interrupted"
@@ -23,7 +23,6 @@ SHADOW: Final = "shadow"
 """The kind of the row of a copy, which counts for nobody's limits."""
 _MADE_OF_TOKENS: Final = ("generate", "embed", "rerank")
 _AGENT: Final = "agent/"
-_BYTES_A_TOKEN: Final = 4  # of English text, on average
 _MOST_TOKENS: Final = 10**12
 _MOST_NANO: Final = 10**16
 
@@ -126,7 +125,7 @@ def opened_of(call: Call, targets: tuple[str, ...], now: float) -> Opened:
         user=caller.user,
         key=caller.id,
         tags=caller.tags,
-        estimate=len(call.body) // _BYTES_A_TOKEN if call.operation in _MADE_OF_TOKENS else None,
+        estimate=len(call.body) // BYTES_A_TOKEN if call.operation in _MADE_OF_TOKENS else None,
         parent=call.shadow_of,
     )
 

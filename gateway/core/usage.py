@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+
+BYTES_A_TOKEN: Final = 4
+"""Of English text, on average: for estimates, where nobody counted."""
 
 BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation", "choice"]
 """Why a target used tokens for a call whose answer is another's.

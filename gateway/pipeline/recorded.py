@@ -16,7 +16,7 @@ from gateway.core.events import Continued, CutShort, Decided, Degraded, Event, F
 from gateway.core.record import Beside, Record
 from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
 from gateway.core.target import Target
-from gateway.core.usage import Usage
+from gateway.core.usage import BYTES_A_TOKEN, Usage
 from gateway.protection.judgements import UNJUDGED, Judged
 
 TakeRecord = Callable[[Record], None]
@@ -37,7 +37,6 @@ PARAMETERS = (
 DEGRADED_HEADER = b"x-switchgear-degraded"
 _MADE_OF_TOKENS = ("generate", "embed", "rerank")
 NANO = 1_000_000_000  # nano-dollars in a dollar
-_BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
 
 _WORD = re.compile(r"[a-z0-9_-]{1,16}").fullmatch
 
@@ -85,7 +84,7 @@ class Recorded:
             asked = watch.asked(self._targets[0]) is not None
             if watch.used is None and asked and call.operation in _MADE_OF_TOKENS:
                 # Most upstreams bill what they have read although nobody takes the answer.
-                watch.used = Usage(input=len(call.body) // _BYTES_A_TOKEN, estimated=True)
+                watch.used = Usage(input=len(call.body) // BYTES_A_TOKEN, estimated=True)
             raise
         except BaseException:
             error, status = "internal_error", 500

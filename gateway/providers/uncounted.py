@@ -9,9 +9,8 @@ import msgspec
 from gateway.core.answer import Answer
 from gateway.core.call import Call
 from gateway.core.items import Item, Message, Reasoning, Refusal, Text, ToolCall
-from gateway.core.usage import Usage
+from gateway.core.usage import BYTES_A_TOKEN, Usage
 
-BYTES_A_TOKEN = 4  # of English text, on average
 _MADE_OF_TOKENS = ("generate", "embed", "rerank")
 
 

@@ -77,7 +77,9 @@ def open_pool(
         for (target, responder), weight, limit in zip(answering, weights, limits, strict=True)
     ]
     told_of = ensemble_told_of(plan, len(seats))
-    affinity = Affinity(known.origins) if known.origins is not None and len(seats) > 1 else None
+    # A cascade goes from small to large, whoever made what a call holds; the others leave out what they cannot read.
+    leading = known.origins is not None and len(seats) > 1 and plan.strategy != "cascade"
+    affinity = Affinity(known.origins) if known.origins is not None and leading else None
     pool = Pool(model, seats, _CHOOSERS[plan.strategy](plan, known), plan.breaker, known.tokens_of, told_of, affinity)
     if plan.hedge is not None and plan.hedge.share and len(seats) > 1:
         pool.hedge = Hedge(plan.hedge)

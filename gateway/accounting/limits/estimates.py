@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gateway.accounting.limits.prompt_texts import PICTURE_TOKENS, texts_of
 from gateway.core.call import OPENED, Call
 from gateway.core.items import Json
+from gateway.core.usage import BYTES_A_TOKEN
 
 CountInput = Callable[[Call], int]
 """Gives the number of tokens that a call puts in, exactly or nearly."""
@@ -18,7 +19,6 @@ Price = Callable[[str], Callable[[int, int], int | None]]
 Asked again after every `configure`, so that it may be of one generation of the configuration.
 """
 
-BYTES_A_TOKEN = 4
 PLAIN_BYTES = 8192
 FIRST_OUTPUT = 1024
 DECAY = 0.05

@@ -17,6 +17,7 @@ from gateway.core.content import Prompt
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Message, Text
 from gateway.core.responder import Send
+from gateway.core.usage import BYTES_A_TOKEN
 from gateway.routing.continuing.thread import Onward, Thread
 from gateway.routing.retry import cause_of
 from gateway.routing.routed import Routed
@@ -138,6 +139,6 @@ def _begun(call: Call, text: str, seat: Seat) -> Call:
     most = prompt.max_output_tokens
     if most is not None:
         # What has been said counts; how many tokens that were, nobody knows exactly.
-        most = max(most - len(text) // 4, 1)
+        most = max(most - len(text) // BYTES_A_TOKEN, 1)
     prompt = msgspec.structs.replace(prompt, items=(*prompt.items, said), rest=rest, max_output_tokens=most)
     return msgspec.structs.replace(call, content=prompt)

@@ -30,11 +30,10 @@ from gateway.core.events import (
 )
 from gateway.core.items import Item, Message, Reasoning, Text
 from gateway.core.responder import NOTHING, Send
-from gateway.core.usage import Usage
+from gateway.core.usage import BYTES_A_TOKEN, Usage
 
 MOST_BYTES: Final = 1_000_000
 """Of a text that is kept to be gone on with: at least so many of its characters, at most four times as many bytes."""
-_BYTES_A_TOKEN: Final = 4  # of English text, on average; for estimates only
 _BESIDE: Final = (Tried, Degraded, Spent, Started)
 
 
@@ -106,7 +105,7 @@ class Thread:
         """Give what who broke off has used, estimated where it did not say."""
         if self.cut is not None:
             return self.cut.usage
-        return Usage(input=prompt_bytes // _BYTES_A_TOKEN, output=self._size // _BYTES_A_TOKEN, estimated=True)
+        return Usage(input=prompt_bytes // BYTES_A_TOKEN, output=self._size // BYTES_A_TOKEN, estimated=True)
 
 
 class Onward:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
@@ -28,9 +27,8 @@ from gateway.core.events import (
 )
 from gateway.core.items import Item, Message, Text
 from gateway.core.responder import Send
-from gateway.core.usage import Usage
+from gateway.core.usage import BYTES_A_TOKEN, Usage
 
-BYTES_A_TOKEN: Final = 4  # of English text, on average; for estimates only
 _Delta = TextDelta | RefusalDelta | ReasoningDelta | ArgumentsDelta
 _encode = msgspec.json.Encoder().encode
 

@@ -20,7 +20,7 @@ from gateway.core.decision import Decision
 from gateway.core.errors import InternalError, SwitchgearError, Unavailable
 from gateway.core.events import Decided, Spent, Tried
 from gateway.core.responder import Send
-from gateway.core.usage import Usage
+from gateway.core.usage import BYTES_A_TOKEN, Usage
 from gateway.routing.commit import Commit
 from gateway.routing.hedging.hedge import Hedge
 from gateway.routing.hedging.leash import Leash
@@ -43,7 +43,6 @@ class Ask(Protocol):
 Failure = tuple[Seat, SwitchgearError]
 
 _MADE_OF_TOKENS = ("generate", "embed", "rerank")
-_BYTES_A_TOKEN = 4  # of English text, on average; for estimates only
 
 
 class Entrant(Commit):
@@ -259,7 +258,7 @@ class Race:
         entrant.told = True
         used = None if entrant.cut is None else entrant.cut.usage
         if used is None and self._call.operation in _MADE_OF_TOKENS:
-            used = Usage(input=len(self._call.body) // _BYTES_A_TOKEN, estimated=True)
+            used = Usage(input=len(self._call.body) // BYTES_A_TOKEN, estimated=True)
         if used is not None:
             await self._send(Spent(target=entrant.seat.name, usage=used, why="hedge"))
 

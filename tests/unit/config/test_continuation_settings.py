@@ -20,6 +20,11 @@ models:
             "no target is known",
         ),
         ("  a: {targets: [{provider: gpu, model: m}], routing: {continuation: {times: 3}}}\n", 5, "times"),
+        (
+            "  a: {targets: [{provider: gpu, model: m}, {provider: gpu, model: n}], routing: {strategy: vote, continuation: {}}}\n",
+            5,
+            "nobody goes on",
+        ),
     ],
 )
 def test_what_nobody_can_do_is_refused(configuration, models, line, said):

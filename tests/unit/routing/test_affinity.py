@@ -15,6 +15,8 @@ from gateway.core.target import Target
 from gateway.dialects.sealed_reasoning import Envelope, wrap
 from gateway.routing.affinity import Affine, Affinity, Origins, affine
 from gateway.routing.opaque_reasoning import asks_for, key_of, may_hold, opaque_keys, without
+from gateway.routing.opening import Known, open_pool
+from gateway.routing.plan import RoutingPlan
 from gateway.routing.seat import Seat
 from tests.unit.routing.routing_doubles import WORD, Upstream, World, call_of, hear
 
@@ -226,3 +228,15 @@ async def test_a_call_that_needs_none_of_it_passes_by():
 
     assert passed == [send]
     assert WORD in heard
+
+
+@pytest.mark.parametrize(("strategy", "first"), [("fallback", "right/m"), ("cascade", "left/m")])
+def test_a_cascade_stays_in_order_whoever_made_what_the_call_holds(strategy, first):
+    call = client("anthropic_messages", "claude-code-2.1-after-tool")
+    origins = Origins(Time())
+    [key] = opaque_keys(call)
+    origins.note(key, "right/m")
+    answering = [(LEFT, Upstream("left/m")), (RIGHT, Upstream("right/m"))]
+    pool = open_pool("m", answering, RoutingPlan(strategy=strategy), World().conditions, Known(origins=origins))
+
+    assert pool.decide(call, 0.0)[0][0].name == first
