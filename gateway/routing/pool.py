@@ -57,8 +57,10 @@ class Pool:
         self._tokens_of = tokens_of
         self._told_of = told_of
         self._affinity = affinity
-        # Of a pool whose targets can all do everything nobody asks what a call needs.
-        self._picky = len(self.seats) > 1 and any(seat.abilities.limited or seat.loses for seat in self.seats)
+        # Of a pool whose targets can all do everything nobody asks what a call needs; what goes out as it came loses nothing.
+        several = len(self.seats) > 1
+        self._picky = several and any(seat.abilities.limited for seat in self.seats)
+        self._losing = several and any(seat.loses for seat in self.seats)
         # One alone is taken out entirely: asking what is down helps nobody. Of several some always stay.
         self._most_out = max(1, int(breaker.most_ejected * len(self.seats)))
         self._gated = any(seat.gate is not None for seat in self.seats)
@@ -68,7 +70,8 @@ class Pool:
     def decide(self, call: Call, now: float, *, peek: bool = False) -> tuple[Sequence[Seat], Decision]:
         """Give the seats to ask, in order, and the decision. With `peek` nothing is noted: the next call gets the same."""
         open_, spared = self._open(now)
-        unfit, lesser = fitting(self.seats, call, self._tokens_of) if self._picky else ALL_FIT
+        picky = self._picky or (self._losing and call.content is not None)
+        unfit, lesser = fitting(self.seats, call, self._tokens_of) if picky else ALL_FIT
         if unfit:
             open_ = [seat for seat in open_ if seat not in unfit]
             spared = [seat for seat in spared if seat not in unfit]
