@@ -5,7 +5,6 @@ A batch belongs to a tenant: every caller of it sees it, and for all others it i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -15,7 +14,7 @@ from gateway.api.asgi import AsgiApp, Receive, Scope
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge
 from gateway.api.noting import note
-from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
+from gateway.api.plain import CALLER, Document, by_method, json_document
 from gateway.batches.desk import Desk, Wish
 from gateway.core.caller import Caller
 from gateway.core.errors import NotFound
@@ -69,20 +68,10 @@ def endpoints(edge: Edge, desk: Desk | None, audit: AuditLog | None = None) -> d
     """Give the endpoints; without a desk they say that this server runs no batches."""
     batches = _Batches(edge, desk, audit)
     return {
-        LIST_PATH: _endpoint(edge, {"GET": batches.list, "POST": batches.create}),
-        ONE_PATH: _endpoint(edge, {"GET": batches.show}),
-        CANCEL_PATH: _endpoint(edge, {"POST": batches.cancel}),
+        LIST_PATH: by_method(edge, {"GET": batches.list, "POST": batches.create}),
+        ONE_PATH: by_method(edge, {"GET": batches.show}),
+        CANCEL_PATH: by_method(edge, {"POST": batches.cancel}),
     }
-
-
-Perform = Callable[[Scope, Receive], Awaitable[Document]]
-
-
-def _endpoint(edge: Edge, deeds: dict[str, Perform]) -> PlainEndpoint:
-    async def compute(scope: Scope, receive: Receive) -> Document:
-        return await deeds["GET" if scope["method"] == "HEAD" else scope["method"]](scope, receive)
-
-    return PlainEndpoint(edge, compute, methods=(*deeds, *(("HEAD",) if "GET" in deeds else ())))
 
 
 class _Batches:

@@ -6,7 +6,6 @@ A file belongs to a tenant: every caller of it sees it, and for all others it is
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, BinaryIO, Final, Literal
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from gateway.api.admin_shapes import Body, Cursor, decode_query
 from gateway.api.asgi import AsgiApp, Receive, Scope
 from gateway.api.edge import Edge
 from gateway.api.noting import note
-from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
+from gateway.api.plain import CALLER, Document, by_method, json_document
 from gateway.api.upload import Form, read_form
 from gateway.batches.cabinet import Cabinet
 from gateway.core.caller import Caller
@@ -50,20 +49,10 @@ def endpoints(edge: Edge, cabinet: Cabinet | None, audit: AuditLog | None = None
     """Give the endpoints; without a cabinet they say that this server keeps no files."""
     files = _Files(edge, cabinet, audit)
     return {
-        LIST_PATH: _endpoint(edge, {"GET": files.list, "POST": files.upload}),
-        ONE_PATH: _endpoint(edge, {"GET": files.show, "DELETE": files.delete}),
-        CONTENT_PATH: _endpoint(edge, {"GET": files.content}),
+        LIST_PATH: by_method(edge, {"GET": files.list, "POST": files.upload}),
+        ONE_PATH: by_method(edge, {"GET": files.show, "DELETE": files.delete}),
+        CONTENT_PATH: by_method(edge, {"GET": files.content}),
     }
-
-
-Perform = Callable[[Scope, Receive], Awaitable[Document]]
-
-
-def _endpoint(edge: Edge, deeds: dict[str, Perform]) -> PlainEndpoint:
-    async def compute(scope: Scope, receive: Receive) -> Document:
-        return await deeds["GET" if scope["method"] == "HEAD" else scope["method"]](scope, receive)
-
-    return PlainEndpoint(edge, compute, methods=(*deeds, *(("HEAD",) if "GET" in deeds else ())))
 
 
 class _Files:

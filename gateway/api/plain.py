@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import BinaryIO
 
 import msgspec
@@ -80,6 +80,15 @@ class PlainEndpoint:
             raise MethodNotAllowed(msg, allowed=self.methods)
         if not self._public:
             scope[CALLER] = await self._edge.current().identity.identify(scope["headers"], scope.get("client"))
+
+
+def by_method(edge: Edge, deeds: Mapping[str, Compute]) -> PlainEndpoint:
+    """Give an endpoint that does something else for each method; HEAD is answered as GET."""
+
+    async def compute(scope: Scope, receive: Receive) -> Document:
+        return await deeds["GET" if scope["method"] == "HEAD" else scope["method"]](scope, receive)
+
+    return PlainEndpoint(edge, compute, methods=(*deeds, *(("HEAD",) if "GET" in deeds else ())))
 
 
 async def _reply_stream(send: AsgiSend, status: int, stream: BinaryIO, headers: list[tuple[bytes, bytes]]) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from math import inf
-
-from anyio import CancelScope
 
 from gateway.core.events import CutShort, Decided, Degraded, Event, Finished, Spent, Started, Tried
 from gateway.core.responder import NOTHING, Lane, Send, lane_of
+from gateway.routing.timing import Alarm
 
 
 class Commit:
     """A Send that holds `Started` back until content follows, and then stays out of the way.
 
     `done` says whether the answer has begun, `at` when, in seconds on the steady clock. `started` and `finished` are its ends.
-    `cut` is what was used by an answer that ended before it began. `scope` is what ends the wait for the beginning; once it has come there is no hurry any more.
+    `cut` is what was used by an answer that ended before it began. `alarm` ends the wait for the
+    beginning; once it has come there is no hurry any more.
     """
 
-    __slots__ = ("_now", "_send", "at", "cut", "done", "finished", "scope", "started")
+    __slots__ = ("_now", "_send", "alarm", "at", "cut", "done", "finished", "started")
 
     def __init__(self, send: Send, now: Callable[[], float]) -> None:
         self._send = send
@@ -28,7 +27,7 @@ class Commit:
         self.cut: CutShort | None = None
         self.at = 0.0
         self.done = False
-        self.scope: CancelScope | None = None
+        self.alarm: Alarm | None = None
 
     def __call__(self, event: Event) -> Awaitable[None]:
         """Pass it on, now or later."""
@@ -50,8 +49,8 @@ class Commit:
     async def _begin(self, event: Event) -> None:
         self.done = True
         self.at = self._now()
-        if self.scope is not None:
-            self.scope.deadline = inf
+        if self.alarm is not None:
+            self.alarm.cancel()
         if self.started is not None:
             await self._send(self.started)
         await self._send(event)

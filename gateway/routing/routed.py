@@ -5,12 +5,12 @@ Only failures before the first content event move on: the commit point. A failur
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import anyio
 import msgspec
 import structlog
 
@@ -22,13 +22,14 @@ from gateway.core.events import Decided, Tried
 from gateway.core.responder import Send
 from gateway.routing.commit import Commit
 from gateway.routing.condition import Condition
+from gateway.routing.hedging.leash import Leash
 from gateway.routing.hedging.race import Ask, Failure, Race
 from gateway.routing.overload.ladder import Ladder
 from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.rate_headers import limits_in
 from gateway.routing.retry import Cause, RetryBudget, asked_for, back_off, cause_of
 from gateway.routing.seat import Seat
-from gateway.routing.timing import Timing
+from gateway.routing.timing import Timing, call_later
 
 log = structlog.get_logger()
 
@@ -172,12 +173,24 @@ class Routed:
         return None
 
     async def _within(self, left: float, seat: Seat, call: Call, commit: Commit) -> None:
-        """Ask a target that has to begin its answer before the deadline. A scope costs as much as all of the rest."""
-        with anyio.move_on_after(left) as scope:
-            commit.scope = scope
+        """Ask a target that has to begin its answer before the deadline. A cancel scope would cost as much as all of the rest."""
+        leash = Leash()
+        leash.hold()
+        commit.alarm = alarm = call_later(max(left, 0.0), leash.pull)
+        try:
             await seat.responder(call, commit)
-        if scope.cancelled_caught:
-            raise UpstreamTimeout(f"All tries together took longer than {self._deadline:g} s (routing.deadline).")
+        except asyncio.CancelledError:
+            if not leash.release():
+                raise
+            msg = f"All tries together took longer than {self._deadline:g} s (routing.deadline)."
+            raise UpstreamTimeout(msg) from None
+        except BaseException:
+            leash.release()
+            raise
+        else:
+            leash.release()
+        finally:
+            alarm.cancel()
 
     def _note(self, seat: Seat, error: SwitchgearError, cause: Cause, *, probe: bool) -> None:
         now, condition = self._now(), seat.condition

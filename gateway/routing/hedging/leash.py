@@ -1,17 +1,17 @@
-"""Ends what a task is doing from outside, and only that: the task goes on. For two that race, each in a task of its own."""
+"""Ends what a task is doing from outside, and only that: the task goes on. For two that race, and for who has a deadline."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-_PULLED: Final = "the other one has begun"
+_PULLED: Final = "another one has begun, or it is too late"
 
 
 class Leash:
     """Held by a task around what may be ended. It works as asyncio.timeout does: the task is cancelled, and that is taken back.
 
-    A cancel scope would do the same; this costs a fifth, and is on the path of every call that might be hedged.
+    A cancel scope would do the same; this costs a fifth, and is on the path of every call that might be hedged or has a deadline.
     """
 
     __slots__ = ("_before", "_task", "pulled")
@@ -28,7 +28,7 @@ class Leash:
             self._before = task.cancelling()
 
     def pull(self) -> None:
-        """End it, from another task. What is over stays as it is; what has not begun is not to."""
+        """End it, from another task or an alarm. What is over stays as it is; what has not begun is not to."""
         if not self.pulled:
             self.pulled = True
             if self._task is not None:

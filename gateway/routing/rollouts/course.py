@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import Final
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -120,30 +120,21 @@ def promoted(
     state: RolloutState, rollout: RolloutSettings, now: float, *, why: str, by: str = "system"
 ) -> RolloutState:
     """Give the end at which the challenger has all calls."""
-    return replace(
-        state,
-        version=state.version + 1,
-        phase="promoted",
-        active=rollout.challenger,
-        share=1.0,
-        since=now,
-        history=state.after(Chapter(at=now, event="promoted", share=1.0, why=why, by=by)),
-    )
+    return _ended(replace(state, active=rollout.challenger, share=1.0), "promoted", now, why, by)
 
 
 def rolled_back(
     state: RolloutState, rollout: RolloutSettings, now: float, *, why: str, by: str = "system"
 ) -> RolloutState:
     """Give the end at which the stable version has all calls again."""
-    return replace(
-        state,
-        version=state.version + 1,
-        phase="rolled_back",
-        active=rollout.stable,
-        share=0.0,
-        since=now,
-        history=state.after(Chapter(at=now, event="rolled_back", share=0.0, why=why, by=by)),
-    )
+    return _ended(replace(state, active=rollout.stable, share=0.0), "rolled_back", now, why, by)
+
+
+def _ended(
+    state: RolloutState, phase: Literal["promoted", "rolled_back"], now: float, why: str, by: str
+) -> RolloutState:
+    chapter = Chapter(at=now, event=phase, share=state.share, why=why, by=by)
+    return replace(state, version=state.version + 1, phase=phase, since=now, history=state.after(chapter))
 
 
 def switched(state: RolloutState, model: ModelSettings, version: str, now: float, *, by: str) -> RolloutState:
