@@ -12,6 +12,8 @@ from msgspec import Meta
 from gateway.config.access_settings import AccessSettings
 from gateway.config.audit_settings import AuditSettings
 from gateway.config.batch_settings import BatchSettings
+from gateway.config.cache_settings import SHORTHAND as CACHE_SHORTHAND
+from gateway.config.cache_settings import CacheSettings, ModelCacheSettings
 from gateway.config.database_settings import PostgresSettings, RedisSettings, SqliteSettings
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.config.limit_settings import LimitRuleSettings
@@ -195,6 +197,11 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(description="The model's tokenizer.json: limits then estimate a prompt by it, and not by its length."),
     ] = None
+    cache: Annotated[
+        ModelCacheSettings | None,
+        CACHE_SHORTHAND,
+        Meta(description="Which of its answers are kept, for whom and how long; null: what `cache.models` says."),
+    ] = None
     versions: Annotated[
         dict[VersionName, VersionSettings], Meta(description="Versions by name, instead of targets.")
     ] = msgspec.field(default_factory=dict)
@@ -272,6 +279,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Where keys, users, the ledger and the audit log live; null keeps nothing."),
     ] = None
     redis: Annotated[RedisSettings | None, Meta(description="What several replicas count their limits in.")] = None
+    cache: Annotated[CacheSettings, Meta(description="The cache of answers.")] = CacheSettings()
     access: Annotated[AccessSettings, Meta(description="Who is let in.")] = AccessSettings()
     policies: Annotated[PolicySettings | None, Meta(description="Authorization by Cedar; null permits everything.")] = (
         None

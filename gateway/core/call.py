@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.core.cached import CacheWish
 from gateway.core.caller import Caller
 from gateway.core.content import Content, Operation
 from gateway.core.items import Json
@@ -17,7 +18,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     the monotonic time of arrival. `session` is what the client says that the call belongs to (its `x-session-id`), `trace` its
     `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see. `background` is what nobody waits for, as the
     lines of a batch: others go before it. `shadow_of` is the id of the call that this one is a copy of, made to compare answers;
-    empty for every other.
+    empty for every other. `cache` is what the client asks of the cache, None where it says nothing.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     background: bool = False
     shadow_of: str = ""
+    cache: CacheWish | None = None
 
 
 OPENED = "items:"

@@ -1,6 +1,6 @@
 """What comes back for a call, in order.
 
-Perhaps a `Decided`, perhaps some `Tried`, then exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event
+Perhaps a `Cached`, perhaps a `Decided`, perhaps some `Tried`, then exactly one `Started`, then either `Verbatim` pieces (the upstream's own bytes, cut at event
 boundaries) or item events, then exactly one `Finished`; or an error is raised, perhaps after one `CutShort`. Items are numbered from 0 in the order in which they start; deltas name the
 number. `ItemFinished` carries the whole item, so who does not stream needs nothing else.
 """
@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.core.cached import CacheStatus
 from gateway.core.decision import Decision
 from gateway.core.items import Item, Json
 from gateway.core.usage import BesideReason, Usage
@@ -64,6 +65,21 @@ class Degraded(msgspec.Struct, frozen=True):
 
     step: Step
     error: str
+
+
+class Cached(msgspec.Struct, frozen=True, kw_only=True):
+    """How the answer that follows stands to the cache; the last one before `Started` holds. `why` is for a miss and a bypass.
+
+    `entry` is the id of the entry that it comes from, or is kept under, `age` how old it is in seconds, `similarity` how near its question
+    is to the one that was asked (a semantic hit), and `saved` what a target would have used.
+    """
+
+    status: CacheStatus
+    why: str = ""
+    entry: str = ""
+    age: float | None = None
+    similarity: float | None = None
+    saved: Usage | None = None
 
 
 class Verbatim(msgspec.Struct, frozen=True):
@@ -180,7 +196,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Event = (
-    Decided
+    Cached
+    | Decided
     | Tried
     | Degraded
     | Started
@@ -201,5 +218,5 @@ Event = (
     | Finished
 )
 
-ASIDE = (Decided, Tried, Degraded, CutShort, Spent, Continued)
+ASIDE = (Cached, Decided, Tried, Degraded, CutShort, Spent, Continued)
 """What is said about an answer, and is no part of it."""

@@ -1,0 +1,95 @@
+"""The port of cached answers: one entry a key, bounded in bytes and in time. It keeps and finds; what may be served is not its business."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from gateway.core.usage import Usage
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer that is kept. Times are in seconds since 1970: it is served until `fresh_until`, and kept until `kept_until`.
+
+    `key` is the digest of all that the answer depends on, `partition` that of all but the question (empty where nobody looks for similar
+    questions), `question` its text (empty likewise). `answer` is the answer as `gateway.cache.encoding` writes it. `usage` is what the
+    target used for it.
+    """
+
+    id: str
+    key: str
+    partition: str = ""
+    question: str = ""
+    tenant: str
+    model: str
+    version: str = ""
+    namespace: str = ""
+    tags: tuple[str, ...] = ()
+    dialect: str
+    operation: str
+    target: str
+    made: float
+    fresh_until: float
+    kept_until: float
+    usage: Usage | None = None
+    answer: bytes
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries are meant: all that fit everything that is said. `prefix` is one of the question's text, or of the entry's id."""
+
+    tenant: str | None = None
+    model: str | None = None
+    namespace: str | None = None
+    tag: str | None = None
+    prefix: str | None = None
+    entry: str | None = None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries, the newest first, and where the next page begins (empty: nowhere)."""
+
+    entries: tuple[Entry, ...]
+    following: str = ""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store holds: `bytes` of its entries with their keys, and what it let go since the start, by reason (full, expired)."""
+
+    entries: int
+    bytes: int
+    let_go: dict[str, int] = {}
+
+
+class AnswerStore(Protocol):
+    """Keeps answers. A store that is away finds nothing and keeps nothing, and says so in metrics: no call fails for its sake."""
+
+    async def find(self, key: str) -> Entry | None:
+        """Give the entry of this key that is still kept, fresh or not."""
+        ...
+
+    async def entries(self, ids: Sequence[str]) -> tuple[Entry, ...]:
+        """Give those of these entries (by id) that are still kept."""
+        ...
+
+    def keep(self, entry: Entry) -> None:
+        """Keep an entry instead of the one that its key had. Does not wait. One that is too large is not kept."""
+        ...
+
+    async def select(self, selection: Selection, *, limit: int, after: str = "") -> Page:
+        """Give a page of entries. Raises StoreUnavailable."""
+        ...
+
+    async def remove(self, selection: Selection, *, dry_run: bool = False) -> tuple[str, ...]:
+        """Remove entries, or only tell which it would be, by their ids. Raises StoreUnavailable."""
+        ...
+
+    def held(self) -> Held:
+        """Give what is held, as far as this process knows."""
+        ...
+
+    async def run(self) -> None:
+        """Do what has to be done now and then, until cancelled."""
+        ...
