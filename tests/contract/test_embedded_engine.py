@@ -91,8 +91,8 @@ async def test_streaming_and_not_give_the_same_text_and_usage(client):
 
 
 async def test_usage_is_exact(client, http):
-    answer = await ask(client, max_tokens=5)
-    counted = (await http.post("/tokenize", json={"messages": ASK})).json()
+    answer = await ask(client, LONG, temperature=0, max_tokens=5)
+    counted = (await http.post("/tokenize", json={"messages": LONG})).json()
 
     assert answer.usage.prompt_tokens == counted["count"]
     assert answer.usage.completion_tokens == 5
