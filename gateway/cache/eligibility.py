@@ -124,10 +124,7 @@ def _outside(value: Json, depth: int) -> bool:
     if depth > _MOST_DEEP:
         return True  # nobody nests content so deep: what cannot be seen through is not cached
     if isinstance(value, list):
-        for each in value:
-            if isinstance(each, (list, dict)) and _outside(each, depth + 1):
-                return True
-        return False
+        return any(isinstance(each, (list, dict)) and _outside(each, depth + 1) for each in value)
     if value.get("type") in _WITH_ARGUMENTS:
         return False  # its `input` are arguments, where an address is only a text
     for name, each in value.items():
