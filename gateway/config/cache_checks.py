@@ -42,7 +42,9 @@ def _semantic(path: Path, cache: ModelCacheSettings, settings: Settings) -> Iter
     for section, model in asking.items():
         asked = None if model is None else settings.models.get(model)
         if asked is not None and _is_semantic(asked, settings):
-            message = f"the model '{model}' has a cache of similar questions itself: give it cache: exact, or cache: off"
+            message = (
+                f"the model '{model}' has a cache of similar questions itself: give it cache: exact, or cache: off"
+            )
             yield Finding(path=(*path, "semantic", section, "model"), message=message)
 
 

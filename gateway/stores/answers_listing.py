@@ -42,18 +42,18 @@ class _Walk:
 
 async def page_of(redis: RedisAnswers, selection: Selection, limit: int, after: str) -> Page:
     """Give a page of entries. Raises StoreUnavailable, and InvalidRequest for an `after` that no page gave."""
-    newest = Newest(limit, after)
+    newest = Newest[Card](limit, after)
     since, _ = read_cursor(after)
     if selection.entry is not None:
         card = await redis.card_of(selection.entry)
-        newest.take([_listed(card)] if card is not None and matches(card, selection) else [])
-        return newest.page()
+        newest.take([card] if card is not None and matches(card, selection) else [])
+        return newest.page(_listed)
     for group in await _groups_of(redis, selection):
         async for cards, last in _cards_of(redis, group, since):
-            newest.take(_listed(card) for card in cards if matches(card, selection))
+            newest.take(card for card in cards if matches(card, selection))
             if last < newest.since:
                 break
-    return newest.page()
+    return newest.page(_listed)
 
 
 async def remove_from(redis: RedisAnswers, selection: Selection, *, dry_run: bool) -> list[str]:
