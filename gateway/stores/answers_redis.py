@@ -13,6 +13,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
+from hashlib import sha1
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
@@ -49,6 +50,25 @@ MOST_FLIGHTS: Final = 4
 CHUNK: Final = 200
 SLOW_SHARE: Final = 0.5
 _FAULTS = (RedisError, OSError, TimeoutError, ValueError, IndexError, TypeError)
+
+Argument = bytes | str | int | float
+
+# An answer that is not listed could not be removed by a selection: it is listed first, and else not kept.
+_KEEP: Final = """
+local function keep(k, a)
+  redis.call('sadd', KEYS[1], ARGV[a + 5])
+  redis.call('zadd', KEYS[k + 3], ARGV[a + 4], ARGV[a + 3])
+  redis.call('set', KEYS[k], ARGV[a], 'px', ARGV[a + 2])
+  redis.call('set', KEYS[k + 1], ARGV[a + 1], 'px', ARGV[a + 2])
+  redis.call('set', KEYS[k + 2], ARGV[a + 3], 'px', ARGV[a + 2])
+end
+local failed = {}
+for n = 0, #ARGV / 6 - 1 do
+  if not pcall(keep, 2 + 4 * n, 1 + 6 * n) then failed[#failed + 1] = n end
+end
+return failed
+"""
+_KEEP_NAME: Final = sha1(_KEEP.encode(), usedforsecurity=False).hexdigest()
 
 # Between looking and removing somebody may have listed another.
 _END_GROUP: Final = (
@@ -200,35 +220,24 @@ class RedisAnswers:
         return {one: key.decode("ascii", "replace") for one, key in zip(ids, written, strict=True) if key is not None}
 
     async def write(self, entries: Sequence[Entry]) -> int:
-        """Keep entries; how many were not kept, for Redis has no room for them or no use. Raises StoreUnavailable."""
-        try:
-            failed = await self._write(entries)
-            if failed:
-                # An answer that is not listed could not be removed by a selection: it must not stay.
-                await self._unlink([(entry.key, entry.id) for entry in failed])
-        except OutOfMemoryError:
-            return len(entries)
-        return len(failed)
-
-    async def _write(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Keep entries; how many were not kept, for Redis has no room for them, or other things in their place. Raises StoreUnavailable."""
         now = self._wall()
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for entry in entries:
-                card, text = encode_entry(entry)
-                left = max(1, math.ceil((entry.kept_until - now) * 1000))
-                group = encode_group(entry.tenant, entry.model)
-                for name, value in zip(self._both(entry.key), (card, text), strict=True):
-                    pipe.set(name, value, px=left)
-                pipe.set(self._key("i", entry.id), entry.key, px=left)
-                pipe.zadd(self._list(group), {entry.key: entry.made})
-                pipe.sadd(self._groups, group)
-            answers = await self._ask(pipe.execute(raise_on_error=False), passing=OutOfMemoryError)
-        each = len(answers) // len(entries)
-        return [
-            entry
-            for number, entry in enumerate(entries)
-            if any(isinstance(answer, Exception) for answer in answers[number * each : (number + 1) * each])
-        ]
+        keys, args = [self._groups], list[Argument]()
+        for entry in entries:
+            card, text = encode_entry(entry)
+            group = encode_group(entry.tenant, entry.model)
+            left = max(1, math.ceil((entry.kept_until - now) * 1000))
+            keys += [*self._both(entry.key), self._key("i", entry.id), self._list(group)]
+            args += [card, text, left, entry.key, entry.made, group]
+        return len(await self._ask(self._keep(keys, args)))
+
+    async def _keep(self, keys: list[bytes], args: list[Argument]) -> list[Any]:
+        for _ in range(2):
+            with suppress(NoScriptError):
+                failed: list[Any] = await self._redis.evalsha(_KEEP_NAME, len(keys), *keys, *args)
+                return failed
+            await self._redis.script_load(_KEEP)
+        raise ConnectionError("Redis does not keep its scripts")
 
     async def groups(self) -> list[tuple[bytes, Group]]:
         """Give the groups that entries are listed under. Raises StoreUnavailable."""

@@ -39,6 +39,8 @@ MOST_WAITING: Final = 4096
 MOST_WAITING_BYTES: Final = 32 * 1024**2
 AT_ONCE: Final = 32
 AT_ONCE_BYTES: Final = 1024**2
+GATHER_SECONDS: Final = 0.01
+"""For what is kept at nearly the same time to be written together."""
 
 
 class SharedAnswers:
@@ -204,6 +206,9 @@ class SharedAnswers:
             if not self._waiting:
                 self._wake = Event()
                 await self._wake.wait()
+                await sleep(GATHER_SECONDS)
+            if not self._waiting:
+                continue  # they were removed meanwhile, or Redis was lost
             entries = self._writing = self._take_some()
             try:
                 self._let_go["dropped"] += await self._redis.write(list(entries.values()))
