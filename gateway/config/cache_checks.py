@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gateway.config.cache_settings import ModelCacheSettings
 from gateway.config.finding import Finding
 from gateway.config.model_parts import Path, parts_of
-from gateway.config.provider_settings import EMBEDDING_MODEL, EmbeddedSettings, OpenAIShapedSettings
+from gateway.config.provider_settings import EMBEDDING_MODEL, EmbeddedSettings, OpenAISettings, VllmSettings
 from gateway.config.settings import ModelSettings, Settings, TargetSettings
 
 _GENERATING = ("chat", "completions", "responses", "messages")
@@ -42,7 +42,9 @@ def _semantic(path: Path, cache: ModelCacheSettings, settings: Settings) -> Iter
     for section, model in asking.items():
         asked = None if model is None else settings.models.get(model)
         if asked is not None and _is_semantic(asked, settings):
-            message = f"the model '{model}' has a cache of similar questions itself: give it cache: exact, or cache: off"
+            message = (
+                f"the model '{model}' has a cache of similar questions itself: give it cache: exact, or cache: off"
+            )
             yield Finding(path=(*path, "semantic", section, "model"), message=message)
 
 
@@ -64,8 +66,9 @@ def _embeds_only(target: TargetSettings, settings: Settings) -> bool:
     provider = settings.providers.get(target.provider)
     if isinstance(provider, EmbeddedSettings):
         return target.model == EMBEDDING_MODEL
-    apis = getattr(provider, "spoken_apis", None) if isinstance(provider, OpenAIShapedSettings) else None
-    return bool(apis) and "embeddings" in apis and not any(api in _GENERATING for api in apis)
+    if not isinstance(provider, OpenAISettings | VllmSettings):
+        return False
+    return "embeddings" in provider.spoken_apis and not any(api in _GENERATING for api in provider.spoken_apis)
 
 
 def _old_answers(settings: Settings) -> Iterator[Finding]:
