@@ -249,7 +249,10 @@ async def test_callers_say_by_header_what_they_want_of_the_cache(world, headers,
     assert [answer.headers["x-switchgear-cache"] for answer in found] == statuses
 
 
-@pytest.mark.parametrize(("path", "content"), [("/v1/chat/completions", "messages"), ("/v1/responses", "input"), ("/v1/messages", "messages")])
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("/v1/chat/completions", "messages"), ("/v1/responses", "input"), ("/v1/messages", "messages")],
+)
 @pytest.mark.parametrize("model", ["chat", "several", "uncached"])
 async def test_the_body_says_it_in_every_dialect_and_no_upstream_sees_it(world, path, content, model):
     body = {"model": model, content: [{"role": "user", "content": f"body {path}"}], "max_tokens": 50}
@@ -309,7 +312,9 @@ async def test_a_record_of_a_stream_that_was_not_asked_for_usage_still_has_it(wo
 
 async def test_a_model_without_a_cache_says_nothing_of_one(world):
     for _ in range(2):
-        answer = await world.post("/v1/chat/completions", {"model": "uncached", "messages": [{"role": "user", "content": "x"}]})
+        answer = await world.post(
+            "/v1/chat/completions", {"model": "uncached", "messages": [{"role": "user", "content": "x"}]}
+        )
 
     assert not [name for name in answer.headers if "cache" in name]
     assert [record.cache for record in world.front.records] == ["", ""]
@@ -327,3 +332,36 @@ async def test_a_stream_from_the_cache_is_one_that_any_reader_understands(world)
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
     assert len({chunk["id"] for chunk in chunks}) == 1
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_embeddings_are_cached_text_by_text(world):
+    """Of four texts two are known: the upstream is asked for the others, each once, and all come back in their order."""
+    embed = world.openai.embeddings.with_raw_response.create
+    known = (await embed(model="several", input=["one", "three"])).parse()
+    world.begin()
+    raw = await embed(model="several", input=["one", "two", "three", "four", "two"])
+    mixed = raw.parse()
+    alone = [(await embed(model="several", input=text)) for text in ("two", "four", "one")]
+
+    assert raw.headers["x-switchgear-cache"] == "miss; 2 of 4 known"
+    assert [each.index for each in mixed.data] == [0, 1, 2, 3, 4]
+    assert [mixed.data[0].embedding, mixed.data[2].embedding] == [each.embedding for each in known.data]
+    assert [each.parse().data[0].embedding for each in alone] == [mixed.data[place].embedding for place in (1, 3, 0)]
+    assert [each.headers["x-switchgear-cache"] for each in alone] == ["exact"] * 3
+    assert mixed.data[1].embedding == mixed.data[4].embedding != mixed.data[3].embedding
+    assert world.asked == 1
+    assert world.front.records[0].usage.total == world.back.records[0].usage.total, "what is known is not counted again"
+    assert world.front.records[0].saved.total > 0
+    assert [record.usage.total for record in world.front.records[1:]] == [0, 0, 0]
+
+
+async def test_what_embeddings_depend_on_is_in_their_keys(world):
+    embed = world.openai.embeddings.create
+    for more in ({}, {"dimensions": 4}, {"encoding_format": "float"}, {"encoding_format": "base64"}):
+        for _ in range(2):
+            await embed(model="several", input="the same", **more)
+    await embed(model="several", input=[[1, 2], [3]])
+    await embed(model="several", input=[3])
+    await embed(model="several", input="[3]")
+
+    assert world.asked == 5
