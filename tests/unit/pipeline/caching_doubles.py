@@ -92,14 +92,14 @@ class Heard:
 class World:
     """A model with a cache."""
 
-    def __init__(self, *, tenant_model="m", store=None, touched=(), semantic=None, sleep=anyio.sleep, beside=None, **settings):
+    def __init__(
+        self, *, tenant_model="m", store=None, touched=(), semantic=None, sleep=anyio.sleep, beside=None, **settings
+    ):
         self.clock = Clock()
         self.model = Model()
         self.touched = set(touched)
         chance = settings.pop("chance", lambda: 0.0)
-        self.store = store or MemoryAnswers(
-            most_bytes=10**7, entry_bytes=10**6, clock=self.clock, chance=lambda: 0.0
-        )
+        self.store = store or MemoryAnswers(most_bytes=10**7, entry_bytes=10**6, clock=self.clock, chance=lambda: 0.0)
         self.settings = ModelCacheSettings(**{"pace": 0.0, **settings})
         self._ids = 0
         depends = Depends(model=tenant_model, revision="r1")
