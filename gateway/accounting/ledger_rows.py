@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.accounting.ledger_lines import Opened
+from gateway.core.cached import HITS
 from gateway.core.call import Call
 from gateway.core.record import Record
 from gateway.core.usage import BYTES_A_TOKEN, Usage
@@ -91,7 +92,11 @@ def row_of(record: Record) -> LedgerRow:
 def _kind(record: Record) -> str:
     if record.shadow_of:
         return SHADOW
-    return CACHE_HIT if record.saved is not None else KINDS.get(record.operation, record.operation)
+    return (
+        CACHE_HIT
+        if record.cache in HITS and record.saved is not None
+        else KINDS.get(record.operation, record.operation)
+    )
 
 
 def rows_beside(record: Record) -> Iterator[LedgerRow]:

@@ -64,7 +64,7 @@ def _checked(option: Json) -> CacheWish:
         if name not in _KNOWN:
             _refuse(f"cache.{name[:100]}", f"is not known; there are {', '.join(_KNOWN)}")
     mode, namespace = option.get("mode"), option.get("namespace")
-    if mode is not None and mode not in _MODES:
+    if mode is not None and (not isinstance(mode, str) or mode not in _MODES):
         _refuse("cache.mode", f"must be one of {', '.join(_MODES)}")
     if namespace is not None and (not isinstance(namespace, str) or _NAMESPACE(namespace) is None):
         _refuse("cache.namespace", _NAMESPACE_RULE)

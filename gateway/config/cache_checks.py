@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gateway.config.cache_settings import ModelCacheSettings
 from gateway.config.finding import Finding
 from gateway.config.model_parts import Path, parts_of
-from gateway.config.provider_settings import EMBEDDING_MODEL, EmbeddedSettings, OpenAIShapedSettings
+from gateway.config.provider_settings import EMBEDDING_MODEL, EmbeddedSettings, OpenAISettings, VllmSettings
 from gateway.config.settings import ModelSettings, Settings, TargetSettings
 
 _GENERATING = ("chat", "completions", "responses", "messages")
@@ -66,8 +66,9 @@ def _embeds_only(target: TargetSettings, settings: Settings) -> bool:
     provider = settings.providers.get(target.provider)
     if isinstance(provider, EmbeddedSettings):
         return target.model == EMBEDDING_MODEL
-    apis = getattr(provider, "spoken_apis", None) if isinstance(provider, OpenAIShapedSettings) else None
-    return bool(apis) and "embeddings" in apis and not any(api in _GENERATING for api in apis)
+    if not isinstance(provider, OpenAISettings | VllmSettings):
+        return False
+    return "embeddings" in provider.spoken_apis and not any(api in _GENERATING for api in provider.spoken_apis)
 
 
 def _old_answers(settings: Settings) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from gateway.core.events import Cached as Told
 from gateway.core.events import Degraded, Event
 from gateway.core.responder import NOTHING, Responder, Send
 from gateway.core.usage import Usage
+from gateway.pipeline import cached_texts
 from gateway.pipeline.cached_flights import Flight, Flights
 from gateway.pipeline.cached_recording import Recording
 from gateway.pipeline.cached_replay import Documents, Pacing, dated, stream
@@ -40,6 +42,8 @@ _FAILING: Final = ("target", "busy", "credentials", "elsewhere")
 Renew = Callable[[Call], Coroutine[Any, Any, None]]
 """Answers a call for nobody but the cache, with a record of its own. Raises nothing."""
 Beside = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+_Ask = Callable[[], Awaitable[Answer | None]]
+"""Asks the model, answers the call, and gives the answer if it may be given again."""
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +90,8 @@ class Cached:
         why = "off" if wish.mode == "off" else why_not(call, self._shelf.settings)
         if why:
             return self._past(call, send, why)
+        if call.operation == "embed":
+            return self._embed(call, send, wish)
         try:
             key = self._shelf.key(call, call.fields, wish)
         except ValueError:
@@ -122,7 +128,30 @@ class Cached:
         asked.question = self._shelf.question(asked.call, asked.wish)
         if asked.question is not None and await self._similar(asked, asked.question):
             return
-        await self._together(asked)
+        await self._together(asked, partial(self._made, asked))
+
+    async def _embed(self, call: Call, send: Send, wish: CacheWish) -> None:
+        """Answer text by text."""
+        shelf = self._shelf
+        try:
+            texts = cached_texts.texts_of(call, shelf, wish)
+            key = shelf.key(call, call.fields, wish)
+        except ValueError:
+            texts, key = None, ""
+        if texts is None:
+            await self._past(call, send, "fields")
+            return
+        if wish.mode in _READS:
+            texts = await cached_texts.known(texts, call, shelf, wish)
+        if not texts.missing:
+            await cached_texts.give(texts, call, shelf, send)
+            return
+        keeps = cached_texts.keeper(call, shelf, wish) if wish.mode in _WRITES else None
+        ask = partial(cached_texts.make, texts, call, shelf, send, self._inner, keeps=keeps)
+        if wish.mode in _READS:
+            await self._together(_Asked(call=call, send=send, wish=wish, key=key), ask)
+        else:
+            await ask()
 
     async def _known(self, asked: _Asked, entry: Entry) -> bool:
         """Serve what is kept under the call's key, if it may be."""
@@ -158,7 +187,7 @@ class Cached:
         layer.served(question, entry, found.similarity or 0.0, call)
         return True
 
-    async def _together(self, asked: _Asked) -> None:
+    async def _together(self, asked: _Asked, ask: _Ask) -> None:
         """Ask the model, or wait for who is asking it the same."""
         flights, key, call = self._means.flights, asked.key, asked.call
         while (flight := flights.find(key)) is not None:
@@ -170,20 +199,20 @@ class Cached:
                 await self._play(outcome, call, asked.send)
                 return
             if outcome == "failed":
-                await self._made(asked)
+                await ask()
                 return
-        await self._leading(asked, flights.begin(key))
+        await self._leading(key, flights.begin(key), ask)
 
-    async def _leading(self, asked: _Asked, flight: Flight) -> None:
+    async def _leading(self, key: str, flight: Flight, ask: _Ask) -> None:
         answer: Answer | None = None
         left = False
         try:
-            answer = await self._made(asked)
+            answer = await ask()
         except asyncio.CancelledError:
             left = True
             raise
         finally:
-            self._means.flights.end(asked.key, flight, "left" if left else answer or "failed")
+            self._means.flights.end(key, flight, "left" if left else answer or "failed")
 
     async def _made(self, asked: _Asked) -> Answer | None:
         """Ask the model, and give its answer if it may be given again. An old one stands in where the model fails."""

@@ -123,11 +123,13 @@ class Recorded:
         duration = monotonic - call.received
         fields = call.fields
         cached, saved, saved_nano = watch.cached, None, None
-        if started is not None and cached is not None and watch.hit:
+        hit = started is not None and watch.hit
+        if started is not None and cached is not None and cached.saved is not None:
+            saved, saved_nano = cached.saved, self._cost(started.target, cached.saved)
+        if hit:
             # What the answer shows is what it cost the first time.
-            usage, saved = Usage(), cached.saved
-            saved_nano = None if saved is None else self._cost(started.target, saved)
-        nano = self._cost_of(target, usage, hit=saved is not None)
+            usage = Usage()
+        nano = self._cost_of(target, usage, hit=hit)
         if degraded is not None and degraded.step in _MADE_UP:
             # The client got an answer, and the model failed all the same.
             error, nano = error or degraded.error, 0
