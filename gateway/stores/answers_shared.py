@@ -172,6 +172,7 @@ class SharedAnswers:
                 self._lose(error)
             else:
                 try:
+                    await self._look_at_policy()
                     self._return()
                     await self._hear(pubsub)
                 except StoreUnavailable as error:
@@ -179,6 +180,11 @@ class SharedAnswers:
                 finally:
                     await self._redis.leave(pubsub)
             await sleep(PROBE_SECONDS * (1 + self._chance() / 4))
+
+    async def _look_at_policy(self) -> None:
+        policy = await self._redis.policy()
+        if policy.startswith("allkeys"):
+            log.warning("cache.redis.may_lose_lists", policy=policy, advice="maxmemory-policy volatile-lru")
 
     async def _hear(self, pubsub: PubSub) -> None:
         probed = self._clock.monotonic()
