@@ -11,8 +11,9 @@ import pytest
 
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
+from gateway.stores import answers_shared
 from gateway.stores.answers import Entry, Selection
-from gateway.stores.answers_coding import Removal, decode_card, encode_entry, encode_group, encode_removal
+from gateway.stores.answers_coding import Removal, decode_card, decode_entry, encode_entry, encode_group, encode_removal
 from gateway.stores.answers_memory import MemoryAnswers
 from gateway.stores.answers_shared import FRONT_SECONDS, MOST_SLOW, SharedAnswers
 
@@ -69,7 +70,10 @@ class ScriptedRedis:
         """Nobody hears any more."""
 
     async def hear(self, pubsub, seconds):
-        return await self.messages.get()
+        while self.messages.empty():
+            self._check()
+            await asyncio.sleep(0)
+        return self.messages.get_nowait()
 
     async def policy(self):
         return "noeviction"
@@ -159,6 +163,37 @@ async def test_what_is_read_while_it_is_removed_does_not_stay():
         assert world.local.peek("a") is None
 
 
+async def test_keys_that_are_removed_elsewhere_are_forgotten_here():
+    async with shared() as world:
+        for name in "ab":
+            world.redis.kept[name] = entry(name)
+            await world.store.find(name)
+        del world.redis.kept["a"]
+        await world.redis.publish(Removal(keys=("a",), ids=("entry_a",)))
+        await world.until(lambda: world.store._removals == 1)
+
+        assert await world.store.find("a") is None
+        assert world.redis.asked == ["a", "b", "a"]
+        assert await world.store.find("b") == entry("b")
+
+
+async def test_what_was_removed_while_it_was_alone_and_did_not_hear_is_not_served_again(monkeypatch):
+    monkeypatch.setattr(answers_shared, "PROBE_SECONDS", 0.0)
+    async with shared() as world:
+        world.store.keep(entry("a"))
+        await world.until(lambda: "a" in world.redis.kept)
+        world.redis.down = True
+        await world.until(lambda: not world.store.up)
+        assert await world.store.find("a") == entry("a")
+        del world.redis.kept["a"]
+        world.redis.down = False
+        await world.until(lambda: world.store.up)
+
+        world.redis.down = True
+        await world.until(lambda: not world.store.up)
+        assert await world.store.find("a") is None
+
+
 async def test_what_waits_to_be_written_when_it_is_removed_is_not_written():
     async with shared() as world:
         world.redis.writes.clear()
@@ -239,4 +274,16 @@ def test_an_entry_of_another_version_is_not_read():
     assert decode_card(card).id == "entry_a"
     assert decode_card(b"\x02" + card[1:]) is None
     assert decode_card(text) is None
+
+
+def test_a_card_with_the_text_of_another_entry_is_none():
+    (card, text), (_, other) = encode_entry(entry("a")), encode_entry(entry("b"))
+
+    assert decode_entry(card, text) == entry("a")
+    assert decode_entry(card, other) is None
+    assert decode_entry(card, None) is None
+    assert decode_entry(None, text) is None
+
+
+def test_groups_have_different_names():
     assert encode_group("a", "b") != encode_group("a\x1fb", "")
