@@ -7,8 +7,8 @@ from typing import Final
 from gateway.core.caller import Caller
 
 MOST_BODIES: Final = 4096
-MOST_BYTES: Final = 8 * 1024**2
-LARGEST: Final = 16 * 1024
+MOST_BYTES: Final = 16 * 1024**2
+LARGEST: Final = 256 * 1024
 """Of a body: reading a larger one costs more than its key."""
 
 Name = tuple[object, str, Caller, bytes]
