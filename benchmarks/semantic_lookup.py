@@ -77,7 +77,7 @@ async def embedded(vectors: Any, partitions: int, chance: np.random.Generator) -
 
 def edge(vectors: Any, partitions: int, chance: np.random.Generator) -> None:
     """Measure Qdrant's core in process."""
-    import qdrant_edge as q
+    import qdrant_edge as q  # noqa: PLC0415 - only for the comparison
 
     with tempfile.TemporaryDirectory() as folder:
         config = q.EdgeConfig(

@@ -64,9 +64,7 @@ class Comparison:
             return "wrong"
         return "right" if alike >= ALIKE else "unclear"
 
-    async def _judged(
-        self, model: str, question: str, served: str, again: str, asking: Asking, call: Call
-    ) -> Compared:
+    async def _judged(self, model: str, question: str, served: str, again: str, asking: Asking, call: Call) -> Compared:
         texts = {"the question": question, "the first answer": served, "the second answer": again}
         shown = {name: text[:_MOST_SHOWN] for name, text in texts.items()}
         prompt = compared(_ANSWERS, shown, _OUTPUT_TOKENS, self._new_id)

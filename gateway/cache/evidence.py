@@ -1,7 +1,7 @@
 """How sure one can be of a share after so many samples, looking as often as one likes. Pure.
 
-A mixture of likelihoods over a Beta distribution is a martingale where the share is what is claimed, so that it exceeds 1/α at any time
-with a probability of at most α (Ville, 1939; Robbins, 1970). So the bounds hold at all times together, not only for a number of samples
+A mixture of likelihoods over a Beta distribution is a martingale where the share is what is claimed, so that it exceeds 1/a at any time
+with a probability of at most a (Ville, 1939; Robbins, 1970). So the bounds hold at all times together, not only for a number of samples
 that was settled beforehand, as those of Wilson or of Clopper and Pearson would: they are looked at after every sample.
 """
 
@@ -63,4 +63,3 @@ def _log_likelihood(rate: float, wrong: int, total: int) -> float:
     if (rate <= 0 and wrong) or (rate >= 1 and right):
         return -inf
     return (wrong * log(rate) if wrong else 0.0) + (right * log(1 - rate) if right else 0.0)
-

@@ -14,15 +14,17 @@ import anyio
 import msgspec
 import structlog
 
-from gateway.cache.asking import Asking, text_of
+from gateway.cache.asking import CALLER, Asking, text_of
 from gateway.cache.background import Background
 from gateway.cache.comparison import Comparison
 from gateway.cache.embedded_texts import EmbeddedTexts
 from gateway.cache.encoding import decode
 from gateway.cache.model_state import ModelState
+from gateway.cache.recent_hits import RecentHit, RecentHits
 from gateway.cache.refusals import Refusal
 from gateway.cache.semantic import Found, Question
 from gateway.core.call import Call
+from gateway.core.caller import Caller
 from gateway.core.errors import StoreUnavailable, SwitchgearError
 from gateway.stores.answers import AnswerStore, Entry
 from gateway.stores.vectors import Match, Vector, VectorIndex
@@ -35,7 +37,8 @@ MOST_TEXT: Final = 4000
 """Characters of a question that is looked for: a longer one is seldom asked in other words, and embedding models read only its beginning."""
 MOST_PENDING: Final = 1000
 _MOST_ANSWER: Final = 1024 * 1024
-_LEAST_LEARNT: Final = 0.5
+_MOST_ASKED_AGAIN: Final = 256 * 1024
+"""Bytes of a call: many wait in memory."""
 
 
 class Shared(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     wall: Callable[[], float]
     chance: Callable[[], float]
     audits: Callable[[str, str], None]
+    hits: RecentHits
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -69,6 +73,9 @@ class Layer:
         self._comparison = comparison
         self._shared = shared
         self._pending: OrderedDict[tuple[str, str], _Pending] = OrderedDict()
+        verifier = self._settings.verifier
+        # What the verifier has the last word on: where nobody refused, and what it may overrule.
+        self._verifiable = frozenset() if verifier is None else {"", *(f"guard_{name}" for name in verifier.overrules)}
 
     async def find(self, question: Question, call: Call) -> Found:
         """Give an entry that may be served instead of an answer. Never raises: what fails is a miss that says why."""
@@ -84,13 +91,19 @@ class Layer:
         if not self._searched(question):
             return
         vector = self._shared.texts.known(question.text)
-        if vector is not None:
+        if vector is None:
+            self._shared.background.take(lambda: self._embed(question, entry))
+        else:
             self._put(entry, vector)
 
     def served(self, question: Question, entry: Entry, similarity: float, call: Call) -> None:
         """An entry was served for this question: perhaps it is audited. Does not wait."""
+        self._shared.hits.note(call.id, RecentHit(model=self._model, entry=entry.id, similarity=similarity))
         audit = self._settings.audit
-        if audit is None or self._shared.chance() >= audit.share or not self._state.auditing.take():
+        if audit is None or self._shared.chance() >= audit.share or len(call.body) > _MOST_ASKED_AGAIN:
+            return
+        if not self._state.auditing.take():
+            self._shared.audits(self._model, "budget")
             return
         self._state.auditing.give(None)
         if not self._shared.background.take(lambda: self._audit(question, entry, similarity, call)):
@@ -98,8 +111,8 @@ class Layer:
 
     def judged(self, entry: str, *, right: bool) -> None:
         """Somebody said of an entry's answer, where it was served for another's question, whether it was right. Does not wait."""
+        self._state.reported += not right
         if not right:
-            self._state.reported += 1
             self._shared.index.remove((entry,))
 
     async def _find(self, question: Question, call: Call) -> Found:
@@ -150,39 +163,43 @@ class Layer:
 
     async def _choose(self, question: Question, candidates: list[tuple[Entry, float]], call: Call) -> Found:
         """Serve the nearest that nobody refuses; what was said of the nearest is why none is."""
-        nearest, why, verified = candidates[0][1], "", 0
-        least = max(self._settings.threshold, question.threshold or 0.0)
+        why, verified = "", 0
         for entry, similarity in candidates:
-            said = self._refusal(question, entry, similarity, least)
-            if not said and self._state.verifier is not None and not self._trusted(entry, similarity):
-                said = "" if verified < MOST_VERIFIED else "verifier_budget"
+            said = self._refusal(question, entry, similarity)
+            if said in self._verifiable and not self._trusted(question, entry, similarity, said):
+                said = (
+                    await self._verified(question, entry, similarity, call)
+                    if verified < MOST_VERIFIED
+                    else "verifier_busy"
+                )
                 verified += 1
-                said = said or await self._verified(question, entry, similarity, call)
             if not said:
                 return Found(entry=entry, similarity=similarity)
             why = why or said
-        return Found(why=why, similarity=nearest)
+        return Found(why=why, similarity=candidates[0][1])
 
-    def _refusal(self, question: Question, entry: Entry, similarity: float, least: float) -> str:
+    def _refusal(self, question: Question, entry: Entry, similarity: float) -> str:
         """Say who refuses, without asking anybody."""
-        learnt = self._state.learnt
-        if similarity < (least if learnt is None else max(question.threshold or 0.0, _LEAST_LEARNT)):
+        if similarity < max(self._settings.threshold, question.threshold or 0.0):
             return "below_threshold"
         if self._state.forbids(question.text, entry.id):
             return "found_wrong"
-        if question.text.split() == entry.question.split():
+        if _same(question, entry):
             return ""
         if self._settings.guards and (said := self._shared.guard(question.text, entry.question)):
-            return f"guard_{said}"
+            return f"guard_{said.replace(' ', '_')}"
+        learnt = self._state.learnt
         if learnt is not None and self._state.verifier is None and not learnt.allows(entry.id, similarity):
             self._wait_for(question, entry, similarity)
             return "learning"
         return ""
 
-    def _trusted(self, entry: Entry, similarity: float) -> bool:
-        """Whether enough is learnt of an entry that no verifier has to be asked."""
+    def _trusted(self, question: Question, entry: Entry, similarity: float, said: str) -> bool:
+        """Whether no verifier has to be asked, because it is known well enough."""
+        if _same(question, entry):
+            return True
         learnt = self._state.learnt
-        return learnt is not None and learnt.allows(entry.id, similarity)
+        return not said and learnt is not None and learnt.allows(entry.id, similarity)
 
     async def _verified(self, question: Question, entry: Entry, similarity: float, call: Call) -> str:
         verifier = self._state.verifier
@@ -202,13 +219,17 @@ class Layer:
 
     async def _learn(self, pending: _Pending, question: Question, entry: Entry) -> None:
         """Compare the answer that came with the one that might have been served."""
-        call = _nobodys(question, entry, self._shared.wall())
+        call = _nobodys(entry)
         if not self._state.comparing.take():
             return
         self._state.comparing.give(None)
         said = await self._said(question, pending.entry, _told(entry), call)
         if said in ("right", "wrong"):
             self._state.sample(pending.entry.id, pending.similarity, right=said == "right")
+
+    async def _embed(self, question: Question, entry: Entry) -> None:
+        """Make an entry findable whose question nobody has looked for."""
+        self._put(entry, (await self._shared.texts.of((question.text,), self._asking, _nobodys(entry)))[0])
 
     async def _audit(self, question: Question, entry: Entry, similarity: float, call: Call) -> None:
         outcome = "failed"
@@ -239,6 +260,26 @@ class Layer:
 def _belongs(one: Match | Entry, question: Question) -> bool:
     """Whether it is of this tenant and partition: whoever found it was told so, and this makes sure."""
     return one.tenant == question.tenant and one.partition == question.partition
+
+
+def _same(question: Question, entry: Entry) -> bool:
+    return question.text.split() == entry.question.split()
+
+
+def _nobodys(entry: Entry) -> Call:
+    """Give the call beside which an entry was made, as far as it matters to who asks models on its account."""
+    return Call(
+        id=entry.id,
+        operation="generate",
+        dialect=entry.dialect,
+        model=entry.model,
+        stream=False,
+        caller=Caller(id=CALLER, tenant=entry.tenant),
+        received=0.0,
+        body=b"",
+        fields={},
+        background=True,
+    )
 
 
 def _told(entry: Entry) -> str | None:

@@ -56,6 +56,11 @@ class Verifier:
         self._new_id = new_id
         self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
 
+    @property
+    def spent(self) -> int:
+        """Nano-dollars of today."""
+        return self._budget.spent
+
     async def ask(self, asked: str, kept: str, asking: Asking, call: Call) -> Verdict:
         """Say whether the answer to `kept` serves `asked`. Raises nothing but cancellation."""
         pair = _pair(asked, kept)

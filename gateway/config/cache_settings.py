@@ -1,6 +1,6 @@
 """Settings of the cache: where answers are kept, and for which models and calls."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -44,6 +44,21 @@ class AuditShareSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+Overruled: TypeAlias = Literal[
+    "words",
+    "question_type",
+    "person",
+    "tense",
+    "modality",
+    "language",
+    "comparison",
+    "direction",
+    "names",
+    "units",
+    "dates",
+]
+
+
 class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A model that is asked, before a semantic hit is served, whether the same answer serves both questions."""
 
@@ -60,6 +75,10 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: Annotated[
         int, Meta(ge=1, le=4096, description="Most tokens of its answer; a model that thinks aloud needs more.")
     ] = 16
+    overrules: Annotated[
+        tuple[Overruled, ...],
+        Meta(description="Guards whose refusal it may overrule; where another refuses it is not asked."),
+    ] = ("words", "question_type", "person", "tense", "modality", "language")
 
 
 class SemanticSettings(msgspec.Struct, frozen=True, kw_only=True):

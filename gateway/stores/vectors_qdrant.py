@@ -1,5 +1,7 @@
-"""Vectors on a Qdrant server, shared by replicas. One that is stopped, slow or absent soon costs nothing: after a few failures it is not
-asked, until it answers a probe. What is to be kept waits meanwhile, a bounded number of entries.
+"""Vectors on a Qdrant server, shared by replicas.
+
+One that is stopped, slow or absent soon costs nothing: after a few failures it is not asked, until it answers a probe. What is to be
+kept waits meanwhile, a bounded number of entries.
 """
 
 from __future__ import annotations
