@@ -49,6 +49,7 @@ from gateway.core.record import Record
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
+from gateway.pipeline.cached_build import open_caching
 from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
 from gateway.policy_source import PolicySource
@@ -93,6 +94,7 @@ class Application:
         ensembles = EnsembleMetrics()
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
+        self.caching = open_caching(settings, clock)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
@@ -126,6 +128,7 @@ class Application:
             splits=splits,
             lines=self.lines,
             shadowing=self.shadowing,
+            caching=self.caching,
         )
         self.live = Live(
             settings,
@@ -267,6 +270,7 @@ class Application:
             tasks.start_soon(self.recorder.run)
             tasks.start_soon(self.governance.run)
             tasks.start_soon(self.live.run, started)
+            tasks.start_soon(self.caching.store.run)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, self._policy_folder)
             await self.governance.start()

@@ -19,6 +19,8 @@ INTERRUPTED: Final = "interrupted"
 KINDS: Final = {
     "generate": "call", "embed": "embedding", "rerank": "rerank", "moderate": "moderation", "count_tokens": "count",
 }  # fmt: skip
+CACHE_HIT: Final = "cache_hit"
+"""The kind of the row of a call, of whatever operation, that was answered from the cache."""
 SHADOW: Final = "shadow"
 """The kind of the row of a copy, which counts for nobody's limits."""
 _MADE_OF_TOKENS: Final = ("generate", "embed", "rerank")
@@ -48,7 +50,7 @@ def row_of(record: Record) -> LedgerRow:
     tags = dict(record.tags)
     return LedgerRow(
         id=record.id,
-        kind=SHADOW if record.shadow_of else KINDS.get(record.operation, record.operation),
+        kind=_kind(record),
         started_at=record.started_at,
         status=record.status,
         tenant=record.tenant,
@@ -79,7 +81,17 @@ def row_of(record: Record) -> LedgerRow:
         prices=record.prices,
         parent=record.shadow_of,
         decision=record.decision,
+        cache=record.cache,
+        cache_entry=record.cache_entry,
+        saved_tokens=None if record.saved is None else min(record.saved.total, _MOST_TOKENS),
+        saved_nano=None if record.saved_nano is None else min(record.saved_nano, _MOST_NANO),
     )
+
+
+def _kind(record: Record) -> str:
+    if record.shadow_of:
+        return SHADOW
+    return CACHE_HIT if record.saved is not None else KINDS.get(record.operation, record.operation)
 
 
 def rows_beside(record: Record) -> Iterator[LedgerRow]:
@@ -100,6 +112,10 @@ def rows_beside(record: Record) -> Iterator[LedgerRow]:
                     finish_reason=None,
                     first_token=None,
                     decision=None,
+                    cache="",
+                    cache_entry="",
+                    saved=None,
+                    saved_nano=None,
                 )
             ),
             id=f"{record.id}.{number}",

@@ -152,9 +152,10 @@ _BILL = _object(
     }
 )
 _CALL_FIELDS: dict[str, Schema] = {
-    field.name: {} for field in msgspec.structs.fields(LedgerRow) if field.name != "cost_nano"
+    field.name: {} for field in msgspec.structs.fields(LedgerRow) if field.name not in ("cost_nano", "saved_nano")
 }
-_CALL = _object({"object": {"const": "call"}, **_CALL_FIELDS, "cost": {**_MONEY, "type": ["string", "null"]}})
+_PERHAPS_MONEY: Schema = {**_MONEY, "type": ["string", "null"]}
+_CALL = _object({"object": {"const": "call"}, **_CALL_FIELDS, "cost": _PERHAPS_MONEY, "saved_cost": _PERHAPS_MONEY})
 _ONE_CALL = _object(
     {
         **_CALL["properties"],

@@ -64,7 +64,7 @@ def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:
         many = fields.get(name)
         if many is not None and many != 1:
             return name
-    if any(fields.get(name) not in (None, False) for name in _LOGPROBS) or _asks_logprobs(fields.get("include")):
+    if any(_is_given(fields.get(name)) for name in _LOGPROBS) or _asks_logprobs(fields.get("include")):
         return "logprobs"
     for name in _STATE:
         if fields.get(name):
@@ -74,6 +74,10 @@ def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:
     if _speaks(fields):
         return "audio"
     return "tools" if _acts(fields, bounds) else ""
+
+
+def _is_given(value: Json) -> bool:
+    return value is not None and value is not False  # 0 asks for the one that was chosen
 
 
 def _acts(fields: Mapping[str, Json], bounds: Bounds) -> bool:
@@ -124,10 +128,7 @@ def _outside(value: Json, depth: int) -> bool:
     if depth > _MOST_DEEP:
         return True  # nobody nests content so deep: what cannot be seen through is not cached
     if isinstance(value, list):
-        for each in value:
-            if isinstance(each, (list, dict)) and _outside(each, depth + 1):
-                return True
-        return False
+        return any(isinstance(each, (list, dict)) and _outside(each, depth + 1) for each in value)
     if value.get("type") in _WITH_ARGUMENTS:
         return False  # its `input` are arguments, where an address is only a text
     for name, each in value.items():

@@ -59,12 +59,12 @@ def _checked(option: Json) -> CacheWish:
     if option is None:
         return CacheWish()
     if not isinstance(option, dict):
-        _refuse("cache", "must be an object, for example {\"mode\": \"off\"}")
+        _refuse("cache", 'must be an object, for example {"mode": "off"}')
     for name in option:
         if name not in _KNOWN:
             _refuse(f"cache.{name[:100]}", f"is not known; there are {', '.join(_KNOWN)}")
     mode, namespace = option.get("mode"), option.get("namespace")
-    if mode is not None and mode not in _MODES:
+    if mode is not None and (not isinstance(mode, str) or mode not in _MODES):
         _refuse("cache.mode", f"must be one of {', '.join(_MODES)}")
     if namespace is not None and (not isinstance(namespace, str) or _NAMESPACE(namespace) is None):
         _refuse("cache.namespace", _NAMESPACE_RULE)
@@ -84,11 +84,11 @@ def _mode_in(headers: Mapping[bytes, bytes]) -> CacheMode:
     given = headers.get(MODE)
     if given is None:
         return "on"
-    mode = given.strip().lower().decode("latin-1")
-    for known in _MODES:
-        if mode == known:
-            return known
-    _refuse(MODE.decode(), f"must be one of {', '.join(_MODES)}")
+    said = given.strip().lower().decode("latin-1")
+    mode = next((known for known in _MODES if said == known), None)
+    if mode is None:
+        _refuse(MODE.decode(), f"must be one of {', '.join(_MODES)}")
+    return mode
 
 
 def _namespace_in(headers: Mapping[bytes, bytes]) -> str:
@@ -117,7 +117,10 @@ def _within(name: str, value: Json, most: float, *, above_zero: bool = False) ->
         return None
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not good or not 0 <= value <= most or (above_zero and value == 0):
-        _refuse(name, f"must be a number {'above' if above_zero else 'from'} 0 {'and at most' if above_zero else 'to'} {most:g}")
+        _refuse(
+            name,
+            f"must be a number {'above' if above_zero else 'from'} 0 {'and at most' if above_zero else 'to'} {most:g}",
+        )
     return float(value)
 
 

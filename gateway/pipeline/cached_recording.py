@@ -11,10 +11,8 @@ from gateway.core.answer import Answer, AnswerBuilder
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import (
-    ASIDE,
     Cached,
     CutShort,
-    Degraded,
     Embeddings,
     Event,
     Finished,
@@ -30,8 +28,8 @@ from gateway.pipeline.shadowed_answer import read_bytes
 
 _WHOLE: Final = ("stop", "stop_sequence")
 _OF_AN_ANSWER: Final = (ItemFinished, Embeddings, Ranking, Moderations)
-_ELSEWHERE: Final = (Cached, CutShort, Degraded)
-"""What is said where the answer is not the one that was asked for, or not all of it."""
+_ELSEWHERE: Final = (Cached, CutShort)
+"""What is said where the answer is an old one, or not all of it. Who stands in for the model is told by the target."""
 
 
 class Recording:
@@ -61,7 +59,7 @@ class Recording:
             if self._builder is None:
                 self._builder = AnswerBuilder()
             self._builder.add(event)
-        elif isinstance(event, ASIDE) and isinstance(event, _ELSEWHERE):
+        elif isinstance(event, _ELSEWHERE):
             self._spoilt = True
         return self._send(event)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.core.answer import Answer, replay
 from gateway.core.call import Call
-from gateway.core.events import ArgumentsDelta, Event, ReasoningDelta, RefusalDelta, Started, TextDelta, Verbatim
+from gateway.core.events import ArgumentsDelta, Finished, ReasoningDelta, RefusalDelta, Started, TextDelta, Verbatim
 from gateway.core.responder import Send
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.openai_chat import OPENAI_CHAT
@@ -34,6 +34,15 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     pace: float
     now: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+
+
+_JSON: Final = "application/json"
+_PREFIX: Final = "call_"
+_TEMPLATE_BYTES: Final = 1500
+"""What a document that is known costs beside its own bytes."""
+
+Document = tuple[Started, Verbatim, Finished]
+"""The events of an answer that is written already."""
 
 
 async def stream(answer: Answer, send: Send, pacing: Pacing) -> None:
@@ -88,29 +97,31 @@ class Documents:
     def __init__(self, most: int) -> None:
         self._most = most
         self._held = 0
-        self._known: OrderedDict[tuple[str, str], _Document] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], _Template] = OrderedDict()
 
-    def find(self, entry: str, call: Call, created: int) -> bytes | None:
+    def find(self, entry: str, call: Call, created: int) -> Document | None:
         """Give the document of an entry for a call; None where it is not known."""
         name = (entry, call.dialect)
-        document = self._known.get(name)
-        if document is None:
+        known = self._known.get(name)
+        if known is None:
             return None
         self._known.move_to_end(name)
-        return document.filled(call.id, created)
+        return known.filled(call, created)
 
-    def write(self, entry: str, answer: Answer, call: Call, created: int) -> bytes:
+    def write(self, entry: str, answer: Answer, call: Call, created: int) -> Document:
         """Write the document of an entry for a call, and know it from now on where it is the same for others."""
         dialect = DIALECTS[call.dialect]
         if call.dialect not in _FREE_OF_THE_CALL or not call.id.startswith(_PREFIX):
-            return dialect.encode_answer(dated(answer, created), call)
+            answer = dated(answer, created)
+            started = msgspec.structs.replace(answer.started, content_type=_JSON)
+            return started, Verbatim(dialect.encode_answer(answer, call)), answer.finished
         digits, number = secrets.token_hex(12), 10**17 + secrets.randbelow(10**17)
         stamped = msgspec.structs.replace(call, id=_PREFIX + digits)
-        document = _Document(dialect.encode_answer(dated(answer, number), stamped), digits, number)
-        self._keep((entry, call.dialect), document)
-        return document.filled(call.id, created)
+        template = _Template(dialect.encode_answer(dated(answer, number), stamped), digits, number, answer)
+        self._keep((entry, call.dialect), template)
+        return template.filled(call, created)
 
-    def _keep(self, name: tuple[str, str], document: _Document) -> None:
+    def _keep(self, name: tuple[str, str], document: _Template) -> None:
         before = self._known.pop(name, None)
         self._held += document.size - (0 if before is None else before.size)
         self._known[name] = document
@@ -119,31 +130,37 @@ class Documents:
             self._held -= oldest.size
 
 
-_PREFIX: Final = "call_"
-
-
-class _Document:
+class _Template:
     """A document with holes where a call's id and the time go."""
 
-    __slots__ = ("_digits", "_number", "_written", "size")
+    __slots__ = ("_digits", "_finished", "_number", "_started", "_written", "size")
 
-    def __init__(self, written: bytes, digits: str, number: int) -> None:
+    def __init__(self, written: bytes, digits: str, number: int, answer: Answer) -> None:
         self._written = written
         self._digits = digits.encode()
         self._number = b"%d" % number
-        self.size = len(written) + 200
+        self._started = answer.started
+        self._finished = answer.finished
+        self.size = len(written) + _TEMPLATE_BYTES
 
-    def filled(self, call_id: str, created: int) -> bytes:
-        return self._written.replace(self._digits, call_id[len(_PREFIX) :].encode(), 4).replace(
-            self._number, b"%d" % created, 1
+    def filled(self, call: Call, created: int) -> Document:
+        written = self._written.replace(self._digits, call.id[len(_PREFIX) :].encode()).replace(
+            self._number, b"%d" % created
         )
+        began = self._started
+        started = Started(
+            id=call.id,
+            model=began.model,
+            created=created,
+            target=began.target,
+            content_type=_JSON,
+            dropped=began.dropped,
+            emulated=began.emulated,
+            version=began.version,
+        )
+        return started, Verbatim(written), self._finished
 
 
 def dated(answer: Answer, created: int) -> Answer:
     """Give the answer as one that begins now; its id is then the call's."""
     return msgspec.structs.replace(answer, started=msgspec.structs.replace(answer.started, id="", created=created))
-
-
-def document_events(started: Started, body: bytes) -> tuple[Event, Event]:
-    """Give the events of a document that is written already."""
-    return msgspec.structs.replace(started, content_type="application/json"), Verbatim(body)
