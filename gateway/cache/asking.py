@@ -23,9 +23,14 @@ from gateway.core.ids import NewId
 from gateway.core.items import Item, Message, Reasoning, Text
 from gateway.core.responder import Send
 from gateway.core.usage import Usage
+from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from gateway.dialects.openai_chat import OPENAI_CHAT
+from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.stores.vectors import Vector
 
 CALLER: Final = "cache"
+DIALECTS: Final = {dialect.name: dialect for dialect in (ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES)}
+"""Those in which questions are recognised."""
 _PREFIX: Final = "call_"
 
 AskModel = Callable[[str, Call, Send], Awaitable[None]]
@@ -89,8 +94,13 @@ class Asking:
                 msg = "The answer is too long to be compared."
                 raise UpstreamBroken(msg)
 
+        content = call.content
+        if content is None:
+            # Nobody had to look inside, as it went out.
+            content = DIALECTS[call.dialect.removeprefix(OPENED)].decode_call(call.fields)
         asked = msgspec.structs.replace(
             opened(call),
+            content=content,
             id=self._new_id(_PREFIX),
             stream=False,
             received=self._now(),

@@ -32,6 +32,7 @@ from gateway.stores.vectors import Match, Vector, VectorIndex
 log = structlog.get_logger()
 
 MOST_CANDIDATES: Final = 5
+MOST_TRIES: Final = 3
 MOST_VERIFIED: Final = 2
 MOST_TEXT: Final = 4000
 """Characters of a question that is looked for: a longer one is seldom asked in other words, and embedding models read only its beginning."""
@@ -122,11 +123,7 @@ class Layer:
             return Found(why="conversation" if question.said else "too_long")
         try:
             with anyio.fail_after(self._settings.timeout):
-                vector = await self._vector(question.text, call)
-                matches = await self._shared.index.find(
-                    vector, tenant=question.tenant, partition=question.partition, most=MOST_CANDIDATES
-                )
-                candidates = await self._candidates(question, matches)
+                candidates = await self._near(question, await self._vector(question.text, call))
         except TimeoutError:
             return Found(why="timeout")
         except StoreUnavailable:
@@ -145,21 +142,36 @@ class Layer:
         known = self._shared.texts.known(text)
         return known or (await self._shared.texts.of((text,), self._asking, call))[0]
 
-    async def _candidates(self, question: Question, matches: Sequence[Match]) -> list[tuple[Entry, float]]:
-        """Give the entries of matches that are still kept and fresh, and this question's to have."""
+    async def _near(self, question: Question, vector: Vector) -> list[tuple[Entry, float]]:
+        """Give what is nearest; again, where what was nearest turned out to be gone."""
+        candidates: list[tuple[Entry, float]] = []
+        for _ in range(MOST_TRIES):
+            matches = await self._shared.index.find(
+                vector, tenant=question.tenant, partition=question.partition, most=MOST_CANDIDATES
+            )
+            candidates, gone = await self._candidates(question, matches)
+            if candidates or not gone:
+                break
+        return candidates
+
+    async def _candidates(
+        self, question: Question, matches: Sequence[Match]
+    ) -> tuple[list[tuple[Entry, float]], list[str]]:
+        """Give the entries of matches that are still kept and fresh, and this question's to have; and the ids of those that are gone."""
         near = {match.entry: match.similarity for match in matches if _belongs(match, question)}
         if not near:
-            return []
+            return [], []
         kept = {entry.id: entry for entry in await self._shared.answers.entries(tuple(near))}
         gone = [entry for entry in near if entry not in kept]
         if gone:
             self._shared.index.remove(gone)
         now = self._shared.wall()
-        return [
+        fresh = [
             (kept[entry], similarity)
             for entry, similarity in sorted(near.items(), key=lambda one: -one[1])
             if entry in kept and _belongs(kept[entry], question) and kept[entry].fresh_until > now
         ]
+        return fresh, gone
 
     async def _choose(self, question: Question, candidates: list[tuple[Entry, float]], call: Call) -> Found:
         """Serve the nearest that nobody refuses; what was said of the nearest is why none is."""

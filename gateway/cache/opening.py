@@ -24,7 +24,7 @@ from gateway.cache.layer import Layer, Shared
 from gateway.cache.model_state import ModelState
 from gateway.cache.recent_hits import RecentHits
 from gateway.cache.refusals import Refusal
-from gateway.config.cache_settings import CacheSettings, SemanticSettings
+from gateway.config.cache_settings import CacheSettings, ModelCacheSettings, SemanticSettings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import NewId, new_id
@@ -60,6 +60,7 @@ class SemanticCache:
         self._clock = clock
         self._new_id = ids
         self._states: dict[str, ModelState] = {}
+        self._offered: dict[str, ModelState] = {}
         self._audits = Counter(
             "switchgear_cache_audits_total",
             "Semantic hits that were drawn to be asked again, by what came of it.",
@@ -76,23 +77,34 @@ class SemanticCache:
             audits=lambda name, outcome: self._audits.add((name, outcome)),
             hits=self.hits,
         )
+        answers.watch(self.removed)
         self.metrics: tuple[Metric, ...] = (*self._readings(), self._audits)
 
     def layer(self, model: str, settings: SemanticSettings, ask: AskModel, cost: Cost) -> Layer:
         """Give the layer of a model. `ask` answers in the operator's name, `cost` gives prices of this generation."""
         state = self._states.get(model)
         if state is None or state.settings != settings:
-            state = self._states[model] = ModelState(model, settings, clock=self._clock, new_id=self._new_id)
+            state = ModelState(model, settings, clock=self._clock, new_id=self._new_id)
+            self._states.setdefault(model, state)
+        self._offered[model] = state
         judge = None if settings.audit is None else settings.audit.model
         guard = self._shared.guard if settings.guards else None
         comparison = Comparison(judge, self._shared.texts, guard, budget=state.judging, new_id=self._new_id)
         asking = Asking(ask, cost, now=self._clock.monotonic, new_id=self._new_id)
         return Layer(model, state, asking, comparison, self._shared)
 
-    def keep_only(self, models: Iterable[str]) -> None:
-        """Forget what was learnt of models that have no layer any more."""
+    def opener(self, ask: AskModel, cost: Cost) -> Callable[[str, str, ModelCacheSettings], Layer]:
+        """Give what opens the layers of models and their versions."""
+
+        def open_layer(model: str, version: str, settings: ModelCacheSettings) -> Layer:
+            return self.layer(f"{model}@{version}" if version else model, settings.semantic, ask, cost)
+
+        return open_layer
+
+    def settle(self, models: Iterable[str]) -> None:
+        """The layers that were opened last are in force: forget what was learnt of others. A generation that is refused says nothing."""
         kept = set(models)
-        self._states = {name: state for name, state in self._states.items() if name in kept}
+        self._states = {name: state for name, state in self._offered.items() if name.partition("@")[0] in kept}
 
     def switch(self, model: str, *, on: bool) -> bool:
         """Switch a model's layer on or off, until its settings change. False where it has none."""
