@@ -33,6 +33,7 @@ from gateway.api import (
     scores,
     unknown,
 )
+from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
@@ -40,6 +41,7 @@ from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
 from gateway.batches.counts import Counts
 from gateway.batching import Batching, open_batching
+from gateway.cache.readings import readings as cache_readings
 from gateway.config import ProviderSettings, Settings, read_environment
 from gateway.config.policy_documents import policy_folder
 from gateway.core.clock import SYSTEM_CLOCK, Clock
@@ -106,6 +108,7 @@ class Application:
                 *self.governance.metrics,
                 *batch_metrics,
                 *ensembles.metrics,
+                *cache_readings(self.caching.store),
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
@@ -234,6 +237,7 @@ class Application:
     def _paths(self, started_at: float) -> Paths:
         edge, audit = self.edge, self.governance.services.audit
         desk = None if self.batching is None else self.batching.desk
+        cache = CacheDesk(store=self.caching.store, calls=self.metrics.cached.values)
         hot = {
             module.PATH: module.endpoint(edge)
             for module in (chat, responses, messages, embeddings, completions, count_tokens, moderations, rerank)
@@ -250,7 +254,7 @@ class Application:
             **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts, cache),
             scores.PATH: scores.endpoint(edge, self.governance.services, self.rollouts, self._score_store()),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}

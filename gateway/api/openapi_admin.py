@@ -14,6 +14,7 @@ from gateway.api import (
     admin_audit,
     admin_batches,
     admin_budgets,
+    admin_cache,
     admin_calls,
     admin_chargeback,
     admin_keys,
@@ -224,6 +225,9 @@ _ROLLOUT = _object(
     }
 )  # fmt: skip
 
+_CACHED = _object({"object": {"const": "cache_entry"}, "id": _TEXT, "tenant": _TEXT, "model": _TEXT, "size": _COUNT})
+_CLEARED = _object({"object": {"const": "cache_removal"}, "entries": _COUNT, "dry_run": _BOOL})
+
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(path=admin_whoami.PATH, method="get", summary="Who you are here", answer=_CALLER),
     AdminOperation(path=admin_targets.PATH, method="get", summary="How every target is doing", answer=_TARGETS),
@@ -316,6 +320,10 @@ OPERATIONS: tuple[AdminOperation, ...] = (
         path=admin_audit.EXPORT_PATH, method="get", summary="The audit log as JSON lines",
         query=admin_audit.ExportParameters, answer=_TEXT, media=(admin_audit.JSON_LINES,),
     ),
+    AdminOperation(path=admin_cache.LIST_PATH, method="get", summary="What is cached", query=admin_cache.CacheQuery, answer=_list_of(_CACHED)),
+    AdminOperation(path=admin_cache.LIST_PATH, method="delete", summary="Remove from the cache", query=admin_cache.CacheRemoval, answer=_CLEARED),
+    AdminOperation(path=admin_cache.STATS_PATH, method="get", summary="How the cache does", answer=_object({"object": _TEXT})),
+    AdminOperation(path=admin_cache.ONE_PATH, method="get", summary="One cached answer, with its texts", answer=_CACHED),
     AdminOperation(path=admin_audit.VERIFY_PATH, method="post", summary="Whether the audit log is whole", answer=_VERDICT),
 )  # fmt: skip
 

@@ -52,10 +52,17 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     entry: str | None = None
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry in a list: without the texts of question and answer, whose bytes are `size`."""
+
+    entry: Entry
+    size: int
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Entries, the newest first, and where the next page begins (empty: nowhere)."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[Listed, ...]
     following: str = ""
 
 

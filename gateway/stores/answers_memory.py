@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from sys import getsizeof, intern
 from typing import Final
 
@@ -12,8 +12,8 @@ import msgspec
 from anyio import lowlevel, sleep
 
 from gateway.core.clock import Clock
-from gateway.stores.answers import Entry, Held, Page, Selection, Told
-from gateway.stores.answers_selecting import Newest, matches
+from gateway.stores.answers import Entry, Held, Listed, Page, Selection, Told
+from gateway.stores.answers_selecting import Newest, matches, size_of
 
 SWEEP_SECONDS: Final = 30.0
 AT_ONCE: Final = 512
@@ -67,11 +67,15 @@ class MemoryAnswers:
 
     def keep(self, entry: Entry) -> None:
         """Keep an entry; others go where it needs their room."""
+        self.take(entry)
+
+    def take(self, entry: Entry) -> bool:
+        """Keep an entry, and say whether it is kept."""
         cost = cost_of(entry)
-        large = len(entry.answer) + len(entry.question) > self._entry_bytes or cost > self._most_bytes
+        large = size_of(entry) > self._entry_bytes or cost > self._most_bytes
         if large or entry.kept_until <= self._wall():
             self._let_go["refused"] += 1
-            return
+            return False
         self._forget(self._by_key.get(entry.key))
         self._forget(self._by_id.get(entry.id))
         entry = _compact(entry)
@@ -80,12 +84,13 @@ class MemoryAnswers:
         self._earliest = min(self._earliest, entry.kept_until)
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._by_key.values())), "full")
+        return True
 
     async def select(self, selection: Selection, *, limit: int, after: str = "") -> Page:
         """Give a page of entries. Raises InvalidRequest for an `after` that no page gave."""
         newest = Newest(limit, after)
         async for some in self._chosen(selection):
-            newest.take(some)
+            newest.take(_listed(entry) for entry in some)
         return newest.page()
 
     async def remove(self, selection: Selection, *, dry_run: bool = False) -> tuple[str, ...]:
@@ -97,10 +102,14 @@ class MemoryAnswers:
                 self._drop_all(some, "removed")
         return tuple(ids)
 
-    def drop_keys(self, keys: Sequence[str]) -> None:
+    def drop_keys(self, keys: Iterable[str]) -> None:
         """Remove the entries of these keys."""
         found = map(self._by_key.get, keys)
         self._drop_all([entry for entry in found if entry is not None], "removed")
+
+    def forget(self, key: str) -> None:
+        """Forget the entry of a key, without a word: it was kept elsewhere, and went there."""
+        self._forget(self._by_key.get(key))
 
     def clear(self) -> None:
         """Forget everything, without a word: it may be kept elsewhere."""
@@ -170,6 +179,11 @@ class MemoryAnswers:
             del self._by_key[entry.key]
             del self._by_id[entry.id]
             self._bytes -= cost_of(entry)
+
+
+def _listed(entry: Entry) -> Listed:
+    bare = msgspec.structs.replace(entry, question="", answer=b"")
+    return Listed(entry=bare, size=size_of(entry))
 
 
 def cost_of(entry: Entry) -> int:

@@ -1,4 +1,4 @@
-"""Opens the store of cached answers that the settings ask for, and says what metrics tell of it. What is kept is not its business."""
+"""Opens the store of cached answers that the settings ask for. What is kept is not its business."""
 
 from __future__ import annotations
 
@@ -16,4 +16,11 @@ def open_answers(
 ) -> AnswerStore:
     """Give the store: Redis where it is configured and `shared` does not say otherwise, else this process. Its `run` is the caller's to start."""
     local = MemoryAnswers(most_bytes=settings.bytes, entry_bytes=settings.entry_bytes, clock=clock, chance=chance)
-    return local
+    if redis is None or not settings.shared:
+        return local
+    # Heavy, and an optional extra: imported where Redis is configured.
+    from gateway.stores.answers_redis import RedisAnswers  # noqa: PLC0415
+    from gateway.stores.answers_shared import SharedAnswers  # noqa: PLC0415
+
+    there = RedisAnswers(redis.url.reveal(), clock=clock, timeout=redis.timeout, connections=redis.connections)
+    return SharedAnswers(there, local, clock=clock, chance=chance)

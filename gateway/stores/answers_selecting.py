@@ -7,10 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from gateway.core.errors import InvalidRequest
-from gateway.stores.answers import Entry, Page, Selection
+from gateway.stores.answers import Entry, Listed, Page, Selection
 
 MOST_PREFIX: Final = 256
 """Characters of a prefix, and of a question that a prefix is compared with."""
@@ -32,20 +30,32 @@ def _begins(entry: Entry, prefix: str) -> bool:
     return bool(entry.question) and entry.question.startswith(prefix)
 
 
+def size_of(entry: Entry) -> int:
+    """Give the bytes of an answer and its question."""
+    question = entry.question
+    return len(entry.answer) + (len(question) if question.isascii() else len(question.encode("utf-8", "replace")))
+
+
 class Newest:
     """Collects the newest entries of those that it is shown, up to a page and one more. `after` is where the last page ended."""
 
     def __init__(self, limit: int, after: str = "") -> None:
         self._limit = limit
         self._before = read_cursor(after)
-        self._heap: list[tuple[float, str, Entry]] = []
+        self._heap: list[tuple[float, str, Listed]] = []
 
-    def take(self, entries: Iterable[Entry]) -> None:
+    @property
+    def since(self) -> float:
+        """When the oldest of them was made, once there are enough; what is older need not be shown to it."""
+        return self._heap[0][0] if len(self._heap) > self._limit else -math.inf
+
+    def take(self, listed: Iterable[Listed]) -> None:
         """Look at entries, each of them once."""
-        for entry in entries:
+        for one in listed:
+            entry = one.entry
             if (entry.made, entry.id) >= self._before:
                 continue
-            item = (entry.made, entry.id, entry)
+            item = (entry.made, entry.id, one)
             if len(self._heap) <= self._limit:
                 heapq.heappush(self._heap, item)
             elif item > self._heap[0]:
@@ -55,10 +65,10 @@ class Newest:
         """Give what was found."""
         found = [entry for _, _, entry in sorted(self._heap, reverse=True)]
         shown = tuple(found[: self._limit])
-        return Page(entries=shown, following=cursor_of(shown[-1]) if len(found) > self._limit and shown else "")
+        return Page(entries=shown, following=_cursor_of(shown[-1].entry) if len(found) > self._limit and shown else "")
 
 
-def cursor_of(entry: Entry) -> str:
+def _cursor_of(entry: Entry) -> str:
     """Give the place behind an entry."""
     return f"{entry.made!r}:{entry.id}"
 
@@ -73,8 +83,3 @@ def read_cursor(text: str) -> tuple[float, str]:
     except ValueError as exc:
         msg = "`after` is none of those that a page gave."
         raise InvalidRequest(msg, param="after") from exc
-
-
-def narrows(selection: Selection) -> bool:
-    """Whether it says more than tenant and model."""
-    return msgspec.structs.replace(selection, tenant=None, model=None) != Selection()

@@ -36,6 +36,10 @@ class Counter:
             values = ("(other)",) * len(self.labels)
         self._values[values] = self._values.get(values, 0) + amount
 
+    def values(self) -> dict[Labels, float]:
+        """Give the value of each series."""
+        return dict(self._values)
+
     def render(self) -> Iterable[str]:
         """Give the exposition lines."""
         for values, value in self._values.items():
