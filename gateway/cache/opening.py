@@ -106,7 +106,7 @@ class SemanticCache:
         kept = set(models)
         self._states = {name: state for name, state in self._offered.items() if name.partition("@")[0] in kept}
 
-    def switch(self, model: str, *, on: bool) -> bool:
+    def switch(self, model: str, on: bool) -> bool:  # noqa: FBT001 - on or off is what it is about
         """Switch a model's layer on or off, until its settings change. False where it has none."""
         state = self._states.get(model)
         if state is None:
@@ -144,12 +144,9 @@ class SemanticCache:
         """Note which calls were answered from the cache. Implements Sink."""
         self.hits.take(records)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> list[dict[str, Any]]:
         """Give what is known of each model's layer, for administrators."""
-        return {
-            "vectors": self.index.size,
-            "models": {name: _figures(state) for name, state in sorted(self._states.items())},
-        }
+        return [{"model": name, **_figures(state)} for name, state in sorted(self._states.items())]
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -81,6 +81,9 @@ class World:
             await send(ItemFinished(index=0, item=message(text)))
         await send(Finished(usage=Usage(input=1, output=1)))
 
+    def figures(self) -> dict:
+        return next(each for each in self.cache.figures() if each["model"] == "chat")
+
     def asked_of(self, model: str) -> list[Call]:
         return [call for call in self.asked if call.model == model]
 

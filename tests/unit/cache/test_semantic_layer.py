@@ -8,7 +8,8 @@ from semantic_world import World
 
 from gateway.cache.background import Background
 from gateway.cache.layer import MOST_TEXT
-from gateway.config.cache_settings import AuditShareSettings, SemanticSettings, VerifierSettings
+from gateway.config.cache_settings import AuditShareSettings, ModelCacheSettings, SemanticSettings, VerifierSettings
+from gateway.stores.answers import Selection
 
 ASKED = "How do I reset my password?"
 SAME = "How can I reset my password?"
@@ -110,8 +111,6 @@ async def test_the_caches_own_index_forgets_what_the_store_lets_go():
     entry = await world.keep(ASKED)
     assert world.index.size == 1
 
-    from gateway.stores.answers import Selection
-
     await world.answers.remove(Selection(entry=entry.id))
 
     assert world.index.size == 0
@@ -181,7 +180,7 @@ async def test_searches_are_counted_by_what_came_of_them():
     await world.keep(ASKED)
     await world.find(SAME)
 
-    figures = world.cache.figures()["models"]["chat"]
+    figures = world.figures()
 
     assert (figures["searches"], figures["hits"], figures["hit_rate"]) == (2, 1, 0.5)
     assert figures["misses"] == {"nothing_similar": 1}
@@ -193,26 +192,24 @@ async def test_what_was_learnt_stays_as_long_as_the_settings_do():
     again = SemanticSettings()
     world.cache.layer("chat", again, world.ask, lambda target, usage: None)
     world.cache.settle(["chat"])
-    assert world.cache.figures()["models"]["chat"]["searches"] == 1
+    assert world.figures()["searches"] == 1
 
     world.cache.layer("chat", SemanticSettings(threshold=0.5), world.ask, lambda target, usage: None)
-    assert world.cache.figures()["models"]["chat"]["searches"] == 1, "nobody said that this one is in force"
+    assert world.figures()["searches"] == 1, "nobody said that this one is in force"
     world.cache.settle(["chat"])
 
-    assert world.cache.figures()["models"]["chat"]["searches"] == 0
+    assert world.figures()["searches"] == 0
     world.cache.settle([])
-    assert world.cache.figures()["models"] == {}
+    assert world.cache.figures() == []
 
 
 async def test_a_model_and_its_versions_have_layers_of_their_own():
     world = World()
     opens = world.cache.opener(world.ask, lambda target, usage: None)
-    from gateway.config.cache_settings import ModelCacheSettings
-
     opens("chat", "v1", ModelCacheSettings(mode="semantic"))
     opens("chat", "v2", ModelCacheSettings(mode="semantic"))
 
-    assert set(world.cache.figures()["models"]) == {"chat", "chat@v1", "chat@v2"}
+    assert {each["model"] for each in world.cache.figures()} == {"chat", "chat@v1", "chat@v2"}
 
 
 async def test_learning_serves_nothing_before_it_knows_enough_and_more_and_more_then():
@@ -252,7 +249,7 @@ async def test_learning_from_wrong_answers_serves_nothing():
             world.index.remove([f"e{number}"])
             await world.cache.background.settled()
 
-    assert world.cache.figures()["models"]["chat"]["samples"] == 60
+    assert world.figures()["samples"] == 60
 
 
 async def test_a_verifier_is_not_asked_any_more_about_what_is_learnt():
