@@ -84,7 +84,7 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True):
 class SemanticSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Answers to questions that ask the same in other words."""
 
-    threshold: Annotated[float, Meta(ge=0, le=1, description="Least similarity (cosine) of a hit.")] = 0.85
+    threshold: Annotated[float, Meta(ge=0, le=1, description="Least similarity (cosine) of a hit.")] = 0.75
     timeout: Annotated[
         float, Meta(gt=0, le=60, description="Seconds to embed the question and find the nearest; then it is a miss.")
     ] = 1.0

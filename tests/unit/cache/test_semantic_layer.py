@@ -4,12 +4,12 @@ import math
 
 import anyio
 import pytest
-from semantic_world import World
 
 from gateway.cache.background import Background
 from gateway.cache.layer import MOST_TEXT
 from gateway.config.cache_settings import AuditShareSettings, ModelCacheSettings, SemanticSettings, VerifierSettings
 from gateway.stores.answers import Selection
+from tests.unit.cache.semantic_world import World
 
 ASKED = "How do I reset my password?"
 SAME = "How can I reset my password?"
