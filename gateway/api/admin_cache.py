@@ -37,11 +37,16 @@ Prefix = Annotated[
 
 
 class CacheDesk(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cache shows here. `calls` gives finished calls by (model, cache status), `semantic` how the semantic layer of each model does."""
+    """What the cache shows here.
+
+    `calls` gives finished calls by (model, cache status), `semantic` how the semantic layer of each model does, and `switch` switches that
+    of one on or off, False where it has none.
+    """
 
     store: AnswerStore
     calls: Callable[[], Mapping[tuple[str, ...], float]] = dict
     semantic: Callable[[], list[dict[str, Any]]] = list
+    switch: Callable[[str, bool], bool] = lambda model, on: False
 
 
 class CacheSelection(Body, frozen=True, kw_only=True):

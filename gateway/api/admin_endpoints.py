@@ -14,6 +14,7 @@ from gateway.api import (
     admin_keys,
     admin_retention,
     admin_rollouts,
+    admin_semantic,
     admin_service_accounts,
     admin_shadows,
     admin_targets,
@@ -60,7 +61,7 @@ def admin_endpoints(
     if rollouts is not None:
         found |= admin_rollouts.endpoints(edge, services, rollouts)
     if cache is not None:
-        found |= admin_cache.endpoints(edge, services, cache)
+        found |= admin_cache.endpoints(edge, services, cache) | admin_semantic.endpoints(edge, services, cache.switch)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

@@ -25,10 +25,12 @@ from gateway.core.events import Degraded, Event
 from gateway.core.responder import NOTHING, Responder, Send
 from gateway.core.usage import Usage
 from gateway.pipeline import cached_texts
+from gateway.pipeline.cached_bodies import Bodies
 from gateway.pipeline.cached_flights import Flight, Flights
 from gateway.pipeline.cached_recording import Recording
 from gateway.pipeline.cached_replay import Documents, Pacing, dated, stream
 from gateway.pipeline.cached_shelf import ENTRY_PREFIX, UNWISHED, Shelf, read
+from gateway.pipeline.shadowed_answer import DIALECTS
 from gateway.routing.retry import cause_of
 from gateway.stores.answers import Entry
 
@@ -47,11 +49,15 @@ _Ask = Callable[[], Awaitable[Answer | None]]
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What all caches of a process share, whatever the configuration: who is being answered, what is written, what is being renewed."""
+    """What all caches of a process share, whatever the configuration: who is being answered, what is written, what is being renewed.
+
+    `bodies` are those that came of late, with what is known of them.
+    """
 
     flights: Flights
     documents: Documents
     renewing: set[str]
+    bodies: Bodies
 
 
 class _Asked(msgspec.Struct, kw_only=True):
@@ -77,6 +83,7 @@ class Cached:
         self._pacing = pacing
         self._beside = beside
         self._waiting: dict[str, _Asked] = {}
+        self._stamp = object()  # what is known of a body is known for these settings
         self.renew: Renew | None = None
 
     def around(self, inner: Responder) -> Cached:
@@ -86,17 +93,33 @@ class Cached:
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer from the cache, or through the inner responder."""
-        wish = call.cache or UNWISHED
-        why = "off" if wish.mode == "off" else why_not(call, self._shelf.settings)
+        wish = call.cache
+        if wish is not None or call.headers or call.shadow_of:
+            why, key = self._judged(call, wish or UNWISHED)
+        else:
+            # The same body, byte for byte, has the same key: most hits are such.
+            known = self._means.bodies
+            name = (self._stamp, call.dialect, call.caller, call.body)
+            found = known.find(name)
+            if found is None:
+                found = self._judged(call, UNWISHED)
+                known.note(name, found)
+            why, key = found
         if why:
             return self._past(call, send, why)
         if call.operation == "embed":
-            return self._embed(call, send, wish)
+            return self._embed(call, send, wish or UNWISHED)
+        return self._answer(call, send, wish or UNWISHED, key)
+
+    def _judged(self, call: Call, wish: CacheWish) -> tuple[str, str]:
+        """Give why a call is not cached, and the key of one that is."""
+        why = "off" if wish.mode == "off" else why_not(call, self._shelf.settings)
+        if why:
+            return why, ""
         try:
-            key = self._shelf.key(call, call.fields, wish)
+            return "", self._shelf.key(call, call.fields, wish)
         except ValueError:
-            return self._past(call, send, "fields")
-        return self._answer(_Asked(call=call, send=send, wish=wish, key=key))
+            return "fields", ""
 
     async def make(self, call: Call, send: Send) -> None:
         """Answer through the inner responder, and keep what comes."""
@@ -116,13 +139,14 @@ class Cached:
         await send(Told(status="bypass", why=why))
         await self._inner(call, send)
 
-    async def _answer(self, asked: _Asked) -> None:
-        if asked.wish.mode not in _READS:
-            asked.question = self._shelf.question(asked.call, asked.wish)
-            asked.why = asked.wish.mode
+    async def _answer(self, call: Call, send: Send, wish: CacheWish, key: str) -> None:
+        asked = _Asked(call=call, send=send, wish=wish, key=key)
+        if wish.mode not in _READS:
+            asked.question = self._shelf.question(call, wish)
+            asked.why = wish.mode
             await self._made(asked)
             return
-        entry = await self._shelf.find(asked.key, asked.call)
+        entry = await self._shelf.find(key, call)
         if entry is not None and await self._known(asked, entry):
             return
         asked.question = self._shelf.question(asked.call, asked.wish)
@@ -249,14 +273,14 @@ class Cached:
     async def _serve(self, asked: _Asked, entry: Entry, status: CacheStatus) -> bool:
         """Give an entry's answer; whether it could be read."""
         call, send = asked.call, asked.send
-        if call.content is not None or (call.stream and call.operation == "generate"):
+        if call.dialect not in DIALECTS or (call.stream and call.operation == "generate"):
             answer = read(entry)
             if answer is None:
                 return False
             await self._tell(entry, status, send, asked.similarity)
             await self._play(answer, call, send)
             return True
-        # Nobody looks inside, so that it can go out as it was written for another.
+        # Nobody looks inside (the call is not an opened one), so that it can go out as it was written for another.
         created = int(self._shelf.wall())
         document = self._means.documents.find(entry.id, call, created)
         if document is None:

@@ -16,11 +16,13 @@ from gateway.config.settings import Settings
 from gateway.core.clock import Clock
 from gateway.core.ids import NewId, new_id
 from gateway.pipeline.cached import Beside, Cached, Means
+from gateway.pipeline.cached_bodies import Bodies
 from gateway.pipeline.cached_flights import Flights
 from gateway.pipeline.cached_plan import CachePlan, is_wanted
 from gateway.pipeline.cached_replay import Documents, Pacing
 from gateway.pipeline.cached_shelf import Shelf
 from gateway.stores.answers import AnswerStore
+from gateway.stores.answers_memory import MemoryAnswers
 from gateway.stores.answers_open import open_answers
 
 _DOCUMENT_SHARE: Final = 16
@@ -56,7 +58,7 @@ def open_caching(settings: Settings, clock: Clock) -> Caching:
     cache = settings.cache
     store = open_answers(cache, settings.redis if is_wanted(settings) else None, clock=clock, chance=random.random)
     most = min(cache.bytes // _DOCUMENT_SHARE, _MOST_DOCUMENT_BYTES)
-    means = Means(flights=Flights(), documents=Documents(most), renewing=set())
+    means = Means(flights=Flights(), documents=Documents(most), renewing=set(), bodies=Bodies())
     return Caching(store=store, means=means, entry_bytes=cache.entry_bytes)
 
 
@@ -77,6 +79,7 @@ def open_shelf(
         chance=around.chance,
         new_id=caching.new_id,
         touched=around.touched,
+        peek=caching.store.peek if isinstance(caching.store, MemoryAnswers) else None,
         semantic=None if opens is None else opens(model, version, plan.settings),
     )
 

@@ -133,20 +133,17 @@ class Documents:
 class _Template:
     """A document with holes where a call's id and the time go."""
 
-    __slots__ = ("_digits", "_finished", "_number", "_started", "_written", "size")
+    __slots__ = ("_finished", "_pieces", "_started", "size")
 
     def __init__(self, written: bytes, digits: str, number: int, answer: Answer) -> None:
-        self._written = written
-        self._digits = digits.encode()
-        self._number = b"%d" % number
+        self._pieces = [piece.split(b"%d" % number) for piece in written.split(digits.encode())]
         self._started = answer.started
         self._finished = answer.finished
         self.size = len(written) + _TEMPLATE_BYTES
 
     def filled(self, call: Call, created: int) -> Document:
-        written = self._written.replace(self._digits, call.id[len(_PREFIX) :].encode()).replace(
-            self._number, b"%d" % created
-        )
+        number = b"%d" % created
+        written = call.id[len(_PREFIX) :].encode().join([number.join(pieces) for pieces in self._pieces])
         began = self._started
         started = Started(
             id=call.id,
