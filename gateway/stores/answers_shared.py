@@ -142,7 +142,8 @@ class SharedAnswers:
     def watch(self, told: Told) -> None:
         """Have `told` hear of entries that are let go."""
         self._told = told
-        self._local.watch(told)
+        # What has no room here is still in Redis.
+        self._local.watch(told, but=("full",))
 
     def held(self) -> Held:
         """Give what is held here, how many Redis has, and whether it is lost."""

@@ -247,6 +247,21 @@ async def test_those_that_are_kept_at_nearly_the_same_time_are_written_together(
         assert world.redis.kept["a"].id == "entry_newer"
 
 
+async def test_who_watches_is_not_told_of_what_only_this_process_has_no_room_for():
+    """It is still in Redis."""
+    async with shared() as world:
+        told: list[str] = []
+        world.store.watch(told.extend)
+        for number in range(30):
+            world.store.keep(entry(f"n{number}", answer=bytes(60_000)))
+        await world.until(lambda: len(world.redis.kept) == 30)
+        assert world.local.held().let_go["full"] > 0
+        assert told == []
+
+        world.local.drop_keys(["n29"])
+        assert told == ["entry_n29"]
+
+
 async def test_many_slow_answers_in_a_row_are_as_bad_as_none():
     async with shared() as world:
         world.redis.kept["a"] = entry("a")
