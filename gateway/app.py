@@ -33,6 +33,7 @@ from gateway.api import (
     scores,
     unknown,
 )
+from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
@@ -40,15 +41,21 @@ from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
 from gateway.batches.counts import Counts
 from gateway.batching import Batching, open_batching
+from gateway.cache.opening import open_semantic
+from gateway.cache.readings import readings as cache_readings
 from gateway.config import ProviderSettings, Settings, read_environment
 from gateway.config.policy_documents import policy_folder
+from gateway.core.call import Call
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
 from gateway.core.record import Record
+from gateway.core.responder import Send
+from gateway.core.usage import Usage
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
+from gateway.pipeline.cached_build import open_caching
 from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
 from gateway.policy_source import PolicySource
@@ -93,6 +100,10 @@ class Application:
         ensembles = EnsembleMetrics()
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
+        self.caching = open_caching(settings, clock)
+        self.semantic = open_semantic(settings.cache, self.caching.store, clock=clock)
+        if self.semantic is not None:
+            self.caching.open_semantic = self.semantic.opener(self._ask_inside, self._price)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
@@ -104,6 +115,8 @@ class Application:
                 *self.governance.metrics,
                 *batch_metrics,
                 *ensembles.metrics,
+                *cache_readings(self.caching.store),
+                *(() if self.semantic is None else self.semantic.metrics),
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
@@ -115,6 +128,8 @@ class Application:
             sinks.append(self._spans.take)
         if kept is not None:
             sinks.append(kept.ledger.take)
+        if self.semantic is not None:
+            sinks.append(self.semantic.take)
         self.recorder = Recorder(sinks)
         surroundings = Surroundings(
             take_record=self._take_record,
@@ -126,6 +141,7 @@ class Application:
             splits=splits,
             lines=self.lines,
             shadowing=self.shadowing,
+            caching=self.caching,
         )
         self.live = Live(
             settings,
@@ -231,6 +247,9 @@ class Application:
     def _paths(self, started_at: float) -> Paths:
         edge, audit = self.edge, self.governance.services.audit
         desk = None if self.batching is None else self.batching.desk
+        cache, semantic = CacheDesk(store=self.caching.store, calls=self.metrics.cached.values), self.semantic
+        if semantic is not None:
+            cache = msgspec.structs.replace(cache, semantic=semantic.figures, switch=semantic.switch)
         hot = {
             module.PATH: module.endpoint(edge)
             for module in (chat, responses, messages, embeddings, completions, count_tokens, moderations, rerank)
@@ -247,8 +266,8 @@ class Application:
             **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts),
-            scores.PATH: scores.endpoint(edge, self.governance.services, self.rollouts, self._score_store()),
+            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts, cache),
+            scores.PATH: scores.endpoint(edge, self.governance.services, self.rollouts, self._score_store(), semantic),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
         router = Router(
@@ -267,6 +286,9 @@ class Application:
             tasks.start_soon(self.recorder.run)
             tasks.start_soon(self.governance.run)
             tasks.start_soon(self.live.run, started)
+            tasks.start_soon(self.caching.store.run)
+            if self.semantic is not None:
+                tasks.start_soon(self.semantic.run)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, self._policy_folder)
             await self.governance.start()
@@ -283,6 +305,8 @@ class Application:
             if self.shadowing is not None:
                 await self.shadowing.finish(self.settings.server.drain_timeout)
             tasks.cancel_scope.cancel()
+        if self.semantic is not None:
+            await self.semantic.aclose()
         # Only now: the recorder hands its last records on when its task ends.
         await self.rollouts.finish()
         await self.governance.finish()
@@ -300,7 +324,25 @@ class Application:
     def _take_reload(self, reason: str, report: ReloadReport) -> None:
         if report.status == "applied":
             self.rollouts.configure(self.live.current().settings.models)
+            if self.semantic is not None:
+                self.semantic.settle(self.live.current().settings.models)
         self.governance.take_reload(self.live.current().settings, reason, report)
+
+    async def _ask_inside(self, model: str, call: Call, send: Send) -> None:
+        """Ask a model in the operator's name."""
+        generation = self.live.current()
+        route = generation.routes.get(model)
+        if route is None:
+            msg = f"There is no model {model!r} any more."
+            raise Unavailable(msg)
+        generation.hold()
+        try:
+            await route.unasked(call, send)
+        finally:
+            generation.release()
+
+    def _price(self, target: str, usage: Usage) -> int | None:
+        return self.live.current().prices.nano(target, usage)
 
     def _policy_folder(self) -> Path | None:
         """Give the folder of the policies in force, None where there are none."""

@@ -23,6 +23,7 @@ from gateway.config.policy_settings import PolicySettings
 from gateway.core.clock import Clock
 from gateway.modelling import concurrency_of, modelled
 from gateway.pipeline.build import build_routes
+from gateway.pipeline.cached_plan import policy_version
 from gateway.pipeline.route import Route, Surroundings
 from gateway.pipeline.shadowed_build import with_shadows
 from gateway.policies.authorizer import Authorizer
@@ -31,6 +32,7 @@ from gateway.protection_source import Asked, check_moderators, open_protection, 
 from gateway.providers.catalog import open_provider
 from gateway.providers.documents import document_digest
 from gateway.providers.provider import HasChildren, Provider
+from gateway.routing.timing import Spawn
 
 if TYPE_CHECKING:
     from gateway.pipeline.guarded_build import Protection
@@ -95,6 +97,7 @@ class Generation:
         self.protection = protection
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
         self._held = 0
+        surroundings = msgspec.structs.replace(surroundings, beside=self._holding(surroundings.spawn))
         shadows = {name: model.shadow for name, model in settings.models.items() if model.shadow is not None}
         routes = build_routes(modelled(settings, prices), providers, surroundings)
         self.routes: dict[str, Route] = with_shadows(
@@ -111,6 +114,23 @@ class Generation:
         self._held -= 1
         if self._held == 0 and self.retired is not None:
             self.retired()
+
+    def _holding(self, spawn: Spawn | None) -> Spawn | None:
+        """Give what starts something that may outlast its call: it has this generation for as long as it runs."""
+        if spawn is None:
+            return None
+
+        def start(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+            async def held() -> None:
+                self.hold()
+                try:
+                    await run()
+                finally:
+                    self.release()
+
+            spawn(held)
+
+        return start
 
     @property
     def idle(self) -> bool:
@@ -313,6 +333,8 @@ class Live:
             guards=protection,
             take_judged=judgements.take,
             spawn=self._spawn,
+            policy=policy_version(settings, {**digests.files, "policies": digests.policies}),
+            touched=judgements.touched,
         )
         providers = {name: entry.provider for name, entry in kept.items()}
         identity = self._identities.of(settings)

@@ -15,6 +15,7 @@ from gateway.config.provider_settings import TimeoutSettings
 from gateway.config.routing_settings import AbilitySettings, RoutingSettings
 from gateway.config.settings import ModelSettings, TargetSettings
 from gateway.core.target import Target, Timeouts
+from gateway.pipeline.cached_plan import cache_plan
 from gateway.pipeline.route import Modelled
 from gateway.routing.fitness import ABILITIES, Abilities, Ability
 from gateway.routing.plan import RoutingPlan, merged, plan_of
@@ -34,12 +35,14 @@ def _modelled(
     name: str, model: ModelSettings, settings: Settings, prices: Prices, limits: Mapping[str, int]
 ) -> Modelled:
     routing, written = settings.routing, model.targets
+    plan = _plan(written, model.routing, routing, limits)
     built = Modelled(
         targets=_targets(model, written, settings),
-        plan=_plan(written, model.routing, routing, limits),
+        plan=plan,
         abilities=_able(written, prices, settings),
         description=model.description or None,
         count_input=open_counting(name, model.tokenizer),
+        caching=cache_plan(model, written, plan, settings),
     )
     if not model.versions:
         return built
@@ -48,7 +51,8 @@ def _modelled(
         label: replace(
             built,
             targets=_targets(model, version.targets, settings),
-            plan=_plan(version.targets, version.routing, for_all, limits),
+            plan=(own := _plan(version.targets, version.routing, for_all, limits)),
+            caching=cache_plan(model, version.targets, own, settings),
             abilities=_able(version.targets, prices, settings),
         )
         for label, version in model.versions.items()

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.accounting.ledger_lines import Opened
+from gateway.core.cached import HITS
 from gateway.core.call import Call
 from gateway.core.record import Record
 from gateway.core.usage import BYTES_A_TOKEN, Usage
@@ -19,6 +20,8 @@ INTERRUPTED: Final = "interrupted"
 KINDS: Final = {
     "generate": "call", "embed": "embedding", "rerank": "rerank", "moderate": "moderation", "count_tokens": "count",
 }  # fmt: skip
+CACHE_HIT: Final = "cache_hit"
+"""The kind of the row of a call, of whatever operation, that was answered from the cache."""
 SHADOW: Final = "shadow"
 """The kind of the row of a copy, which counts for nobody's limits."""
 _MADE_OF_TOKENS: Final = ("generate", "embed", "rerank")
@@ -48,7 +51,7 @@ def row_of(record: Record) -> LedgerRow:
     tags = dict(record.tags)
     return LedgerRow(
         id=record.id,
-        kind=SHADOW if record.shadow_of else KINDS.get(record.operation, record.operation),
+        kind=_kind(record),
         started_at=record.started_at,
         status=record.status,
         tenant=record.tenant,
@@ -79,6 +82,20 @@ def row_of(record: Record) -> LedgerRow:
         prices=record.prices,
         parent=record.shadow_of,
         decision=record.decision,
+        cache=record.cache,
+        cache_entry=record.cache_entry,
+        saved_tokens=None if record.saved is None else min(record.saved.total, _MOST_TOKENS),
+        saved_nano=None if record.saved_nano is None else min(record.saved_nano, _MOST_NANO),
+    )
+
+
+def _kind(record: Record) -> str:
+    if record.shadow_of:
+        return SHADOW
+    return (
+        CACHE_HIT
+        if record.cache in HITS and record.saved is not None
+        else KINDS.get(record.operation, record.operation)
     )
 
 
@@ -100,6 +117,10 @@ def rows_beside(record: Record) -> Iterator[LedgerRow]:
                     finish_reason=None,
                     first_token=None,
                     decision=None,
+                    cache="",
+                    cache_entry="",
+                    saved=None,
+                    saved_nano=None,
                 )
             ),
             id=f"{record.id}.{number}",

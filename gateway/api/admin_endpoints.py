@@ -8,11 +8,13 @@ from gateway.api import (
     admin_audit,
     admin_batches,
     admin_budgets,
+    admin_cache,
     admin_calls,
     admin_chargeback,
     admin_keys,
     admin_retention,
     admin_rollouts,
+    admin_semantic,
     admin_service_accounts,
     admin_shadows,
     admin_targets,
@@ -34,10 +36,11 @@ def admin_endpoints(
     services: Services,
     conditions: Callable[[], Iterable[Condition]] = tuple,
     rollouts: Conductor | None = None,
+    cache: admin_cache.CacheDesk | None = None,
 ) -> dict[str, AsgiApp]:
     """Give the endpoints by path.
 
-    `conditions` are those of all targets, `rollouts` conducts those of all models.
+    `conditions` are those of all targets, `rollouts` conducts those of all models, `cache` is what the cache shows.
     """
     families = (
         admin_tenants,
@@ -57,6 +60,8 @@ def admin_endpoints(
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
     if rollouts is not None:
         found |= admin_rollouts.endpoints(edge, services, rollouts)
+    if cache is not None:
+        found |= admin_cache.endpoints(edge, services, cache) | admin_semantic.endpoints(edge, services, cache.switch)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

@@ -53,7 +53,8 @@ _FILTERS = (
 )
 
 
-_COLUMNS = tuple("cost" if name == "cost_nano" else name for name in LedgerRow.__struct_fields__)
+_SHOWN_AS = {"cost_nano": "cost", "saved_nano": "saved_cost"}
+_COLUMNS = tuple(_SHOWN_AS.get(name, name) for name in LedgerRow.__struct_fields__)
 
 
 class Filters(Body, frozen=True, kw_only=True):
@@ -150,8 +151,12 @@ def total(rows: list[UsageRow]) -> dict[str, Any]:
 def shown(row: LedgerRow) -> dict[str, Any]:
     """Give a row; its cost is a decimal text of dollars, null where the price is unknown."""
     fields = msgspec.structs.asdict(row)
-    nano = fields.pop("cost_nano")
-    return {"object": "call", **fields, "cost": None if nano is None else dollars(nano)}
+    cost, saved = fields.pop("cost_nano"), fields.pop("saved_nano")
+    return {"object": "call", **fields, "saved_cost": _dollars(saved), "cost": _dollars(cost)}
+
+
+def _dollars(nano: int | None) -> str | None:
+    return None if nano is None else dollars(nano)
 
 
 def _where(asked: Asked, query: Filters) -> dict[str, tuple[str, ...]]:

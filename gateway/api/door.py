@@ -18,6 +18,8 @@ from gateway.api.identity import KeysWanted, raise_contradiction
 from gateway.api.interruption import Interruption
 from gateway.api.lookup import find_route
 from gateway.api.relay import DocumentRelay, Relay, StreamRelay
+from gateway.cache.wishes import CONTROL, HEADERS, wish_of
+from gateway.core.cached import CacheWish
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.errors import (
@@ -30,6 +32,7 @@ from gateway.core.errors import (
 from gateway.core.record import Record
 from gateway.core.strict_json import decode_object
 from gateway.dialects.dialect import Dialect
+from gateway.dialects.splice import cut
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.route import Route
 
@@ -105,6 +108,12 @@ class Door:
             msg = "`stream` must be true or false."
             raise InvalidRequest(msg, param="stream")
         asked.stream = bool(stream)
+        wish: CacheWish | None = None
+        if "cache" in fields:
+            # It is for us: no upstream sees it.
+            wish, body = wish_of(found.cache or {}, fields.pop("cache")), cut(body, "cache")
+        elif found.cache is not None:
+            wish = wish_of(found.cache, None)
         route = generation.routes.get(model)
         if route is None:
             # A hint must not name what the caller may not use.
@@ -126,6 +135,7 @@ class Door:
             trace=found.trace,
             headers=found.passed,
             background=edge.background,
+            cache=wish,
         )
         return call, route
 
@@ -209,7 +219,7 @@ class _Headers:
     """The headers that the door reads."""
 
     __slots__ = (
-        "api_key", "authorization", "content_encoding", "content_type", "forwarded", "origin", "passed", "session", "trace",
+        "api_key", "authorization", "cache", "content_encoding", "content_type", "forwarded", "origin", "passed", "session", "trace",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -221,6 +231,7 @@ class _Headers:
         self.origin: bytes | None = None
         self.session: bytes | None = None
         self.trace: str | None = None
+        self.cache: dict[bytes, bytes] | None = None
         self.passed: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -239,7 +250,22 @@ def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
             found.trace = value.decode("latin-1") if len(value) == TRACEPARENT_BYTES else None
         elif name in PASSED_HEADERS:
             found.passed = (*found.passed, (name, value))
+        elif name in HEADERS:
+            _note_wish(found, name, value)
     return found
+
+
+def _note_wish(found: _Headers, name: bytes, value: bytes) -> None:
+    wishes = found.cache
+    if wishes is None:
+        wishes = found.cache = {}
+    before = wishes.get(name)
+    if before is None:
+        wishes[name] = value
+    elif name == CONTROL:
+        wishes[name] = before + b"," + value
+    elif before != value:
+        raise_contradiction(name)
 
 
 _FIELDS = {

@@ -14,11 +14,13 @@ from gateway.api import (
     admin_audit,
     admin_batches,
     admin_budgets,
+    admin_cache,
     admin_calls,
     admin_chargeback,
     admin_keys,
     admin_retention,
     admin_rollouts,
+    admin_semantic,
     admin_service_accounts,
     admin_shadows,
     admin_targets,
@@ -152,9 +154,10 @@ _BILL = _object(
     }
 )
 _CALL_FIELDS: dict[str, Schema] = {
-    field.name: {} for field in msgspec.structs.fields(LedgerRow) if field.name != "cost_nano"
+    field.name: {} for field in msgspec.structs.fields(LedgerRow) if field.name not in ("cost_nano", "saved_nano")
 }
-_CALL = _object({"object": {"const": "call"}, **_CALL_FIELDS, "cost": {**_MONEY, "type": ["string", "null"]}})
+_PERHAPS_MONEY: Schema = {**_MONEY, "type": ["string", "null"]}
+_CALL = _object({"object": {"const": "call"}, **_CALL_FIELDS, "cost": _PERHAPS_MONEY, "saved_cost": _PERHAPS_MONEY})
 _ONE_CALL = _object(
     {
         **_CALL["properties"],
@@ -222,6 +225,9 @@ _ROLLOUT = _object(
         "shares": {"type": "object", "additionalProperties": {"type": "number"}}, "step": {"type": "integer"}, "why": _TEXT,
     }
 )  # fmt: skip
+
+_CACHED = _object({"object": {"const": "cache_entry"}, "id": _TEXT, "tenant": _TEXT, "model": _TEXT, "size": _COUNT})
+_CLEARED = _object({"object": {"const": "cache_removal"}, "entries": _COUNT, "dry_run": _BOOL})
 
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(path=admin_whoami.PATH, method="get", summary="Who you are here", answer=_CALLER),
@@ -315,6 +321,11 @@ OPERATIONS: tuple[AdminOperation, ...] = (
         path=admin_audit.EXPORT_PATH, method="get", summary="The audit log as JSON lines",
         query=admin_audit.ExportParameters, answer=_TEXT, media=(admin_audit.JSON_LINES,),
     ),
+    AdminOperation(path=admin_cache.LIST_PATH, method="get", summary="What is cached", query=admin_cache.CacheQuery, answer=_list_of(_CACHED)),
+    AdminOperation(path=admin_cache.LIST_PATH, method="delete", summary="Remove from the cache", query=admin_cache.CacheRemoval, answer=_CLEARED),
+    AdminOperation(path=admin_cache.STATS_PATH, method="get", summary="How the cache does", answer=_object({"object": _TEXT})),
+    AdminOperation(path=admin_semantic.PATH, method="post", summary="Switch a semantic cache", body=admin_semantic.SemanticSwitch, answer=_object({"on": _BOOL})),
+    AdminOperation(path=admin_cache.ONE_PATH, method="get", summary="One cached answer, with its texts", answer=_CACHED),
     AdminOperation(path=admin_audit.VERIFY_PATH, method="post", summary="Whether the audit log is whole", answer=_VERDICT),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -35,9 +35,19 @@ class NewScore(Body, frozen=True, kw_only=True):
     comment: Annotated[Text, Meta(description="For people; it is kept where there is a database.")] = ""
 
 
-def endpoint(edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None) -> PlainEndpoint:
+class Scored(Protocol):
+    """Who hears of scores, because an answer of theirs may have been scored."""
+
+    async def scored(self, call: str, value: float) -> str:
+        """A call was scored, from 0 to 1. Gives the id of the cache's entry that went for it, empty where none did."""
+        ...
+
+
+def endpoint(
+    edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None, cache: Scored | None = None
+) -> PlainEndpoint:
     """Give the endpoint. Without a store scores of recent calls count, and are not kept."""
-    scores = _Scores(edge, services, conductor, store)
+    scores = _Scores(edge, services, conductor, store, cache)
 
     async def compute(scope: Scope, receive: Receive) -> Document:
         identifier = scope["path_params"]["call"][:200]
@@ -53,7 +63,15 @@ def endpoint(edge: Edge, services: Services, conductor: Conductor, store: Rollou
 
 
 class _Scores:
-    def __init__(self, edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        services: Services,
+        conductor: Conductor,
+        store: RolloutStore | None,
+        cache: Scored | None,
+    ) -> None:
+        self._cache = cache
         self._clock = edge.clock
         self._ledger = services.ledger
         self._conductor = conductor
@@ -104,7 +122,9 @@ class _Scores:
             raise Conflict(msg, param="name")
         if found.version:
             self._conductor.score(found.model, found.version, body.name, score.value, at=found.started_at)
-        return json_document(_shown(score), status=201)
+        evicted = "" if self._cache is None else await self._cache.scored(call, score.value)
+        shown = _shown(score)
+        return json_document({**shown, "evicted": evicted} if evicted else shown, status=201)
 
     async def list(self, call: str) -> Document:
         scores = () if self._store is None else await self._store.scores(call)

@@ -27,6 +27,7 @@ TIMES = frozenset(
         "updated_at",
         "overlap_until",
         "since",
+        "fresh_until",
     }
 )
 

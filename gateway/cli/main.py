@@ -15,6 +15,7 @@ _COMMANDS = {
     "audit": "List, export and verify the audit log.",
     "batch": "List, show and cancel batches of all callers.",
     "budget": "Make, list and change budgets and limits.",
+    "cache": "Show what the cache keeps, and take entries out of it.",
     "chat": "Talk with a model in the terminal.",
     "check": "Check a configuration and name every fault in it.",
     "completion": "Print the script that completes commands in your shell.",

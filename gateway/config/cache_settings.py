@@ -1,6 +1,6 @@
 """Settings of the cache: where answers are kept, and for which models and calls."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -34,11 +34,29 @@ class AuditShareSettings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(ge=0.5, lt=1, description="How sure it must be that the share is above most_wrong.")
     ] = 0.95
     calls_per_minute: Annotated[int, Meta(ge=1, le=100_000, description="Most audits a minute in this process.")] = 60
+    samples: Annotated[
+        int, Meta(ge=1, le=10_000, description="Least number of audited hits before the layer is switched off.")
+    ] = 30
     model: Annotated[
         str | None,
         Meta(description="The model that judges whether both answers say the same; null compares their meaning."),
         Reference(to="models", noun="model"),
     ] = None
+
+
+Overruled: TypeAlias = Literal[
+    "words",
+    "question_type",
+    "person",
+    "tense",
+    "modality",
+    "language",
+    "comparison",
+    "direction",
+    "names",
+    "units",
+    "dates",
+]
 
 
 class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +69,25 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_minute: Annotated[int, Meta(ge=1, le=100_000, description="Most questions a minute in this process.")] = (
         600
     )
-    usd_per_day: Annotated[float | None, Meta(gt=0, description="Most US dollars a day (UTC); null: any.")] = None
+    usd_per_day: Annotated[
+        float | None, Meta(gt=0, description="Most US dollars a day (UTC) in this process; null: any.")
+    ] = None
+    output_tokens: Annotated[
+        int, Meta(ge=1, le=4096, description="Most tokens of its answer; a model that thinks aloud needs more.")
+    ] = 16
+    overrules: Annotated[
+        tuple[Overruled, ...],
+        Meta(description="Guards whose refusal it may overrule; where another refuses it is not asked."),
+    ] = ("words", "question_type", "person", "tense", "modality", "language")
 
 
 class SemanticSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Answers to questions that ask the same in other words."""
 
-    threshold: Annotated[float, Meta(ge=0, le=1, description="Least similarity (cosine) of a hit.")] = 0.85
+    threshold: Annotated[float, Meta(ge=0, le=1, description="Least similarity (cosine) of a hit.")] = 0.75
+    timeout: Annotated[
+        float, Meta(gt=0, le=60, description="Seconds to embed the question and find the nearest; then it is a miss.")
+    ] = 1.0
     guards: Annotated[
         bool, Meta(description="Refuse hits whose questions differ in numbers, names, negation and the like.")
     ] = True

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings
+from gateway.config.cache_checks import cache_findings
 from gateway.config.choosing_checks import handling_findings, rule_findings, zone_findings
 from gateway.config.continuation_checks import continuation_findings
 from gateway.config.ensemble_checks import cascade_findings, ensemble_findings, vote_findings
@@ -253,4 +254,5 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, ensemble_findings),
     (Settings, shadow_findings),
     (Settings, continuation_findings),
+    (Settings, cache_findings),
 )

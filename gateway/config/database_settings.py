@@ -38,7 +38,7 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A Redis server that replicas share for limits. Needs the extra: pip install 'switchgear[redis]'."""
+    """A Redis server that replicas share for limits and cached answers. Needs the extra: pip install 'switchgear[redis]'."""
 
     url: Annotated[Secret, Meta(description="redis://user:password@host:port/0, as env:NAME or file:path.")]
     timeout: Annotated[float, Meta(gt=0, le=10, description="Seconds to connect, and for one command.")] = 0.25

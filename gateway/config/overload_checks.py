@@ -16,8 +16,8 @@ _NO_LIMIT = "has a limit: write concurrency at a target, or leave this out"
 
 def step_findings(step: StepSettings) -> Iterator[Finding]:
     """Yield steps that say nothing, or two things at once."""
-    if sum(value is not None for value in (step.model, step.queue, step.static)) != 1:
-        yield Finding(message='a step is one of queue, {model: NAME} and {static: "a text"}')
+    if sum(value is not None for value in (step.model, step.queue, step.stale, step.static)) != 1:
+        yield Finding(message='a step is one of queue, stale, {model: NAME} and {static: "a text"}')
 
 
 def concurrency_findings(settings: Settings) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Settings of overload: how calls wait for a busy target, who goes first, and what is given instead when a model cannot answer."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -29,26 +29,37 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of `degrade`: `queue`, or one of these."""
+    """One step of `degrade`: `queue`, `stale`, or one of these."""
 
     model: Annotated[str | None, Meta(min_length=1, description="A model to ask instead, smaller as a rule.")] = None
     queue: Annotated[
         Literal["wait"] | None, Meta(description="Wait for a free place; `queue` alone says the same.")
     ] = None
+    stale: Annotated[
+        Literal["answer"] | None,
+        Meta(description="An old answer of the cache to the same call, if there is one; `stale` alone says the same."),
+    ] = None
     static: Annotated[str | None, Meta(min_length=1, description="A text to answer with.")] = None
 
 
 def expand_step(text: str) -> dict[str, Any]:
-    """Return the long form of the step that is one word. Raises ValueError for another."""
-    if text != "queue":
-        raise ValueError('expected queue, {model: NAME} or {static: "a text"}')
-    return {"queue": "wait"}
+    """Return the long form of a step that is one word. Raises ValueError for another."""
+    if text not in _WORDS:
+        raise ValueError('expected queue, stale, {model: NAME} or {static: "a text"}')
+    return {text: _WORDS[text]}
+
+
+_WORDS: Final = {"queue": "wait", "stale": "answer"}
 
 
 Steps: TypeAlias = tuple[
     Annotated[
         StepSettings,
-        Shorthand(expand=expand_step, pattern="^queue$", description="Wait in the queue for a free place."),
+        Shorthand(
+            expand=expand_step,
+            pattern="^(queue|stale)$",
+            description="Wait in the queue for a free place, or give an old answer of the cache.",
+        ),
     ],
     ...,
 ]

@@ -10,6 +10,9 @@ CacheStatus = Literal["exact", "semantic", "stale", "miss", "bypass"]
 """exact: an answer to the same call. semantic: to a call that asks the same in other words. stale: an old one, because there was no new one
 yet. miss: none was there, or none that may be served. bypass: the cache was not asked; `why` says the reason."""
 
+HITS = ("exact", "semantic", "stale")
+"""The answer comes from the cache."""
+
 CacheMode = Literal["on", "read", "write", "off"]
 """read: an answer may come from the cache, and is not kept. write: it is made anew, and kept. off: neither."""
 

@@ -19,8 +19,8 @@ from gateway.core.usage import BesideReason, Usage
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "stop_sequence"]
 
 
-Step = Literal["smaller", "queue", "static"]
-"""How a call was answered that could not be answered as asked: by another model, after a wait, with a text that was ready."""
+Step = Literal["smaller", "queue", "stale", "static"]
+"""How a call was answered that could not be answered as asked: by another model, after a wait, with an old answer, with a text that was ready."""
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):

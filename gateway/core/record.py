@@ -32,6 +32,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     model's `degrade` that answered, where it could not as asked (`error` then says why, if the answer is a static one). `shadow_of`
     is the id of the call that this one was a copy of. `continued` are the targets that went on with an answer that broke off: the
     last is the one that `provider` and `served` name.
+    `cache` is how the answer stands to the cache, empty where the model has none, `cache_why` why it did not come from there, `cache_entry`
+    the id of the entry that it comes from or is kept under. Of an answer from the cache `usage` and `cost` are zero: `saved` is what a
+    target would have used (also for a part of the answer, where the rest was asked), `saved_nano` what that would have cost, None when a price is unknown.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -72,8 +75,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     degraded: str = ""
     shadow_of: str = ""
     continued: tuple[str, ...] = ()
+    cache: str = ""
+    cache_why: str = ""
+    cache_entry: str = ""
+    saved: Usage | None = None
+    saved_nano: int | None = None
 
     @property
     def known_model(self) -> str:
         """The model that was asked for, empty where the request never became a call: it may then be any text."""
-        return self.model if self.route or self.decision is not None else ""
+        return self.model if self.route or self.decision is not None or self.cache else ""

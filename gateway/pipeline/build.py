@@ -5,6 +5,7 @@ The order, outermost first. Each stage is there only when the route uses it:
     Authorized    may this caller use this model, and the tools that its provider runs?
     Limited       rates, concurrency and budgets: reserved here, settled with the record
     Guarded       guardrails that judge once, wherever the call goes
+    Cached        answers from what was answered before, and keeps what may be given again
     Continuing    goes on with an answer that broke off
     Routed        which target is asked, and which next, until the commit point
     Guarded       guardrails of this target
@@ -26,6 +27,8 @@ from gateway.core.record import Record
 from gateway.core.responder import Responder, Send
 from gateway.core.target import Target
 from gateway.pipeline.authorized import Authorized
+from gateway.pipeline.cached import Cached, renewal
+from gateway.pipeline.cached_build import Around, open_cached, open_shelf
 from gateway.pipeline.limited import Limited
 from gateway.pipeline.pools import open_pools
 from gateway.pipeline.recorded import Recorded, TakeJudged
@@ -37,8 +40,6 @@ from gateway.routing.continuing.continuing import Continuing
 from gateway.routing.ensembles.judging import Judge
 from gateway.routing.ensembles.opening import OpenJudge, is_ensemble, open_ensemble
 from gateway.routing.opening import helpers_of, open_routed
-from gateway.routing.overload.line import Lines
-from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.rollouts.versions import Versioned, VersionedPool
 from gateway.routing.timing import Timing
@@ -75,7 +76,7 @@ def _route(
         now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall, spawn=surroundings.spawn
     )
     open_judge = _open_judge(models, answers, surroundings)
-    answer, helped_by = _answering(pools, wanted, timing, surroundings.lines, open_judge, model)
+    answer, helped_by = _answering(pools, wanted, timing, surroundings, open_judge, model)
     answers[model] = answer
     responder = answer if guards is None else guards.around_route(answer, model)
     beside: Responder = _recorded(
@@ -109,24 +110,51 @@ def _answering(
     pools: Mapping[str, Pool | VersionedPool],
     wanted: Modelled,
     timing: Timing,
-    lines: Lines,
+    surroundings: Surroundings,
     open_judge: OpenJudge,
     model: str,
 ) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
     """Give what asks a model's targets, and the pools of the models that help out."""
 
-    def asking(pool: Pool, plan: RoutingPlan) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
-        routed = open_routed(pool, plan, timing, pools, lines)
+    def asking(pool: Pool, wanted: Modelled) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
+        plan = wanted.plan
+        cached = _cached(model, pool.version, wanted, surroundings)
+        give_old = None if cached is None else cached.give_old
+        routed = open_routed(pool, plan, timing, pools, surroundings.lines, give_old)
         answer = open_ensemble(routed, plan, timing, open_judge)
         if answer is routed and plan.continuation is not None and _can_go_on(pool):
             answer = Continuing(routed, plan.continuation.times, plan.deadline, opened)
+        if cached is not None:
+            answer = cached.around(answer)
         return answer, routed.helping
 
     pool = pools[model]
     if isinstance(pool, Pool):
-        return asking(pool, wanted.plan)
-    answering = {name: asking(one, wanted.versions[name].plan) for name, one in pool.pools.items()}
+        return asking(pool, wanted)
+    answering = {name: asking(one, wanted.versions[name]) for name, one in pool.pools.items()}
     return Versioned(pool, {name: answer for name, (answer, _) in answering.items()}), next(iter(answering.values()))[1]
+
+
+def _cached(model: str, version: str, wanted: Modelled, surroundings: Surroundings) -> Cached | None:
+    """Give the cache of a model, or of one of its versions; None where it has none."""
+    caching, plan = surroundings.caching, wanted.caching
+    if caching is None or plan is None:
+        return None
+    around = Around(
+        clock=surroundings.clock,
+        chance=surroundings.chance,
+        beside=surroundings.beside,
+        policy=surroundings.policy,
+        touched=surroundings.touched,
+    )
+    shelf = open_shelf(model, version, plan, [target.name for target in wanted.targets], caching, around)
+    cached = open_cached(shelf, caching, around)
+    # What is made anew beside a call is a call of its own: with a record, and within its caller's limits.
+    anew: Responder = cached.make
+    if surroundings.limits is not None:
+        anew = Limited(anew, surroundings.limits, wanted.count_input)
+    cached.renew = renewal(_recorded(anew, wanted.targets, surroundings, surroundings.take_judged))
+    return cached
 
 
 def _can_go_on(pool: Pool) -> bool:

@@ -8,15 +8,29 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec.structs import replace
 
+from gateway.core.cached import HITS
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.decision import Decision
 from gateway.core.errors import SwitchgearError, Unavailable
-from gateway.core.events import Continued, CutShort, Decided, Degraded, Event, Finished, Spent, Started, Tried, Verbatim
+from gateway.core.events import (
+    Cached,
+    Continued,
+    CutShort,
+    Decided,
+    Degraded,
+    Event,
+    Finished,
+    Spent,
+    Started,
+    Tried,
+    Verbatim,
+)
 from gateway.core.record import Beside, Record
 from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
 from gateway.core.target import Target
 from gateway.core.usage import BYTES_A_TOKEN, Usage
+from gateway.pipeline.cached_headers import cache_headers
 from gateway.protection.judgements import UNJUDGED, Judged
 
 TakeRecord = Callable[[Record], None]
@@ -36,6 +50,8 @@ PARAMETERS = (
 
 DEGRADED_HEADER = b"x-switchgear-degraded"
 _MADE_OF_TOKENS = ("generate", "embed", "rerank")
+_MADE_UP = ("stale", "static")
+"""Steps of `degrade` that are no answers of a model to this call."""
 NANO = 1_000_000_000  # nano-dollars in a dollar
 
 _WORD = re.compile(r"[a-z0-9_-]{1,16}").fullmatch
@@ -81,7 +97,7 @@ class Recorded:
             reason = _reason(exc)
             error, status = reason.code, reason.status
             # Who left while waiting for a place has asked nobody yet.
-            asked = watch.asked(self._targets[0]) is not None
+            asked = watch.asked(self._targets[0]) is not None and not watch.hit
             if watch.used is None and asked and call.operation in _MADE_OF_TOKENS:
                 # Most upstreams bill what they have read although nobody takes the answer.
                 watch.used = Usage(input=len(call.body) // BYTES_A_TOKEN, estimated=True)
@@ -96,7 +112,7 @@ class Recorded:
         started, finished = watch.started, watch.finished
         usage = watch.used if finished is None else finished.usage or finished.estimate
         target = watch.asked(self._targets[0]) if started is None else started.target
-        route = (*watch.tried, target, *watch.continued) if target else tuple(watch.tried)
+        route = watch.route(target, self._targets)
         if watch.continued:
             target = watch.continued[-1]
         if finished is not None and finished.error is not None:
@@ -106,8 +122,15 @@ class Recorded:
         monotonic = self._clock.monotonic()
         duration = monotonic - call.received
         fields = call.fields
-        nano = None if usage is None or target is None else self._cost(target, usage)
-        if degraded is not None and degraded.step == "static":
+        cached, saved, saved_nano = watch.cached, None, None
+        hit = started is not None and watch.hit
+        if started is not None and cached is not None and cached.saved is not None:
+            saved, saved_nano = cached.saved, self._cost(started.target, cached.saved)
+        if hit:
+            # What the answer shows is what it cost the first time.
+            usage = Usage()
+        nano = self._cost_of(target, usage, hit=hit)
+        if degraded is not None and degraded.step in _MADE_UP:
             # The client got an answer, and the model failed all the same.
             error, nano = error or degraded.error, 0
         judged = UNJUDGED if self._take_judged is None else self._take_judged(call.id)
@@ -148,7 +171,17 @@ class Recorded:
             shadow_of=call.shadow_of,
             beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
             continued=tuple(watch.continued),
+            cache="" if cached is None else cached.status,
+            cache_why="" if cached is None else cached.why,
+            cache_entry="" if cached is None else cached.entry,
+            saved=saved,
+            saved_nano=saved_nano,
         )
+
+    def _cost_of(self, target: str | None, usage: Usage | None, *, hit: bool) -> int | None:
+        if hit:
+            return 0
+        return None if usage is None or target is None else self._cost(target, usage)
 
     def _beside(self, spent: Spent) -> Beside:
         return Beside(spent.target, spent.why, spent.usage, self._cost(spent.target, spent.usage))
@@ -163,6 +196,7 @@ class Watch:
     __slots__ = (
         "_now",
         "_send",
+        "cached",
         "continued",
         "decision",
         "degraded",
@@ -185,6 +219,7 @@ class Watch:
         self.first_at: float | None = None
         self.decision: Decision | None = None
         self.degraded: Degraded | None = None
+        self.cached: Cached | None = None
         self.tried: list[str] = []
         self.spent: list[Spent] = []
         self.continued: list[str] = []
@@ -203,7 +238,7 @@ class Watch:
         elif self.first_at is None:
             if isinstance(event, Started):
                 event = self.started = self._headed(event)
-            elif isinstance(event, (Decided, Degraded, Tried)):
+            elif isinstance(event, (Cached, Decided, Degraded, Tried)):
                 self._note(event)
                 return NOTHING
             elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
@@ -217,10 +252,14 @@ class Watch:
             started = replace(started, version=self.decision.version)
         if self.degraded is not None:
             started = replace(started, headers=(*started.headers, (DEGRADED_HEADER, self.degraded.step.encode())))
+        if self.cached is not None:
+            started = replace(started, headers=(*started.headers, *cache_headers(self.cached)))
         return started
 
-    def _note(self, event: Decided | Degraded | Tried) -> None:
-        if isinstance(event, Decided):
+    def _note(self, event: Cached | Decided | Degraded | Tried) -> None:
+        if isinstance(event, Cached):
+            self.cached = event
+        elif isinstance(event, Decided):
             self.decision = event.decision
         elif isinstance(event, Degraded):
             self.degraded = event
@@ -243,6 +282,17 @@ class Watch:
         if self.following is not None:
             return self.following
         return otherwise if self.decision is None else self.decision.chosen
+
+    @property
+    def hit(self) -> bool:
+        """Whether the answer comes from the cache, or is waited for there."""
+        return self.cached is not None and self.cached.status in HITS
+
+    def route(self, target: str | None, otherwise: Sequence[str]) -> tuple[str, ...]:
+        """Give the targets that were tried, in order. `target` is the one that answered."""
+        if self.hit:
+            target = self.asked(otherwise[0]) if self.degraded is not None else None
+        return (*self.tried, target, *self.continued) if target else tuple(self.tried)
 
     def lane(self) -> Lane | None:
         """Nothing more is noted between the first content and the end."""

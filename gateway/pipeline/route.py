@@ -13,6 +13,8 @@ from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
+from gateway.pipeline.cached_build import Caching
+from gateway.pipeline.cached_plan import CachePlan
 from gateway.pipeline.limited import Limits
 from gateway.pipeline.recorded import Cost, OpenEntry, TakeJudged, TakeRecord
 from gateway.pipeline.shadowed_plan import Clean
@@ -113,7 +115,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
     `conditions` are those of all targets, `splits` between the versions of models, `lines` those in which calls wait: they outlive
-    what is built here. `chance` gives numbers from 0 to 1. `spawn` starts what runs beside a call.
+    what is built here. `chance` gives numbers from 0 to 1. `spawn` starts what runs beside a call, `beside` what may go on when it is over.
+    `caching` is the cache, None where there is none; `policy` the version of the documents that judge calls, and `touched` tells whether
+    data protection has changed or stopped something of a call (by its id), so far.
     """
 
     take_record: TakeRecord
@@ -132,13 +136,17 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     lines: Lines = msgspec.field(default_factory=Lines)
     spawn: Spawn | None = None
     origins: Origins = msgspec.field(default_factory=lambda: Origins(SYSTEM_CLOCK.monotonic))
+    caching: Caching | None = None
+    beside: Spawn | None = None
+    policy: str = ""
+    touched: Callable[[str], bool] = lambda call: False
 
 
 class Modelled(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be built: a model's targets, how they are routed, what they are known to be able to, and what else is said of it.
 
     `count_input` counts the tokens of a prompt as the model does, or nearly. With `versions` the targets are those of all of them, and
-    `division` says how calls are split between them.
+    `division` says how calls are split between them. `caching` says how answers are cached, None where they are not.
     """
 
     targets: tuple[Target, ...]
@@ -146,6 +154,7 @@ class Modelled(msgspec.Struct, frozen=True, kw_only=True):
     abilities: Mapping[str, Abilities] = {}
     description: str | None = None
     count_input: CountInput = count_by_length
+    caching: CachePlan | None = None
     versions: Mapping[str, Modelled] = {}
     division: Division | None = None
 

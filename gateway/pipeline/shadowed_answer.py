@@ -143,19 +143,27 @@ class Heard:
             self._pieces.append(data)
 
     def _read(self, data: bytes) -> Answer | None:
-        dialect = DIALECTS.get(self.call.dialect)
-        if dialect is None or self.overlong:
-            return None
-        if not self.call.stream or self.call.operation != "generate":
-            return dialect.decode_answer(msgspec.json.decode(data))
-        builder, parser, decoder = AnswerBuilder(), SseParser(), dialect.event_decoder()
-        for events in (parser.feed(data), parser.finish()):
-            for name, body in events:
-                for event in decoder.feed(name, body):
-                    builder.add(event)
-        for event in decoder.finish():
-            builder.add(event)
-        return builder.answer()
+        return None if self.overlong else read_bytes(self.call, data)
+
+
+def read_bytes(call: Call, data: bytes) -> Answer | None:
+    """Read the bytes of a whole answer to `call`; None where nobody knows its dialect.
+
+    Raises SwitchgearError, ValueError, DecodeError or RecursionError for what is no answer.
+    """
+    dialect = DIALECTS.get(call.dialect)
+    if dialect is None:
+        return None
+    if not call.stream or call.operation != "generate":
+        return dialect.decode_answer(msgspec.json.decode(data))
+    builder, parser, decoder = AnswerBuilder(), SseParser(), dialect.event_decoder()
+    for events in (parser.feed(data), parser.finish()):
+        for name, body in events:
+            for event in decoder.feed(name, body):
+                builder.add(event)
+    for event in decoder.finish():
+        builder.add(event)
+    return builder.answer()
 
 
 def said(answer: Answer | None) -> dict[str, Json] | None:

@@ -10,6 +10,7 @@ Judgement = tuple[str, str, float, float | None]
 """(guardrail, verdict, seconds, cost in US dollars or None). Verdicts: allow, block, replace, report, failed."""
 
 _MOST_CALLS = 100_000
+_UNTOUCHED = ("allow", "report")
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,11 @@ class Judgements:
         noted = self._found.setdefault(call_id, {})
         for kind, count in counts:
             noted[kind] = max(count, noted.get(kind, 0))
+
+    def touched(self, call_id: str) -> bool:
+        """Whether something of a call was found in it, changed or stopped, so far."""
+        judged = self._guards.get(call_id, ())
+        return bool(self._found.get(call_id)) or any(verdict not in _UNTOUCHED for _, verdict, _, _ in judged)
 
     def take(self, call_id: str) -> Judged:
         """Give what was noted for a call, and forget it."""

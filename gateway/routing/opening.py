@@ -24,7 +24,7 @@ from gateway.routing.condition import Conditions
 from gateway.routing.ensembles.opening import ensemble_told_of
 from gateway.routing.fitness import Abilities
 from gateway.routing.hedging.hedge import Hedge
-from gateway.routing.overload.ladder import open_ladder
+from gateway.routing.overload.ladder import GiveOld, open_ladder
 from gateway.routing.overload.line import Lines
 from gateway.routing.plan import RoutingPlan
 from gateway.routing.pool import AnyPool, Pool
@@ -89,15 +89,23 @@ def open_pool(
 
 
 def open_routed(
-    pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, AnyPool], lines: Lines | None = None
+    pool: Pool,
+    plan: RoutingPlan,
+    timing: Timing,
+    pools: Mapping[str, AnyPool],
+    lines: Lines | None = None,
+    give_old: GiveOld | None = None,
 ) -> Routed:
-    """Give what asks a pool, and the pools of the models that help out. `lines` are those that calls wait in."""
+    """Give what asks a pool, and the pools of the models that help out.
+
+    `lines` are those that calls wait in, `give_old` answers from the cache where the model cannot.
+    """
     helping = {
         "general": [pools[name] for name in plan.fallbacks.general],
         "context": [pools[name] for name in plan.fallbacks.context],
         "content": [pools[name] for name in plan.fallbacks.content],
     }
-    ladder = open_ladder(pool, plan, timing, pools, Lines() if lines is None else lines)
+    ladder = open_ladder(pool, plan, timing, pools, Lines() if lines is None else lines, give_old)
     return Routed(pool, timing, plan.retry, plan.deadline, helping, ladder)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from gateway.core.usage import Usage
 
+Told = Callable[[Sequence[str]], None]
+"""Told the ids of entries that are gone. Quick, and does not raise."""
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+
+# Nothing in an entry can lead back to it, and there may be a million: the collector need not visit them.
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer that is kept. Times are in seconds since 1970: it is served until `fresh_until`, and kept until `kept_until`.
 
     `key` is the digest of all that the answer depends on, `partition` that of all but the question (empty where nobody looks for similar
@@ -48,19 +52,38 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     entry: str | None = None
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry in a list: without the texts of question and answer, whose bytes are `size`."""
+
+    entry: Entry
+    size: int
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Entries, the newest first, and where the next page begins (empty: nowhere)."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[Listed, ...]
     following: str = ""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store holds: `bytes` of its entries with their keys, and what it let go since the start, by reason (full, expired)."""
+    """What this process holds: `bytes` of its entries with all that they cost here, and what it let go since the start, by reason.
+
+    full     there was no room for it beside newer ones
+    expired  its time was over
+    removed  somebody removed it
+    refused  it was too large, or over, when it came, and was never kept
+    dropped  it was not written to the shared store, which was away or full, or had too much to write
+
+    `shared` says how many the shared store has, `away` whether it is lost at the moment; None where there is none, or it is not known.
+    """
 
     entries: int
     bytes: int
     let_go: dict[str, int] = {}
+    shared: int | None = None
+    away: bool | None = None
+    losses: int = 0
 
 
 class AnswerStore(Protocol):
@@ -84,6 +107,13 @@ class AnswerStore(Protocol):
 
     async def remove(self, selection: Selection, *, dry_run: bool = False) -> tuple[str, ...]:
         """Remove entries, or only tell which it would be, by their ids. Raises StoreUnavailable."""
+        ...
+
+    def watch(self, told: Told) -> None:
+        """Have `told` hear of the entries that are let go here, for whatever reason but a newer answer to the same question.
+
+        What goes elsewhere it may never hear of: `entries` is what says whether one is there.
+        """
         ...
 
     def held(self) -> Held:

@@ -40,7 +40,8 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `decision` says which targets were considered, None where there was nothing to decide. `key` is the caller's id, never the key itself. `started_at` is seconds since 1970 (UTC), kept to the
     millisecond; `duration` and `first_token` are seconds. The token buckets are disjoint, and None when nobody counted;
     `estimated` says that they were counted here. `cost_nano` is nano-dollars by the prices whose version is `prices`, None when
-    unknown. `route` lists the targets that were tried. `error` and `finish_reason` are empty where there is none.
+    unknown. `cache` is how the answer stood to the cache (empty: it has none), `cache_entry` its entry there; of an answer from the cache
+    tokens and cost are zero, and `saved_tokens` and `saved_nano` what they would have been. `route` lists the targets that were tried. `error` and `finish_reason` are empty where there is none.
 
     Fields are written in this order to the spool: new ones go to the end, and have a default.
     """
@@ -77,6 +78,10 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     prices: str = ""
     parent: str = ""
     decision: Decision | None = None
+    cache: str = ""
+    cache_entry: str = ""
+    saved_tokens: int | None = None
+    saved_nano: int | None = None
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):

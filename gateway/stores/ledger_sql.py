@@ -203,6 +203,10 @@ def _read(row: RowMapping) -> LedgerRow:
         prices=row["prices"],
         parent=row["parent"],
         decision=None if row["decision"] is None else msgspec.convert(row["decision"], Decision),
+        cache=row["cache"],
+        cache_entry=row["cache_entry"],
+        saved_tokens=row["saved_tokens"],
+        saved_nano=row["saved_nano"],
     )
 
 

@@ -36,6 +36,10 @@ class Counter:
             values = ("(other)",) * len(self.labels)
         self._values[values] = self._values.get(values, 0) + amount
 
+    def values(self) -> dict[Labels, float]:
+        """Give the value of each series."""
+        return dict(self._values)
+
     def render(self) -> Iterable[str]:
         """Give the exposition lines."""
         for values, value in self._values.items():
@@ -148,9 +152,20 @@ class CallMetrics:
         self.degraded = Counter(
             "switchgear_degraded_total", "Calls that were answered, but not as asked.", ("model", "step")
         )
+        self.cached = Counter(
+            "switchgear_cache_calls_total",
+            "Calls of models with a cache, by how they stood to it.",
+            ("model", "status"),
+        )
+        self.saved_tokens = Counter(
+            "switchgear_cache_tokens_saved_total", "Tokens that answers from the cache did not use.", ("model",)
+        )
+        self.saved = Counter(
+            "switchgear_cache_dollars_saved_total", "US dollars that answers from the cache did not cost.", ("model",)
+        )
         self.metrics: tuple[Metric, ...] = (
             self.calls, self.duration, self.first, self.overhead, self.tokens, self.cost, self.unpriced, self.failed_tries,
-            self.verdicts, self.judging, self.judging_cost, self.found, self.degraded, *extra,
+            self.verdicts, self.judging, self.judging_cost, self.found, self.degraded, self.cached, self.saved_tokens, self.saved, *extra,
         )  # fmt: skip
 
     def take(self, records: Sequence[Record]) -> None:
@@ -170,6 +185,8 @@ class CallMetrics:
                 self.overhead.observe((), max(record.first_token - record.upstream, 0.0))
         if record.degraded:
             self.degraded.add((model, record.degraded))
+        if record.cache:
+            self._count_cached(model, record)
         for tried in record.route[:-1]:
             self.failed_tries.add((tried,))
         if record.usage is not None:
@@ -177,6 +194,9 @@ class CallMetrics:
         for beside in record.beside:
             cost = None if beside.cost_nano is None else beside.cost_nano / _NANO
             self._count_tokens(record.model, beside.target, beside.usage, cost)
+        self._count_protection(record)
+
+    def _count_protection(self, record: Record) -> None:
         for guardrail, verdict, seconds, cost in record.guards:
             self.verdicts.add((guardrail, verdict))
             self.judging.observe((guardrail,), seconds)
@@ -184,6 +204,13 @@ class CallMetrics:
                 self.judging_cost.add((guardrail,), cost)
         for kind, count in record.found:
             self.found.add((kind,), count)
+
+    def _count_cached(self, model: str, record: Record) -> None:
+        self.cached.add((model, record.cache))
+        if record.saved is not None:
+            self.saved_tokens.add((model,), record.saved.total)
+        if record.saved_nano is not None:
+            self.saved.add((model,), record.saved_nano / _NANO)
 
     def _count_tokens(self, model: str, target: str, usage: Usage, cost: float | None) -> None:
         for bucket in ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"):

@@ -161,6 +161,7 @@ class Spans:
             (names.COST, record.cost),
             (names.ROUTE, record.route or None),
             (names.DROPPED, record.dropped or None),
+            (names.CACHE, record.cache or None),
             (names.DEGRADED, record.degraded or None),
             (names.EMULATED, record.emulated or None),
             (names.GUARDS, tuple(f"{guard[0]}: {guard[1]}" for guard in record.guards) or None),

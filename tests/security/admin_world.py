@@ -11,6 +11,7 @@ import msgspec
 from starlette.routing import Router
 
 from gateway.api import unknown
+from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_rights import RIGHTS
 from gateway.api.admin_services import Services
@@ -25,6 +26,8 @@ from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.rollouts.split import Splits
+from gateway.stores.answers import Entry
+from gateway.stores.answers_memory import MemoryAnswers
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
@@ -64,9 +67,10 @@ class Present(msgspec.Struct, frozen=True):
 class World:
     """`keys` are by role and tenant; `ask` asks as one of them."""
 
-    def __init__(self, services, app):
+    def __init__(self, services, cache):
         self.services = services
-        self.app = app
+        self.cache = cache
+        self.app = app = app_over(services, services.ring, cache)
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
         self.keys = {}
 
@@ -115,6 +119,21 @@ class World:
         await self.services.shadows.add([shadow])
         return shadow.id
 
+    async def add_entry(self, tenant, **fields):
+        """Put an answer of a tenant into the cache; its id."""
+        plain = {
+            "model": "small",
+            "dialect": "openai_chat",
+            "operation": "generate",
+            "target": "t",
+            "answer": b"",
+            "made": NOW,
+        }
+        identifier, until = new_id("entry_"), NOW * 2
+        plain |= {"id": identifier, "key": identifier, "tenant": tenant, "fresh_until": until, "kept_until": until}
+        self.cache.keep(Entry(**(plain | fields)))
+        return identifier
+
     async def audit_text(self):
         """All of the audit log, as it is exported."""
         return b"".join([line async for line in self.services.audit.store.export()]).decode()
@@ -145,7 +164,7 @@ def conductor(clock):
     return conducted
 
 
-def app_over(services, ring):
+def app_over(services, ring, cache):
     """The admin API as the server has it."""
     identity = Identity(ring=ring)
     edge = Edge(
@@ -157,7 +176,7 @@ def app_over(services, ring):
         json_depth=100,
         configuration=dict,
     )
-    endpoints = admin_endpoints(edge, services, rollouts=conductor(services.clock))
+    endpoints = admin_endpoints(edge, services, rollouts=conductor(services.clock), cache=CacheDesk(store=cache))
     missing = unknown.endpoint(tuple(endpoints))
     return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False))
 
@@ -215,7 +234,7 @@ async def _opened(path: Path, queue: Path, clock: Clock) -> AsyncIterator[World]
         shadows=SqlShadows(database),
         audit=AuditLog(SqlAudit(database), AuditQueue(queue)),
     )
-    world = World(services, app_over(services, ring))
+    world = World(services, MemoryAnswers(most_bytes=1 << 20, entry_bytes=1 << 16, clock=clock, chance=lambda: 0.0))
     world.files = SqlFiles(database)
     async with world.http:
         yield world

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gateway.api.admin import reload_endpoint
+from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.edge import Edge
 from gateway.api.identity import Identity
@@ -44,6 +45,7 @@ BODIES = {
     "rollouts": ({"action": "share", "share": 5}, {}),
     "models": ({"version": "v2"}, {}),
 }
+QUERIES = {("DELETE", "/admin/cache"): "?all=true"}
 OF_ALL_TENANTS = {"rollouts": "rolled", "models": "switched"}
 
 
@@ -82,8 +84,8 @@ async def own_object(world, path, tenant):
         number = new_id("")
         await world.services.ledger.insert([row(0, id=f"call_{number}", tenant=tenant, user=f"user_{tenant}")])
         return f"call_{number}"
-    if noun in ("batches", "shadows"):
-        return await (world.add_batch if noun == "batches" else world.add_shadow)(tenant)
+    if noun in (kept := {"batches": world.add_batch, "shadows": world.add_shadow, "cache": world.add_entry}):
+        return await kept[noun](tenant)
     if noun in OF_ALL_TENANTS:
         return OF_ALL_TENANTS[noun]
     body = BODIES[noun][0] | {"name": f"made {new_id('')}", "tenant": tenant}
@@ -102,7 +104,9 @@ def body_of(method, path):
 def test_the_page_names_every_endpoint_with_its_methods():
     served = {
         shown_path(path): set(getattr(endpoint, "methods", ("GET",))) - {"HEAD"}
-        for path, endpoint in admin_endpoints(edge_of(Identity()), None, rollouts=conductor(SYSTEM_CLOCK)).items()
+        for path, endpoint in admin_endpoints(
+            edge_of(Identity()), None, rollouts=conductor(SYSTEM_CLOCK), cache=CacheDesk(store=None)
+        ).items()
     }
     written = {path: set(methods) for path, methods, _ in ENDPOINTS}
 
@@ -117,7 +121,7 @@ async def test_a_role_does_what_the_page_says_to_its_own_tenants_objects(world, 
         if path == "/admin/reload":
             continue
         for method in methods:
-            concrete = path
+            concrete = path + QUERIES.get((method, path), "")
             if "{" in path:
                 concrete = re.sub(r"\{\w+\}", await own_object(world, path, tenant), path)
             answer = await world.ask((role, tenant), method, concrete, json=body_of(method, path))

@@ -199,7 +199,7 @@ class Limiter:
         if usage is not None:
             put_in = usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h
             came_out = usage.output + usage.reasoning
-            if record.error is None and record.operation == "generate" and not usage.estimated:
+            if record.error is None and record.operation == "generate" and not usage.estimated and record.saved is None:
                 self._outputs.learn(record.model, came_out)
             for beside in record.beside:
                 put_in += beside.usage.input_total

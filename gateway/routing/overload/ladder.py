@@ -50,6 +50,8 @@ class Tries(Protocol):
 
 Ask = Callable[[Seat], Awaitable[bool]]
 """Asks one target; whether it answered. Raises what its answer had begun with, or no target could mend."""
+GiveOld = Callable[[Call, Send, str], Awaitable[bool]]
+"""Answers a call with an old answer; whether there is one. Told the code of the error that keeps the model from it."""
 Rest = Callable[[], Awaitable[bool]]
 """Asks whom there is left to ask; as above."""
 
@@ -141,6 +143,18 @@ class Wait:
         return [seat for seat in seats if seat not in tries.asked], decision
 
 
+class Stale:
+    """The step `stale`: an old answer of the cache. `give` gives it, and says whether there is one."""
+
+    def __init__(self, give: GiveOld) -> None:
+        self._give = give
+
+    async def __call__(self, tries: Tries, call: Call, send: Send, ask: Ask, rest: Rest) -> bool:
+        """Answer with it."""
+        del ask, rest
+        return await self._give(call, send, tries.error.code)
+
+
 class Static:
     """The step `static`: a text that was ready. Only for calls that take text: nothing else can be made up."""
 
@@ -181,7 +195,12 @@ def _kind(value: Json) -> Json:
 
 
 def open_ladder(
-    pool: Pool, plan: RoutingPlan, timing: Timing, pools: Mapping[str, AnyPool], lines: Lines
+    pool: Pool,
+    plan: RoutingPlan,
+    timing: Timing,
+    pools: Mapping[str, AnyPool],
+    lines: Lines,
+    give_old: GiveOld | None = None,
 ) -> Ladder | None:
     """Give a model's ladder; None where there is nothing to do but to fail."""
     gated = any(seat.gate is not None for seat in pool.seats)
@@ -200,6 +219,9 @@ def open_ladder(
             rungs.append(Smaller(pools[step.model], timing.now))
         elif step.static is not None:
             rungs.append(Static(step.static, timing.wall))
+        elif step.stale is not None:
+            if give_old is not None:
+                rungs.append(Stale(give_old))
         elif gated:
             rungs.append(wait)
     return Ladder(rungs, patient, queue.full)

@@ -4,6 +4,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_services import Services
 from gateway.api.admin_shapes import decode_body
@@ -28,7 +29,9 @@ def served():
         configuration=dict,
     )
     conductor = Conductor(Splits(), SYSTEM_CLOCK, replica="r")
-    found = admin_endpoints(edge, Services(clock=SYSTEM_CLOCK, new_id=new_id), rollouts=conductor)
+    found = admin_endpoints(
+        edge, Services(clock=SYSTEM_CLOCK, new_id=new_id), rollouts=conductor, cache=CacheDesk(store=None)
+    )
     return {shown_path(path): endpoint for path, endpoint in found.items()}
 
 

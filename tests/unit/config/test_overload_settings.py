@@ -32,7 +32,7 @@ FREE = "  b: {targets: [{provider: up, model: n}], routing: {%s}}\n"
         (LIMITED % "queue: {longest: 0}", 4, "queue.longest"),
         (LIMITED % 'queue: {priorities: {"tier=gold": high}}', 4, "tag:NAME=VALUE"),
         (LIMITED % 'queue: {priorities: {"tag:tier=gold": highest}}', 4, "one of high, normal, low"),
-        (LIMITED % "degrade: [wait]", 4, "expected queue, {model: NAME}"),
+        (LIMITED % "degrade: [wait]", 4, "expected queue, stale, {model: NAME}"),
         (LIMITED % "degrade: [{}]", 4, "a step is one of queue"),
         (LIMITED % "degrade: [{model: a, static: x}]", 4, "a step is one of queue"),
         (LIMITED % 'degrade: [{static: ""}]', 4, "must not be empty"),

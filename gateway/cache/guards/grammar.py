@@ -1,0 +1,79 @@
+"""The small words: what each does in a question. Pure tables; words with a meaning of their own stand in words.txt."""
+
+from __future__ import annotations
+
+NEGATIONS = {
+    "not": "not", "no": "not", "cannot": "not", "never": "never", "none": "none", "neither": "neither", "nor": "neither",
+    "nobody": "none", "nothing": "none", "nowhere": "none", "hardly": "hardly", "barely": "hardly", "unless": "unless",
+    "dont": "not", "doesnt": "not", "didnt": "not", "cant": "not", "wont": "not", "isnt": "not", "arent": "not",
+    "wasnt": "not", "shouldnt": "not", "couldnt": "not", "wouldnt": "not", "hasnt": "not", "havent": "not",
+    "without": "without", "except": "except", "excluding": "except", "lacking": "without",
+}  # fmt: skip
+QUESTION_WORDS = {
+    "what": "what", "which": "which", "who": "who", "whom": "who", "whose": "whose", "when": "when", "where": "where",
+    "why": "why", "how": "how",
+}  # fmt: skip
+TENSES = {
+    "is": "now", "are": "now", "am": "now", "do": "now", "does": "now", "has": "now", "have": "now", "was": "past",
+    "were": "past", "did": "past", "had": "past", "will": "future", "shall": "future", "ll": "future",
+}  # fmt: skip
+MODALS = {
+    "can": "can", "could": "can", "may": "can", "might": "can", "should": "should", "ought": "should", "must": "must",
+    "would": "would", "will": "will", "shall": "should",
+}  # fmt: skip
+PERSONS = {
+    "my": "first", "mine": "first", "our": "first", "ours": "first", "your": "second", "yours": "second", "his": "him",
+    "her": "her", "hers": "her", "their": "them", "theirs": "them", "he": "him", "him": "him", "she": "her",
+}  # fmt: skip
+PREPOSITIONS = frozenset(
+    "in of at on for to from by with about as into onto than through via per like among across toward towards regarding"
+    " concerning near upon".split()
+)
+ARTICLES = frozenset("a an the this that these those some any my your our his her their its".split())
+AUXILIARIES = frozenset(TENSES) | frozenset(MODALS) | frozenset({"be", "been", "being"})
+JOINS = frozenset({"and", "or", "vs", "versus"})
+EMPTY = frozenset(
+    "a an the this that these those any it its itself there here i me we us you he she him they them be been being is are am was were do does did has have had"
+    " will would shall can could may might should ought must to of so then else such too also very as if than"
+    " myself yourself ourselves themselves one's who whom whose which what while because but yet though although".split()
+)
+# What a preposition says of its word, where the other question says another: flights from Paris are not flights to Paris.
+CLASHES = frozenset(
+    frozenset(pair.split("-"))
+    for pair in (
+        "from-to from-for from-into from-at from-onto from-in from-toward by-for by-to by-from by-about by-with by-than to-than from-than than-of"
+        " as-with as-for as-by as-to as-from about-from about-with about-to of-than with-from into-onto in-as like-from per-for"
+    ).split()
+)
+DIRECTED = frozenset({"from", "to", "into", "onto", "than", "by", "as", "toward", "through", "via", "per"})
+_ENGLISH = "the is of what how i my do does can to for and are you it with on who where why when which should an in a will did we your this that not be have from was"
+STOP_WORDS = {
+    "en": frozenset(_ENGLISH.split()),
+    "fr": frozenset("le la les des une est que qui dans pour avec comment quelle quel où pourquoi je mon mes du au aux sur ce cette vous nous puis-je ne pas combien quand ou et sont il elle".split()),
+    "es": frozenset("el la los las una es que cómo como cuál dónde por para qué del al en con un mi puedo cuándo cuánto quién y se son está hay".split()),
+    "de": frozenset("der die das ist und wie ich mein meine nicht ein eine zu mit für wo warum wann wer kann von den dem des auf sind es im welche viel viele".split()),
+    "it": frozenset("il lo gli la è che come dove per mio una un di del della con non quanto quando chi perché posso sono si le".split()),
+    "pt": frozenset("o os as um uma é que como onde meu minha para por não com do da quando quem quanto posso são qual em".split()),
+    "nl": frozenset("de het een en hoe ik mijn niet waar wat wie wanneer waarom kan van voor met zijn naar is hoeveel welke".split()),
+    "sv": frozenset("och är hur jag min det en ett inte var vad vem när varför kan från för med på som".split()),
+    "pl": frozenset("jest jak co gdzie kiedy dlaczego czy nie na do się moje mój w z i kto ile mogę".split()),
+    "tr": frozenset("nasıl ne nerede neden kim mi mı bir ve için bu kaç nedir".split()),
+}  # fmt: skip
+_SCRIPTS = (
+    (0x0370, 0x03FF, "greek"), (0x0400, 0x052F, "cyrillic"), (0x0590, 0x05FF, "hebrew"), (0x0600, 0x06FF, "arabic"),
+    (0x0900, 0x0DFF, "indic"), (0x0E00, 0x0E7F, "thai"), (0x3040, 0x30FF, "kana"), (0x3400, 0x9FFF, "han"),
+    (0xAC00, 0xD7AF, "hangul"), (0x20000, 0x3FFFF, "han"),
+)  # fmt: skip
+
+
+def language(text: str, words: list[str]) -> str:
+    """Give the language that the words seem to be of: "en" where nothing speaks against it, else a code or a script."""
+    if not text.isascii():
+        scripts = [name for first, last, name in _SCRIPTS for letter in text if first <= ord(letter) <= last]
+        if scripts and len(scripts) * 3 > sum(letter.isalpha() for letter in text):
+            return "japanese" if "kana" in scripts else max(set(scripts), key=scripts.count)
+    said = set(words)
+    english = len(said & STOP_WORDS["en"])
+    counts = {name: len(said & stop) for name, stop in STOP_WORDS.items() if name != "en"}
+    best = max(counts, key=lambda name: counts[name])
+    return best if counts[best] > english else "en"

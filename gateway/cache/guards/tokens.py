@@ -1,0 +1,239 @@
+"""Tokens: cuts a text into words, numbers and what must be the same to the letter (code, URLs, ids, quoted strings)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import msgspec
+
+WORD, NUMBER, CODE, PLACE, SIGN, STOP = "word", "number", "code", "url or id", "sign", "stop"
+
+_QUOTES = str.maketrans(
+    {
+        "‘": "'",
+        "’": "'",
+        "ʼ": "'",
+        "“": '"',
+        "”": '"',
+        "„": '"',
+        "«": '"',
+        "»": '"',
+        "‐": "-",
+        "‑": "-",
+        "−": "-",
+        "\u00a0": " ",
+    }
+)
+_FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`]+`", re.DOTALL)
+_QUOTED = re.compile(r"\"([^\"]{1,400})\"|(?<![\w'])'([^'\s](?:[^']|(?<=\w)'(?=\w)){0,400})'(?!\w)")
+_ADDRESS = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\b(?:[\w-]+\.)+(?:com|org|net|io|dev|edu|gov|co|uk|de)\b(?:/[^\s]*)?",
+    re.IGNORECASE,
+)
+_WITH_A_SLASH = re.compile(r"(?:~|\.{0,2})/[\w.*/~-]+|[A-Za-z]:\\.+|\w[\w.-]*(?:/[\w.*-]+){2,}/?")
+_FLAG = re.compile(r"--?[A-Za-z][\w-]*(?:=.*)?")
+_FILE = re.compile(
+    r"[\w-]+(?:\.[\w-]+)*\.(?:py|js|ts|json|ya?ml|txt|csv|xml|html?|css|md|sh|exe|dll|so|jar|war|java|go|rs|rb|php|sql|db|log|conf|cfg|ini|toml|env|docx?|xlsx?|pptx?|pdf|png|jpe?g|gif|svg|zip|tar|gz|mp[34])",
+    re.IGNORECASE,
+)
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+(?:\(.*\))?")
+_ABBREVIATION = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?\.?")
+_IDENTIFIER = re.compile(r"\w*_\w*|\w+(?:::|->)\w+.*|[\w.]+\(.*\)|\$\{?\w+\}?|[@#]\w+|<[^>]+>")
+_LANGUAGE = re.compile(r"[a-z](?:\+\+|#)|f#|asp\.net|\.net", re.IGNORECASE)
+_HEX = re.compile(
+    r"0x[0-9a-f]+|(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}|[0-9a-f]{8}-[0-9a-f-]{20,}", re.IGNORECASE
+)
+_ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+_VERSION = re.compile(r"v?\d+(?:\.\d+){2,}(?:-?\w+)?|v\d+(?:\.\d+)*", re.IGNORECASE)
+_RUNS = re.compile(r"\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)*|[^\w\s]|_")
+_ID = re.compile(r"(?=.*\d)(?=.*[^\W\d_])\w+(?:[-.]\w+)+|(?=.*\d)[^\W_]+")
+_SPLIT_ID = re.compile(r"([^\W\d_]+)-?(\d+(?:\.\d+)?)|(\d+(?:[.,]\d+)*)-?([^\W\d_]+)")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_CURRENCY = {
+    "$": "dollar",
+    "€": "euro",
+    "£": "pound",
+    "¥": "yen",
+    "₹": "rupee",
+    "₩": "won",
+    "₽": "ruble",
+    "₿": "bitcoin",
+}
+_OPERATORS = frozenset("+-*/^=<>|&~×÷√∑∫≤≥≠≈∞%°")
+_ENDS = ".,;:!?…)]}>\"'"
+_OPENS = "([{<\"'¿¡"
+_CUT = "\n.!?;:"
+_MONTHS = "january february march april may june july august september october november december".split()
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A piece of the text. `text` is folded to lower case but for code; `first` says that a sentence begins here."""
+
+    text: str
+    kind: str
+    first: bool = False
+    capital: bool = False
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """A text in pieces: its tokens, what stood in quotes (folded, its words only) and in backticks."""
+
+    tokens: tuple[Token, ...]
+    quoted: frozenset[str]
+    code: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+def plain(text: str) -> str:
+    """Fold what looks the same: compatibility forms, quotes, dashes, spaces."""
+    return unicodedata.normalize("NFKC", text).translate(_QUOTES)
+
+
+def folded_words(text: str) -> str:
+    """Give the words and signs of a text, folded, with one blank between."""
+    return " ".join(_RUNS.findall(text.casefold())).strip(" .,!?;:")
+
+
+def cut(text: str) -> Cut:
+    """Cut a text, whose length the caller bounds, into tokens."""
+    text = plain(text)
+    code = tuple(" ".join(found.strip("`").split()) for found in _FENCED.findall(text))
+    text = _FENCED.sub(" ", text) if code else text
+    addresses = (
+        tuple(found.rstrip(".,;:!?)'").rstrip("/").casefold() for found in _ADDRESS.findall(text))
+        if "." in text or ":" in text
+        else ()
+    )
+    text = _ADDRESS.sub(" ", text) if addresses else text
+    quoted = frozenset(folded_words(one or other) for one, other in _QUOTED.findall(text)) - {""}
+    tokens: list[Token] = []
+    first = True
+    for chunk in text.split():
+        core = chunk.lstrip(_OPENS)
+        core = core.rstrip(_ENDS) if core.rstrip(_ENDS) else core
+        if core.isalpha():
+            tokens.append(Token(core.casefold(), WORD, first, core[0].isupper()))
+        else:
+            _take(core, first, tokens)
+        ends = chunk.rstrip("\"')]}")[-1:]
+        first = ends in ".!?;:" and ends != ""
+        if first or ends == ",":
+            tokens.append(Token(ends, STOP))
+    return Cut(tokens=tuple(tokens), quoted=quoted, code=code, addresses=addresses)
+
+
+def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - a fact of the chunk, not a switch
+    """Take a chunk that is more than letters."""
+    folded = core.casefold()
+    if _LANGUAGE.fullmatch(core):
+        tokens.append(Token(folded, WORD, first))
+    elif _ABBREVIATION.fullmatch(core):
+        letters = folded.replace(".", "")
+        tokens.append(Token("usa" if letters == "us" else letters, WORD, first, core[0].isupper()))
+    elif iso := _ISO_DATE.fullmatch(core):
+        _take_date(iso, tokens)
+    elif _HEX.fullmatch(core) or _VERSION.fullmatch(core):
+        tokens.append(Token(folded.removeprefix("v"), PLACE, first))
+    elif _FLAG.fullmatch(core) and (len(core) > 1):
+        tokens.append(Token(core, CODE, first))
+    elif _WITH_A_SLASH.fullmatch(core) and not core.replace("/", "").isdigit():
+        tokens.append(Token(folded.rstrip("/"), PLACE, first))
+    elif _FILE.fullmatch(core) or _IDENTIFIER.fullmatch(core) or _DOTTED.fullmatch(core):
+        tokens.append(Token(folded.removesuffix("()"), CODE, first))
+    elif _ID.fullmatch(core) and not _THOUSANDS.fullmatch(core):
+        _take_id(core, first, tokens)
+    else:
+        _take_runs(core, first, tokens)
+
+
+def _take_date(found: re.Match[str], tokens: list[Token]) -> None:
+    year, month, day = (int(part) for part in found.groups())
+    if 1 <= month <= len(_MONTHS):
+        tokens.extend((Token(_MONTHS[month - 1], WORD), Token(str(day), NUMBER), Token(str(year), NUMBER)))
+    else:
+        tokens.append(Token(found.group().casefold(), PLACE))
+
+
+def _take_id(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - a fact of the chunk, not a switch
+    """Take letters and digits together: 5km and gpt-4 are a word and a number, INV-20-7 is an id."""
+    folded = core.casefold()
+    if core.isdigit():
+        tokens.append(Token(folded, NUMBER, first))
+    elif found := _SPLIT_ID.fullmatch(folded):
+        word, number, before, after = found.groups()
+        if word:
+            tokens.extend((Token(word, WORD, first, core[0].isupper()), Token(number, NUMBER)))
+        elif after in {"st", "nd", "rd", "th"}:
+            tokens.append(Token(before.replace(",", "") + "th", NUMBER, first))
+        elif after in {"k", "m", "bn"} and "." not in before:
+            tokens.append(Token(before + {"k": "000", "m": "000000", "bn": "000000000"}[after], NUMBER, first))
+        elif after == "s":
+            tokens.append(Token(before + "s", NUMBER, first))
+        else:
+            tokens.extend((Token(before.replace(",", ""), NUMBER, first), Token(after, WORD)))
+    elif (
+        all(part.isalpha() or part.isdigit() for part in folded.split("-"))
+        and sum(part.isdigit() for part in folded.split("-")) == 1
+        and "-" in folded
+    ):
+        tokens.extend(Token(part, WORD if part.isalpha() else NUMBER, first) for part in folded.split("-"))
+    else:
+        tokens.append(Token(folded.replace("-", ""), PLACE, first))
+
+
+def _take_runs(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - a fact of the chunk, not a switch
+    """Take anything else apart: words joined by hyphens or slashes, prices, formulas."""
+    folded = core.casefold()
+    runs = _RUNS.findall(folded)
+    letters = any(run[0].isalpha() for run in runs)
+    formula = (any(run in "+*^=<>×÷√≤≥≠" for run in runs)) or (not letters and len(runs) > 1)
+    for index, run in enumerate(runs):
+        if run[0].isdigit():
+            tokens.append(Token(_number(run, runs[index - 1] if index else ""), NUMBER, first and index == 0))
+            if index and runs[index - 1] in _CURRENCY:
+                tokens.append(Token(_CURRENCY[runs[index - 1]], WORD))
+        elif run[0].isalpha():
+            _take_word(run, first and index == 0, core[0].isupper(), tokens)
+        elif run == "%":
+            tokens.append(Token("percent", WORD))
+        elif run == "&":
+            tokens.append(Token("and", WORD))
+        elif run in _CURRENCY:
+            if index + 1 == len(runs) or not runs[index + 1][0].isdigit():
+                tokens.append(Token(_CURRENCY[run], WORD))
+        elif (formula and run in _OPERATORS) or (run in _OPERATORS and run not in "-/~" and len(core) <= 3):
+            tokens.append(Token(run, SIGN))
+        elif ord(run) > 0x2000 and unicodedata.category(run[0]) in {"So", "Sm"}:
+            tokens.append(Token(run, SIGN))
+
+
+def _take_word(run: str, first: bool, capital: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - facts of the chunk
+    if run.endswith("'s"):
+        tokens.extend((Token(run[:-2], WORD, first, capital), Token("'s", WORD)))
+    elif run.endswith("n't") and run != "can't" and run != "won't" and run != "shan't":
+        tokens.extend((Token(run[:-3], WORD, first, capital), Token("not", WORD)))
+    elif "'" in run:
+        words = _CONTRACTIONS.get(run) or _SECOND_HALVES.get(run[run.index("'") :])
+        head = () if run in _CONTRACTIONS else (run[: run.index("'")],)
+        parts = (*head, *(words or (run[run.index("'") + 1 :],)))
+        tokens.extend(Token(part, WORD, first and index == 0, capital) for index, part in enumerate(parts) if part)
+    else:
+        tokens.append(Token(run, WORD, first, capital))
+
+
+_CONTRACTIONS = {
+    "can't": ("can", "not"),
+    "won't": ("will", "not"),
+    "shan't": ("shall", "not"),
+    "y'all": ("you",),
+    "let's": ("let", "us"),
+}
+_SECOND_HALVES = {"'re": ("are",), "'ve": ("have",), "'ll": ("will",), "'d": ("would",), "'m": ("am",)}
+
+
+def _number(run: str, before: str) -> str:
+    digits = run.replace(",", "") if _THOUSANDS.fullmatch(run) else run.rstrip(",")
+    if before in _CURRENCY and "." in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    return digits.lstrip("0") or "0" if digits.isdigit() else digits
