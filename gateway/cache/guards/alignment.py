@@ -5,20 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from gateway.cache.guards.lexicon import lexicon, stem
-from gateway.cache.guards.reading import Reading, Word
+from gateway.cache.guards.reader import Word
+from gateway.cache.guards.reading import Reading
 
 # Beginnings that turn a word into its opposite, or into something else: never a slip of the pen.
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "re", "de", "pre", "post", "over", "under", "anti", "mis", "sub", "super", "inter", "intra", "a", "co", "ex", "bi", "tri")  # fmt: skip
 _TELLING = (("er", "ee"), ("or", "ee"), ("hyper", "hypo"), ("inter", "intra"), ("ful", "less"), ("max", "min"))
-_KEYS = {
-    letter: near
-    for letter, near in zip(
-        "qwertyuiopasdfghjklzxcvbnm",
-        "wa qes wrd etf ryg tuh yij uok ipl o qsz awdx sefc drgv fthb gyjn hukm jil ko asx zsdc xdfv cfgb vghn bhjm njk".split(),
-        strict=True,
-    )
-}
-
 
 class Alignment(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of places (asked, kept) of words that match, and the words without one."""
