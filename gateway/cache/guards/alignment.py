@@ -44,12 +44,24 @@ def _matched(from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -
         if at is None and word.groups:
             at = next((place for place, other in enumerate(to.words) if not word.groups.isdisjoint(other.groups)), None)
         if at is None:
+            at = next((place for place, other in enumerate(to.words) if _of_one_root(word.stem, other.stem)), None)
+        if at is None:
             left.append(index)
             continue
         used.add(at)
         if pairs is not None:
             pairs.append((index, at))
     return left
+
+
+def _of_one_root(one: str, other: str) -> bool:
+    """Tell whether one word is the noun of the other: concatenation, concatenate."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < 5 or not long.endswith(("ion", "ment")) or short == "depart":
+        return short + "ing" == long or long + "ing" == short
+    if long.endswith("ment"):
+        return long[:-4] == short
+    return short in {long[:-3], long[:-3] + "e", long[:-5], long[:-5] + "e"}
 
 
 def _unmatched_left(left: list[int], from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -> list[Word]:

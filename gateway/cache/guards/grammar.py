@@ -31,11 +31,18 @@ SUBJECTS = {"i": "first", "we": "first", "you": "second"}
 NAMED_WORDS = frozenset("loop loops statement statements keyword keywords clause operator".split())
 NOUNS_TOO = frozenset("will can may might must have do does was".split())
 ONE = frozenset("a an one per each".split())
+# What an order in the first place asks, and what is left of the verb.
+ORDERS = {
+    "compare": ("compare", ""), "contrast": ("compare", ""), "list": ("list", ""), "define": ("what", "mean~"),
+    "calculate": ("calculate", ""), "compute": ("calculate", ""), "evaluate": ("calculate", ""), "translate": ("translate", ""),
+    "summarize": ("summarize", ""), "summarise": ("summarize", ""), "convert": ("convert", "convert~"), "explain": ("explain", ""),
+    "describe": ("explain", ""),
+}  # fmt: skip
 TASKS = frozenset("write create generate compose draft make design build plan produce prepare".split())
 OBJECTS = frozenset("a an the me us some my".split())
 TO_BE = frozenset("is are was were be been being get gets got".split())
 PREPOSITIONS = frozenset(
-    "in of at on for to from by with about as into onto than through via per like among regarding"
+    "between in of at on for to from by with about as into onto than through via per like among regarding"
     " concerning upon".split()
 )
 ARTICLES = frozenset("a an the this that these those some any my your our his her their its".split())

@@ -10,11 +10,16 @@ from gateway.cache.guards.reader import Word
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
 _MOST_MATCHED = 40
+_BETWEEN = frozenset({"", "between", "with", "from", "to", "of"})
+# Questions that leave out who does it: what is done may stand before or after what it is done to.
+_SUBJECTLESS = frozenset({"how_to", "how", "", "list", "explain", "convert", "calculate", "task", "translate", "compare"})
 
 
 def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> bool:
     """Tell whether matched words changed their roles."""
     ordered = sorted(set(pairs))
+    if asked.asks == kept.asks == "compare" and all(word.marker in _BETWEEN for word in (*asked.words, *kept.words)):
+        return False
     if any(_clash(asked.words[one], kept.words[other]) for one, other in ordered):
         return True
     if len(ordered) > _MOST_MATCHED:
@@ -50,7 +55,9 @@ def _passive_turned(asked: Reading, kept: Reading, pairs: list[tuple[int, int]])
         doer = passive.words[one].marker == "by"
         if doer and other > verb[1]:
             return True
-        if not doer and one < verb[0] and other < verb[1]:
+        # Which ports does Kafka use: what is asked for stands first in both.
+        asked_for = one == other == 0 and active.does
+        if not doer and not asked_for and one < verb[0] and other < verb[1]:
             return True
     return False
 
@@ -60,14 +67,18 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     x1, y1, x2, y2 = asked.words[first[0]], asked.words[second[0]], kept.words[first[1]], kept.words[second[1]]
     if _coordinated(asked, x1, y1) and _coordinated(kept, x2, y2):
         return _same_company(asked, kept, x1, x2) and _same_company(asked, kept, y1, y2)
-    if _is_verb(x1, x2) != _is_verb(y1, y2):
+    if (x1.marker, y1.marker) == (y2.marker, x2.marker) and x1.marker != y1.marker:
+        return False
+    if _measures(x1) or _measures(y1):
+        return True
+    if _is_verb(x1, x2) and _is_verb(y1, y2) and not _noun_too(x1) and not _noun_too(y1) and not (x1.marker or y1.marker or x2.marker or y2.marker):
+        return asked.asks in _SUBJECTLESS and x1.inflected + y1.inflected != x2.inflected + y2.inflected
+    if (_is_verb(x1, x2) and not _noun_too(x1)) != (_is_verb(y1, y2) and not _noun_too(y1)):
         return _moved_verb(asked, kept, (x1, x2) if _is_verb(x1, x2) else (y1, y2))
     if x1.text.endswith("ly") or y1.text.endswith("ly") or _describes(x1) != _describes(y1):
         return True
     if "units" in x1.kinds and "units" in y1.kinds and {x1.marker, y1.marker} & {"#"}:
         return True
-    if (x1.marker, y1.marker) == (y2.marker, x2.marker) and x1.marker != y1.marker:
-        return False
     if x1.marker == x2.marker and y1.marker == y2.marker:
         return x1.marker != y1.marker
     changed = {x1.marker, x2.marker} if x1.marker != x2.marker else {y1.marker, y2.marker}
@@ -80,8 +91,17 @@ def _is_verb(one: Word, other: Word) -> bool:
 
 def _moved_verb(asked: Reading, kept: Reading, verb: tuple[Word, Word]) -> bool:
     """A verb may change places with a word where nobody is named who does it, or where one of its forms says so."""
-    subjectless = {"how_to", "how", "", "list", "explain", "convert", "calculate", "task", "translate", "compare"}
-    return bool({asked.asks, kept.asks} & subjectless) or verb[0].inflected or verb[1].inflected
+    if not {asked.asks, kept.asks}.isdisjoint(_SUBJECTLESS) or verb[0].inflected or verb[1].inflected:
+        return True
+    return asked.asks in {"what", "whats", "which"} and not asked.does and not kept.does
+
+
+def _noun_too(word: Word) -> bool:
+    return "ambiguous" in word.kinds
+
+
+def _measures(word: Word) -> bool:
+    return "measures" in word.kinds or "moments" in word.kinds
 
 
 def _describes(word: Word) -> bool:

@@ -16,7 +16,7 @@ _END = Token("", STOP)
 class Word(msgspec.Struct, frozen=True):
     """A word with a meaning. `marker` is the preposition before it, `number` the number that counts it.
 
-    `cluster` and `segment` say what it is coordinated with by and, or, vs.
+    `inflected` says of a verb that its form lets its subject stand elsewhere (a participle, a noun made of it), `cluster` and `segment` say what it is coordinated with by and, or, vs.
     """
 
     text: str
@@ -28,13 +28,10 @@ class Word(msgspec.Struct, frozen=True):
     cluster: int
     segment: int
     verb: bool
+    inflected: bool
     optional: bool
+    implied: bool
     capital: bool
-
-    @property
-    def inflected(self) -> bool:
-        """Whether it is a participle or another form of a verb that does not ask for its subject before it."""
-        return self.text.endswith(("ing", "ed", "tion", "ment", "al")) or (self.verb and self.text != self.stem and not self.text.endswith("s"))
 
 
 class Reader:
@@ -51,7 +48,7 @@ class Reader:
         self.joined: set[int] = set()
         self.words: list[Word] = []
         self.asks = self.tense = self.modal = ""
-        self.passive = False
+        self.passive = self.does = False
         self._questions: list[tuple[bool, str]] = []
         self._marker = self._number = ""
         self._cluster = self._segment = 0
@@ -68,13 +65,15 @@ class Reader:
         """Settle what is asked: the first that is surely a question, else the first that may be one."""
         sure = [kind for certain, kind in self._questions if certain]
         self.asks = sure[0] if sure else next((kind for _, kind in self._questions), "")
+        if self.asks in {"what", "how", "", "can"}:
+            self.asks = next((kind for kind in sure if kind in {"translate", "summarize", "compare"}), self.asks)
         if self.asks in grammar.MODAL_QUESTIONS:
             self.modal, self.asks = self.asks, "yes_or_no"
         stems = {word.stem for word in self.words}
-        if self.asks in {"how", "what", "whats", "which", ""} and (stems & {"differ", "difference"} or "vs" in self.joins):
+        if self.asks in {"how", "what", "whats", "which", "", "compare"} and (stems & {"differ", "difference"} or "vs" in self.joins):
             self.asks = "compare"
             self.words = [word for word in self.words if word.stem not in {"differ", "difference"}]
-        if self.asks in {"what", "how", ""} and stems & {"translate", "translation"}:
+        if self.asks in {"what", "how", "how_to", "", "translate"} and stems & {"translate", "translation"}:
             self.asks = "translate"
             self.words = [word for word in self.words if word.stem not in {"translate", "translation"}]
         if "born" in stems:
@@ -117,7 +116,9 @@ class Reader:
     def _word(self, index: int, token: Token) -> None:
         text = token.text
         if text.startswith("?"):
-            self._questions.append((True, text[1:].rstrip("~")))
+            kind = text[1:].rstrip("~")
+            self._questions.append((True, kind))
+            self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
             self._boundary("")
         elif text == "'s":
             self._possessive()
@@ -143,14 +144,17 @@ class Reader:
             self.words[-1] = msgspec.structs.replace(self.words[-1], marker="of")
 
     def _question(self, index: int, token: Token) -> None:
-        follows = self._after(index).text in grammar.AUXILIARIES
+        after = self._after(index).text
+        follows = after in grammar.AUXILIARIES or after.startswith("?")
         self._questions.append((follows or (token.first and token.text not in {"when", "where"}), grammar.QUESTION_WORDS[token.text]))
         self._boundary("")
 
     def _auxiliary(self, index: int, token: Token) -> None:
         text = token.text
-        if not self.tense:
-            self.tense = grammar.TENSES.get(text, "")
+        self.does = self.does or text in {"do", "does", "did"}
+        tense = grammar.TENSES.get(text, "")
+        if not self.tense or tense == "future":
+            self.tense = tense or self.tense
         if not self.modal:
             self.modal = grammar.MODALS.get(text, "")
         opens = token.first or self._before(index) == ","
@@ -181,7 +185,17 @@ class Reader:
             self.owners.add(grammar.OWNERS[text])
         if text in grammar.SUBJECTS:
             self.subjects.add(grammar.SUBJECTS[text])
-        if not always and (text in grammar.EMPTY or text in grammar.ARTICLES or "filler" in kinds):
+        if token.first and not self._questions and text in grammar.ORDERS:
+            kind, left = grammar.ORDERS[text]
+            self._questions.append((True, kind))
+            if not left:
+                return
+            token = Token(left, WORD)
+            text = left.rstrip("~")
+        named = always or (text == "a" and token.capital and not token.first)
+        if text in grammar.ARTICLES and not named and self._opens_phrase(index):
+            self._cluster += 1
+        if not named and (text in grammar.EMPTY or text in grammar.ARTICLES or "filler" in kinds):
             return
         ends = self._after(index).kind == STOP
         if (text in {"last", "lasts"} and ends) or (text in {"mean", "means"} and ends and self.tense == "now"):
@@ -204,13 +218,26 @@ class Reader:
                 cluster=self._cluster,
                 segment=self._segment,
                 verb=verb,
+                inflected=self._inflected(index, text, base),
                 optional=token.text.endswith("~") or "optional" in kinds,
+                implied=token.text.endswith("~"),
                 capital=token.capital and not token.first,
             )
         )
         self._number = ""
         if verb:
             self._marker = ""
+
+    def _inflected(self, index: int, text: str, base: str) -> bool:
+        if text.endswith(("ing", "tion", "ment", "al")):
+            return True
+        past = text != base and not text.endswith("s")
+        return past and any(token.text in grammar.TO_BE for token in self.tokens[:index])
+
+    def _opens_phrase(self, index: int) -> bool:
+        """Whether an article begins another phrase: a tomato | a fruit or a vegetable."""
+        before = self._before(index)
+        return bool(self.words) and before == self.words[-1].text
 
     def _is_place(self, text: str) -> bool:
         return "places" in self.lexicon.kinds.get(text, ())

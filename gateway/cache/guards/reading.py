@@ -33,6 +33,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     subjects: frozenset[str] = frozenset()
     joins: frozenset[str] = frozenset()
     passive: bool = False
+    does: bool = False
     joined: frozenset[int] = frozenset()
     words: tuple[Word, ...] = ()
     said: frozenset[str] = frozenset()
@@ -63,6 +64,7 @@ def read(text: str) -> Reading:
         subjects=frozenset(reader.subjects),
         joins=frozenset(reader.joins),
         passive=reader.passive,
+        does=reader.does,
         joined=frozenset(reader.joined),
         words=tuple(reader.words),
         said=frozenset(said),

@@ -139,6 +139,8 @@ def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 
         tokens.append(Token(core, CODE, first))
     elif _WITH_A_SLASH.fullmatch(core) and not core.replace("/", "").isdigit():
         tokens.append(Token(folded.rstrip("/"), PLACE, first))
+    elif "(" in core[1:] and core[-2:] != "()" and not core.endswith("(s"):
+        tokens.append(Token(core, CODE, first))
     elif _FILE.fullmatch(core) or _IDENTIFIER.fullmatch(core) or _DOTTED.fullmatch(core):
         tokens.append(Token(folded.removesuffix("()"), CODE, first))
     elif _ID.fullmatch(core) and not _THOUSANDS.fullmatch(core):

@@ -17,9 +17,9 @@ GUARDS = (
 _AGREEING = frozenset(
     frozenset(pair.split("/"))
     for pair in (
-        "what/which what/explain what/list what/convert what/calculate what/name what/ whats/what whats/list whats/which whats/ whats/explain"
+        "what/which what/explain what/list what/convert what/name what/ whats/what whats/list whats/which whats/ whats/explain"
         " how_to/how how_to/ how/explain name/who name/ which/ which/whats explain/ list/ list/which list/explain compare/ convert/"
-        " convert/how_many convert/how_much calculate/how_much calculate/how_many calculate/ yes_or_no/exists requirement/whats"
+        " convert/how_many convert/how_much calculate/ yes_or_no/exists requirement/whats"
     ).split(" ")
 )
 
@@ -96,6 +96,8 @@ def _same_kind(asked: Reading, kept: Reading) -> bool:
     if one == other or frozenset({one, other}) in _AGREEING:
         return True
     kinds = {one, other}
+    if "calculate" in kinds and kinds & {"what", "how_much", "how_many"}:
+        return bool(asked.numbers or asked.code)
     if not kinds & {"what", "", "which"}:
         return False
     if kinds & {"how_much", "how_many"}:
@@ -111,9 +113,18 @@ def _verbal(asked: Reading, kept: Reading) -> str:
     alignment = aligned(asked, kept)
     left, right = alignment.asked, alignment.kept
     bare = not alignment.pairs and not asked.numbers and not asked.code and not asked.addresses
-    if bare or (left and right) or any(not word.optional for word in (*left, *right)):
+    if bare or _both_lack(left, right) or any(not word.optional for word in (*left, *right)):
         return _why(left, right)
     return "direction" if turned(asked, kept, alignment.pairs) else ""
+
+
+def _both_lack(left: tuple[Word, ...], right: tuple[Word, ...]) -> bool:
+    """Tell whether both sides have a word too many. What a phrase only implies does not count; a day is no month."""
+    if not left or not right:
+        return False
+    if any("dates" in word.kinds for word in left) and any("dates" in word.kinds for word in right):
+        return True
+    return not all(word.implied for word in left) and not all(word.implied for word in right)
 
 
 def _why(left: tuple[Word, ...], right: tuple[Word, ...]) -> str:
