@@ -5,20 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from gateway.cache.guards.lexicon import lexicon, stem
-from gateway.cache.guards.reading import Reading, Word
+from gateway.cache.guards.reader import Word
+from gateway.cache.guards.reading import Reading
 
 # Beginnings that turn a word into its opposite, or into something else: never a slip of the pen.
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "re", "de", "pre", "post", "over", "under", "anti", "mis", "sub", "super", "inter", "intra", "a", "co", "ex", "bi", "tri")  # fmt: skip
 _TELLING = (("er", "ee"), ("or", "ee"), ("hyper", "hypo"), ("inter", "intra"), ("ful", "less"), ("max", "min"))
-_KEYS = {
-    letter: near
-    for letter, near in zip(
-        "qwertyuiopasdfghjklzxcvbnm",
-        "wa qes wrd etf ryg tuh yij uok ipl o qsz awdx sefc drgv fthb gyjn hukm jil ko asx zsdc xdfv cfgb vghn bhjm njk".split(),
-        strict=True,
-    )
-}
-
 
 class Alignment(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of places (asked, kept) of words that match, and the words without one."""
@@ -52,12 +44,24 @@ def _matched(from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -
         if at is None and word.groups:
             at = next((place for place, other in enumerate(to.words) if not word.groups.isdisjoint(other.groups)), None)
         if at is None:
+            at = next((place for place, other in enumerate(to.words) if _of_one_root(word.stem, other.stem)), None)
+        if at is None:
             left.append(index)
             continue
         used.add(at)
         if pairs is not None:
             pairs.append((index, at))
     return left
+
+
+def _of_one_root(one: str, other: str) -> bool:
+    """Tell whether one word is the noun of the other: concatenation, concatenate."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < 5 or not long.endswith(("ion", "ment")) or short == "depart":
+        return short + "ing" == long or long + "ing" == short
+    if long.endswith("ment"):
+        return long[:-4] == short
+    return short in {long[:-3], long[:-3] + "e", long[:-5], long[:-5] + "e"}
 
 
 def _unmatched_left(left: list[int], from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -> list[Word]:

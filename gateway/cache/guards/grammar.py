@@ -21,13 +21,29 @@ MODALS = {
     "can": "can", "could": "can", "may": "can", "might": "can", "should": "should", "ought": "should", "must": "must",
     "would": "would", "will": "will", "shall": "should",
 }  # fmt: skip
-PERSONS = {
+MODAL_QUESTIONS = frozenset({"can", "should", "must"})
+OWNERS = {
     "my": "first", "mine": "first", "our": "first", "ours": "first", "your": "second", "yours": "second", "his": "him",
     "her": "her", "hers": "her", "their": "them", "theirs": "them", "he": "him", "him": "him", "she": "her",
 }  # fmt: skip
+SUBJECTS = {"i": "first", "we": "first", "you": "second"}
+# A word before one of these is named, not used: a for loop is not a while loop.
+NAMED_WORDS = frozenset("loop loops statement statements keyword keywords clause operator".split())
+NOUNS_TOO = frozenset("will can may might must have do does was".split())
+ONE = frozenset("a an one per each".split())
+# What an order in the first place asks, and what is left of the verb.
+ORDERS = {
+    "compare": ("compare", ""), "contrast": ("compare", ""), "list": ("list", ""), "define": ("what", "mean~"),
+    "calculate": ("calculate", ""), "compute": ("calculate", ""), "evaluate": ("calculate", ""), "translate": ("translate", ""),
+    "summarize": ("summarize", ""), "summarise": ("summarize", ""), "convert": ("convert", "convert~"), "explain": ("explain", ""),
+    "describe": ("explain", ""),
+}  # fmt: skip
+TASKS = frozenset("write create generate compose draft make design build plan produce prepare".split())
+OBJECTS = frozenset("a an the me us some my".split())
+TO_BE = frozenset("is are was were be been being get gets got".split())
 PREPOSITIONS = frozenset(
-    "in of at on for to from by with about as into onto than through via per like among across toward towards regarding"
-    " concerning near upon".split()
+    "between in of at on for to from by with about as into onto than through via per like among regarding"
+    " concerning upon".split()
 )
 ARTICLES = frozenset("a an the this that these those some any my your our his her their its".split())
 AUXILIARIES = frozenset(TENSES) | frozenset(MODALS) | frozenset({"be", "been", "being"})

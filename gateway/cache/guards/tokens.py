@@ -80,7 +80,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     """A text in pieces: its tokens, what stood in quotes (folded, its words only) and in backticks."""
 
     tokens: tuple[Token, ...]
-    quoted: frozenset[str]
+    quoted: tuple[str, ...]
     code: tuple[str, ...]
     addresses: tuple[str, ...]
 
@@ -106,7 +106,7 @@ def cut(text: str) -> Cut:
         else ()
     )
     text = _ADDRESS.sub(" ", text) if addresses else text
-    quoted = frozenset(folded_words(one or other) for one, other in _QUOTED.findall(text)) - {""}
+    quoted = tuple(words for one, other in _QUOTED.findall(text) if (words := folded_words(one or other)))
     tokens: list[Token] = []
     first = True
     for chunk in text.split():
@@ -139,6 +139,8 @@ def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 
         tokens.append(Token(core, CODE, first))
     elif _WITH_A_SLASH.fullmatch(core) and not core.replace("/", "").isdigit():
         tokens.append(Token(folded.rstrip("/"), PLACE, first))
+    elif "(" in core[1:] and core[-2:] != "()" and not core.endswith("(s"):
+        tokens.append(Token(core, CODE, first))
     elif _FILE.fullmatch(core) or _IDENTIFIER.fullmatch(core) or _DOTTED.fullmatch(core):
         tokens.append(Token(folded.removesuffix("()"), CODE, first))
     elif _ID.fullmatch(core) and not _THOUSANDS.fullmatch(core):
