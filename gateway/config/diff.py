@@ -11,7 +11,14 @@ from gateway.config.settings import Settings
 # The listening socket, its limits, the log and the exporter outlive every generation of the configuration. The server's keys
 # do not: they are the one part of `server` that a reload changes.
 _FIXED_IN_ACCESS: Final = ("access.pepper", "access.bootstrap_key_file", "access.keys_refresh")
-_FIXED_IN_CACHE: Final = ("cache.bytes", "cache.entry_bytes", "cache.shared", "cache.embedding", "cache.entries", "cache.qdrant")
+_FIXED_IN_CACHE: Final = (
+    "cache.bytes",
+    "cache.entry_bytes",
+    "cache.shared",
+    "cache.embedding",
+    "cache.entries",
+    "cache.qdrant",
+)
 _FIXED_AT_START: Final = (
     "server",
     "logging",

@@ -278,7 +278,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         SqliteSettings | PostgresSettings | None,
         Meta(description="Where keys, users, the ledger and the audit log live; null keeps nothing."),
     ] = None
-    redis: Annotated[RedisSettings | None, Meta(description="What several replicas count their limits in, and keep cached answers in.")] = None
+    redis: Annotated[
+        RedisSettings | None,
+        Meta(description="What several replicas count their limits in, and keep cached answers in."),
+    ] = None
     cache: Annotated[CacheSettings, Meta(description="The cache of answers.")] = CacheSettings()
     access: Annotated[AccessSettings, Meta(description="Who is let in.")] = AccessSettings()
     policies: Annotated[PolicySettings | None, Meta(description="Authorization by Cedar; null permits everything.")] = (

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from anyio import create_task_group
 
 from gateway.core.answer import Answer
 from gateway.core.cached import CacheWish
@@ -26,6 +27,8 @@ from gateway.stores.answers import Entry
 
 MOST_TEXTS: Final = 2048
 """More in one call than the APIs take: such a call is not cached."""
+AT_ONCE: Final = 64
+"""Texts that are looked for at once, where that is not done in this process."""
 MOST_BYTES: Final = 8 * 1024**2
 """Of an answer that is read after it went out: reading more would hold up other calls."""
 
@@ -65,8 +68,7 @@ async def known(texts: Texts, call: Call, shelf: Shelf, wish: CacheWish) -> Text
     """Look for the vectors of the texts."""
     found: dict[str, _Known] = {}
     target: str | None = None
-    for key in dict.fromkeys(texts.keys):
-        entry = await shelf.find(key, call)
+    for key, entry in (await _entries(list(dict.fromkeys(texts.keys)), call, shelf)).items():
         if entry is None or shelf.age(entry, wish) != "fresh" or entry.target != (target or entry.target):
             continue
         answer = read(entry)
@@ -74,6 +76,22 @@ async def known(texts: Texts, call: Call, shelf: Shelf, wish: CacheWish) -> Text
             found[key] = _Known(entry=entry, vector=answer.result.vectors[0])
             target = entry.target
     return msgspec.structs.replace(texts, known=found)
+
+
+async def _entries(keys: Sequence[str], call: Call, shelf: Shelf) -> dict[str, Entry | None]:
+    if shelf.peek is not None:
+        return {key: await shelf.find(key, call) for key in keys}
+    # Elsewhere each takes a while, and many at a time not much more.
+    found: dict[str, Entry | None] = dict.fromkeys(keys)
+
+    async def find(key: str) -> None:
+        found[key] = await shelf.find(key, call)
+
+    for start in range(0, len(keys), AT_ONCE):
+        async with create_task_group() as tasks:
+            for key in keys[start : start + AT_ONCE]:
+                tasks.start_soon(find, key)
+    return found
 
 
 async def give(texts: Texts, call: Call, shelf: Shelf, send: Send) -> None:

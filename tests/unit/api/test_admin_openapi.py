@@ -29,7 +29,9 @@ def served():
         configuration=dict,
     )
     conductor = Conductor(Splits(), SYSTEM_CLOCK, replica="r")
-    found = admin_endpoints(edge, Services(clock=SYSTEM_CLOCK, new_id=new_id), rollouts=conductor, cache=CacheDesk(store=None))
+    found = admin_endpoints(
+        edge, Services(clock=SYSTEM_CLOCK, new_id=new_id), rollouts=conductor, cache=CacheDesk(store=None)
+    )
     return {shown_path(path): endpoint for path, endpoint in found.items()}
 
 
