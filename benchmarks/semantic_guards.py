@@ -42,7 +42,9 @@ def report(name: str, pairs: list[Pair], likeness: dict[tuple[str, str], float])
     traps, repeats = [pair for pair in pairs if not pair.same], [pair for pair in pairs if pair.same]
     passed = {(pair.asked, pair.kept): refusal(pair.asked, pair.kept) == "" for pair in pairs}
     print(f"\n## {name}: {len(repeats)} repeats, {len(traps)} traps\n")
-    print("| threshold | alone: traps wrong | alone: repeats served | with guards: traps wrong | with guards: repeats served |")
+    print(
+        "| threshold | alone: traps wrong | alone: repeats served | with guards: traps wrong | with guards: repeats served |"
+    )
     print("|---|---|---|---|---|")
     for threshold in THRESHOLDS:
 
@@ -59,13 +61,17 @@ def report(name: str, pairs: list[Pair], likeness: dict[tuple[str, str], float])
 
 def by_category(pairs: list[Pair], likeness: dict[tuple[str, str], float], threshold: float) -> None:
     """Print, for each kind of pair, what the threshold serves alone and with the guards."""
-    print(f"\n## By category, all parts, at {threshold:.2f}\n\n| category | pairs | served by the threshold | served with guards |\n|---|---|---|---|")
+    print(
+        f"\n## By category, all parts, at {threshold:.2f}\n\n| category | pairs | served by the threshold | served with guards |\n|---|---|---|---|"
+    )
     for same in (False, True):
         for category in sorted({pair.category for pair in pairs if pair.same is same}):
             some = [pair for pair in pairs if pair.category == category and pair.same is same]
             near = [pair for pair in some if likeness[pair.asked, pair.kept] >= threshold]
             kept = [pair for pair in near if not refusal(pair.asked, pair.kept)]
-            print(f"| {'repeats' if same else 'traps'}: {category} | {len(some)} | {len(near) / len(some):.0%} | {len(kept) / len(some):.0%} |")
+            print(
+                f"| {'repeats' if same else 'traps'}: {category} | {len(some)} | {len(near) / len(some):.0%} | {len(kept) / len(some):.0%} |"
+            )
 
 
 def speed(pairs: list[Pair]) -> None:
@@ -76,7 +82,9 @@ def speed(pairs: list[Pair]) -> None:
         began = time.perf_counter()
         refusal(read(pair.asked), reading)
         times.append((time.perf_counter() - began) * 1e6)
-    print(f"\nRead and compared: median {statistics.median(times):.0f} µs, 99th percentile {np.percentile(times, 99):.0f} µs a pair")
+    print(
+        f"\nRead and compared: median {statistics.median(times):.0f} µs, 99th percentile {np.percentile(times, 99):.0f} µs a pair"
+    )
 
 
 def main() -> None:
