@@ -67,6 +67,8 @@ def _passive_turned(asked: Reading, kept: Reading, pairs: list[tuple[int, int]])
 def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tuple[int, int]) -> bool:
     """Tell whether two words that changed places did so for the style."""
     x1, y1, x2, y2 = asked.words[first[0]], asked.words[second[0]], kept.words[first[1]], kept.words[second[1]]
+    if (x1.optional and x2.optional) or (y1.optional and y2.optional):
+        return True
     if _coordinated(asked, x1, y1) and _coordinated(kept, x2, y2):
         return _same_company(asked, kept, x1, x2) and _same_company(asked, kept, y1, y2)
     if (x1.marker, y1.marker) == (y2.marker, x2.marker) and x1.marker != y1.marker:

@@ -30,7 +30,7 @@ _FILE = re.compile(
 )
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+(?:\(.*\))?")
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?\.?")
-_IDENTIFIER = re.compile(r"\w*_\w*|\w+(?:::|->)\w+.*|[\w.]+\(.*\)|\$\{?\w+\}?|[@#]\w+|<[^>]+>")
+_IDENTIFIER = re.compile(r"\w*_\w*|\w+(?:::|->)\w+.*|[\w.]+\(.*\)|\$\{?[^\W\d]\w*\}?|[@#]\w+|<[^>]+>")
 _LANGUAGE = re.compile(r"[a-z](?:\+\+|#)|f#|asp\.net|\.net", re.IGNORECASE)
 _HEX = re.compile(
     r"0x[0-9a-f]+|(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}|[0-9a-f]{8}-[0-9a-f-]{20,}", re.IGNORECASE
