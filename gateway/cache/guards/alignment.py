@@ -12,6 +12,7 @@ from gateway.cache.guards.reading import Reading
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "re", "de", "pre", "post", "over", "under", "anti", "mis", "sub", "super", "inter", "intra", "a", "co", "ex", "bi", "tri")  # fmt: skip
 _TELLING = (("er", "ee"), ("or", "ee"), ("hyper", "hypo"), ("inter", "intra"), ("ful", "less"), ("max", "min"))
 
+
 class Alignment(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of places (asked, kept) of words that match, and the words without one."""
 
@@ -88,7 +89,7 @@ def _joined_elsewhere(word: Word, index: int, from_: Reading, to: Reading) -> bo
             return True
     stems = {other.stem for other in words} | {other.text for other in words}
     for first in (index - 1, index):
-        if 0 <= first and first + 1 < len(from_.words):
+        if first >= 0 and first + 1 < len(from_.words):
             together = from_.words[first].text + from_.words[first + 1].text
             if together in stems or stem(together) in stems:
                 return True
@@ -107,7 +108,7 @@ def is_slip(one: str, other: str) -> bool:
     if known == 2:
         return False
     most = 2 if known == 1 and min(len(one), len(other)) >= 7 else 1
-    if known == 0 and (min(len(one), len(other)) < 6 or len(one) == len(other) and sorted(one) != sorted(other)):
+    if known == 0 and (min(len(one), len(other)) < 6 or (len(one) == len(other) and sorted(one) != sorted(other))):
         return False
     return distance(one, other, most) <= most
 
@@ -121,10 +122,7 @@ def _telling(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
     if any(long == prefix + short for prefix in _PREFIXES):
         return True
-    for first, second in _TELLING:
-        if one.replace(first, second) == other or other.replace(first, second) == one:
-            return True
-    return False
+    return any(one.replace(first, second) == other or other.replace(first, second) == one for first, second in _TELLING)
 
 
 def distance(one: str, other: str, most: int) -> int:
@@ -143,4 +141,4 @@ def distance(one: str, other: str, most: int) -> int:
         before = last
         if min(row) > most:
             return most + 1
-    return row[-1]
+    return min(row[-1], most + 1)

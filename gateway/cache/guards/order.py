@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.cache.guards import grammar
-from gateway.cache.guards.reading import Reading
 from gateway.cache.guards.reader import Word
+from gateway.cache.guards.reading import Reading
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
 _MOST_MATCHED = 40
 _BETWEEN = frozenset({"", "between", "with", "from", "to", "of"})
 # Questions that leave out who does it: what is done may stand before or after what it is done to.
-_SUBJECTLESS = frozenset({"how_to", "how", "", "list", "explain", "convert", "calculate", "task", "translate", "compare"})
+_SUBJECTLESS = frozenset(
+    {"how_to", "how", "", "list", "explain", "convert", "calculate", "task", "translate", "compare"}
+)
 
 
 def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> bool:
@@ -65,13 +67,21 @@ def _passive_turned(asked: Reading, kept: Reading, pairs: list[tuple[int, int]])
 def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tuple[int, int]) -> bool:
     """Tell whether two words that changed places did so for the style."""
     x1, y1, x2, y2 = asked.words[first[0]], asked.words[second[0]], kept.words[first[1]], kept.words[second[1]]
+    if (x1.optional and x2.optional) or (y1.optional and y2.optional):
+        return True
     if _coordinated(asked, x1, y1) and _coordinated(kept, x2, y2):
         return _same_company(asked, kept, x1, x2) and _same_company(asked, kept, y1, y2)
     if (x1.marker, y1.marker) == (y2.marker, x2.marker) and x1.marker != y1.marker:
         return False
     if _measures(x1) or _measures(y1):
         return True
-    if _is_verb(x1, x2) and _is_verb(y1, y2) and not _noun_too(x1) and not _noun_too(y1) and not (x1.marker or y1.marker or x2.marker or y2.marker):
+    if (
+        _is_verb(x1, x2)
+        and _is_verb(y1, y2)
+        and not _noun_too(x1)
+        and not _noun_too(y1)
+        and not (x1.marker or y1.marker or x2.marker or y2.marker)
+    ):
         return asked.asks in _SUBJECTLESS and x1.inflected + y1.inflected != x2.inflected + y2.inflected
     if (_is_verb(x1, x2) and not _noun_too(x1)) != (_is_verb(y1, y2) and not _noun_too(y1)):
         return _moved_verb(asked, kept, (x1, x2) if _is_verb(x1, x2) else (y1, y2))
@@ -110,7 +120,10 @@ def _describes(word: Word) -> bool:
 
 def _same_company(asked: Reading, kept: Reading, one: Word, other: Word) -> bool:
     """Tell whether a side of an "and" has the same words with it: red cars and blue bikes, blue bikes and red cars."""
-    company = [{word.stem for word in reading.words if (word.cluster, word.segment) == (side.cluster, side.segment)} for reading, side in ((asked, one), (kept, other))]
+    company = [
+        {word.stem for word in reading.words if (word.cluster, word.segment) == (side.cluster, side.segment)}
+        for reading, side in ((asked, one), (kept, other))
+    ]
     return len(company[0]) == len(company[1]) and (company[0] == company[1] or len(company[0]) == 1)
 
 

@@ -70,7 +70,9 @@ class Reader:
         if self.asks in grammar.MODAL_QUESTIONS:
             self.modal, self.asks = self.asks, "yes_or_no"
         stems = {word.stem for word in self.words}
-        if self.asks in {"how", "what", "whats", "which", "", "compare"} and (stems & {"differ", "difference"} or "vs" in self.joins):
+        if self.asks in {"how", "what", "whats", "which", "", "compare"} and (
+            stems & {"differ", "difference"} or "vs" in self.joins
+        ):
             self.asks = "compare"
             self.words = [word for word in self.words if word.stem not in {"differ", "difference"}]
         if self.asks in {"what", "how", "how_to", "", "translate"} and stems & {"translate", "translation"}:
@@ -122,7 +124,9 @@ class Reader:
             self._boundary("")
         elif text == "'s":
             self._possessive()
-        elif self._after(index).text in grammar.NAMED_WORDS or (text in grammar.NOUNS_TOO and self._before(index) in grammar.ARTICLES):
+        elif self._after(index).text in grammar.NAMED_WORDS or (
+            text in grammar.NOUNS_TOO and self._before(index) in grammar.ARTICLES
+        ):
             self._content(index, token, always=True)
         elif text in grammar.NEGATIONS:
             self.negations.append(grammar.NEGATIONS[text])
@@ -146,7 +150,9 @@ class Reader:
     def _question(self, index: int, token: Token) -> None:
         after = self._after(index).text
         follows = after in grammar.AUXILIARIES or after.startswith("?")
-        self._questions.append((follows or (token.first and token.text not in {"when", "where"}), grammar.QUESTION_WORDS[token.text]))
+        self._questions.append(
+            (follows or (token.first and token.text not in {"when", "where"}), grammar.QUESTION_WORDS[token.text])
+        )
         self._boundary("")
 
     def _auxiliary(self, index: int, token: Token) -> None:
@@ -178,33 +184,47 @@ class Reader:
         self._boundary(text)
 
     def _content(self, index: int, token: Token, *, always: bool = False) -> None:
-        text = token.text.rstrip("~")
-        base = stem(text)
-        kinds = self._kinds(text)
+        """Take a word that is none of the small ones: most likely one with a meaning."""
+        self._person(token.text)
+        if token.first and not self._questions and token.text in grammar.ORDERS:
+            kind, left = grammar.ORDERS[token.text]
+            self._questions.append((True, kind))
+            if left:
+                self._add(index, Token(left, WORD), self._kinds(left.rstrip("~")))
+            return
+        named = always or (token.text == "a" and token.capital and not token.first)
+        kinds = self._kinds(token.text.rstrip("~"))
+        if not named and self._is_empty(index, token, kinds):
+            return
+        self._task(index, token)
+        self._add(index, token, kinds)
+
+    def _person(self, text: str) -> None:
         if text in grammar.OWNERS:
             self.owners.add(grammar.OWNERS[text])
         if text in grammar.SUBJECTS:
             self.subjects.add(grammar.SUBJECTS[text])
-        if token.first and not self._questions and text in grammar.ORDERS:
-            kind, left = grammar.ORDERS[text]
-            self._questions.append((True, kind))
-            if not left:
-                return
-            token = Token(left, WORD)
-            text = left.rstrip("~")
-        named = always or (text == "a" and token.capital and not token.first)
-        if text in grammar.ARTICLES and not named and self._opens_phrase(index):
+
+    def _is_empty(self, index: int, token: Token, kinds: frozenset[str]) -> bool:
+        text = token.text
+        if text in grammar.ARTICLES and self._opens_phrase(index):
             self._cluster += 1
-        if not named and (text in grammar.EMPTY or text in grammar.ARTICLES or "filler" in kinds):
-            return
-        ends = self._after(index).kind == STOP
-        if (text in {"last", "lasts"} and ends) or (text in {"mean", "means"} and ends and self.tense == "now"):
-            return
-        self._task(index, token)
+        if text in grammar.EMPTY or text in grammar.ARTICLES or "filler" in kinds:
+            return True
+        if self._after(index).kind != STOP:
+            return False
+        # How long does it last? What does it mean? These words only end the question.
+        return text in {"last", "lasts"} or (text in {"mean", "means"} and self.tense == "now")
+
+    def _add(self, index: int, token: Token, kinds: frozenset[str]) -> None:
+        text = token.text.rstrip("~")
+        base = stem(text)
         before = self._before(index)
         verb = ("verbs" in kinds or (text != base and text.endswith(("ed", "ing")))) and before not in grammar.ARTICLES
-        if verb or "places" in kinds:
-            self._boundary(text if "places" in kinds else self._marker if before in grammar.PREPOSITIONS or self._is_place(before) else "")
+        if "places" in kinds:
+            self._boundary(text)
+        elif verb:
+            self._boundary(self._marker if before in grammar.PREPOSITIONS or self._is_place(before) else "")
         if "units" in kinds and before in grammar.ONE:
             self._boundary("#")
         self.words.append(
@@ -244,5 +264,10 @@ class Reader:
 
     def _task(self, index: int, token: Token) -> None:
         """Note an order to do something: write a poem is not how to write one."""
-        if token.first and not self._questions and token.text in grammar.TASKS and self._after(index).text in grammar.OBJECTS:
+        if (
+            token.first
+            and not self._questions
+            and token.text in grammar.TASKS
+            and self._after(index).text in grammar.OBJECTS
+        ):
             self._questions.append((True, "task"))

@@ -91,7 +91,9 @@ def _possessives(tokens: Sequence[Token]) -> list[Token]:
     return found
 
 
-_WITH_IS = frozenset("what who where when how it that there here why which he she let".split())
+_WITH_IS = frozenset(
+    ["what", "who", "where", "when", "how", "it", "that", "there", "here", "why", "which", "he", "she", "let"]
+)
 _SHORT = {f"{word}s": (word, "is") for word in ("what", "where", "when", "how", "who", "that")} | {
     "whos": ("who", "is"), "im": ("i", "am"), "ive": ("i", "have"), "u": ("you",), "ur": ("your",), "pls": ("please",),
     "youre": ("you", "are"), "gonna": ("going", "to"), "wanna": ("want", "to"), "gotta": ("have", "to"), "wats": ("what", "is"),
@@ -127,7 +129,8 @@ def _replaced(tokens: list[Token], words: Lexicon) -> list[Token]:
 def _phrase_at(tokens: list[Token], at: int, words: Lexicon) -> tuple[int, tuple[str, ...]]:
     """Find the longest phrase that begins at a place: where it ends (there, if there is none) and what it means."""
     branch = words.phrases
-    end, meaning = at, ()
+    end = at
+    meaning: tuple[str, ...] = ()
     for place in range(at, len(tokens)):
         following = None if tokens[place].kind == STOP else branch.following.get(tokens[place].text)
         if following is None:
@@ -136,5 +139,3 @@ def _phrase_at(tokens: list[Token], at: int, words: Lexicon) -> tuple[int, tuple
         if branch.meaning is not None:
             end, meaning = place + 1, branch.meaning
     return end, meaning
-
-

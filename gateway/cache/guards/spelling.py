@@ -48,7 +48,12 @@ def _one_slip(one: str, other: str) -> bool:
     places = [index for index, (left, right) in enumerate(zip(one, other, strict=True)) if left != right]
     if len(places) == 1:
         return True
-    return len(places) == 2 and places[1] == places[0] + 1 and one[places[0]] == other[places[1]] and one[places[1]] == other[places[0]]
+    return (
+        len(places) == 2
+        and places[1] == places[0] + 1
+        and one[places[0]] == other[places[1]]
+        and one[places[1]] == other[places[0]]
+    )
 
 
 def _without_one(word: str) -> Iterator[str]:

@@ -16,11 +16,37 @@ GUARDS = (
 # Kinds of question that ask the same where their words agree.
 _AGREEING = frozenset(
     frozenset(pair.split("/"))
-    for pair in (
-        "what/which what/explain what/list what/convert what/name what/ whats/what whats/list whats/which whats/ whats/explain"
-        " how_to/how how_to/ how/explain name/who name/ which/ which/whats explain/ list/ list/which list/explain compare/ convert/"
-        " convert/how_many convert/how_much calculate/ yes_or_no/exists requirement/whats"
-    ).split(" ")
+    for pair in [
+        "what/which",
+        "what/explain",
+        "what/list",
+        "what/convert",
+        "what/name",
+        "what/",
+        "whats/what",
+        "whats/list",
+        "whats/which",
+        "whats/",
+        "whats/explain",
+        "how_to/how",
+        "how_to/",
+        "how/explain",
+        "name/who",
+        "name/",
+        "which/",
+        "which/whats",
+        "explain/",
+        "list/",
+        "list/which",
+        "list/explain",
+        "compare/",
+        "convert/",
+        "convert/how_many",
+        "convert/how_much",
+        "calculate/",
+        "yes_or_no/exists",
+        "requirement/whats",
+    ]
 )
 
 
