@@ -15,7 +15,7 @@ from gateway.config.settings import ModelSettings, Settings
 
 
 def findings(cache: CacheSettings, model: ModelCacheSettings | None = None, *, missing: str = "") -> list[str]:
-    settings = Settings(cache=cache, models={"chat": ModelSettings(cache=model)})
+    settings = Settings(providers={}, cache=cache, models={"chat": ModelSettings(targets=(), cache=model)})
     found = semantic_findings(settings, lambda package: package != missing)
     return [".".join(map(str, one.path)) + ": " + one.message for one in found]
 
