@@ -134,6 +134,8 @@ class Reader:
                 self.modal = self.modal or "can"
         elif text in grammar.QUESTION_WORDS:
             self._question(index, token)
+        elif self._is_main(index, text):
+            self._add(index, token, self._kinds(text))
         elif text in grammar.AUXILIARIES and not numerals.is_month(self.tokens, index):
             self._auxiliary(index, token)
         elif text in grammar.JOINS:
@@ -142,6 +144,16 @@ class Reader:
             self._preposition(index, text)
         else:
             self._content(index, token)
+
+    def _is_main(self, index: int, text: str) -> bool:
+        """Whether a small word is the one that counts: what does a nurse do, what is Rome like, at 9 am."""
+        if text == "am":
+            return index > 0 and self.tokens[index - 1].kind == NUMBER
+        ends = index > 0 and self._after(index).kind == STOP
+        return ends and (text == "like" or (text in {"do", "have"} and self._asks_what()))
+
+    def _asks_what(self) -> bool:
+        return next((kind for _, kind in self._questions), "") in {"what", "which", "who", ""}
 
     def _possessive(self) -> None:
         if self.words:
@@ -214,7 +226,8 @@ class Reader:
         if self._after(index).kind != STOP:
             return False
         # How long does it last? What does it mean? These words only end the question.
-        return text in {"last", "lasts"} or (text in {"mean", "means"} and self.tense == "now")
+        lasting = text in {"last", "lasts"} and any(word.text == "duration" for word in self.words)
+        return lasting or (text in {"mean", "means"} and self.tense == "now")
 
     def _add(self, index: int, token: Token, kinds: frozenset[str]) -> None:
         text = token.text.rstrip("~")
@@ -239,7 +252,7 @@ class Reader:
                 segment=self._segment,
                 verb=verb,
                 inflected=self._inflected(index, text, base),
-                optional=token.text.endswith("~") or "optional" in kinds,
+                optional=token.text.endswith("~") or ("optional" in kinds and self._may_miss(index, text)),
                 implied=token.text.endswith("~"),
                 capital=token.capital and not token.first,
             )
@@ -247,6 +260,12 @@ class Reader:
         self._number = ""
         if verb:
             self._marker = ""
+
+    def _may_miss(self, index: int, text: str) -> bool:
+        """Whether a light word may be missing on the other side: not where the question ends with it, nor of used bikes."""
+        if text == "used":
+            return self._before(index) in grammar.TO_BE or self._after(index).text == "to"
+        return self._after(index).kind != STOP or not self._asks_what()
 
     def _inflected(self, index: int, text: str, base: str) -> bool:
         if text.endswith(("ing", "tion", "ment", "al")):
