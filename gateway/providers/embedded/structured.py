@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import UnsupportedSchema
-from gateway.providers.embedded.bounded_schema import bounded, subschemas, without_compiler_options
+from gateway.providers.embedded.bounded_schema import bounded, subschemas
+from gateway.providers.embedded.enforceable import enforceable
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
@@ -21,6 +22,8 @@ MAX_SCHEMAS = 2_000
 
 # Free white space is what a tiny model runs away in; these separators are the ones that it has seen most.
 _COMPILER_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# Branches of oneOf that overlap: that only one holds is the judge's to say.
+_OVERLAPPING = {**_COMPILER_OPTIONS, "coerce_one_of": True}
 
 
 def compile_schema(schema: Mapping[str, Any], *, end: int | None = None) -> str:
@@ -33,15 +36,23 @@ def compile_schema(schema: Mapping[str, Any], *, end: int | None = None) -> str:
 
 def compile_json(schema: Mapping[str, Any]) -> str:
     """Give the checked schema as the JSON text that stands behind `%json` in a grammar of its own. Raises UnsupportedSchema."""
+    return enforced(schema)[0]
+
+
+def enforced(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Give what `compile_json` gives, and the keywords that only the judge of the finished text enforces."""
     _check_limits(schema)
-    clean = without_compiler_options(schema)
+    rewritten, lost = enforceable(schema)
     reason = ""
     # What was bounded may not compile where the original does (a bound beside an exotic keyword): the original is as right.
-    for candidate in (bounded(clean), clean):
-        text = msgspec.json.encode({**candidate, "x-guidance": _COMPILER_OPTIONS}).decode()
-        reason = _fault(_matcher().grammar_from_json_schema(text))
-        if not reason:
-            return text
+    for candidate in (bounded(rewritten), rewritten):
+        for options, dropped in ((_COMPILER_OPTIONS, lost), (_OVERLAPPING, (*lost, "oneOf"))):
+            text = msgspec.json.encode({**candidate, "x-guidance": options}).decode()
+            reason = _fault(_matcher().grammar_from_json_schema(text))
+            if not reason:
+                return text, dropped
+            if "oneOf" not in reason:
+                break
     msg = f"The schema cannot be enforced: {reason}"
     raise UnsupportedSchema(msg)
 
@@ -89,19 +100,8 @@ def _check_limits(schema: Mapping[str, Any]) -> None:
         if count > MAX_SCHEMAS:
             msg = f"The schema has more than {MAX_SCHEMAS} parts."
             raise UnsupportedSchema(msg)
-        for part in level:
-            _check_reference(part)
         level = [child for part in level for child in subschemas(part)]
         if not level:
             return
     msg = f"The schema is nested more than {MAX_DEPTH} levels deep."
     raise UnsupportedSchema(msg)
-
-
-def _check_reference(part: Any) -> None:
-    if not isinstance(part, dict):
-        return
-    reference = part.get("$ref")
-    if reference is not None and not (isinstance(reference, str) and reference.startswith("#")):
-        msg = f"Only references inside the schema are followed, not {str(reference)[:200]!r}."
-        raise UnsupportedSchema(msg)

@@ -101,11 +101,8 @@ def test_recursion_ends_at_a_depth():
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ({"not": {"type": "string"}}, "not"),
-        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
-        ({"if": {}, "then": {}}, "if"),
+        ({"not": {}}, "allows nothing"),
         ({"type": "string", "pattern": "(?=a)b"}, "look-around"),
-        ({"type": "string", "format": "no-such-format"}, "no-such-format"),
         ({"$ref": "https://example.com/schema.json"}, "inside the schema"),
         ({"properties": {"a": {"$ref": "file:///etc/passwd"}}}, "inside the schema"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "Unsatisfiable"),
