@@ -74,8 +74,10 @@ class _Rewriting:
     def whole(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         # The graph copied the root; identities are those of its parts.
         out = self.schema(self._graph.parts[0].schema)
-        if not isinstance(out, dict):
-            out = {} if out else {"not": {}}
+        if out is False:
+            msg = "The schema cannot be enforced: it allows nothing."
+            raise UnsupportedSchema(msg)
+        out = out if isinstance(out, dict) else {}
         if self._rewritten:
             out = {**out, "$defs": self._rewritten}
         return out, tuple(sorted(self._lost))
@@ -89,9 +91,11 @@ class _Rewriting:
             return {"$ref": out["$ref"]}
         self._modern(out)
         self._deeper(out)
+        if out.get("not") in (True, {}):
+            return False
         for step in (self._numbers, self._listed, self._formats, self._arrays, self._dependent, self._conditional):
             out = step(out)
-        out = self._negated(self._names_of_members(self._combined(out)))
+        out = self._negated(self._counted(self._names_of_members(self._combined(out))))
         return self._unevaluated(out)
 
     def _referred(self, schema: dict[str, Any], out: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +120,8 @@ class _Rewriting:
                 self._lost.add(word)
         target = self._graph.targets.get(id(schema))
         if target is False:
-            return {"not": {}}
+            out["not"] = {}
+            return out
         if target is None:
             self._lost.add("$ref")
         elif target is not True:
@@ -196,10 +201,12 @@ class _Rewriting:
             return {word: value for word, value in out.items() if word != "format"} | {"pattern": _FORMATS[form]}
         if form in _NARROWER:
             return {**out, "format": _NARROWER[form]}
-        if form not in _COMPILED and form not in _FORMATS:
-            # Only an annotation: the judge does not know it either.
-            return {word: value for word, value in out.items() if word != "format"}
-        return out
+        if form in _COMPILED or form in ("date", "time", "date-time"):
+            return out
+        if form in _FORMATS:
+            self._lost.add("format")
+        # Any other is only an annotation: the judge does not know it either.
+        return {word: value for word, value in out.items() if word != "format"}
 
     def _arrays(self, out: dict[str, Any]) -> dict[str, Any]:
         if out.pop("uniqueItems", False):
@@ -284,12 +291,24 @@ class _Rewriting:
             out["patternProperties"] = {pattern: True}
         return {"type": "object", **out} if "type" not in out else out
 
+    def _counted(self, out: dict[str, Any]) -> dict[str, Any]:
+        """The compiler counts the members of an object only where all that are listed are required."""
+        names, required = set(out.get("properties") or ()), set(out.get("required") or ())
+        if not names - required:
+            return out
+        if out.get("minProperties", 0) <= len(required):
+            out.pop("minProperties", None)
+        if out.get("additionalProperties") is False and not out.get("patternProperties"):
+            out = {word: value for word, value in out.items() if word != "maxProperties" or value < len(names)}
+        for word in ("minProperties", "maxProperties"):
+            if out.pop(word, None) is not None:
+                self._lost.add(word)
+        return out
+
     def _negated(self, out: dict[str, Any]) -> dict[str, Any]:
         rule = out.get("not")
         if rule is None or rule is False:
             return {word: value for word, value in out.items() if word != "not"}
-        if rule is True or rule == {}:
-            raise UnsupportedSchema("The schema cannot be enforced: a part of it allows nothing.")
         rest = {word: value for word, value in out.items() if word != "not"}
         only = rule.keys()
         if only == {"required"} and len(rule["required"]) == 1:

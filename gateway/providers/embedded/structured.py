@@ -16,7 +16,7 @@ from gateway.core.errors import UnsupportedSchema
 from gateway.providers.embedded.bounded_schema import bounded, subschemas
 from gateway.providers.embedded.enforceable import enforceable
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_SCHEMAS = 2_000
 
@@ -70,6 +70,36 @@ def lark_grammar(rules: str, *, end: int | None = None) -> str:
         msg = f"The grammar cannot be compiled: {reason}"
         raise UnsupportedSchema(msg)
     return grammar
+
+
+def regex_rule(pattern: str) -> str:
+    """Give the rule of what matches `pattern` as a whole; digits, letters and spaces are ASCII's, as in ECMA-262."""
+    # Heavy and optional, as in `_matcher`.
+    from llguidance import regex_to_lark  # noqa: PLC0415
+
+    return f"answer: /{regex_to_lark(pattern)}/"
+
+
+def lark_of(grammar: str) -> str:
+    """Give a caller's grammar in Lark's form; GBNF (llama.cpp's) is translated. Raises UnsupportedSchema where it is neither."""
+    # Heavy and optional, as in `_matcher`.
+    from llguidance.gbnf_to_lark import any_to_lark  # noqa: PLC0415
+
+    try:
+        return str(any_to_lark(grammar))
+    # Its own error is no more than an Exception; what is malformed can make it fail in other ways too.
+    except Exception as exc:
+        msg = f"The grammar is neither Lark nor GBNF: {' '.join(str(exc).split())[:300]}"
+        raise UnsupportedSchema(msg) from exc
+
+
+def admits(grammar: str, text: str) -> bool:
+    """Whether the whole of `text` is derived by a grammar without an end token."""
+    # Heavy and optional, as in `_matcher`.
+    from llguidance import LLTokenizer  # noqa: PLC0415
+
+    matcher = _matcher()(LLTokenizer("byte"), grammar, log_level=0)
+    return all(matcher.consume_token(byte) for byte in text.encode()) and bool(matcher.is_accepting())
 
 
 def _matcher() -> Any:
