@@ -40,6 +40,7 @@ def _modelled(
         abilities=_able(written, prices, settings),
         description=model.description or None,
         count_input=open_counting(name, model.tokenizer),
+        structured=model.structured,
     )
     if not model.versions:
         return built
@@ -130,10 +131,15 @@ def _targets(model: ModelSettings, targets: Sequence[TargetSettings], settings: 
             timeouts=_timeouts(target.timeouts or model.timeouts or _provider_timeouts(settings, target.provider)),
             drop=model.on_unsupported == "drop",
             emulate=model.on_unsupported == "emulate",
-            without=_lacking(target.abilities, emulate=model.on_unsupported == "emulate"),
+            without=_lacking(target.abilities, emulate=model.on_unsupported == "emulate" or _shapes(model)),
+            shapes=_shapes(model),
         )
         for target in targets
     )
+
+
+def _shapes(model: ModelSettings) -> bool:
+    return model.structured.mode == "enforce" and model.structured.emulate
 
 
 def _lacking(abilities: AbilitySettings | None, *, emulate: bool) -> frozenset[str]:

@@ -32,6 +32,7 @@ from gateway.core.strict_json import decode_object
 from gateway.dialects.dialect import Dialect
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.route import Route
+from gateway.pipeline.shaped_wish import asks_for_form
 
 log = structlog.get_logger()
 
@@ -110,7 +111,7 @@ class Door:
             # A hint must not name what the caller may not use.
             authorizer = generation.authorizer
             route = find_route(generation.routes, model, shown=lambda near: offered(authorizer, caller, near.subject))
-        relayed = route.relays(dialect.name)
+        relayed = route.relays(dialect.name) and not (route.shapes and asks_for_form(fields))
         call = Call(
             id=asked.call_id,
             operation=dialect.operation,

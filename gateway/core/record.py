@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `beside` is what other targets used for the call, which neither `usage` nor `cost` contains. `degraded` is the step of the
     model's `degrade` that answered, where it could not as asked (`error` then says why, if the answer is a static one). `shadow_of`
     is the id of the call that this one was a copy of. `continued` are the targets that went on with an answer that broke off: the
-    last is the one that `provider` and `served` name.
+    last is the one that `provider` and `served` name. `structured` says how the answer was kept to the form that was asked for.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -72,6 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     degraded: str = ""
     shadow_of: str = ""
     continued: tuple[str, ...] = ()
+    structured: str = ""
 
     @property
     def known_model(self) -> str:

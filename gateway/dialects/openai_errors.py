@@ -10,6 +10,7 @@ import msgspec
 from gateway.core.errors import (
     ContextLengthExceeded,
     Forbidden,
+    InvalidOutput,
     InvalidRequest,
     RateLimited,
     SwitchgearError,
@@ -31,8 +32,16 @@ _TOO_LONG_CODES = {"context_length_exceeded", "exceed_context_size_error", "stri
 
 
 def error_object(error: SwitchgearError) -> dict[str, Json]:
-    """Give what stands under `error`: message, type, param, code."""
-    return {"message": error.message, "type": _type(error), "param": error.param, "code": error.code}
+    """Give what stands under `error`: message, type, param, code; of an invalid answer more."""
+    found = {"message": error.message, "type": _type(error), "param": error.param, "code": error.code}
+    return {**found, **about_output(error)}
+
+
+def about_output(error: SwitchgearError) -> dict[str, Json]:
+    """Give what an error says of an answer that is not of the promised form: `violations`, and `raw`, what the model said."""
+    if not isinstance(error, InvalidOutput) or error.raw is None:
+        return {}
+    return {"violations": list(error.violations), "raw": error.raw}
 
 
 def encode_error(error: SwitchgearError) -> bytes:

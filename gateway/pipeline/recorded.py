@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.decision import Decision
-from gateway.core.errors import SwitchgearError, Unavailable
+from gateway.core.errors import InvalidOutput, SwitchgearError, Unavailable
 from gateway.core.events import Continued, CutShort, Decided, Degraded, Event, Finished, Spent, Started, Tried, Verbatim
 from gateway.core.record import Beside, Record
 from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
@@ -76,6 +76,8 @@ class Recorded:
             await self._inner(call, watch)
         except SwitchgearError as exc:
             error, status = exc.code, exc.status
+            if isinstance(exc, InvalidOutput):
+                watch.structured = exc.structured
             raise
         except asyncio.CancelledError as exc:
             reason = _reason(exc)
@@ -148,6 +150,7 @@ class Recorded:
             shadow_of=call.shadow_of,
             beside=tuple([self._beside(each) for each in watch.spent]) if watch.spent else (),
             continued=tuple(watch.continued),
+            structured=watch.structured or ("" if started is None else started.structured),
         )
 
     def _beside(self, spent: Spent) -> Beside:
@@ -172,6 +175,7 @@ class Watch:
         "limits",
         "spent",
         "started",
+        "structured",
         "tried",
         "used",
     )
@@ -190,6 +194,7 @@ class Watch:
         self.continued: list[str] = []
         self.following: str | None = None
         self.used: Usage | None = None
+        self.structured = ""
 
     def __call__(self, event: Event) -> Awaitable[None]:
         """Note it, and pass it on."""

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.accounting.limits.estimates import CountInput, count_by_length
+from gateway.config.structured_settings import StructuredSettings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
@@ -17,6 +18,8 @@ from gateway.pipeline.limited import Limits
 from gateway.pipeline.recorded import Cost, OpenEntry, TakeJudged, TakeRecord
 from gateway.pipeline.shadowed_plan import Clean
 from gateway.pipeline.shadowing import Shadowing
+from gateway.pipeline.shaped_judging import standard_means
+from gateway.pipeline.shaped_means import Means
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.providers.provider import Health, Provider
@@ -57,7 +60,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `unasked` answers those who ask in the operator's name, as guardrails do: it asks nobody's leave, and counts for no limit.
     `beside` answers copies of callers' calls (shadows): it asks whether the caller may use the model, and counts for no limit.
-    `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
+    `shapes` says that calls which ask for a form of the answer are decoded, whatever else holds. `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
     `helping` their providers. `cost` and `count_input` are what estimates are made with.
     """
 
@@ -75,6 +78,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     count_input: CountInput
     helping: tuple[Provider, ...] = ()
     opened: bool = False
+    shapes: bool = False
     relaying: dict[str, bool] = {}
 
     def relays(self, dialect: str) -> bool:
@@ -113,7 +117,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the stages need from outside. `open_entry` notes a call before it leaves; None where nothing keeps a ledger.
 
     `conditions` are those of all targets, `splits` between the versions of models, `lines` those in which calls wait: they outlive
-    what is built here. `chance` gives numbers from 0 to 1. `spawn` starts what runs beside a call.
+    what is built here. `chance` gives numbers from 0 to 1. `spawn` starts what runs beside a call. `means` judge the form of answers.
     """
 
     take_record: TakeRecord
@@ -131,6 +135,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     chance: Callable[[], float] = random.random
     lines: Lines = msgspec.field(default_factory=Lines)
     spawn: Spawn | None = None
+    means: Means = msgspec.field(default_factory=lambda: standard_means(SYSTEM_CLOCK.monotonic))
     origins: Origins = msgspec.field(default_factory=lambda: Origins(SYSTEM_CLOCK.monotonic))
 
 
@@ -146,6 +151,7 @@ class Modelled(msgspec.Struct, frozen=True, kw_only=True):
     abilities: Mapping[str, Abilities] = {}
     description: str | None = None
     count_input: CountInput = count_by_length
+    structured: StructuredSettings = StructuredSettings()
     versions: Mapping[str, Modelled] = {}
     division: Division | None = None
 

@@ -1,0 +1,112 @@
+"""Which form a call's answer is to have: what the caller asked for, read off its body (cheaply) and off its prompt. It judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gateway.core.call import OPENED, Call
+from gateway.core.content import CustomTool, FunctionTool, OutputFormat, Prompt
+from gateway.core.items import Json
+from gateway.core.target import FORMS
+from gateway.routing.fitness import FORMATS
+
+OBJECT: Final[Mapping[str, Json]] = {"type": "object"}
+
+_PAUSING: Final = "anthropic_messages"
+_OUTPUTS: Final[Mapping[str, str]] = {
+    "openai_chat": "response_format",
+    "openai_responses": "text.format",
+    "anthropic_messages": "output_config.format",
+}
+_SCHEMAS: Final[Mapping[str, str]] = {"openai_chat": "response_format.json_schema.schema"}
+_PARAMETERS: Final[Mapping[str, str]] = {"openai_chat": "function.parameters", "anthropic_messages": "input_schema"}
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """The form that was asked for: of the answer's text, and of the arguments of strict tools, by their names.
+
+    `output` is None where a text may be anything. `offered` are the tools that may be called, None where nobody can tell.
+    `pauses` says that the caller's API tells an answer that only pauses from a finished one.
+    """
+
+    output: OutputFormat | None
+    strict: Mapping[str, Mapping[str, Json]]
+    offered: frozenset[str] | None
+    pauses: bool = False
+
+    @property
+    def schema(self) -> Mapping[str, Json]:
+        """The schema of the text."""
+        if self.output is None:
+            return {}
+        return OBJECT if self.output.kind == "json_object" else self.output.schema or {}
+
+
+def asks_for_form(fields: Mapping[str, Any]) -> bool:
+    """Whether a body asks for a form of the answer, or for strict arguments. Cheap: most bodies have no such field at all."""
+    for name in FORMATS:
+        if name in fields and _is_form(fields[name]):
+            return True
+    tools = fields.get("tools")
+    return isinstance(tools, list) and any(map(_is_strict, tools))
+
+
+def wish_of(call: Call) -> Wish | None:
+    """Give the form that an answer to a call is to have; None where it is free, and where nobody looked inside the call."""
+    prompt = call.content
+    if not isinstance(prompt, Prompt) or call.operation != "generate":
+        return None
+    output = prompt.output if prompt.output is not None and prompt.output.kind in FORMS else None
+    strict = {
+        tool.name: tool.parameters or {} for tool in prompt.tools if isinstance(tool, FunctionTool) and tool.strict
+    }
+    if output is None and not strict:
+        return None
+    return Wish(output=output, strict=strict, offered=_offered(prompt), pauses=call.dialect.endswith(_PAUSING))
+
+
+def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """Yield the schemas that a call's answer is to be judged by, each with the path of the parameter that it stands in."""
+    wish, prompt = wish_of(call), call.content
+    if wish is None or not isinstance(prompt, Prompt):
+        return
+    dialect = call.dialect.removeprefix(OPENED)
+    if wish.output is not None and wish.output.schema is not None:
+        yield _SCHEMAS.get(dialect, f"{output_param(call)}.schema"), wish.output.schema
+    for number, tool in enumerate(prompt.tools):
+        if isinstance(tool, FunctionTool) and tool.strict and tool.parameters:
+            yield f"tools[{number}].{_PARAMETERS.get(dialect, 'parameters')}", tool.parameters
+
+
+def output_param(call: Call) -> str:
+    """Give the parameter in which a caller asks for the form of a text."""
+    dialect = call.dialect.removeprefix(OPENED)
+    if dialect == "anthropic_messages" and "output_format" in call.fields:
+        return "output_format"
+    return _OUTPUTS.get(dialect, "response_format")
+
+
+def _offered(prompt: Prompt) -> frozenset[str] | None:
+    names: set[str] = set()
+    for tool in prompt.tools:
+        if not isinstance(tool, (FunctionTool, CustomTool)):
+            return None
+        names.add(tool.name)
+    return frozenset(names)
+
+
+def _is_form(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    inner = value.get("format")
+    return value.get("type") in FORMS or (isinstance(inner, dict) and inner.get("type") in FORMS)
+
+
+def _is_strict(tool: Any) -> bool:
+    if not isinstance(tool, dict):
+        return False
+    function = tool.get("function")
+    return bool(tool.get("strict")) or (isinstance(function, dict) and bool(function.get("strict")))
