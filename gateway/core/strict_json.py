@@ -28,15 +28,21 @@ def decode_object(body: bytes, *, depth: int = 100) -> dict[str, Any]:
     if not body:
         msg = "The request has no body; a JSON object is expected."
         raise MalformedBody(msg)
+    value = decode_value(body, depth=depth)
+    if not isinstance(value, dict):
+        msg = f"The body must be a JSON object, not {_kind(value)}."
+        raise MalformedBody(msg)
+    return value
+
+
+def decode_value(body: bytes, *, depth: int = 100) -> Any:
+    """Decode any JSON value as strictly. Raises MalformedBody."""
     try:
         value = _decode(body)
     except RecursionError as exc:
         raise MalformedBody(_too_deep(depth)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise MalformedBody(_complaint(body, exc)) from exc
-    if not isinstance(value, dict):
-        msg = f"The body must be a JSON object, not {_kind(value)}."
-        raise MalformedBody(msg)
     if body.count(b"{") + body.count(b"[") > depth and _deeper_than(value, depth):
         raise MalformedBody(_too_deep(depth))
     # A round trip keeps one of two equal keys: then the two counts differ. Strings count alike on both sides.

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from gateway.providers.embedded.launch import chat_command, chat_model
-from gateway.providers.embedded.structured import violations
+from gateway.schemas.judge import compiled
 
 pytestmark = pytest.mark.embedded
 
@@ -150,7 +150,7 @@ async def test_a_schema_is_obeyed_by_every_finished_answer(client):
         answer = await ask(client, seed=seed, temperature=1.5, max_tokens=120, response_format=form)
 
         assert answer.choices[0].finish_reason == "stop"
-        assert violations(PERSON, answer.choices[0].message.content) == []
+        assert compiled(PERSON).violations(answer.choices[0].message.content) == ()
 
 
 async def test_a_json_object_is_one(client):

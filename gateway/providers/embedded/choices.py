@@ -9,8 +9,8 @@ from typing import Any
 
 from gateway.core.errors import ContextLengthExceeded, InternalError, InvalidOutput, InvalidRequest
 from gateway.providers.embedded.generation import Generation, Kind
-from gateway.providers.embedded.structured import violations
 from gateway.providers.embedded.tool_calls import CallPiece, CallReader
+from gateway.schemas.judge import compiled
 
 Chunk = dict[str, Any]
 Event = dict[str, Any]
@@ -84,8 +84,9 @@ class Choice:
     def _keep_promise(self, schema: dict[str, Any]) -> None:
         """Raise InvalidOutput for a finished text that breaks its schema: a stop string may have cut it."""
         text = "".join(self._said)
-        if faults := violations(schema, text):
-            message = f"The finished answer breaks the schema: {'; '.join(faults)}. The answer was: {text[:2000]}"
+        if faults := compiled(schema).violations(text):
+            listed = "; ".join(str(fault) for fault in faults)
+            message = f"The finished answer breaks the schema: {listed}. The answer was: {text[:2000]}"
             raise InvalidOutput(message, param="response_format")
 
     def _read_text(self, text: str, given: list[dict[str, Any]], finish: str | None) -> list[Chunk]:

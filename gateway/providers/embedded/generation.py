@@ -23,6 +23,7 @@ from gateway.providers.embedded.conversation import read_messages
 from gateway.providers.embedded.structured import compile_json, lark_grammar
 from gateway.providers.embedded.tool_calls import ToolPlan, grammar
 from gateway.providers.embedded.tool_choice import read_tools
+from gateway.schemas.judge import compiled
 
 Kind = Literal["chat", "text"]
 
@@ -204,6 +205,9 @@ def _is_token(value: Any) -> bool:
 def _grammar(schema: dict[str, Any] | None, tools: ToolPlan | None, end: int | None) -> str | None:
     param = "response_format.json_schema.schema"
     try:
+        if schema is not None:
+            # The judge of the finished text is made before anything is generated: a schema without one is refused.
+            compiled(schema)
         document = None if schema is None else compile_json(schema)
     except UnsupportedSchema as error:
         raise UnsupportedSchema(error.message, param=param) from error

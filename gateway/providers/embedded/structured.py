@@ -1,8 +1,8 @@
-"""Structured output: compiles a client's JSON schema to the grammar that constrains decoding, and judges finished text.
+"""Structured output: compiles a client's JSON schema to the grammar that constrains decoding.
 
 It generates nothing. The grammar admits a subset of what the schema admits (see `bounded_schema`); whatever the grammar
-compiler cannot enforce is refused, because llama.cpp would then generate unconstrained without an error. `violations` is the
-second net: a grammar does not see what was cut off by a token limit or a stop string.
+compiler cannot enforce is refused, because llama.cpp would then generate unconstrained without an error. The judge of finished
+text is `gateway.schemas.judge`: a grammar does not see what was cut off by a token limit or a stop string.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 
 from gateway.core.errors import UnsupportedSchema
@@ -60,33 +59,6 @@ def lark_grammar(rules: str, *, end: int | None = None) -> str:
         msg = f"The grammar cannot be compiled: {reason}"
         raise UnsupportedSchema(msg)
     return grammar
-
-
-def violations(schema: Mapping[str, Any], text: str, *, limit: int = 5) -> list[str]:
-    """Say where `text` breaks `schema`: at most `limit` sentences, none when it is a valid document.
-
-    Formats are asserted. Nothing is fetched: a reference outside the schema is itself a violation.
-    """
-    try:
-        document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as exc:
-        return [f"not a JSON document: {exc}"]
-    try:
-        validator = jsonschema_rs.validator_for(dict(schema), validate_formats=True, retriever=_refuse)
-    except (ValueError, TypeError, RecursionError) as exc:
-        return [f"the schema itself is not usable: {exc}"]
-    found = []
-    for error in validator.iter_errors(document):
-        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
-        found.append(f"${path}: {error.message[:300]}")
-        if len(found) == limit:
-            break
-    return found
-
-
-def _refuse(uri: str) -> Any:
-    msg = f"references outside the schema are not fetched: {uri}"
-    raise ValueError(msg)
 
 
 def _matcher() -> Any:

@@ -34,7 +34,7 @@ def test_a_finished_answer_that_satisfies_its_schema_passes():
 def test_a_finished_answer_that_a_stop_string_cut_is_an_error_with_its_text():
     choice = _choice(stop="}")
 
-    with pytest.raises(InvalidOutput, match=r'not a JSON document.*\{"age": 7') as caught:
+    with pytest.raises(InvalidOutput, match=r'not valid JSON.*\{"age": 7') as caught:
         choice.read(_said('{"age": 7', "stop"))
 
     assert caught.value.status == 422
