@@ -89,7 +89,7 @@ class Attempt:
             try:
                 await self._flow.take(event)
             except ValueError as fault:
-                raise failure(self._told, [str(fault)], self._raw(Finished())) from None
+                raise failure(self._told, [str(fault)], self._flow.heard) from None
 
     async def _end(self, finished: Finished) -> None:
         if self._started is None:

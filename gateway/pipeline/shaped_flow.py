@@ -68,7 +68,7 @@ class _Document:
     def _pieces(self, text: str) -> list[str]:
         kept: list[str] = []
         for piece in _CLOSERS.split(text):
-            if self.trimmed or (piece.strip() and self.said + "".join(kept) and self._is_whole(kept)):
+            if piece and (self.trimmed or self._is_whole(kept)):
                 self.trimmed = True
                 if _BEGINNING.search(piece):
                     raise ValueError(_NO_DOCUMENT)
@@ -101,12 +101,20 @@ class Flowing:
         self._choices: dict[int, int] = {}
         self._documents: dict[int, _Document] = {}
         self._calls: dict[int, Prefix] = {}
+        self._heard: list[str] = []
         self.out = False
+
+    @property
+    def heard(self) -> str:
+        """What the target has said so far: texts, and arguments of tools."""
+        return "".join(self._heard)
 
     async def take(self, event: Event) -> None:
         """Take an event of the answer, and pass on what may go out. Raises ValueError where it can come to no good end."""
         if self._stuck:
             return
+        if isinstance(event, (TextDelta, ArgumentsDelta)):
+            self._heard.append(event.text)
         try:
             await self._go_on(event)
         except ValueError:

@@ -51,7 +51,10 @@ def only_documents(items: Iterable[Item]) -> tuple[Item, ...] | None:
         made.append(item)
     found: dict[int, Message] = {}
     for number, messages in by_choice.items():
-        texts = [part.text for message in messages for part in message.parts if isinstance(part, Text)]
+        parts = [part for message in messages for part in message.parts]
+        texts = [part.text for part in parts if isinstance(part, Text)]
+        if len(texts) < len(parts):
+            return None
         text = "".join(texts)
         document = document_in(text) or (text if len(messages) == 1 and len([*filter(None, texts)]) == 1 else None)
         if document is None:

@@ -108,7 +108,9 @@ async def test_a_text_beside_a_refusal_has_to_be_valid():
             await ask(Inner(answer(both, reason=reason)), call(response_format=FORMAT))
 
 
-@pytest.mark.parametrize("text", [f"```json\n{GOOD}\n```", f"```\n{GOOD}\n```\n", f"Here you are:\n\n{GOOD}", f"{GOOD}\n\nAnything else?"])
+@pytest.mark.parametrize(
+    "text", [f"```json\n{GOOD}\n```", f"```\n{GOOD}\n```\n", f"Here you are:\n\n{GOOD}", f"{GOOD}\n\nAnything else?"]
+)
 async def test_the_one_document_in_a_text_is_found(text):
     caller = await ask(Inner(answer(text)), call(response_format=FORMAT), repairs=0)
 
@@ -116,7 +118,9 @@ async def test_the_one_document_in_a_text_is_found(text):
     assert caller.answer.items[0].parts[0].text == GOOD
 
 
-@pytest.mark.parametrize("text", [f"Either {GOOD} or {GOOD}", f"See [1]: {GOOD}", f"```json\n{GOOD}\n```\nor\n```json\n{GOOD}\n```"])
+@pytest.mark.parametrize(
+    "text", [f"Either {GOOD} or {GOOD}", f"See [1]: {GOOD}", f"```json\n{GOOD}\n```\nor\n```json\n{GOOD}\n```"]
+)
 async def test_where_it_is_not_sure_which_document_is_meant_there_is_none(text):
     with pytest.raises(InvalidOutput):
         await ask(Inner(answer(text)), call(response_format=FORMAT), repairs=0)
@@ -253,7 +257,8 @@ async def test_a_target_that_refuses_the_form_is_asked_on_the_next_step():
 
 
 @pytest.mark.parametrize(
-    "error", [UpstreamRefused("temperature is too high", upstream_status=400), UpstreamRefused("schema?", upstream_status=500)]
+    "error",
+    [UpstreamRefused("temperature is too high", upstream_status=400), UpstreamRefused("schema?", upstream_status=500)],
 )
 async def test_any_other_refusal_is_the_callers(error):
     inner = Inner(error)
