@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-import jsonschema_rs
 import msgspec
 
 from gateway.core.call import Call
+from gateway.core.errors import UnsupportedSchema
 from gateway.protection.verdict import ALLOW, Verdict
+from gateway.schemas.judge import compiled
 
 _MOST_BYTES = 1024 * 1024
 
@@ -24,19 +24,14 @@ class SchemaJudge:
             msg = f"it is larger than {_MOST_BYTES:,} bytes"
             raise ValueError(msg)
         schema = msgspec.json.decode(document.read_bytes())
-        self._validator = jsonschema_rs.validator_for(schema, retriever=_refuse)
+        try:
+            self._judge = compiled(schema)
+        except UnsupportedSchema as error:
+            raise ValueError(error.message) from error
 
     async def __call__(self, texts: Sequence[str], call: Call) -> Verdict:
         """Judge texts."""
         del call
         said = [text for text in texts if text.strip()]
-        try:
-            valid = bool(said) and self._validator.is_valid(msgspec.json.decode(said[-1]))
-        except (msgspec.DecodeError, RecursionError):
-            valid = False
+        valid = bool(said) and not self._judge.violations(said[-1], limit=1)
         return ALLOW if valid else Verdict(decision="block", reason="not what the schema allows")
-
-
-def _refuse(uri: str) -> NoReturn:
-    msg = f"schemas are not fetched: {uri}"
-    raise ValueError(msg)

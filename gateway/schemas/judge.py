@@ -55,7 +55,7 @@ class Judge:
 
     def __init__(self, checked: Checked) -> None:
         """Compile. Raises UnsupportedSchema where the schema is none, or refers to what is not in it."""
-        self.digest = _digest(checked.canonical)
+        self.digest = digest_of(checked.canonical)
         self.size = len(checked.canonical)
         self._outline = checked.outline
         self._validator = _validator(checked.canonical)
@@ -112,7 +112,7 @@ class Judges:
 
     def compiled(self, schema: Mapping[str, Any]) -> Judge:
         """Give the judge of `schema`. Raises UnsupportedSchema."""
-        key = _digest(limits.canonical(schema))
+        key = digest_of(limits.canonical(schema))
         return self.kept(key) or self.keep(Judge(limits.check(schema)))
 
     def kept(self, digest: bytes) -> Judge | None:
@@ -224,5 +224,6 @@ def _at_root(keyword: str, message: str) -> Violation:
     return Violation(pointer="", path="$", keyword=keyword, message=_shortened(message.rstrip(".")))
 
 
-def _digest(schema: bytes) -> bytes:
+def digest_of(schema: bytes) -> bytes:
+    """Give the name of a canonical schema."""
     return hashlib.blake2b(schema, digest_size=16).digest()

@@ -31,9 +31,10 @@ MAX_EFFORT = 200_000
 
 _BRANCHING = ("allOf", "anyOf", "oneOf", "prefixItems")
 _REPEAT = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")
-_LIGHT_BYTES = 16 * 1024
-_LIGHT_PARTS = 300
+LIGHT_BYTES = 8 * 1024
+_LIGHT_PARTS = 150
 _LIGHT_REPEATS = 1_000
+_LIGHT_PATTERNS = 50
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ def check(schema: Mapping[str, Any]) -> Checked:
     if outline.efforts[0] > MAX_EFFORT:
         msg = f"The schema's branches multiply: one value could be checked more than {MAX_EFFORT:,} times."
         raise UnsupportedSchema(msg)
-    light = len(text) <= _LIGHT_BYTES and outline.parts <= _LIGHT_PARTS and patterns.light
+    light = len(text) <= LIGHT_BYTES and outline.parts <= _LIGHT_PARTS and patterns.light
     return Checked(canonical=text, outline=outline, light=light)
 
 
@@ -106,7 +107,7 @@ class _Patterns:
 
     @property
     def light(self) -> bool:
-        return self._repeats <= _LIGHT_REPEATS and self._count <= _LIGHT_PARTS // 4
+        return self._repeats <= _LIGHT_REPEATS and self._count <= _LIGHT_PATTERNS
 
     def read(self, part: dict[str, Any]) -> None:
         group = part.get("patternProperties")

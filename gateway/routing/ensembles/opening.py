@@ -59,9 +59,9 @@ def _open_schemas(settings: CascadeSettings) -> Allows | None:
     if not {"schema_invalid", "tool_call_invalid"} & set(settings.escalate_on):
         return None
     # jsonschema_rs takes a sixth of a second to import, and few look at schemas.
-    from gateway.routing.ensembles.answer_schemas import Schemas  # noqa: PLC0415
+    from gateway.routing.ensembles.answer_schemas import allows  # noqa: PLC0415
 
-    return Schemas().allows
+    return allows
 
 
 class Checks:
