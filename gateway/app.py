@@ -51,6 +51,7 @@ from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
 from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
+from gateway.pipeline.shaped_judging import judging_means
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
@@ -59,6 +60,7 @@ from gateway.routing.overload.line import Lines
 from gateway.routing.readings import target_readings
 from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.rollouts.split import Splits
+from gateway.schemas.worker import Judging
 from gateway.stores.rollouts import RolloutStore
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.ensemble_metrics import EnsembleMetrics
@@ -116,6 +118,7 @@ class Application:
         if kept is not None:
             sinks.append(kept.ledger.take)
         self.recorder = Recorder(sinks)
+        self.judging = Judging()
         surroundings = Surroundings(
             take_record=self._take_record,
             limits=self.governance.limits.limiter,
@@ -126,6 +129,7 @@ class Application:
             splits=splits,
             lines=self.lines,
             shadowing=self.shadowing,
+            means=judging_means(self.judging, clock.monotonic),
         )
         self.live = Live(
             settings,
@@ -283,6 +287,7 @@ class Application:
             if self.shadowing is not None:
                 await self.shadowing.finish(self.settings.server.drain_timeout)
             tasks.cancel_scope.cancel()
+        await self.judging.aclose()
         # Only now: the recorder hands its last records on when its task ends.
         await self.rollouts.finish()
         await self.governance.finish()

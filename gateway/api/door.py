@@ -32,7 +32,7 @@ from gateway.core.strict_json import decode_object
 from gateway.dialects.dialect import Dialect
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.route import Route
-from gateway.pipeline.shaped_wish import asks_for_form
+from gateway.pipeline.shaped_wish import asks_for_form, decode_formed
 
 log = structlog.get_logger()
 
@@ -111,7 +111,8 @@ class Door:
             # A hint must not name what the caller may not use.
             authorizer = generation.authorizer
             route = find_route(generation.routes, model, shown=lambda near: offered(authorizer, caller, near.subject))
-        relayed = route.relays(dialect.name) and not (route.shapes and asks_for_form(fields))
+        relayed = route.relays(dialect.name)
+        formed = relayed and route.shapes and asks_for_form(fields)
         call = Call(
             id=asked.call_id,
             operation=dialect.operation,
@@ -122,7 +123,7 @@ class Door:
             received=asked.received,
             body=body,
             fields=fields,
-            content=None if relayed else dialect.decode_call(fields),
+            content=decode_formed(dialect, fields) if formed else None if relayed else dialect.decode_call(fields),
             session=None if found.session is None else found.session.decode("latin-1"),
             trace=found.trace,
             headers=found.passed,

@@ -18,7 +18,7 @@ from gateway.pipeline.limited import Limits
 from gateway.pipeline.recorded import Cost, OpenEntry, TakeJudged, TakeRecord
 from gateway.pipeline.shadowed_plan import Clean
 from gateway.pipeline.shadowing import Shadowing
-from gateway.pipeline.shaped_judging import standard_means
+from gateway.pipeline.shaped_judging import judging_means
 from gateway.pipeline.shaped_means import Means
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
@@ -33,6 +33,7 @@ from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.rollouts.split import Splits
 from gateway.routing.rollouts.versions import Division, VersionedPool
 from gateway.routing.timing import Spawn
+from gateway.schemas.worker import Judging
 
 
 class Guards(Protocol):
@@ -135,7 +136,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     chance: Callable[[], float] = random.random
     lines: Lines = msgspec.field(default_factory=Lines)
     spawn: Spawn | None = None
-    means: Means = msgspec.field(default_factory=lambda: standard_means(SYSTEM_CLOCK.monotonic))
+    means: Means = msgspec.field(default_factory=lambda: judging_means(Judging(), SYSTEM_CLOCK.monotonic))
     origins: Origins = msgspec.field(default_factory=lambda: Origins(SYSTEM_CLOCK.monotonic))
 
 

@@ -1,4 +1,4 @@
-"""The means by which answers are judged in a running server: the schemas' own, here in the process."""
+"""The means by which answers are judged in a running server: what may be slow is judged in a process that can be killed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gateway.core.items import Json
 from gateway.pipeline.shaped_means import Means
-from gateway.schemas.judge import compiled
 from gateway.schemas.parsing import Prefix
+from gateway.schemas.worker import Judging
 
 
-async def judge(schema: Mapping[str, Json], text: str) -> Sequence[str]:
-    """Say what is wrong with a text. Raises UnsupportedSchema."""
-    return [str(violation) for violation in compiled(schema).violations(text)]
+def judging_means(judging: Judging, now: Callable[[], float]) -> Means:
+    """Give the means, with a steady clock in seconds."""
 
+    async def judge(schema: Mapping[str, Json], text: str) -> Sequence[str]:
+        return [str(violation) for violation in await judging.violations(schema, text)]
 
-async def check(schema: Mapping[str, Json]) -> None:
-    """Raise UnsupportedSchema for a schema that nothing can be judged by."""
-    compiled(schema)
-
-
-def standard_means(now: Callable[[], float]) -> Means:
-    """Give the means, with a steady clock."""
-    return Means(judge=judge, check=check, prefix_of=Prefix, now=now)
+    return Means(judge=judge, check=judging.check, prefix_of=Prefix, now=now)

@@ -8,13 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.call import OPENED, Call
-from gateway.core.content import CustomTool, FunctionTool, OutputFormat, Prompt
+from gateway.core.content import Content, CustomTool, FunctionTool, OutputFormat, Prompt
 from gateway.core.items import Json
 from gateway.core.target import FORMS
+from gateway.dialects.dialect import Dialect
 from gateway.routing.fitness import FORMATS
 
 OBJECT: Final[Mapping[str, Json]] = {"type": "object"}
 
+_RESPONSES: Final = "openai_responses"
+_STORED: Final = ("previous_response_id", "conversation")
 _PAUSING: Final = "anthropic_messages"
 _OUTPUTS: Final[Mapping[str, str]] = {
     "openai_chat": "response_format",
@@ -52,6 +55,18 @@ def asks_for_form(fields: Mapping[str, Any]) -> bool:
             return True
     tools = fields.get("tools")
     return isinstance(tools, list) and any(map(_is_strict, tools))
+
+
+def decode_formed(dialect: Dialect, fields: dict[str, Json]) -> Content:
+    """Decode a call whose targets speak its dialect: what refers to their own stores is theirs, as if it had gone out as it came."""
+    stored = (
+        {name: fields[name] for name in _STORED if fields.get(name) is not None} if dialect.name == _RESPONSES else {}
+    )
+    content = dialect.decode_call({name: value for name, value in fields.items() if name not in stored})
+    if not stored or not isinstance(content, Prompt):
+        return content
+    rest = {**content.rest, _RESPONSES: {**content.rest.get(_RESPONSES, {}), **stored}}
+    return msgspec.structs.replace(content, rest=rest)
 
 
 def wish_of(call: Call) -> Wish | None:

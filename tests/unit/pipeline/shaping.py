@@ -14,8 +14,9 @@ from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.openai_chat import OPENAI_CHAT
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.shaped import Shaped
-from gateway.pipeline.shaped_judging import standard_means
+from gateway.pipeline.shaped_judging import judging_means
 from gateway.pipeline.shaped_ladder import Rungs
+from gateway.schemas.worker import Judging
 
 USAGE = Usage(input=5, output=7)
 SCHEMA = {
@@ -111,5 +112,5 @@ async def ask(inner, asked, *, own="native", lost=(), tools=True, caller=None, n
     """Ask through the stage, and give the caller."""
     caller = caller or Caller()
     rungs = Rungs(target=target(**(about or {})), own=own, loses=lambda call: lost, tools=tools)
-    await Shaped(inner, rungs, StructuredSettings(**settings), standard_means(now))(asked, caller)
+    await Shaped(inner, rungs, StructuredSettings(**settings), judging_means(Judging(), now))(asked, caller)
     return caller
