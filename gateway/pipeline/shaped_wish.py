@@ -117,7 +117,8 @@ def _is_form(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     inner = value.get("format")
-    return value.get("type") in FORMS or (isinstance(inner, dict) and inner.get("type") in FORMS)
+    kinds = (value.get("type"), inner.get("type") if isinstance(inner, dict) else None)
+    return any(isinstance(kind, str) and kind in FORMS for kind in kinds)
 
 
 def _is_strict(tool: Any) -> bool:
