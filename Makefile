@@ -47,6 +47,6 @@ lock: ## refresh requirements/*.txt; make lock ARGS=--upgrade takes the newest
 	@scripts/setup.sh dev
 	@exec scripts/lock.sh $(ARGS)
 
-clean: ## remove caches and build output; .venv, .vllm, .litellm and .agent-clis stay
+clean: ## remove caches and build output; .venv, .vllm, .litellm, .suites and .agent-clis stay
 	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache dist build benchmarks/.build
-	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -path ./.litellm -prune -o -path ./.agent-clis -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -path ./.litellm -prune -o -path ./.suites -prune -o -path ./.agent-clis -prune -o -name __pycache__ -type d -exec rm -rf {} +

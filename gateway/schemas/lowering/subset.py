@@ -1,0 +1,286 @@
+"""A provider's subset of JSON Schema as a table, and the one walk that lowers a schema to any such subset. Pure.
+
+A keyword that the subset lacks is left out and named, where that only loosens; what cannot be said at all is refused
+(UnsupportedSchema), and the schema then has to be kept by other means. What was left open may be narrowed without a word: every
+answer of the narrowed schema is one of the original's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.core.errors import UnsupportedSchema
+from gateway.schemas.lowering.lowered import WRAPPED, Lowered, admits_null, pointed
+from gateway.schemas.merging import ANNOTATIONS, merged
+
+_KEPT_ANNOTATIONS = ("title", "description")
+_STRUCTURAL = frozenset(
+    {
+        *("type", "enum", "const", "properties", "required", "additionalProperties", "items", "prefixItems"),
+        *("anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "patternProperties", "additionalItems"),
+    },
+)
+_HINTS = {
+    "object": ("properties", "required", "additionalProperties", "patternProperties", "minProperties", "maxProperties"),
+    "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"),
+    "string": ("pattern", "format", "minLength", "maxLength"),
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+}
+_HARD_PATTERN = re.compile(r"\(\?[=!<]|\\[1-9bBkpP]")
+_BELONGS = {word: kind for kind, words in _HINTS.items() for word in words}
+
+
+class Subset(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider's strict mode takes.
+
+    `keywords` are those without further schemas that it enforces. `min_items`: the values of minItems that it takes, None for all.
+    """
+
+    name: str
+    keywords: frozenset[str]
+    formats: frozenset[str]
+    min_items: frozenset[int] | None = None
+    all_required: bool
+    object_root: bool
+    recursive: bool
+    depth: int
+    properties: int
+    enum_values: int
+
+
+def lower(schema: dict[str, Any], subset: Subset) -> Lowered:
+    """Lower `schema`. Raises UnsupportedSchema where the subset cannot say it."""
+    walk = _Walk(schema, subset)
+    root = schema
+    out = walk.schema(root, "$", 0)
+    if subset.object_root and "$ref" in out:
+        out = dict(walk.definitions()[out["$ref"].rpartition("/")[2]])
+    wrapped = subset.object_root and out.get("type") != "object"
+    if wrapped:
+        out = {"type": "object", "properties": {WRAPPED: out}, "required": [WRAPPED], "additionalProperties": False}
+    definitions = walk.definitions()
+    if definitions:
+        out["$defs"] = definitions
+    return Lowered(
+        schema=out,
+        original=schema,
+        loosened=tuple(dict.fromkeys(walk.loosened)),
+        wrapped=wrapped,
+        nulled=walk.nulled,
+    )
+
+
+class _Walk:
+    def __init__(self, root: dict[str, Any], subset: Subset) -> None:
+        self._root = root
+        self._subset = subset
+        self._properties = 0
+        self._values = 0
+        self._names: dict[str, str] = {}
+        self._lowered: dict[str, dict[str, Any]] = {}
+        self._entered: list[str] = []
+        self.loosened: list[str] = []
+        self.nulled = False
+
+    def definitions(self) -> dict[str, Any]:
+        """Give what was referred to."""
+        return {self._names[reference]: schema for reference, schema in self._lowered.items()}
+
+    def schema(self, schema: Any, path: str, depth: int) -> dict[str, Any]:
+        if not isinstance(schema, dict):
+            raise self._no(path, "anything at all" if schema is True else "false")
+        if depth > self._subset.depth:
+            raise self._no(path, f"more than {self._subset.depth} levels")
+        if words := schema.keys() & {"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"}:
+            raise self._no(path, min(words))
+        if schema is not self._root and "$id" in schema:
+            raise self._no(path, "$id")
+        notes = {word: schema[word] for word in _KEPT_ANNOTATIONS if isinstance(schema.get(word), str)}
+        plain = {word: value for word, value in schema.items() if word not in ANNOTATIONS}
+        plain = self._flat(plain, path)
+        if "$ref" in plain:
+            return self._reference(plain["$ref"], path)
+        branches = plain.get("anyOf") or plain.get("oneOf")
+        if branches:
+            return {**notes, **self._branches(plain, path, depth)}
+        return {**notes, **self._typed(plain, path, depth)}
+
+    def _flat(self, plain: dict[str, Any], path: str) -> dict[str, Any]:
+        """Give the schema without allOf, and without anything beside `$ref`."""
+        for _ in range(8):
+            beside = plain.keys() - {"$ref", "$defs", "definitions"}
+            if "allOf" not in plain and not ("$ref" in plain and beside):
+                return plain
+            parts = [{word: plain[word] for word in beside - {"allOf"}}, *(plain.get("allOf") or ())]
+            if "$ref" in plain:
+                parts.append({"$ref": plain["$ref"]})
+            if len(parts) > 1 and any(isinstance(part, dict) and "$ref" in part for part in parts[1:]):
+                parts = [self._inlined(part) if len([p for p in parts if p]) > 1 else part for part in parts]
+            joined = merged(parts)
+            if not isinstance(joined, dict):
+                raise self._no(path, "allOf")
+            plain = {word: value for word, value in joined.items() if word not in ANNOTATIONS}
+        raise self._no(path, "allOf")
+
+    def _inlined(self, part: Any) -> Any:
+        if not isinstance(part, dict) or "$ref" not in part:
+            return part
+        target = pointed(self._root, part["$ref"])
+        rest = {word: value for word, value in part.items() if word != "$ref"}
+        return merged([target, rest]) if isinstance(target, (dict, bool)) else part
+
+    def _reference(self, reference: Any, path: str) -> dict[str, Any]:
+        target = pointed(self._root, reference)
+        if not isinstance(target, dict):
+            raise self._no(path, f"the reference {str(reference)[:100]!r}")
+        if reference not in self._names:
+            self._names[reference] = self._definition_name(reference)
+            self._entered.append(reference)
+            self._lowered[reference] = {}
+            self._lowered[reference] = self.schema(target, f"$<{self._names[reference]}>", 1)
+            self._entered.pop()
+        elif reference in self._entered and not self._subset.recursive:
+            raise self._no(path, "recursion")
+        return {"$ref": f"#/$defs/{self._names[reference]}"}
+
+    def _definition_name(self, reference: str) -> str:
+        last = re.sub(r"[^A-Za-z0-9_-]", "_", reference.rpartition("/")[2]) or "root"
+        taken = set(self._names.values())
+        return next(name for n in range(len(taken) + 1) if (name := last if n == 0 else f"{last}_{n}") not in taken)
+
+    def _branches(self, plain: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+        keyword = "anyOf" if plain.get("anyOf") else "oneOf"
+        if "anyOf" in plain and "oneOf" in plain:
+            self.loosened.append(f"{path}: oneOf")
+        rest = {word: value for word, value in plain.items() if word not in ("anyOf", "oneOf", "$defs", "definitions")}
+        out = []
+        for number, branch in enumerate(plain[keyword]):
+            if branch is False:
+                continue
+            whole = branch if not rest else merged([rest, self._inlined(branch)])
+            if not isinstance(whole, (dict, bool)):
+                raise self._no(path, f"keywords beside {keyword}")
+            out.append(self.schema(whole, f"{path}|{number}", depth))
+        if not out:
+            raise self._no(path, "what nothing satisfies")
+        if keyword == "oneOf":
+            self.loosened.append(f"{path}: oneOf")
+        return {"anyOf": out}
+
+    def _typed(self, plain: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+        if "const" in plain or "enum" in plain:
+            return self._listed(plain, path)
+        kinds = plain.get("type") or _inferred(plain)
+        kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+        if not kinds:
+            raise self._no(path, "anything at all")
+        if len(kinds) == 1:
+            return self._one(plain, kinds[0], path, depth)
+        return {"anyOf": [self._one(plain, kind, path, depth) for kind in kinds]}
+
+    def _listed(self, plain: dict[str, Any], path: str) -> dict[str, Any]:
+        values = [plain["const"]] if "const" in plain else list(plain["enum"])
+        kinds = plain.get("type")
+        names = [kinds] if isinstance(kinds, str) else kinds
+        values = [value for value in values if names is None or _is(value, names)]
+        if not values or any(isinstance(value, (dict, list)) for value in values):
+            raise self._no(path, "an enum of arrays or objects")
+        self._values += len(values)
+        if self._values > self._subset.enum_values:
+            raise self._no(path, f"more than {self._subset.enum_values} values in enums")
+        self._leave_out(plain.keys() - _STRUCTURAL, path)
+        found = list(dict.fromkeys(_kind(value) for value in values))
+        return {"type": found[0] if len(found) == 1 else found, "enum": values}
+
+    def _one(self, plain: dict[str, Any], kind: str, path: str, depth: int) -> dict[str, Any]:
+        out: dict[str, Any] = {"type": kind}
+        belonging = "number" if kind == "integer" else kind
+        for word, value in plain.items():
+            if word in _STRUCTURAL or _BELONGS.get(word, belonging) != belonging:
+                continue
+            if word in self._subset.keywords and self._takes(word, value):
+                out[word] = value
+            else:
+                self._leave_out({word}, path)
+        if kind == "object":
+            return {**out, **self._object(plain, path, depth)}
+        return {**out, **self._array(plain, path, depth)} if kind == "array" else out
+
+    def _takes(self, word: str, value: Any) -> bool:
+        if word == "format":
+            return value in self._subset.formats
+        if word == "pattern":
+            return isinstance(value, str) and _HARD_PATTERN.search(value) is None
+        return word != "minItems" or self._subset.min_items is None or value in self._subset.min_items
+
+    def _object(self, plain: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+        properties = plain.get("properties") or {}
+        required = [name for name in plain.get("required") or () if name in properties]
+        if not properties and plain.get("additionalProperties", True) is not False:
+            raise self._no(path, "an object without named members")
+        if len(required) < len(plain.get("required") or ()):
+            raise self._no(path, "a required member that is not described")
+        self._properties += len(properties)
+        if self._properties > self._subset.properties:
+            raise self._no(path, f"more than {self._subset.properties} members")
+        out = {}
+        for name, part in properties.items():
+            if part is False and name not in required:
+                continue
+            out[name] = self.schema(part, f"{path}.{name}", depth + 1)
+            if self._subset.all_required and name not in required:
+                out[name] = self._or_null(out[name], part)
+        names = list(out) if self._subset.all_required else required
+        return {"properties": out, "required": names, "additionalProperties": False}
+
+    def _or_null(self, lowered: dict[str, Any], part: Any) -> dict[str, Any]:
+        if admits_null(lowered):
+            return lowered
+        self.nulled = True
+        notes = {word: lowered[word] for word in _KEPT_ANNOTATIONS if word in lowered}
+        bare = {word: value for word, value in lowered.items() if word not in notes}
+        branches = bare["anyOf"] if bare.keys() == {"anyOf"} else [bare]
+        if any(branch == {"type": "null"} for branch in branches):
+            return lowered
+        return {**notes, "anyOf": [*branches, {"type": "null"}]}
+
+    def _array(self, plain: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+        items = plain.get("items")
+        first = plain.get("prefixItems") or (items if isinstance(items, list) else None)
+        if first:
+            self.loosened.append(f"{path}: prefixItems")
+            others = [items] if isinstance(items, dict) else []
+            lowered = [self.schema(part, f"{path}[{at}]", depth + 1) for at, part in enumerate([*first, *others])]
+            distinct = [part for at, part in enumerate(lowered) if part not in lowered[:at]]
+            return {"items": distinct[0] if len(distinct) == 1 else {"anyOf": distinct}}
+        if not isinstance(items, dict):
+            raise self._no(path, "an array of anything")
+        return {"items": self.schema(items, f"{path}[]", depth + 1)}
+
+    def _leave_out(self, words: Any, path: str) -> None:
+        self.loosened.extend(f"{path}: {word}" for word in sorted(words))
+
+    def _no(self, path: str, what: str) -> UnsupportedSchema:
+        return UnsupportedSchema(f"{self._subset.name} cannot be told of {what} (at {path}).")
+
+
+def _inferred(plain: dict[str, Any]) -> list[str]:
+    """Give the kind that the keywords speak of: answers of that kind are among those of the schema."""
+    return next(([kind] for kind, words in _HINTS.items() if plain.keys() & set(words)), [])
+
+
+def _is(value: Any, names: list[str]) -> bool:
+    kind = _kind(value)
+    return kind in names or (kind == "integer" and "number" in names)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    for kind, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array")):
+        if isinstance(value, kind):
+            return name
+    return "object"
