@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from gateway.accounting.limits.estimates import Outputs, estimate
 from gateway.core.call import Call
 from gateway.core.responder import Responder
@@ -15,6 +17,7 @@ from gateway.pipeline.recorded import NANO
 from gateway.pipeline.route import Modelled, Surroundings
 from gateway.pipeline.shaped import Shaped
 from gateway.pipeline.shaped_ladder import Constrains, Rungs
+from gateway.pipeline.shaped_sent import HasStrictMode
 from gateway.providers.provider import Provider
 from gateway.providers.watched import watched_by
 from gateway.routing.affinity import Origins
@@ -128,8 +131,13 @@ def _shaped(
         own=provider.constrains if isinstance(provider, Constrains) else "native",
         loses=losses_of(target, provider),
         tools=able is None or "tools" not in able.lacks,
+        strictness=provider.strictness if isinstance(provider, HasStrictMode) else None,
     )
-    return Shaped(inner, rungs, wanted.structured, surroundings.means)
+    settings = wanted.structured
+    if wanted.plan.strategy == "cascade" and target is not wanted.targets[-1]:
+        # What is not good enough goes up, at once.
+        settings = msgspec.structs.replace(settings, repairs=0)
+    return Shaped(inner, rungs, settings, surroundings.means)
 
 
 def _emulated(target: Target, provider: Provider, limit: int | None) -> Responder:

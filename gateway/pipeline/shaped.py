@@ -14,13 +14,14 @@ import anyio
 from gateway.config.structured_settings import StructuredSettings
 from gateway.core.call import Call
 from gateway.core.content import Prompt
-from gateway.core.errors import InvalidOutput, SwitchgearError, UpstreamTimeout
+from gateway.core.errors import InvalidOutput, SwitchgearError, UnsupportedSchema, UpstreamTimeout
 from gateway.core.events import Spent
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.shaped_attempt import Attempt, Told
 from gateway.pipeline.shaped_flow import Flowing
 from gateway.pipeline.shaped_ladder import Rungs, Step, amended, refuses_form, repairing, tool_name
 from gateway.pipeline.shaped_means import Means
+from gateway.pipeline.shaped_sent import Sent
 from gateway.pipeline.shaped_tool import ToolAsText
 from gateway.pipeline.shaped_wish import Wish, output_param, wish_of
 
@@ -48,8 +49,15 @@ class Shaped:
         steps = self._rungs.steps(call, prompt, wish)
         repairs, failed = 0, None
         while True:
-            attempt = self._attempt(send, call, wish, steps[0], repairs)
-            answering = self._ask(amended(call, prompt, wish, steps[0], self._rungs.target), attempt, wish, steps[0])
+            try:
+                asked, sent = amended(call, prompt, wish, steps[0], self._rungs)
+            except UnsupportedSchema:
+                if len(steps) == 1:
+                    raise
+                steps = steps[1:]
+                continue
+            attempt = self._attempt(send, call, wish, steps[0], repairs, sent)
+            answering = self._ask(asked, attempt, wish, steps[0])
             try:
                 if failed is None:
                     await answering
@@ -88,7 +96,7 @@ class Shaped:
         if scope.cancelled_caught:
             raise failed
 
-    def _attempt(self, send: Send, call: Call, wish: Wish, step: Step, repairs: int) -> Attempt:
+    def _attempt(self, send: Send, call: Call, wish: Wish, step: Step, repairs: int, sent: Sent) -> Attempt:
         told = Told(
             structured=step + (f"; repairs={repairs}" if repairs else ""),
             emulated=(wish.output.kind,) if wish.output is not None and step in _EMULATED else (),
@@ -96,7 +104,7 @@ class Shaped:
             raw_bytes=self._settings.raw_bytes,
         )
         means, flow = self._means, None
-        if call.stream:
+        if call.stream and not sent.restores:
             bare, early = step == "prompt", step not in _EMULATED or wish.output is None
             flow = Flowing(send, wish, means.judge, means.prefix_of, bare=bare, early=early)
-        return Attempt(send, wish, means.judge, told, flow)
+        return Attempt(send, wish, means.judge, told, flow, sent)

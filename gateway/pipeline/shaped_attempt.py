@@ -15,6 +15,7 @@ from gateway.core.responder import Send
 from gateway.core.usage import Usage
 from gateway.pipeline.shaped_faults import Judge, cut, faults_in, raw_of, spoken
 from gateway.pipeline.shaped_flow import Flowing
+from gateway.pipeline.shaped_sent import Sent
 from gateway.pipeline.shaped_text import only_documents
 from gateway.pipeline.shaped_wish import Wish
 
@@ -39,12 +40,13 @@ class Attempt:
     `used` is what such an answer has used, `raw` what it said.
     """
 
-    def __init__(self, send: Send, wish: Wish, judge: Judge, told: Told, flow: Flowing | None) -> None:
+    def __init__(self, send: Send, wish: Wish, judge: Judge, told: Told, flow: Flowing | None, sent: Sent) -> None:
         self._send = send
         self._wish = wish
         self._judge = judge
         self._told = told
         self._flow = flow
+        self._sent = sent
         self._started: Started | None = None
         self._items: dict[int, Item] = {}
         self.faults: list[str] = []
@@ -94,9 +96,10 @@ class Attempt:
     async def _end(self, finished: Finished) -> None:
         if self._started is None:
             raise InternalError
-        items = tuple(self._items[index] for index in sorted(self._items))
+        items = self._sent.restored(self._items[index] for index in sorted(self._items))
         faults = await self._faults(items, finished)
         if faults and not self.out and (found := only_documents(items)) is not None:
+            found = self._sent.restored(found)
             better = await self._faults(found, finished)
             items, faults = (items, faults) if better else (found, better)
         if not faults:

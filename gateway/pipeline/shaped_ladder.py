@@ -21,6 +21,7 @@ from gateway.core.items import Json, Message, Text
 from gateway.core.target import FORMS, Target
 from gateway.dialects.parameters import without
 from gateway.pipeline.emulated import instructed
+from gateway.pipeline.shaped_sent import Sent, Strictness, sent
 from gateway.pipeline.shaped_wish import Wish
 
 Step = Literal["native", "vllm", "grammar", "tool", "prompt"]
@@ -50,12 +51,13 @@ class Constrains(Protocol):
 
 
 class Rungs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a target can do: the step of its API, what of a call it loses, and whether a form may be asked for in other ways."""
+    """What a target can do: the step of its API, what of a call it loses, whether it has tools, and whose strict mode it has."""
 
     target: Target
     own: Step
     loses: Loses
     tools: bool = True
+    strictness: Strictness | None = None
 
     def steps(self, call: Call, prompt: Prompt, wish: Wish) -> list[Step]:
         """Give the steps to take for a call: the first, and what is left should the target refuse the form."""
@@ -75,15 +77,19 @@ def _fits_a_tool(prompt: Prompt, wish: Wish) -> bool:
     return kind and wish.schema.get("type") == "object" and not prompt.tools and not thinks
 
 
-def amended(call: Call, prompt: Prompt, wish: Wish, step: Step, target: Target) -> Call:
-    """Give the call as it goes out on a step: always by its Items, so that its answer can be looked at."""
+def amended(call: Call, prompt: Prompt, wish: Wish, step: Step, rungs: Rungs) -> tuple[Call, Sent]:
+    """Give the call as it goes out on a step: always by its Items, so that its answer can be looked at.
+
+    Raises UnsupportedSchema where the target's strict mode has no words for the schema.
+    """
     output = wish.output
     if output is not None and step == "prompt":
         prompt = msgspec.structs.replace(instructed(prompt, [output.kind]), output=None)
-        prompt = without(prompt, "system") if "system" in target.without else prompt
+        prompt = without(prompt, "system") if "system" in rungs.target.without else prompt
     elif output is not None and step == "tool":
         prompt = _with_tool(prompt, output)
-    return opened(msgspec.structs.replace(call, content=prompt))
+    made = sent(prompt, rungs.strictness, stream=call.stream)
+    return opened(msgspec.structs.replace(call, content=made.prompt)), made
 
 
 def tool_name(wish: Wish) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 from anyio.abc import TaskGroup
@@ -74,6 +75,8 @@ class AnthropicWire:
 
 class AnthropicProvider:
     """One account at Anthropic, or at whatever speaks its API."""
+
+    strictness: Final = "anthropic"
 
     def __init__(self, name: str, settings: AnthropicSettings) -> None:
         self.name = name

@@ -130,10 +130,9 @@ async def test_a_stream_that_turns_out_invalid_ends_with_an_error_for_every_clie
     with pytest.raises(openai.APIError) as chat:
         async with client.chat.completions.stream(model="chat", messages=user(), response_format=Place) as stream:
             await stream.until_done()
-    failed = []
     body = {"format": {"type": "json_schema", "name": "place", "schema": SCHEMA}}
-    async for event in await client.responses.create(model="chat", input="Where?", text=body, stream=True):
-        failed.append(event)
+    stream = await client.responses.create(model="chat", input="Where?", text=body, stream=True)
+    failed = [event async for event in stream]
     with pytest.raises(anthropic.APIStatusError) as messages:
         async with claude.messages.stream(model="chat", max_tokens=100, messages=user(), output_format=Place) as stream:
             await stream.until_done()

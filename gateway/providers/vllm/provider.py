@@ -46,6 +46,7 @@ class VllmProvider:
     """One vLLM server. Calls never wait for what is watched in the background, nor fail by it."""
 
     constrains: Final = "vllm"
+    strictness: Final = "vllm"
 
     def __init__(self, name: str, settings: VllmSettings) -> None:
         self.name = name
