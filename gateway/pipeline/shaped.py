@@ -100,7 +100,7 @@ class Shaped:
         told = Told(
             structured=step + (f"; repairs={repairs}" if repairs else ""),
             emulated=(wish.output.kind,) if wish.output is not None and step in _EMULATED else (),
-            param="tools" if wish.output is None else output_param(call),
+            param="tools" if wish.output is None and wish.words is None else output_param(call),
             raw_bytes=self._settings.raw_bytes,
         )
         means, flow = self._means, None

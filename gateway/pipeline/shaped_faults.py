@@ -78,12 +78,14 @@ async def _faults(one: Spoken, wish: Wish, judge: Judge) -> list[str]:
     found: list[str] = []
     for call in one.calls:
         found += await faults_of_call(call, wish, judge)
-    if wish.output is None or found:
+    if (wish.output is None and wish.words is None) or found:
         return found
     if one.calls and (one.reason == "tool_calls" or not one.text.strip()):
         return []  # what it says beside its calls is not the answer yet
     if len(one.texts) > 1:
         return [f"the answer is {len(one.texts)} texts, not one"]
+    if wish.words is not None:
+        return list(await judge(wish.words, msgspec.json.encode(one.text.strip()).decode()))
     if not one.text.strip():
         return ["the answer is empty"]
     return list(await judge(wish.schema, one.text))

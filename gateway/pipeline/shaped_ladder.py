@@ -61,7 +61,8 @@ class Rungs(msgspec.Struct, frozen=True, kw_only=True):
 
     def steps(self, call: Call, prompt: Prompt, wish: Wish) -> list[Step]:
         """Give the steps to take for a call: the first, and what is left should the target refuse the form."""
-        if wish.output is None:
+        if prompt.output is None or prompt.output.kind not in FORMS:
+            # Only tools are strict, or the form is one of the target's own.
             return [self.own]
         further: list[Step] = []
         if self.target.shapes:
@@ -82,7 +83,7 @@ def amended(call: Call, prompt: Prompt, wish: Wish, step: Step, rungs: Rungs) ->
 
     Raises UnsupportedSchema where the target's strict mode has no words for the schema.
     """
-    output = wish.output
+    output = prompt.output
     if output is not None and step == "prompt":
         prompt = msgspec.structs.replace(instructed(prompt, [output.kind]), output=None)
         prompt = without(prompt, "system") if "system" in rungs.target.without else prompt

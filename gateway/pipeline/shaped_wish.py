@@ -16,6 +16,8 @@ from gateway.routing.fitness import FORMATS
 
 OBJECT: Final[Mapping[str, Json]] = {"type": "object"}
 
+_EXTENSION: Final = "structured_outputs"
+"""vLLM's name for what OpenAI's API has no word for; the embedded models take it too."""
 _RESPONSES: Final = "openai_responses"
 _STORED: Final = ("previous_response_id", "conversation")
 _PAUSING: Final = "anthropic_messages"
@@ -32,13 +34,14 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """The form that was asked for: of the answer's text, and of the arguments of strict tools, by their names.
 
     `output` is None where a text may be anything. `offered` are the tools that may be called, None where nobody can tell.
-    `pauses` says that the caller's API tells an answer that only pauses from a finished one.
+    `words` is the schema of a text that is no JSON (vLLM's `choice` and `regex`), as that of a JSON string. `pauses` says that the caller's API tells an answer that only pauses from a finished one.
     """
 
     output: OutputFormat | None
     strict: Mapping[str, Mapping[str, Json]]
     offered: frozenset[str] | None
     pauses: bool = False
+    words: Mapping[str, Json] | None = None
 
     @property
     def schema(self) -> Mapping[str, Json]:
@@ -53,6 +56,8 @@ def asks_for_form(fields: Mapping[str, Any]) -> bool:
     for name in FORMATS:
         if name in fields and _is_form(fields[name]):
             return True
+    if isinstance(fields.get(_EXTENSION), dict):
+        return True
     tools = fields.get("tools")
     return isinstance(tools, list) and any(map(_is_strict, tools))
 
@@ -78,9 +83,14 @@ def wish_of(call: Call) -> Wish | None:
     strict = {
         tool.name: tool.parameters or {} for tool in prompt.tools if isinstance(tool, FunctionTool) and tool.strict
     }
-    if output is None and not strict:
+    words = None
+    if output is None and isinstance(extension := call.fields.get(_EXTENSION), dict):
+        output, words = _extended(extension)
+    if output is None and words is None and not strict:
         return None
-    return Wish(output=output, strict=strict, offered=_offered(prompt), pauses=call.dialect.endswith(_PAUSING))
+    return Wish(
+        output=output, strict=strict, offered=_offered(prompt), pauses=call.dialect.endswith(_PAUSING), words=words
+    )
 
 
 def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
@@ -89,7 +99,12 @@ def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
     if wish is None or not isinstance(prompt, Prompt):
         return
     dialect = call.dialect.removeprefix(OPENED)
-    if wish.output is not None and wish.output.schema is not None:
+    if prompt.output is None or prompt.output.kind not in FORMS:
+        if wish.output is not None and wish.output.schema is not None:
+            yield f"{_EXTENSION}.json", wish.output.schema
+        if wish.words is not None:
+            yield _EXTENSION, wish.words
+    elif wish.output is not None and wish.output.schema is not None:
         yield _SCHEMAS.get(dialect, f"{output_param(call)}.schema"), wish.output.schema
     for number, tool in enumerate(prompt.tools):
         if isinstance(tool, FunctionTool) and tool.strict and tool.parameters:
@@ -111,6 +126,23 @@ def _offered(prompt: Prompt) -> frozenset[str] | None:
             return None
         names.add(tool.name)
     return frozenset(names)
+
+
+def _extended(extension: Mapping[str, Any]) -> tuple[OutputFormat | None, Mapping[str, Json] | None]:
+    """Give the form that vLLM's extension asks for: of JSON, or of other text. What only a grammar says is not judged here."""
+    schema, choice, regex = (extension.get(name) for name in ("json", "choice", "regex"))
+    if isinstance(schema, str):
+        try:
+            schema = msgspec.json.decode(schema)
+        except (msgspec.DecodeError, RecursionError):
+            return None, None
+    if isinstance(schema, dict):
+        return OutputFormat(kind="json_schema", schema=schema), None
+    if extension.get("json_object") is True:
+        return OutputFormat(kind="json_object"), None
+    if isinstance(choice, list) and choice:
+        return None, {"enum": choice}
+    return None, {"type": "string", "pattern": f"^(?:{regex})$"} if isinstance(regex, str) else None
 
 
 def _is_form(value: Any) -> bool:

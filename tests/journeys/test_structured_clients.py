@@ -278,3 +278,20 @@ async def test_where_nothing_may_be_emulated_the_call_is_the_targets_to_refuse(w
     await client.chat.completions.create(**asking("chat", "refusing", stream=False))
 
     assert world[0].asked[-1]["response_format"]["type"] == "json_schema"
+
+
+@pytest.mark.parametrize(
+    ("extension", "good", "bad"),
+    [
+        ({"choice": ["positive", "negative"]}, "positive", "neutral"), ({"regex": "[0-9]{3}-[0-9]{2}"}, "123-45", "123-456"),
+        ({"json": {"type": "array", "items": {"type": "integer"}}}, "[1, 2]", '["1"]'),
+    ],
+)  # fmt: skip
+async def test_the_forms_of_vllm_are_judged_as_well(world, client, extension, good, bad):
+    asked = {"model": "chat", "messages": user(), "extra_body": {"structured_outputs": extension}}
+    says(world, good)
+    assert (await client.chat.completions.create(**asked)).choices[0].message.content == good
+    assert world[0].asked[-1]["structured_outputs"] == extension
+    says(world, bad)
+    with pytest.raises(openai.UnprocessableEntityError):
+        await client.chat.completions.create(**asked)
