@@ -237,6 +237,9 @@ class InvalidOutput(SwitchgearError):
 
     status = 422
     code = "invalid_output"
+    raw: str | None = None
+    violations: tuple[str, ...] = ()
+    structured: str = ""
 
     def __init__(
         self,
