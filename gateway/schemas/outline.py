@@ -68,6 +68,8 @@ class Graph:
         self._resources: dict[str, dict[str, Any]] = {}
         self._anchors: dict[str, int] = {}
         self._dynamic: dict[str, list[int]] = {}
+        self.targets: dict[int, int | bool | None] = {}
+        """What the reference in a part (by the identity of its schema) leads to: another part, true or false; None for one that is known."""
         root = dict(schema)
         self._resources[_ROOT] = root
         self._add(root, _ROOT)
@@ -75,6 +77,11 @@ class Graph:
         # A reference may lead to a part that stands under no keyword: then the list grows while it is read.
         for part in self.parts:
             self._edges.append(self._edges_of(part))
+
+    def ambiguous(self, schema: dict[str, Any]) -> bool:
+        """Whether several parts may be meant by the dynamic reference in `schema`."""
+        reference = schema.get("$dynamicRef")
+        return isinstance(reference, str) and len(self._dynamic.get(reference.partition("#")[2], ())) > 1
 
     def outline(self) -> Outline:
         """Weigh the graph. Raises UnsupportedSchema where parts refer to one another in a circle without going deeper."""
@@ -163,16 +170,19 @@ class Graph:
         target = _joined(part.base, reference)
         if target.startswith(_KNOWN) and target.partition("#")[0] not in self._resources:
             edges.own += _KNOWN_EFFORT
+            self.targets.setdefault(id(part.schema), None)
             return
         found = self._find(target, reference)
-        if found is not None:
-            edges.same.append(found)
+        self.targets.setdefault(id(part.schema), found)
+        if isinstance(found, bool):
+            return
+        edges.same.append(found)
         name = target.partition("#")[2]
         if keyword != "$ref" and name in self._dynamic:
             edges.same.extend(n for n in self._dynamic[name] if n != found)
 
-    def _find(self, target: str, written: str) -> int | None:
-        """Give the index of what `target` names; None for `true` and `false`."""
+    def _find(self, target: str, written: str) -> int:
+        """Give the index of what `target` names, or that itself where it is `true` or `false`."""
         if target in self._anchors:
             return self._anchors[target]
         address, _, fragment = target.partition("#")
@@ -186,7 +196,7 @@ class Graph:
             msg = f"The reference {written[:200]!r} leads nowhere."
             raise UnsupportedSchema(msg) from exc
         if isinstance(value, bool):
-            return None
+            return value
         if not isinstance(value, dict):
             msg = f"The reference {written[:200]!r} leads to what is no schema."
             raise UnsupportedSchema(msg)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from gateway.core.errors import SwitchgearError
 from gateway.core.ids import new_id
@@ -24,8 +26,10 @@ from gateway.providers.embedded.conversation import read_messages
 from gateway.providers.embedded.generation import Generation, read_chat, read_text
 from gateway.providers.embedded.llama import Llama, load
 from gateway.providers.embedded.loopback import LoopbackApp, Reply, serve, take_stdin, take_stdout
+from gateway.providers.embedded.promises import keep_arguments
 from gateway.providers.embedded.structured import compile_schema
 from gateway.providers.embedded.tool_choice import read_tools
+from gateway.schemas.worker import Judging
 
 _OBJECTS = {"chat": ("chat.completion", "chatcmpl-"), "text": ("text_completion", "cmpl-")}
 
@@ -36,6 +40,7 @@ class ChatService:
     def __init__(self, llama: Llama, model: str) -> None:
         self._llama = llama
         self._model = model
+        self._judging = Judging(size=1)
 
     def app(self, token: str) -> LoopbackApp:
         """Give the ASGI application that serves the endpoints to the holder of `token`."""
@@ -51,11 +56,13 @@ class ChatService:
 
     async def chat(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/chat/completions."""
-        await self._answer(read_chat(body, slots=self._llama.slots, end=self._llama.end_token), reply)
+        read = partial(read_chat, body, slots=self._llama.slots, end=self._llama.end_token)
+        await self._answer(await _read(read, body), reply)
 
     async def completions(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/completions."""
-        await self._answer(read_text(body, slots=self._llama.slots), reply)
+        read = partial(read_text, body, slots=self._llama.slots, end=self._llama.end_token)
+        await self._answer(await _read(read, body), reply)
 
     async def tokenize(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /tokenize: {"messages", "tools"?, "tool_choice"?} or {"prompt"} to {"tokens", "count", "max_model_len"}."""
@@ -94,7 +101,9 @@ class ChatService:
         folded = [Folded(index, wanted) for index in range(len(choices))]
 
         async def on_event(index: int, event: Event) -> None:
-            for chunk in choices[index].read(event):
+            chunks = choices[index].read(event)
+            await self._keep(wanted, choices[index])
+            for chunk in chunks:
                 folded[index].add(chunk)
 
         await self._run(wanted, on_event)
@@ -107,6 +116,7 @@ class ChatService:
 
         async def on_event(index: int, event: Event) -> None:
             chunks = choices[index].read(event)
+            await self._keep(wanted, choices[index])
             if "prompt_progress" in event:
                 progress = event["prompt_progress"]
                 await reply.comment(f"prompt {progress['processed']}/{progress['total']}")
@@ -118,6 +128,15 @@ class ChatService:
         if wanted.include_usage:
             await reply.event({**head, "choices": [], "usage": counted})
         await reply.done()
+
+    async def _keep(self, wanted: Generation, choice: Choice) -> None:
+        """Raise InvalidOutput for a finished text that is not what was promised: a stop string may have cut it."""
+        if wanted.promise is not None and choice.finished is not None:
+            text, choice.finished = choice.finished, None
+            await wanted.promise.keep(text, self._judging)
+        if wanted.tools is not None and choice.finished_calls:
+            choice.finished_calls = False
+            await keep_arguments(wanted.tools, choice.calls, self._judging)
 
     async def _run(self, wanted: Generation, on_event: Any) -> None:
         failures: list[SwitchgearError] = []
@@ -135,6 +154,13 @@ class ChatService:
                 tasks.start_soon(generate, index, tasks.cancel_scope)
         if failures:
             raise failures[0]
+
+
+async def _read(read: Callable[[], Generation], body: dict[str, Any]) -> Generation:
+    """Read a request; in a thread where a grammar has to be compiled, so that those who are being answered do not wait."""
+    if body.keys() & {"response_format", "structured_outputs", "tools"}:
+        return await anyio.to_thread.run_sync(read)
+    return read()
 
 
 def main() -> None:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.core.errors import ContextLengthExceeded, InternalError, InvalidOutput, InvalidRequest
+from gateway.core.errors import ContextLengthExceeded, InternalError, InvalidRequest
 from gateway.providers.embedded.generation import Generation, Kind
 from gateway.providers.embedded.tool_calls import CallPiece, CallReader
-from gateway.schemas.judge import compiled
 
 Chunk = dict[str, Any]
 Event = dict[str, Any]
@@ -27,9 +26,14 @@ class Choice:
         self._may_call = wanted.tools is not None
         self._calling = False
         self._text_length = 0
-        self._schema = wanted.schema
+        self._promised = wanted.promise is not None
         self._said: list[str] = []
         self.counts: dict[str, Any] | None = None
+        self.finished: str | None = None
+        """The whole text once it is finished, where something was promised of it."""
+        self.calls: dict[int, tuple[str, str]] = {}
+        """Name and arguments of the calls, whole once `finished_calls`."""
+        self.finished_calls = False
 
     def read(self, event: Event) -> list[Chunk]:
         """Give the members of `choices` that `event` brings. Raises what llama.cpp says is wrong with the request."""
@@ -56,8 +60,9 @@ class Choice:
         deltas = self._deltas(delta)
         if finish == "stop" and self._calls.finished:
             finish = "tool_calls"
-        elif finish == "stop" and self._schema is not None:
-            self._keep_promise(self._schema)
+            self.finished_calls = True
+        elif finish == "stop" and self._promised:
+            self.finished = "".join(self._said)
         if not deltas and (given or finish):
             deltas = [{}]
         chunks = [self._chunk(delta) for delta in deltas]
@@ -76,22 +81,22 @@ class Choice:
             self._calling = text.startswith("<")
         self._text_length += len(text)
         if not self._calling:
-            if self._schema is not None:
+            if self._promised:
                 self._said.append(text)
             return [*deltas, {"content": text}]
-        return [*deltas, *({"tool_calls": [_call(piece)]} for piece in self._calls.feed(text))]
-
-    def _keep_promise(self, schema: dict[str, Any]) -> None:
-        """Raise InvalidOutput for a finished text that breaks its schema: a stop string may have cut it."""
-        text = "".join(self._said)
-        if faults := compiled(schema).violations(text):
-            listed = "; ".join(str(fault) for fault in faults)
-            message = f"The finished answer breaks the schema: {listed}. The answer was: {text[:2000]}"
-            raise InvalidOutput(message, param="response_format")
+        pieces = self._calls.feed(text)
+        for piece in pieces:
+            name, arguments = self.calls.get(piece.index, (piece.name or "", ""))
+            self.calls[piece.index] = (name, arguments + piece.arguments)
+        return [*deltas, *({"tool_calls": [_call(piece)]} for piece in pieces)]
 
     def _read_text(self, text: str, given: list[dict[str, Any]], finish: str | None) -> list[Chunk]:
         if not text and not finish and not given:
             return []
+        if self._promised:
+            self._said.append(text)
+            if finish == "stop":
+                self.finished = "".join(self._said)
         logprobs = self._text_tokens(given) if self._top is not None and given else None
         self._text_length += len(text)
         return [{"index": self._index, "text": text, "logprobs": logprobs, "finish_reason": finish}]

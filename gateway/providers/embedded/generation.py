@@ -3,7 +3,7 @@
 Accepted on both, all else is a 400 that names it (null, [] and {} ask for nothing and are let through):
 model, stream, stream_options.include_usage, temperature, top_p, top_k, min_p, seed, presence_penalty, frequency_penalty,
 repetition_penalty, logit_bias, stop, max_tokens, n, logprobs; and what changes no answer: the hints of `request_fields`,
-modalities=["text"], reasoning_effort=none, service_tier=auto|default.
+structured_outputs (json, json_object, regex, choice, grammar: vLLM's), modalities=["text"], reasoning_effort=none, service_tier=auto|default.
 Chat only: messages (text), max_completion_tokens, top_logprobs, response_format, tools (functions), tool_choice,
 parallel_tool_calls (several calls in one answer only where it says true: a tiny model repeats itself), verbosity=medium.
 Completions only: prompt (a string, strings, token ids), echo=false, best_of=1.
@@ -17,13 +17,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from gateway.core.errors import InvalidRequest, UnsupportedSchema
+from gateway.core.errors import InvalidRequest
 from gateway.providers.embedded import request_fields as field
 from gateway.providers.embedded.conversation import read_messages
-from gateway.providers.embedded.structured import compile_json, lark_grammar
+from gateway.providers.embedded.promises import Promise, read_promise
+from gateway.providers.embedded.structured import lark_grammar
 from gateway.providers.embedded.tool_calls import ToolPlan, grammar
 from gateway.providers.embedded.tool_choice import read_tools
-from gateway.schemas.judge import compiled
+from gateway.providers.vllm.fields import RENAMED
 
 Kind = Literal["chat", "text"]
 
@@ -36,6 +37,7 @@ _BOTH = frozenset(
     {
         *("model", "stream", "stream_options", "temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty"),
         *("frequency_penalty", "repetition_penalty", "logit_bias", "stop", "max_tokens", "n", "logprobs"),
+        "structured_outputs",
         *field.HINTS,
     },
 )
@@ -64,8 +66,8 @@ _INERT = {
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask of the engine: one native request a choice, in the order of the choices, `n` for each prompt.
 
-    `top_logprobs` is None where no log-probabilities are wanted, else how many alternatives a token gets. `schema` is what a
-    finished text was promised to satisfy.
+    `top_logprobs` is None where no log-probabilities are wanted, else how many alternatives a token gets. `promise` is what a
+    finished text was promised to be.
     """
 
     kind: Kind
@@ -75,20 +77,20 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool
     top_logprobs: int | None
     tools: ToolPlan | None = None
-    schema: dict[str, Any] | None = None
+    promise: Promise | None = None
 
 
 def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Generation:
     """Read the body of /v1/chat/completions; `end` is the model's end token. Raises InvalidRequest (or a kind of it) naming what is wrong."""
-    field.refuse_unknown(body, _CHAT, inert=_INERT)
+    field.refuse_unknown(body, _CHAT | RENAMED.keys(), inert=_INERT)
     tools = read_tools(body)
     native = _sampling(body)
     limit = field.integer(body, "max_completion_tokens", 1, 1_000_000)
     if limit is not None:
         native["max_tokens"] = limit
     native.setdefault("max_tokens", DEFAULT_LIMIT)
-    schema = _schema(body.get("response_format"))
-    constraint = _grammar(schema, tools, end)
+    promise = read_promise(body)
+    constraint = _grammar(promise, tools, end)
     if constraint is not None:
         native["grammar"] = constraint
     top = field.integer(body, "top_logprobs", 0, 20)
@@ -99,19 +101,24 @@ def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
         native |= {"logprobs": True, "top_logprobs": max(1, top)}
     native["messages"] = read_messages(field.required(body, "messages"), tools)
     wanted = _generation(body, "chat", [native], slots=slots, top_logprobs=top, tools=tools)
-    return msgspec.structs.replace(wanted, schema=schema)
+    return msgspec.structs.replace(wanted, promise=promise)
 
 
-def read_text(body: dict[str, Any], *, slots: int) -> Generation:
-    """Read the body of /v1/completions. Raises InvalidRequest (or a kind of it) naming what is wrong."""
-    field.refuse_unknown(body, _TEXT, inert=_INERT)
+def read_text(body: dict[str, Any], *, slots: int, end: int | None = None) -> Generation:
+    """Read the body of /v1/completions; `end` as above. Raises InvalidRequest (or a kind of it) naming what is wrong."""
+    field.refuse_unknown(body, _TEXT | RENAMED.keys(), inert=_INERT)
     native = _sampling(body)
     native.setdefault("max_tokens", DEFAULT_TEXT_LIMIT)
+    promise = read_promise(body)
+    constraint = _grammar(promise, None, end)
+    if constraint is not None:
+        native["grammar"] = constraint
     top = field.integer(body, "logprobs", 0, 5)
     if top is not None:
         native["n_probs"] = max(1, top)
     prompts = [{**native, "prompt": prompt} for prompt in _prompts(field.required(body, "prompt"))]
-    return _generation(body, "text", prompts, slots=slots, top_logprobs=top)
+    wanted = _generation(body, "text", prompts, slots=slots, top_logprobs=top)
+    return msgspec.structs.replace(wanted, promise=promise)
 
 
 def _generation(
@@ -202,30 +209,9 @@ def _is_token(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
-def _grammar(schema: dict[str, Any] | None, tools: ToolPlan | None, end: int | None) -> str | None:
-    param = "response_format.json_schema.schema"
-    try:
-        if schema is not None:
-            # The judge of the finished text is made before anything is generated: a schema without one is refused.
-            compiled(schema)
-        document = None if schema is None else compile_json(schema)
-    except UnsupportedSchema as error:
-        raise UnsupportedSchema(error.message, param=param) from error
-    if tools is not None:
-        return grammar(tools, document=document, end=end)
-    return None if document is None else lark_grammar(f"answer: %json {document}", end=end)
-
-
-def _schema(value: Any) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    wanted = field.mapping(value, "response_format")
-    kind = wanted.get("type")
-    if kind == "text":
-        return None
-    if kind == "json_object":
-        return {"type": "object"}
-    if kind != "json_schema":
-        raise InvalidRequest("The type is text, json_object or json_schema.", param="response_format.type")
-    given = field.mapping(wanted.get("json_schema"), "response_format.json_schema")
-    return field.mapping(given.get("schema", {"type": "object"}), "response_format.json_schema.schema")
+def _grammar(promise: Promise | None, tools: ToolPlan | None, end: int | None) -> str | None:
+    if tools is None:
+        return None if promise is None else lark_grammar(promise.rules, end=end)
+    if promise is not None and promise.kind != "schema":
+        raise InvalidRequest("'structured_outputs' with tools takes a schema only.", param=promise.param)
+    return grammar(tools, document=None if promise is None else promise.rules.partition("%json ")[2], end=end)

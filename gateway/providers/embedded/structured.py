@@ -13,14 +13,17 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import UnsupportedSchema
-from gateway.providers.embedded.bounded_schema import bounded, subschemas, without_compiler_options
+from gateway.providers.embedded.bounded_schema import bounded, subschemas
+from gateway.providers.embedded.enforceable import enforceable
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_SCHEMAS = 2_000
 
 # Free white space is what a tiny model runs away in; these separators are the ones that it has seen most.
 _COMPILER_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# Branches of oneOf that overlap: that only one holds is the judge's to say.
+_OVERLAPPING = {**_COMPILER_OPTIONS, "coerce_one_of": True}
 
 
 def compile_schema(schema: Mapping[str, Any], *, end: int | None = None) -> str:
@@ -33,15 +36,23 @@ def compile_schema(schema: Mapping[str, Any], *, end: int | None = None) -> str:
 
 def compile_json(schema: Mapping[str, Any]) -> str:
     """Give the checked schema as the JSON text that stands behind `%json` in a grammar of its own. Raises UnsupportedSchema."""
+    return enforced(schema)[0]
+
+
+def enforced(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Give what `compile_json` gives, and the keywords that only the judge of the finished text enforces."""
     _check_limits(schema)
-    clean = without_compiler_options(schema)
+    rewritten, lost = enforceable(schema)
     reason = ""
     # What was bounded may not compile where the original does (a bound beside an exotic keyword): the original is as right.
-    for candidate in (bounded(clean), clean):
-        text = msgspec.json.encode({**candidate, "x-guidance": _COMPILER_OPTIONS}).decode()
-        reason = _fault(_matcher().grammar_from_json_schema(text))
-        if not reason:
-            return text
+    for candidate in (bounded(rewritten), rewritten):
+        for options, dropped in ((_COMPILER_OPTIONS, lost), (_OVERLAPPING, (*lost, "oneOf"))):
+            text = msgspec.json.encode({**candidate, "x-guidance": options}).decode()
+            reason = _fault(_matcher().grammar_from_json_schema(text))
+            if not reason:
+                return text, dropped
+            if "oneOf" not in reason:
+                break
     msg = f"The schema cannot be enforced: {reason}"
     raise UnsupportedSchema(msg)
 
@@ -59,6 +70,36 @@ def lark_grammar(rules: str, *, end: int | None = None) -> str:
         msg = f"The grammar cannot be compiled: {reason}"
         raise UnsupportedSchema(msg)
     return grammar
+
+
+def regex_rule(pattern: str) -> str:
+    """Give the rule of what matches `pattern` as a whole; digits, letters and spaces are ASCII's, as in ECMA-262."""
+    # Heavy and optional, as in `_matcher`.
+    from llguidance import regex_to_lark  # noqa: PLC0415
+
+    return f"answer: /{regex_to_lark(pattern)}/"
+
+
+def lark_of(grammar: str) -> str:
+    """Give a caller's grammar in Lark's form; GBNF (llama.cpp's) is translated. Raises UnsupportedSchema where it is neither."""
+    # Heavy and optional, as in `_matcher`.
+    from llguidance.gbnf_to_lark import any_to_lark  # noqa: PLC0415
+
+    try:
+        return str(any_to_lark(grammar))
+    # Its own error is no more than an Exception; what is malformed can make it fail in other ways too.
+    except Exception as exc:
+        msg = f"The grammar is neither Lark nor GBNF: {' '.join(str(exc).split())[:300]}"
+        raise UnsupportedSchema(msg) from exc
+
+
+def admits(grammar: str, text: str) -> bool:
+    """Whether the whole of `text` is derived by a grammar without an end token."""
+    # Heavy and optional, as in `_matcher`.
+    from llguidance import LLTokenizer  # noqa: PLC0415
+
+    matcher = _matcher()(LLTokenizer("byte"), grammar, log_level=0)
+    return all(matcher.consume_token(byte) for byte in text.encode()) and bool(matcher.is_accepting())
 
 
 def _matcher() -> Any:
@@ -89,19 +130,8 @@ def _check_limits(schema: Mapping[str, Any]) -> None:
         if count > MAX_SCHEMAS:
             msg = f"The schema has more than {MAX_SCHEMAS} parts."
             raise UnsupportedSchema(msg)
-        for part in level:
-            _check_reference(part)
         level = [child for part in level for child in subschemas(part)]
         if not level:
             return
     msg = f"The schema is nested more than {MAX_DEPTH} levels deep."
     raise UnsupportedSchema(msg)
-
-
-def _check_reference(part: Any) -> None:
-    if not isinstance(part, dict):
-        return
-    reference = part.get("$ref")
-    if reference is not None and not (isinstance(reference, str) and reference.startswith("#")):
-        msg = f"Only references inside the schema are followed, not {str(reference)[:200]!r}."
-        raise UnsupportedSchema(msg)

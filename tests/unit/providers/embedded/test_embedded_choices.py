@@ -5,45 +5,59 @@ import pytest
 from gateway.core.errors import InvalidOutput
 from gateway.providers.embedded.choices import Choice, Folded
 from gateway.providers.embedded.generation import read_chat
+from gateway.schemas.worker import Judging
 
 SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 
 
-def _choice(**more):
+def _asked(**more):
     body = {
         "messages": [{"role": "user", "content": "How old?"}],
         "response_format": {"type": "json_schema", "json_schema": {"name": "age", "schema": SCHEMA}},
         **more,
     }
-    return Choice(0, read_chat(body, slots=1))
+    wanted = read_chat(body, slots=1)
+    return wanted, Choice(0, wanted)
 
 
 def _said(text, finish=None):
     return {"choices": [{"delta": {"content": text}, "finish_reason": finish}]}
 
 
-def test_a_finished_answer_that_satisfies_its_schema_passes():
-    choice = _choice()
+@pytest.fixture
+async def judging():
+    judging = Judging()
+    yield judging
+    await judging.aclose()
+
+
+async def test_a_finished_answer_that_satisfies_its_schema_passes(judging):
+    wanted, choice = _asked()
     choice.read(_said('{"age": '))
 
     chunks = choice.read(_said("7}", "stop"))
+    await wanted.promise.keep(choice.finished, judging)
 
     assert chunks[-1]["finish_reason"] == "stop"
 
 
-def test_a_finished_answer_that_a_stop_string_cut_is_an_error_with_its_text():
-    choice = _choice(stop="}")
+async def test_a_finished_answer_that_a_stop_string_cut_is_an_error_with_its_text(judging):
+    wanted, choice = _asked(stop="}")
+    choice.read(_said('{"age": 7', "stop"))
 
     with pytest.raises(InvalidOutput, match=r'not valid JSON.*\{"age": 7') as caught:
-        choice.read(_said('{"age": 7', "stop"))
+        await wanted.promise.keep(choice.finished, judging)
 
     assert caught.value.status == 422
     assert caught.value.param == "response_format"
 
 
 def test_an_answer_cut_by_the_token_limit_is_incomplete_and_no_error():
-    chunks = _choice().read(_said('{"age": ', "length"))
+    _, choice = _asked()
 
+    chunks = choice.read(_said('{"age": ', "length"))
+
+    assert choice.finished is None
     assert chunks[-1]["finish_reason"] == "length"
 
 

@@ -101,16 +101,13 @@ def test_recursion_ends_at_a_depth():
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ({"not": {"type": "string"}}, "not"),
-        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
-        ({"if": {}, "then": {}}, "if"),
+        ({"not": {}}, "allows nothing"),
         ({"type": "string", "pattern": "(?=a)b"}, "look-around"),
-        ({"type": "string", "format": "no-such-format"}, "no-such-format"),
         ({"$ref": "https://example.com/schema.json"}, "inside the schema"),
         ({"properties": {"a": {"$ref": "file:///etc/passwd"}}}, "inside the schema"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "Unsatisfiable"),
         ({"type": "nonsense"}, "nonsense"),
-        ({"enum": ["x" * 70_000]}, "bytes"),
+        ({"enum": ["x" * 300_000]}, "bytes"),
     ],
 )
 def test_what_cannot_be_enforced_is_refused_with_the_reason(schema, said):
