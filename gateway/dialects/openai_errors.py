@@ -81,9 +81,18 @@ def refusal(value: Json, status: int) -> SwitchgearError:
     param = fields.get("param") if isinstance(fields.get("param"), str) else None
     code = fields.get("code") or fields.get("status") or fields.get("type")
     code = code if isinstance(code, str) else None
+    if code == InvalidOutput.code:
+        # Another gateway, or a child of ours, has judged the answer.
+        return _invalid_output(fields, message, param)
     if status in (400, 413, 422) and (code in _TOO_LONG_CODES or _TOO_LONG.search(message)):
         return ContextLengthExceeded(message, param=param)
     return UpstreamRefused(message, upstream_status=_http(status), param=param, code=code)
+
+
+def _invalid_output(fields: dict[str, Json], message: str, param: str | None) -> InvalidOutput:
+    raw, found = fields.get("raw"), fields.get("violations")
+    violations = tuple(str(one)[:MAX_MESSAGE] for one in found) if isinstance(found, list) else (message,)
+    return InvalidOutput(message, param=param, violations=violations, raw=raw if isinstance(raw, str) else "")
 
 
 def in_stream(value: Json) -> SwitchgearError:

@@ -82,9 +82,11 @@ class Shaped:
         try:
             await self._inner(call, ToolAsText(attempt, tool_name(wish)) if step == "tool" else attempt)
         except InvalidOutput as error:
-            # A provider that judges by itself, or what is out already.
-            error.structured = error.structured or attempt.structured
-            raise
+            # Of an answer that is out already, or of a target that judges by itself.
+            if attempt.out:
+                error.structured = error.structured or attempt.structured
+                raise
+            attempt.refused(error)
 
     async def _within(self, left: float, answering: Awaitable[None], failed: InvalidOutput, attempt: Attempt) -> None:
         """Wait for a repair as long as all tries together may take."""

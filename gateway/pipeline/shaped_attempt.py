@@ -126,6 +126,10 @@ class Attempt:
         items = [self._items[index] for index in sorted(self._items)]
         return raw_of(spoken(items, finished))
 
+    def refused(self, error: InvalidOutput) -> None:
+        """The target has found by itself that its answer is not of the form."""
+        self.faults, self.raw = list(error.violations) or [error.message], error.raw or ""
+
     def failure(self) -> InvalidOutput:
         """Give the error that says what is wrong with it."""
         return failure(self._told, self.faults, self.raw)

@@ -61,8 +61,8 @@ class Rungs(msgspec.Struct, frozen=True, kw_only=True):
 
     def steps(self, call: Call, prompt: Prompt, wish: Wish) -> list[Step]:
         """Give the steps to take for a call: the first, and what is left should the target refuse the form."""
-        if prompt.output is None or prompt.output.kind not in FORMS:
-            # Only tools are strict, or the form is one of the target's own.
+        if prompt.output is None or prompt.output.kind not in FORMS or self.own == "grammar":
+            # Only tools are strict, or the form is one of the target's own; or it says itself what its grammar cannot say.
             return [self.own]
         further: list[Step] = []
         if self.target.shapes:
