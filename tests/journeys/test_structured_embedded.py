@@ -68,4 +68,4 @@ async def test_what_a_stop_sequence_has_cut_is_no_success(gateway, number):
 
     assert heard.error["code"] == "invalid_output"
     assert heard.error["violations"]
-    assert heard.error["raw"].startswith("{")
+    assert heard.error["raw"].startswith("{"), heard.error
