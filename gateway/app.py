@@ -60,6 +60,7 @@ from gateway.live import Live, LoadSettings, ReloadReport
 from gateway.pipeline.cached_build import open_caching
 from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
+from gateway.pipeline.shaped_judging import judging_means
 from gateway.policy_source import PolicySource
 from gateway.providers.vllm.provider import VllmProvider
 from gateway.reloading import reload_on_change
@@ -68,6 +69,7 @@ from gateway.routing.overload.line import Lines
 from gateway.routing.readings import target_readings
 from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.rollouts.split import Splits
+from gateway.schemas.worker import Judging
 from gateway.stores.rollouts import RolloutStore
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.ensemble_metrics import EnsembleMetrics
@@ -133,6 +135,7 @@ class Application:
         if kept is not None:
             sinks.append(kept.ledger.take)
         self.recorder = Recorder(sinks)
+        self.judging = Judging()
         surroundings = Surroundings(
             take_record=self._take_record,
             limits=self.governance.limits.limiter,
@@ -144,6 +147,7 @@ class Application:
             lines=self.lines,
             shadowing=self.shadowing,
             caching=self.caching,
+            means=judging_means(self.judging, clock.monotonic),
         )
         self.live = Live(
             settings,
@@ -311,6 +315,7 @@ class Application:
             tasks.cancel_scope.cancel()
         if self.semantic is not None:
             await self.semantic.aclose()
+        await self.judging.aclose()
         # Only now: the recorder hands its last records on when its task ends.
         await self.rollouts.finish()
         await self.governance.finish()

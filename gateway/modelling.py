@@ -43,6 +43,7 @@ def _modelled(
         description=model.description or None,
         count_input=open_counting(name, model.tokenizer),
         caching=cache_plan(model, written, plan, settings),
+        structured=model.structured,
     )
     if not model.versions:
         return built
@@ -134,10 +135,15 @@ def _targets(model: ModelSettings, targets: Sequence[TargetSettings], settings: 
             timeouts=_timeouts(target.timeouts or model.timeouts or _provider_timeouts(settings, target.provider)),
             drop=model.on_unsupported == "drop",
             emulate=model.on_unsupported == "emulate",
-            without=_lacking(target.abilities, emulate=model.on_unsupported == "emulate"),
+            without=_lacking(target.abilities, emulate=model.on_unsupported == "emulate" or _shapes(model)),
+            shapes=_shapes(model),
         )
         for target in targets
     )
+
+
+def _shapes(model: ModelSettings) -> bool:
+    return model.structured.mode == "enforce" and model.structured.emulate
 
 
 def _lacking(abilities: AbilitySettings | None, *, emulate: bool) -> frozenset[str]:

@@ -35,6 +35,7 @@ from gateway.dialects.dialect import Dialect
 from gateway.dialects.splice import cut
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.route import Route
+from gateway.pipeline.shaped_wish import asks_for_form, decode_formed
 
 log = structlog.get_logger()
 
@@ -120,6 +121,7 @@ class Door:
             authorizer = generation.authorizer
             route = find_route(generation.routes, model, shown=lambda near: offered(authorizer, caller, near.subject))
         relayed = route.relays(dialect.name)
+        formed = relayed and route.shapes and asks_for_form(fields)
         call = Call(
             id=asked.call_id,
             operation=dialect.operation,
@@ -130,7 +132,7 @@ class Door:
             received=asked.received,
             body=body,
             fields=fields,
-            content=None if relayed else dialect.decode_call(fields),
+            content=decode_formed(dialect, fields) if formed else None if relayed else dialect.decode_call(fields),
             session=None if found.session is None else found.session.decode("latin-1"),
             trace=found.trace,
             headers=found.passed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.api.asgi import AsgiSend, Headers, Scope, reply
-from gateway.core.errors import LimitExceeded, MethodNotAllowed, SwitchgearError
+from gateway.core.errors import InvalidOutput, LimitExceeded, MethodNotAllowed, SwitchgearError
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.openai_chat import OPENAI_CHAT
@@ -26,6 +26,8 @@ async def reply_error(send: AsgiSend, dialect: Dialect, error: SwitchgearError, 
         headers.append((b"allow", ", ".join(error.allowed).encode("ascii")))
     if isinstance(error, LimitExceeded):
         headers += error.headers
+    if isinstance(error, InvalidOutput) and error.structured:
+        headers.append((b"x-switchgear-structured", error.structured.encode("ascii")))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await reply(send, error.status, dialect.encode_error(error), headers)

@@ -45,6 +45,8 @@ def answer_headers(call: Call, started: Started | None, now: float) -> Headers:
         headers.append((b"x-switchgear-dropped", _shown(started.dropped)))
     if started.emulated:
         headers.append((b"x-switchgear-emulated", _shown(started.emulated)))
+    if started.structured:
+        headers.append((b"x-switchgear-structured", started.structured.encode("ascii")))
     return headers
 
 

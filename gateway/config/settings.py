@@ -26,6 +26,7 @@ from gateway.config.secret import Secret
 from gateway.config.secrets_settings import SecretsSettings
 from gateway.config.shadow_settings import ShadowSettings
 from gateway.config.shapes import Expected, Reference, Shorthand
+from gateway.config.structured_settings import StructuredSettings
 
 ProviderName: TypeAlias = Annotated[
     str,
@@ -197,6 +198,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(description="The model's tokenizer.json: limits then estimate a prompt by it, and not by its length."),
     ] = None
+    structured: Annotated[
+        StructuredSettings, Meta(description="How answers are held to the form that a call asks for.")
+    ] = StructuredSettings()
     cache: Annotated[
         ModelCacheSettings | None,
         CACHE_SHORTHAND,

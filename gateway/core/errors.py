@@ -24,7 +24,7 @@ SwitchgearError
 │   ├── LimitExceeded 429        a limit or budget of ours; says which
 │   │   └── BudgetExceeded 429   one that counts money
 │   └── QueueShareExceeded 429   the caller has more calls waiting than its share
-├── InvalidOutput 422            the model's finished answer breaks the promised schema
+├── InvalidOutput 422            the model's finished answer is not of the promised form; says why, and what it was
 ├── Unavailable 503              draining, not started, over capacity; `retry_after`
 │   ├── Overloaded 503           the targets have as many calls as they may have, and the queue is full or too slow
 │   └── StoreUnavailable 503     the database, or another store, cannot be reached or did not answer in time
@@ -229,10 +229,31 @@ class QueueShareExceeded(RateLimited):
 
 
 class InvalidOutput(SwitchgearError):
-    """The model's finished answer breaks the schema that was promised."""
+    """The model's finished answer is not of the form that was promised. Another target may do better.
+
+    `violations` say what is wrong with it, `raw` is what the model said, as much of it as errors may carry: for the caller, never for a log.
+    `structured` says how it was kept to the form, as the header of an answer does.
+    """
 
     status = 422
     code = "invalid_output"
+    raw: str | None = None
+    violations: tuple[str, ...] = ()
+    structured: str = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        violations: tuple[str, ...] = (),
+        raw: str | None = None,
+        structured: str = "",
+    ) -> None:
+        super().__init__(message, param=param)
+        self.violations = violations
+        self.raw = raw
+        self.structured = structured
 
 
 class Unavailable(SwitchgearError):

@@ -30,6 +30,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     when `Verbatim` pieces follow; `status` and `headers` (request ids and the like) are the upstream's. `limits` are x-ratelimit-*
     headers: the upstream's, until a limit of our own stands in front of it. `dropped` names the parameters that the target does
     not know and that were left out by permission, `emulated` those whose work was done here. `version` is the model's version that answers, empty where it has none.
+    `structured` says how the answer is kept to the form that was asked for, empty where none was.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     version: str = ""
     emulated: tuple[str, ...] = ()
+    structured: str = ""
 
 
 class Decided(msgspec.Struct, frozen=True):

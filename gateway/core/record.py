@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `beside` is what other targets used for the call, which neither `usage` nor `cost` contains. `degraded` is the step of the
     model's `degrade` that answered, where it could not as asked (`error` then says why, if the answer is a static one). `shadow_of`
     is the id of the call that this one was a copy of. `continued` are the targets that went on with an answer that broke off: the
-    last is the one that `provider` and `served` name.
+    last is the one that `provider` and `served` name. `structured` says how the answer was kept to the form that was asked for.
     `cache` is how the answer stands to the cache, empty where the model has none, `cache_why` why it did not come from there, `cache_entry`
     the id of the entry that it comes from or is kept under. Of an answer from the cache `usage` and `cost` are zero: `saved` is what a
     target would have used (also for a part of the answer, where the rest was asked), `saved_nano` what that would have cost, None when a price is unknown.
@@ -80,6 +80,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     cache_entry: str = ""
     saved: Usage | None = None
     saved_nano: int | None = None
+    structured: str = ""
 
     @property
     def known_model(self) -> str:

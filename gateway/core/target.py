@@ -12,6 +12,9 @@ Parameter = Literal[
 ]  # fmt: skip
 """What a target may be said to lack: parameters as Chat Completions names them, and instructions (`system`)."""
 
+FORMS = frozenset({"json_object", "json_schema"})
+"""Forms of an answer, by the names of what a target may lack."""
+
 SAID_OTHERWISE = frozenset({"max_completion_tokens", "max_tokens", "system"})
 """What need never be left out: it can be said in another way."""
 
@@ -32,7 +35,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One model at one provider.
 
     `drop` permits to leave out parameters that it does not know (named in the answer), `emulate` to do their work here where that can
-    be done honestly. `without` names what the operator knows that it lacks: parameters, and `json_schema`.
+    be done honestly. `without` names what the operator knows that it lacks: parameters, and `json_schema`. `shapes` permits to ask it for
+    a form of the answer in other ways than its API has: by a tool, or in words.
     """
 
     provider: str
@@ -41,6 +45,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     drop: bool = False
     emulate: bool = False
     without: frozenset[str] = frozenset()
+    shapes: bool = False
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import msgspec
 BYTES_A_TOKEN: Final = 4
 """Of English text, on average: for estimates, where nobody counted."""
 
-BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation", "choice"]
+BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation", "choice", "repair"]
 """Why a target used tokens for a call whose answer is another's.
 
 hedge         another target was quicker
@@ -18,6 +18,7 @@ vote          it was outvoted
 judge         it judged the answers of others
 continuation  its answer broke off, and another target went on with it
 choice        one of several answers that were asked for (n); the call failed because another of them did
+repair        it was not of the form that was asked for
 """
 
 

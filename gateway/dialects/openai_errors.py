@@ -10,6 +10,7 @@ import msgspec
 from gateway.core.errors import (
     ContextLengthExceeded,
     Forbidden,
+    InvalidOutput,
     InvalidRequest,
     RateLimited,
     SwitchgearError,
@@ -31,8 +32,16 @@ _TOO_LONG_CODES = {"context_length_exceeded", "exceed_context_size_error", "stri
 
 
 def error_object(error: SwitchgearError) -> dict[str, Json]:
-    """Give what stands under `error`: message, type, param, code."""
-    return {"message": error.message, "type": _type(error), "param": error.param, "code": error.code}
+    """Give what stands under `error`: message, type, param, code; of an invalid answer more."""
+    found = {"message": error.message, "type": _type(error), "param": error.param, "code": error.code}
+    return {**found, **about_output(error)}
+
+
+def about_output(error: SwitchgearError) -> dict[str, Json]:
+    """Give what an error says of an answer that is not of the promised form: `violations`, and `raw`, what the model said."""
+    if not isinstance(error, InvalidOutput) or error.raw is None:
+        return {}
+    return {"violations": list(error.violations), "raw": error.raw}
 
 
 def encode_error(error: SwitchgearError) -> bytes:
@@ -72,9 +81,18 @@ def refusal(value: Json, status: int) -> SwitchgearError:
     param = fields.get("param") if isinstance(fields.get("param"), str) else None
     code = fields.get("code") or fields.get("status") or fields.get("type")
     code = code if isinstance(code, str) else None
+    if code == InvalidOutput.code:
+        # Another gateway, or a child of ours, has judged the answer.
+        return _invalid_output(fields, message, param)
     if status in (400, 413, 422) and (code in _TOO_LONG_CODES or _TOO_LONG.search(message)):
         return ContextLengthExceeded(message, param=param)
     return UpstreamRefused(message, upstream_status=_http(status), param=param, code=code)
+
+
+def _invalid_output(fields: dict[str, Json], message: str, param: str | None) -> InvalidOutput:
+    raw, found = fields.get("raw"), fields.get("violations")
+    violations = tuple(str(one)[:MAX_MESSAGE] for one in found) if isinstance(found, list) else (message,)
+    return InvalidOutput(message, param=param, violations=violations, raw=raw if isinstance(raw, str) else "")
 
 
 def in_stream(value: Json) -> SwitchgearError:

@@ -4,10 +4,12 @@ The order, outermost first. Each stage is there only when the route uses it:
     Recorded      one record a call, settled whatever happens; opens the ledger's entry
     Authorized    may this caller use this model, and the tools that its provider runs?
     Limited       rates, concurrency and budgets: reserved here, settled with the record
+    Promised      the schemas of a call are fit to judge by, and so is what comes back
     Guarded       guardrails that judge once, wherever the call goes
     Cached        answers from what was answered before, and keeps what may be given again
     Continuing    goes on with an answer that broke off
     Routed        which target is asked, and which next, until the commit point
+    Shaped        an answer has the form that was asked for, or is an error
     Guarded       guardrails of this target
     Redacted      what this target must not see is taken out, and put back into its answer
     Emulated      what this target lacks is left out, or done here
@@ -34,6 +36,7 @@ from gateway.pipeline.pools import open_pools
 from gateway.pipeline.recorded import Recorded, TakeJudged
 from gateway.pipeline.route import Modelled, Route, Surroundings
 from gateway.pipeline.shadowed_copy import booked, on_the_books
+from gateway.pipeline.shaped_promise import Promised
 from gateway.policies.facts import model as resource
 from gateway.providers.provider import Provider
 from gateway.routing.continuing.continuing import Continuing
@@ -79,6 +82,13 @@ def _route(
     answer, helped_by = _answering(pools, wanted, timing, surroundings, open_judge, model)
     answers[model] = answer
     responder = answer if guards is None else guards.around_route(answer, model)
+    shapes = any(models[name].structured.mode == "enforce" for name in (model, *helpers))
+    unasked = answer
+    if shapes:
+        changed = guarded or bool(wanted.plan.degrade)
+        raw_bytes = wanted.structured.raw_bytes
+        responder = Promised(responder, surroundings.means, raw_bytes, last=changed)
+        unasked = Promised(answer, surroundings.means, raw_bytes, last=changed)
     beside: Responder = _recorded(
         responder, targets, _booked(surroundings), surroundings.take_judged if guarded else None
     )
@@ -99,10 +109,11 @@ def _route(
         count_input=wanted.count_input,
         helping=tuple(providers[target.provider] for name in helpers for target in models[name].targets),
         responder=_recorded(responder, targets, surroundings, surroundings.take_judged if guarded else None),
-        unasked=_recorded(answer, targets, surroundings, surroundings.take_judged if guarded else None),
+        unasked=_recorded(unasked, targets, surroundings, surroundings.take_judged if guarded else None),
         beside=beside,
         subject=subject,
         opened=guarded or ensemble or continues or lacking,
+        shapes=shapes,
     )
 
 

@@ -6,7 +6,7 @@ What is done for a parameter is told in the answer's start, the header `x-switch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -87,7 +87,7 @@ class Emulated:
             msg = f"{self._target.name} gives one answer to a call, and at most {MOST_CHOICES} are put together here: `n`."
             raise UnsupportedParameter(msg, param="n")
         for_each = edits_for(prompt, names)
-        amended = _amended(call, _instructed(prompt, names), names)
+        amended = _amended(call, instructed(prompt, names), names)
         told = _Told(send, emulated=tuple(names))
         inner: Responder = self._inner if for_each is None else Editing(self._inner, for_each)
         if "n" in names:
@@ -141,7 +141,7 @@ def _amended(call: Call, prompt: Prompt, names: list[str]) -> Call:
     return opened(msgspec.structs.replace(call, content=prompt))
 
 
-def _instructed(prompt: Prompt, names: list[str]) -> Prompt:
+def instructed(prompt: Prompt, names: Collection[str]) -> Prompt:
     """Say in words which form the answer is to have, after all other instructions, so that the beginning of a prompt stays the same."""
     if prompt.output is None or _OUTPUTS.isdisjoint(names):
         return prompt

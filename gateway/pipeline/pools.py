@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from gateway.accounting.limits.estimates import Outputs, estimate
 from gateway.core.call import Call
 from gateway.core.responder import Responder
@@ -13,6 +15,9 @@ from gateway.core.usage import Usage
 from gateway.pipeline.emulated import emulated, losses_of
 from gateway.pipeline.recorded import NANO
 from gateway.pipeline.route import Modelled, Surroundings
+from gateway.pipeline.shaped import Shaped
+from gateway.pipeline.shaped_ladder import Constrains, Rungs
+from gateway.pipeline.shaped_sent import HasStrictMode
 from gateway.providers.provider import Provider
 from gateway.providers.watched import watched_by
 from gateway.routing.affinity import Origins
@@ -87,6 +92,10 @@ def _pool_of_targets(
     ]
     if guards is not None:
         answering = [(target, guards.around_target(responder, model, target)) for target, responder in answering]
+    if wanted.structured.mode == "enforce":
+        answering = [
+            (target, _shaped(responder, target, wanted, providers, surroundings)) for target, responder in answering
+        ]
     outputs = Outputs()
 
     def tokens_of(call: Call) -> int:
@@ -105,6 +114,30 @@ def _pool_of_targets(
         losses=_losses(wanted.targets, providers),
     )
     return open_pool(model, answering, wanted.plan, surroundings.conditions, known)
+
+
+def _shaped(
+    inner: Responder,
+    target: Target,
+    wanted: Modelled,
+    providers: Mapping[str, Provider],
+    surroundings: Surroundings,
+) -> Responder:
+    """Hold a target's answers to their form: outside of what protects data, so that what is judged is what the caller gets."""
+    provider = providers[target.provider]
+    able = wanted.abilities.get(target.name)
+    rungs = Rungs(
+        target=target,
+        own=provider.constrains if isinstance(provider, Constrains) else "native",
+        loses=losses_of(target, provider),
+        tools=able is None or "tools" not in able.lacks,
+        strictness=provider.strictness if isinstance(provider, HasStrictMode) else None,
+    )
+    settings = wanted.structured
+    if wanted.plan.strategy == "cascade" and target is not wanted.targets[-1]:
+        # What is not good enough goes up, at once.
+        settings = msgspec.structs.replace(settings, repairs=0)
+    return Shaped(inner, rungs, settings, surroundings.means)
 
 
 def _emulated(target: Target, provider: Provider, limit: int | None) -> Responder:

@@ -12,7 +12,7 @@ from gateway.core.cached import HITS
 from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.decision import Decision
-from gateway.core.errors import SwitchgearError, Unavailable
+from gateway.core.errors import InvalidOutput, SwitchgearError, Unavailable
 from gateway.core.events import (
     Cached,
     Continued,
@@ -92,6 +92,8 @@ class Recorded:
             await self._inner(call, watch)
         except SwitchgearError as exc:
             error, status = exc.code, exc.status
+            if isinstance(exc, InvalidOutput):
+                watch.structured = exc.structured
             raise
         except asyncio.CancelledError as exc:
             reason = _reason(exc)
@@ -176,6 +178,7 @@ class Recorded:
             cache_entry="" if cached is None else cached.entry,
             saved=saved,
             saved_nano=saved_nano,
+            structured=watch.structured or ("" if started is None else started.structured),
         )
 
     def _cost_of(self, target: str | None, usage: Usage | None, *, hit: bool) -> int | None:
@@ -206,6 +209,7 @@ class Watch:
         "limits",
         "spent",
         "started",
+        "structured",
         "tried",
         "used",
     )
@@ -225,6 +229,7 @@ class Watch:
         self.continued: list[str] = []
         self.following: str | None = None
         self.used: Usage | None = None
+        self.structured = ""
 
     def __call__(self, event: Event) -> Awaitable[None]:
         """Note it, and pass it on."""

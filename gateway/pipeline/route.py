@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.accounting.limits.estimates import CountInput, count_by_length
+from gateway.config.structured_settings import StructuredSettings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
@@ -19,6 +20,8 @@ from gateway.pipeline.limited import Limits
 from gateway.pipeline.recorded import Cost, OpenEntry, TakeJudged, TakeRecord
 from gateway.pipeline.shadowed_plan import Clean
 from gateway.pipeline.shadowing import Shadowing
+from gateway.pipeline.shaped_judging import judging_means
+from gateway.pipeline.shaped_means import Means
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Resource
 from gateway.providers.provider import Health, Provider
@@ -32,6 +35,7 @@ from gateway.routing.pool import AnyPool, Pool
 from gateway.routing.rollouts.split import Splits
 from gateway.routing.rollouts.versions import Division, VersionedPool
 from gateway.routing.timing import Spawn
+from gateway.schemas.worker import Judging
 
 
 class Guards(Protocol):
@@ -59,7 +63,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `unasked` answers those who ask in the operator's name, as guardrails do: it asks nobody's leave, and counts for no limit.
     `beside` answers copies of callers' calls (shadows): it asks whether the caller may use the model, and counts for no limit.
-    `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
+    `shapes` says that calls which ask for a form of the answer are decoded, whatever else holds. `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
     `helping` their providers. `cost` and `count_input` are what estimates are made with.
     """
 
@@ -77,6 +81,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     count_input: CountInput
     helping: tuple[Provider, ...] = ()
     opened: bool = False
+    shapes: bool = False
     relaying: dict[str, bool] = {}
 
     def relays(self, dialect: str) -> bool:
@@ -117,7 +122,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     `conditions` are those of all targets, `splits` between the versions of models, `lines` those in which calls wait: they outlive
     what is built here. `chance` gives numbers from 0 to 1. `spawn` starts what runs beside a call, `beside` what may go on when it is over.
     `caching` is the cache, None where there is none; `policy` the version of the documents that judge calls, and `touched` tells whether
-    data protection has changed or stopped something of a call (by its id), so far.
+    data protection has changed or stopped something of a call (by its id), so far. `means` judge the form of answers.
     """
 
     take_record: TakeRecord
@@ -135,6 +140,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     chance: Callable[[], float] = random.random
     lines: Lines = msgspec.field(default_factory=Lines)
     spawn: Spawn | None = None
+    means: Means = msgspec.field(default_factory=lambda: judging_means(Judging(), SYSTEM_CLOCK.monotonic))
     origins: Origins = msgspec.field(default_factory=lambda: Origins(SYSTEM_CLOCK.monotonic))
     caching: Caching | None = None
     beside: Spawn | None = None
@@ -155,6 +161,7 @@ class Modelled(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     count_input: CountInput = count_by_length
     caching: CachePlan | None = None
+    structured: StructuredSettings = StructuredSettings()
     versions: Mapping[str, Modelled] = {}
     division: Division | None = None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 from anyio.abc import TaskGroup
 
 from gateway.config.provider_settings import AnthropicSettings
-from gateway.core.call import Call
+from gateway.core.call import OPENED, Call
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
@@ -75,6 +76,8 @@ class AnthropicWire:
 class AnthropicProvider:
     """One account at Anthropic, or at whatever speaks its API."""
 
+    strictness: Final = "anthropic"
+
     def __init__(self, name: str, settings: AnthropicSettings) -> None:
         self.name = name
         self._upstream = open_upstream(settings.base_url, settings)
@@ -117,7 +120,7 @@ class AnthropicProvider:
 
     def loses(self, call: Call) -> tuple[str, ...]:
         """Give what of a call Anthropic's API has no place for."""
-        if call.operation != "generate" or call.dialect in PATHS:
+        if call.operation != "generate" or call.dialect.removeprefix(OPENED) in PATHS:
             return ()
         return parameters_lost(ANTHROPIC_MESSAGES, call.content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from anyio.abc import TaskGroup
 
@@ -30,6 +31,8 @@ class OpenAIProvider:
 
     def __init__(self, name: str, settings: OpenAISettings) -> None:
         self.name = name
+        # Others of this shape take other subsets, which nobody knows.
+        self.strictness: Literal["openai"] | None = "openai" if settings.kind in ("openai", "azure") else None
         self._apis = settings.spoken_apis
         self._dialects = openai_shaped.dialects(self._apis)
         self._operations = openai_shaped.operations(self._apis)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.core.call import Call
-from gateway.core.target import EMULATED, SAID_OTHERWISE
+from gateway.core.target import EMULATED, FORMS, SAID_OTHERWISE
 from gateway.routing.fitness import Needs, needs_of
 from gateway.routing.seat import Seat
 
@@ -32,7 +32,7 @@ def fitting(seats: Sequence[Seat], call: Call, tokens_of: Callable[[Call], int])
 def _judge(seat: Seat, call: Call, needs: Needs, unfit: dict[Seat, str], lesser: dict[Seat, str]) -> None:
     target, abilities = seat.target, seat.abilities
     lost = dict.fromkeys(seat.loses(call)) if seat.loses is not None else {}
-    if target.emulate and "json_schema" in needs[0] & abilities.lacks:
+    if (target.emulate or target.shapes) and "json_schema" in needs[0] & abilities.lacks:
         lost["json_schema"] = None
         needs = (needs[0] - {"json_schema"}, needs[1])
     if why := abilities.unfit(needs):
@@ -41,7 +41,7 @@ def _judge(seat: Seat, call: Call, needs: Needs, unfit: dict[Seat, str], lesser:
         return
     elif target.drop:
         lesser[seat] = _in_part(tuple(lost))
-    elif target.emulate and lost.keys() <= EMULATED:
+    elif (target.emulate and lost.keys() <= EMULATED) or (target.shapes and lost.keys() <= FORMS):
         lesser[seat] = f"emulates {', '.join(lost)}"
     else:
         unfit[seat] = f"it does not take {', '.join(lost)}"

@@ -8,6 +8,7 @@ from typing import Literal
 from gateway.config.routing_settings import RetrySettings
 from gateway.core.errors import (
     ContextLengthExceeded,
+    InvalidOutput,
     SwitchgearError,
     UpstreamError,
     UpstreamRefused,
@@ -44,6 +45,8 @@ def cause_of(error: SwitchgearError) -> Cause:
         return _of_status(error.upstream_status)
     if isinstance(error, UpstreamError):
         return "target"
+    if isinstance(error, InvalidOutput):
+        return "elsewhere"
     return "elsewhere" if error.retryable else "call"
 
 

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from gateway.core.errors import ContextLengthExceeded, SwitchgearError, UpstreamRefused
+from gateway.core.errors import ContextLengthExceeded, InvalidOutput, SwitchgearError, UpstreamRefused
 from gateway.core.items import Json
 
 Raw = dict[str, Json]
@@ -67,6 +67,8 @@ def encode_error(error: SwitchgearError) -> bytes:
     body: Raw = {"type": _type_of(error.status), "message": message, "code": error.code}
     if error.param:
         body["param"] = error.param
+    if isinstance(error, InvalidOutput) and error.raw is not None:
+        body |= {"violations": list(error.violations), "raw": error.raw}
     return _encode({"type": "error", "error": body})
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.call import Call
-from gateway.core.errors import ContextLengthExceeded, InvalidRequest, SwitchgearError
+from gateway.core.errors import ContextLengthExceeded, InvalidOutput, InvalidRequest, SwitchgearError
 from gateway.core.events import Finished, Started
 from gateway.core.items import Json
 from gateway.dialects.answer_ids import answer_id
+from gateway.dialects.openai_errors import about_output
 from gateway.dialects.openai_responses.usage import encode_usage
 
 _encode = msgspec.json.Encoder().encode
@@ -86,7 +87,7 @@ class ResponseDocument:
     def failed(self, error: SwitchgearError, output: Sequence[Json]) -> dict[str, Json]:
         """Give the document of an answer that broke off."""
         document = self._document("failed", output, None)
-        document["error"] = {"code": failure_code(error), "message": error.message}
+        document["error"] = {"code": failure_code(error), "message": error.message, **about_output(error)}
         return document
 
     def _document(self, status: str, output: Sequence[Json], finished: Finished | None) -> dict[str, Json]:
@@ -115,9 +116,11 @@ def incomplete_reason(finished: Finished, *, refuses: bool) -> str | None:
 
 
 def failure_code(error: SwitchgearError) -> str:
-    """Give the code for `response.error`, from the API's short list (and the one beyond it that clients look for)."""
+    """Give the code for `response.error`, from the API's short list (and two beyond it: one that clients look for, one that they have to understand)."""
     if isinstance(error, ContextLengthExceeded) or error.code == "context_length_exceeded":
         return "context_length_exceeded"
+    if isinstance(error, InvalidOutput):
+        return error.code
     if error.status == 429:
         return "rate_limit_exceeded"
     return "invalid_prompt" if isinstance(error, InvalidRequest) else "server_error"

@@ -22,6 +22,7 @@ from gateway.core.events import (
     TextDelta,
 )
 from gateway.core.items import Json
+from gateway.dialects.openai_errors import about_output
 from gateway.dialects.openai_responses.answers import item_name, refuses
 from gateway.dialects.openai_responses.encode_items import output_item
 from gateway.dialects.openai_responses.response_object import ResponseDocument, failure_code, incomplete_reason
@@ -61,7 +62,8 @@ class ResponsesEventEncoder:
             return b""
         if not self._started:
             self._ended = True
-            return self._write("error", {"code": failure_code(error), "message": error.message, "param": error.param})
+            said = {"code": failure_code(error), "message": error.message, "param": error.param}
+            return self._write("error", {**said, **about_output(error)})
         before = self._release(cut_off=True)
         self._ended = True
         return before + self._write("response.failed", {"response": self._document.failed(error, self._so_far())})

@@ -46,7 +46,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
         """Raise InvalidOutput, with what is wrong and the text, where `text` is not what was promised."""
         if faults := await self._faults(text, judging):
             message = f"The finished answer breaks the {self.kind}: {faults}. The answer was: {text[:2000]}"
-            raise InvalidOutput(message, param=self.param.partition(".")[0])
+            raise InvalidOutput(message, param=self.param.partition(".")[0], violations=(faults,), raw=text)
 
     async def _faults(self, text: str, judging: Judging) -> str:
         if self.schema is not None:
@@ -68,7 +68,7 @@ async def keep_arguments(plan: ToolPlan, calls: Mapping[int, tuple[str, str]], j
         if faults := await judging.violations(schemas[name], arguments):
             listed = "; ".join(str(fault) for fault in faults)
             message = f"The arguments of {name!r} break its schema: {listed}. They were: {arguments[:2000]}"
-            raise InvalidOutput(message, param="tools")
+            raise InvalidOutput(message, param="tools", violations=(listed,), raw=f"{name}({arguments})")
 
 
 def read_promise(body: Mapping[str, Any]) -> Promise | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from anyio.abc import TaskGroup
 
@@ -64,6 +65,8 @@ class EmbeddedModel:
 
 class EmbeddedProvider:
     """The models of this machine. What is missing (a package, a file) is told by health and by every call, not at start."""
+
+    constrains: Final = "grammar"
 
     def __init__(self, name: str, settings: EmbeddedSettings) -> None:
         self.name = name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import suppress
+from typing import Final
 
 import anyio
 import structlog
@@ -43,6 +44,9 @@ _FAREWELL_S = 5.0
 
 class VllmProvider:
     """One vLLM server. Calls never wait for what is watched in the background, nor fail by it."""
+
+    constrains: Final = "vllm"
+    strictness: Final = "vllm"
 
     def __init__(self, name: str, settings: VllmSettings) -> None:
         self.name = name
