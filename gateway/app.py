@@ -41,7 +41,7 @@ from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
 from gateway.batches.counts import Counts
 from gateway.batching import Batching, open_batching
-from gateway.cache.opening import open_semantic
+from gateway.cache.opening import SemanticCache, open_semantic
 from gateway.cache.readings import readings as cache_readings
 from gateway.cache.recent_hits import RecentHits
 from gateway.cache.scored import ScoredAnswers
@@ -105,11 +105,7 @@ class Application:
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
-        hits = RecentHits()
-        self.semantic = open_semantic(settings.cache, self.caching.store, hits, clock=clock)
-        self.scored = ScoredAnswers(self.caching.store, hits, self.semantic)
-        if self.semantic is not None:
-            self.caching.open_semantic = self.semantic.opener(self._ask_inside, self._price)
+        self.semantic, self.scored = self._open_semantic(clock)
         counts = Counts()
         batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
@@ -126,15 +122,8 @@ class Application:
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
-        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take, self.scored.take]
-        if settings.logging.calls:
-            sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()
-        if self._spans is not None:
-            sinks.append(self._spans.take)
-        if kept is not None:
-            sinks.append(kept.ledger.take)
-        self.recorder = Recorder(sinks)
+        self.recorder = Recorder(self._sinks(ensembles))
         self.judging = Judging()
         surroundings = Surroundings(
             take_record=self._take_record,
@@ -180,6 +169,24 @@ class Application:
         """Tell every caller that the server goes down, and let no child process hold that up: a second signal came."""
         self.edge.interrupt_all(Unavailable("The server is shutting down."))
         self.live.kill_children()
+
+    def _open_semantic(self, clock: Clock) -> tuple[SemanticCache | None, ScoredAnswers]:
+        """Give what finds similar questions, where it is configured, and what hears how answers from the cache are judged."""
+        hits, store = RecentHits(), self.caching.store
+        semantic = open_semantic(self.settings.cache, store, hits, clock=clock)
+        if semantic is not None:
+            self.caching.open_semantic = semantic.opener(self._ask_inside, self._price)
+        return semantic, ScoredAnswers(store, hits, semantic)
+
+    def _sinks(self, ensembles: EnsembleMetrics) -> list[Sink]:
+        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take, self.scored.take]
+        if self.settings.logging.calls:
+            sinks.append(open_call_log(self.settings.logging))
+        if self._spans is not None:
+            sinks.append(self._spans.take)
+        if self.governance.kept is not None:
+            sinks.append(self.governance.kept.ledger.take)
+        return sinks
 
     def _open_batching(self, counts: Counts) -> Batching | None:
         settings, kept = self.settings.batches, self.governance.kept
