@@ -43,6 +43,8 @@ from gateway.batches.counts import Counts
 from gateway.batching import Batching, open_batching
 from gateway.cache.opening import open_semantic
 from gateway.cache.readings import readings as cache_readings
+from gateway.cache.recent_hits import RecentHits
+from gateway.cache.scored import ScoredAnswers
 from gateway.config import ProviderSettings, Settings, read_environment
 from gateway.config.policy_documents import policy_folder
 from gateway.core.call import Call
@@ -101,7 +103,9 @@ class Application:
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
-        self.semantic = open_semantic(settings.cache, self.caching.store, clock=clock)
+        hits = RecentHits()
+        self.semantic = open_semantic(settings.cache, self.caching.store, hits, clock=clock)
+        self.scored = ScoredAnswers(self.caching.store, hits, self.semantic)
         if self.semantic is not None:
             self.caching.open_semantic = self.semantic.opener(self._ask_inside, self._price)
         counts = Counts()
@@ -120,7 +124,7 @@ class Application:
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
-        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take]
+        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take, self.scored.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()
@@ -128,8 +132,6 @@ class Application:
             sinks.append(self._spans.take)
         if kept is not None:
             sinks.append(kept.ledger.take)
-        if self.semantic is not None:
-            sinks.append(self.semantic.take)
         self.recorder = Recorder(sinks)
         surroundings = Surroundings(
             take_record=self._take_record,
@@ -267,7 +269,9 @@ class Application:
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
             **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts, cache),
-            scores.PATH: scores.endpoint(edge, self.governance.services, self.rollouts, self._score_store(), semantic),
+            scores.PATH: scores.endpoint(
+                edge, self.governance.services, self.rollouts, self._score_store(), self.scored
+            ),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
         router = Router(

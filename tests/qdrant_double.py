@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             with LOCK:
                 self.serve(address.path.strip("/").split("/"), json.loads(body) if body else {})
 
-    do_GET = do_PUT = do_POST = do_DELETE = handle_any
+    do_GET = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - the library's names
 
     def serve(self, path: list[str], body: dict) -> None:
         if path == ["collections"]:
@@ -149,5 +149,5 @@ async def qdrant_double() -> AsyncIterator[Double]:
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    print(server.server_address[1], flush=True)
+    print(server.server_address[1], flush=True)  # noqa: T201 - who started it reads this
     server.serve_forever()

@@ -1,4 +1,4 @@
-"""POST /admin/cache/semantic/{model}: switches a model's semantic cache off, or on again. What it does is told by /admin/cache/stats."""
+"""POST /admin/models/{model}/semantic-cache: switches a model's semantic cache off, or on again. What it does is told by /admin/cache/stats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.api.plain import Document, json_document
 from gateway.core.caller import DEFAULT_TENANT
 from gateway.core.errors import Forbidden
 
-PATH: Final = "/admin/cache/semantic/{model:path}"
+PATH: Final = "/admin/models/{model:path}/semantic-cache"
 
 Switch = Callable[[str, bool], bool]
 """Switches a model's layer on or off; False where it has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,8 @@ from gateway.api.asgi import Receive, Scope
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge
 from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
+from gateway.cache.recent_hits import RecentHit
+from gateway.cache.scored import ScoredAnswers
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, NotFound
 from gateway.routing.rollouts.conductor import Conductor, Recent
@@ -35,16 +37,8 @@ class NewScore(Body, frozen=True, kw_only=True):
     comment: Annotated[Text, Meta(description="For people; it is kept where there is a database.")] = ""
 
 
-class Scored(Protocol):
-    """Who hears of scores, because an answer of theirs may have been scored."""
-
-    async def scored(self, call: str, value: float) -> str:
-        """A call was scored, from 0 to 1. Gives the id of the cache's entry that went for it, empty where none did."""
-        ...
-
-
 def endpoint(
-    edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None, cache: Scored | None = None
+    edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None, cache: ScoredAnswers | None = None
 ) -> PlainEndpoint:
     """Give the endpoint. Without a store scores of recent calls count, and are not kept."""
     scores = _Scores(edge, services, conductor, store, cache)
@@ -69,7 +63,7 @@ class _Scores:
         services: Services,
         conductor: Conductor,
         store: RolloutStore | None,
-        cache: Scored | None,
+        cache: ScoredAnswers | None,
     ) -> None:
         self._cache = cache
         self._clock = edge.clock
@@ -87,8 +81,11 @@ class _Scores:
 
     async def _look_up(self, call: str) -> Recent | None:
         recent = self._conductor.recent.get(call)
-        if recent is not None or self._ledger is None:
+        if recent is not None:
             return recent
+        if self._ledger is None:
+            hit = None if self._cache is None else self._cache.hits.find(call)
+            return None if hit is None else _recent(hit)
         rows = (await self._ledger.find_rows(RowQuery(ids=(call,), limit=1))).rows
         if not rows:
             return None
@@ -135,6 +132,11 @@ def _may_score(caller: Caller, found: Recent) -> bool:
     if caller.id == found.caller and caller.tenant == found.tenant:
         return True
     return "write" in rights_of(caller.role) and sees(caller, found.tenant)
+
+
+def _recent(hit: RecentHit) -> Recent:
+    model, _, version = hit.model.partition("@")
+    return Recent(caller=hit.caller, tenant=hit.tenant, model=model, version=version, started_at=hit.at)
 
 
 def _shown(score: Score) -> dict[str, Any]:

@@ -99,7 +99,11 @@ class Layer:
 
     def served(self, question: Question, entry: Entry, similarity: float, call: Call) -> None:
         """An entry was served for this question: perhaps it is audited. Does not wait."""
-        self._shared.hits.note(call.id, RecentHit(model=self._model, entry=entry.id, similarity=similarity))
+        caller, now = call.caller, self._shared.wall()
+        hit = RecentHit(
+            model=self._model, entry=entry.id, caller=caller.id, tenant=caller.tenant, at=now, similarity=similarity
+        )
+        self._shared.hits.note(call.id, hit)
         audit = self._settings.audit
         if audit is None or self._shared.chance() >= audit.share or len(call.body) > _MOST_ASKED_AGAIN:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import msgspec
@@ -22,21 +22,16 @@ from gateway.cache.false_hits import told
 from gateway.cache.guards import refusal
 from gateway.cache.layer import Layer, Shared
 from gateway.cache.model_state import ModelState
-from gateway.cache.recent_hits import RecentHits
+from gateway.cache.recent_hits import RecentHit, RecentHits
 from gateway.cache.refusals import Refusal
 from gateway.config.cache_settings import CacheSettings, ModelCacheSettings, SemanticSettings
 from gateway.core.clock import SYSTEM_CLOCK, Clock
-from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import NewId, new_id
-from gateway.core.record import Record
-from gateway.stores.answers import AnswerStore, Selection
+from gateway.stores.answers import AnswerStore
 from gateway.stores.vectors import VectorIndex
 from gateway.telemetry.metrics import Counter, Metric, Reading
 
 log = structlog.get_logger()
-
-BAD: Final = 0.5
-"""A score below this is a thumbs-down."""
 
 
 class SemanticCache:
@@ -47,6 +42,7 @@ class SemanticCache:
         model: str,
         answers: AnswerStore,
         index: VectorIndex,
+        hits: RecentHits,
         *,
         guard: Refusal = refusal,
         clock: Clock = SYSTEM_CLOCK,
@@ -54,7 +50,6 @@ class SemanticCache:
         ids: NewId = new_id,
     ) -> None:
         self.index = index
-        self.hits = RecentHits()
         self.background = Background()
         self._answers = answers
         self._clock = clock
@@ -75,7 +70,7 @@ class SemanticCache:
             wall=clock.wall,
             chance=chance,
             audits=lambda name, outcome: self._audits.add((name, outcome)),
-            hits=self.hits,
+            hits=hits,
         )
         answers.watch(self.removed)
         self.metrics: tuple[Metric, ...] = (*self._readings(), self._audits)
@@ -115,34 +110,18 @@ class SemanticCache:
         log.info("cache.semantic.switched", model=model, on=on)
         return True
 
-    async def scored(self, call: str, value: float) -> str:
-        """Take a score of a call: a bad one of an answer from the cache evicts its entry, and counts against it. Gives the entry's id."""
-        hit = self.hits.find(call)
-        if hit is None:
-            return ""
+    def scored(self, hit: RecentHit, *, right: bool) -> None:
+        """Somebody said of an answer from the cache whether it was right."""
         state = self._states.get(hit.model)
-        if state is not None and hit.similarity is not None:
-            state.sample(hit.entry, hit.similarity, right=value >= BAD)
-        if value >= BAD:
-            return ""
-        if state is not None:
-            state.reported += 1
-        self.removed((hit.entry,))
-        try:
-            await self._answers.remove(Selection(entry=hit.entry))
-        except StoreUnavailable:
-            log.warning("cache.eviction.failed", call=call, entry=hit.entry)
-            return ""
-        log.info("cache.entry.evicted", call=call, entry=hit.entry, model=hit.model)
-        return hit.entry
+        if state is None:
+            return
+        state.reported += not right
+        if hit.similarity is not None:
+            state.sample(hit.entry, hit.similarity, right=right)
 
     def removed(self, entries: Sequence[str]) -> None:
         """Forget entries that the store of answers no longer has."""
         self.index.remove(entries)
-
-    def take(self, records: Sequence[Record]) -> None:
-        """Note which calls were answered from the cache. Implements Sink."""
-        self.hits.take(records)
 
     def figures(self) -> list[dict[str, Any]]:
         """Give what is known of each model's layer, for administrators."""
@@ -202,7 +181,7 @@ class SemanticCache:
 
 
 def open_semantic(
-    settings: CacheSettings, answers: AnswerStore, *, clock: Clock = SYSTEM_CLOCK
+    settings: CacheSettings, answers: AnswerStore, hits: RecentHits, *, clock: Clock = SYSTEM_CLOCK
 ) -> SemanticCache | None:
     """Give the semantic cache of a process; None where no model embeds questions."""
     if settings.embedding is None:
@@ -215,7 +194,7 @@ def open_semantic(
         from gateway.stores.vectors_embedded import EmbeddedVectors  # noqa: PLC0415 - heavy: numpy
 
         index = EmbeddedVectors(settings.entries)
-    return SemanticCache(settings.embedding, answers, index, clock=clock)
+    return SemanticCache(settings.embedding, answers, index, hits, clock=clock)
 
 
 def _figures(state: ModelState) -> dict[str, Any]:

@@ -14,10 +14,16 @@ MOST: Final = 20_000
 
 
 class RecentHit(msgspec.Struct, frozen=True, kw_only=True):
-    """The entry that answered a call of this model. `similarity` is that of a semantic hit."""
+    """The entry that answered a call of this model, and whose call it was. `similarity` is that of a semantic hit.
+
+    `model` may name a version as well (model@version). `at` is when the call began, in seconds since 1970.
+    """
 
     model: str
     entry: str
+    caller: str
+    tenant: str
+    at: float
     similarity: float | None = None
 
 
@@ -41,4 +47,11 @@ class RecentHits:
         """Note the hits among calls that are over. Implements Sink."""
         for record in records:
             if record.cache_entry and record.saved is not None:
-                self.note(record.id, RecentHit(model=record.model, entry=record.cache_entry))
+                hit = RecentHit(
+                    model=record.model,
+                    entry=record.cache_entry,
+                    caller=record.caller,
+                    tenant=record.tenant,
+                    at=record.started_at,
+                )
+                self.note(record.id, hit)

@@ -50,6 +50,7 @@ from gateway.config.rollout_checks import targets_by_path, version_findings
 from gateway.config.routing_checks import breaker_findings, fallback_findings, retry_findings, target_findings
 from gateway.config.routing_settings import BreakerSettings, RetrySettings, RoutingSettings
 from gateway.config.secret import HOW_TO_WRITE, Secret
+from gateway.config.semantic_checks import semantic_findings
 from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings, Settings
 from gateway.config.shadow_checks import shadow_findings
 
@@ -255,4 +256,5 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, shadow_findings),
     (Settings, continuation_findings),
     (Settings, cache_findings),
+    (Settings, semantic_findings),
 )

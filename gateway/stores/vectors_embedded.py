@@ -70,11 +70,12 @@ class EmbeddedVectors:
         self._most = most
         self._table: _Table | None = None
         self._rows: dict[str, int] = {}
-        self._entries: dict[int, tuple[str, str, str]] = {}
+        self._entries: dict[int, tuple[str, int]] = {}
         self._free: list[int] = []
         self._next = 0
         self._serial = 0
         self._places: dict[tuple[str, str], int] = {}
+        self._where: dict[int, tuple[str, str]] = {}
         self._within: dict[int, dict[int, None]] = {}
         self._new_place = 0
         self._thread: ThreadPoolExecutor | None = None
@@ -126,7 +127,7 @@ class EmbeddedVectors:
         table.signs[:, row] = _signs(values, table.words)
         table.place[row] = place
         self._rows[entry] = row
-        self._entries[row] = (entry, tenant, partition)
+        self._entries[row] = (entry, place)
         self._within[place][row] = None
 
     def remove(self, entries: Sequence[str]) -> None:
@@ -135,15 +136,14 @@ class EmbeddedVectors:
             row = self._rows.pop(entry, None)
             if row is None or self._table is None:
                 continue
-            _, tenant, partition = self._entries.pop(row)
-            place = self._places[tenant, partition]
+            _, place = self._entries.pop(row)
             self._serial += 1
             self._table.serial[row] = self._serial
             self._table.place[row] = _NOWHERE
             within = self._within[place]
             del within[row]
             if not within:
-                del self._within[place], self._places[tenant, partition]
+                del self._within[place], self._places[self._where.pop(place)]
             self._free.append(row)
 
     async def run(self) -> None:
@@ -169,6 +169,7 @@ class EmbeddedVectors:
         place = self._places.get((tenant, partition))
         if place is None:
             place = self._places[tenant, partition] = self._new_place
+            self._where[place] = (tenant, partition)
             self._within[place] = {}
             self._new_place += 1
         return place
@@ -179,9 +180,11 @@ class EmbeddedVectors:
         if table is None:
             return ()
         return tuple(
-            Match(entry=held[0], tenant=held[1], partition=held[2], similarity=similarity)
+            Match(entry=held[0], tenant=where[0], partition=where[1], similarity=similarity)
             for row, similarity in found
-            if (held := self._entries.get(row)) is not None and table.serial[row] <= as_of
+            if (held := self._entries.get(row)) is not None
+            and table.serial[row] <= as_of
+            and (where := self._where[held[1]])
         )
 
 

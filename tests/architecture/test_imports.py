@@ -31,6 +31,8 @@ DOORS = {
     "gateway.stores.counters_redis": "redis, an extra; only where Redis is configured",
     "gateway.stores.counters_shared": "comes with counters_redis",
     "gateway.stores.secrets": "comes with secrets_opening",
+    "gateway.stores.vectors_embedded": "numpy, an extra; only where questions are embedded",
+    "gateway.stores.vectors_qdrant": "qdrant-client, an extra, 2 s; only where Qdrant is configured",
     "gateway.stores.secrets_opening": "SQLAlchemy; only where a configuration refers to a secret of the database",
 }
 # Commands load what they need when they run, so that --help and completion answer at once.

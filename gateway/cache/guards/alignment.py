@@ -5,19 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from gateway.cache.guards.lexicon import lexicon, stem
-from gateway.cache.guards.reading import Reading, Word
+from gateway.cache.guards.reader import Word
+from gateway.cache.guards.reading import Reading
 
 # Beginnings that turn a word into its opposite, or into something else: never a slip of the pen.
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "re", "de", "pre", "post", "over", "under", "anti", "mis", "sub", "super", "inter", "intra", "a", "co", "ex", "bi", "tri")  # fmt: skip
 _TELLING = (("er", "ee"), ("or", "ee"), ("hyper", "hypo"), ("inter", "intra"), ("ful", "less"), ("max", "min"))
-_KEYS = {
-    letter: near
-    for letter, near in zip(
-        "qwertyuiopasdfghjklzxcvbnm",
-        "wa qes wrd etf ryg tuh yij uok ipl o qsz awdx sefc drgv fthb gyjn hukm jil ko asx zsdc xdfv cfgb vghn bhjm njk".split(),
-        strict=True,
-    )
-}
 
 
 class Alignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +45,24 @@ def _matched(from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -
         if at is None and word.groups:
             at = next((place for place, other in enumerate(to.words) if not word.groups.isdisjoint(other.groups)), None)
         if at is None:
+            at = next((place for place, other in enumerate(to.words) if _of_one_root(word.stem, other.stem)), None)
+        if at is None:
             left.append(index)
             continue
         used.add(at)
         if pairs is not None:
             pairs.append((index, at))
     return left
+
+
+def _of_one_root(one: str, other: str) -> bool:
+    """Tell whether one word is the noun of the other: concatenation, concatenate."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < 5 or not long.endswith(("ion", "ment")) or short == "depart":
+        return short + "ing" == long or long + "ing" == short
+    if long.endswith("ment"):
+        return long[:-4] == short
+    return short in {long[:-3], long[:-3] + "e", long[:-5], long[:-5] + "e"}
 
 
 def _unmatched_left(left: list[int], from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -> list[Word]:
@@ -84,7 +89,7 @@ def _joined_elsewhere(word: Word, index: int, from_: Reading, to: Reading) -> bo
             return True
     stems = {other.stem for other in words} | {other.text for other in words}
     for first in (index - 1, index):
-        if 0 <= first and first + 1 < len(from_.words):
+        if first >= 0 and first + 1 < len(from_.words):
             together = from_.words[first].text + from_.words[first + 1].text
             if together in stems or stem(together) in stems:
                 return True
@@ -103,7 +108,7 @@ def is_slip(one: str, other: str) -> bool:
     if known == 2:
         return False
     most = 2 if known == 1 and min(len(one), len(other)) >= 7 else 1
-    if known == 0 and (min(len(one), len(other)) < 6 or len(one) == len(other) and sorted(one) != sorted(other)):
+    if known == 0 and (min(len(one), len(other)) < 6 or (len(one) == len(other) and sorted(one) != sorted(other))):
         return False
     return distance(one, other, most) <= most
 
@@ -117,10 +122,7 @@ def _telling(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
     if any(long == prefix + short for prefix in _PREFIXES):
         return True
-    for first, second in _TELLING:
-        if one.replace(first, second) == other or other.replace(first, second) == one:
-            return True
-    return False
+    return any(one.replace(first, second) == other or other.replace(first, second) == one for first, second in _TELLING)
 
 
 def distance(one: str, other: str, most: int) -> int:
@@ -139,4 +141,4 @@ def distance(one: str, other: str, most: int) -> int:
         before = last
         if min(row) > most:
             return most + 1
-    return row[-1]
+    return min(row[-1], most + 1)

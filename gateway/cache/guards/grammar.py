@@ -21,43 +21,205 @@ MODALS = {
     "can": "can", "could": "can", "may": "can", "might": "can", "should": "should", "ought": "should", "must": "must",
     "would": "would", "will": "will", "shall": "should",
 }  # fmt: skip
-PERSONS = {
+MODAL_QUESTIONS = frozenset({"can", "should", "must"})
+OWNERS = {
     "my": "first", "mine": "first", "our": "first", "ours": "first", "your": "second", "yours": "second", "his": "him",
     "her": "her", "hers": "her", "their": "them", "theirs": "them", "he": "him", "him": "him", "she": "her",
 }  # fmt: skip
-PREPOSITIONS = frozenset(
-    "in of at on for to from by with about as into onto than through via per like among across toward towards regarding"
-    " concerning near upon".split()
+SUBJECTS = {"i": "first", "we": "first", "you": "second"}
+# A word before one of these is named, not used: a for loop is not a while loop.
+NAMED_WORDS = frozenset(["loop", "loops", "statement", "statements", "keyword", "keywords", "clause", "operator"])
+NOUNS_TOO = frozenset(["will", "can", "may", "might", "must", "have", "do", "does", "was"])
+ONE = frozenset(["a", "an", "one", "per", "each"])
+# What an order in the first place asks, and what is left of the verb.
+ORDERS = {
+    "compare": ("compare", ""), "contrast": ("compare", ""), "list": ("list", ""), "define": ("what", "mean~"),
+    "calculate": ("calculate", ""), "compute": ("calculate", ""), "evaluate": ("calculate", ""), "translate": ("translate", ""),
+    "summarize": ("summarize", ""), "summarise": ("summarize", ""), "convert": ("convert", "convert~"), "explain": ("explain", ""),
+    "describe": ("explain", ""),
+}  # fmt: skip
+TASKS = frozenset(
+    ["write", "create", "generate", "compose", "draft", "make", "design", "build", "plan", "produce", "prepare"]
 )
-ARTICLES = frozenset("a an the this that these those some any my your our his her their its".split())
+OBJECTS = frozenset(["a", "an", "the", "me", "us", "some", "my"])
+TO_BE = frozenset(["is", "are", "was", "were", "be", "been", "being", "get", "gets", "got"])
+PREPOSITIONS = frozenset(
+    [
+        "between",
+        "in",
+        "of",
+        "at",
+        "on",
+        "for",
+        "to",
+        "from",
+        "by",
+        "with",
+        "about",
+        "as",
+        "into",
+        "onto",
+        "than",
+        "through",
+        "via",
+        "per",
+        "like",
+        "among",
+        "regarding",
+        "concerning",
+        "upon",
+    ]
+)
+ARTICLES = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "some",
+        "any",
+        "my",
+        "your",
+        "our",
+        "his",
+        "her",
+        "their",
+        "its",
+    ]
+)
 AUXILIARIES = frozenset(TENSES) | frozenset(MODALS) | frozenset({"be", "been", "being"})
 JOINS = frozenset({"and", "or", "vs", "versus"})
 EMPTY = frozenset(
-    "a an the this that these those any it its itself there here i me we us you he she him they them be been being is are am was were do does did has have had"
-    " will would shall can could may might should ought must to of so then else such too also very as if than"
-    " myself yourself ourselves themselves one's who whom whose which what while because but yet though although".split()
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "any",
+        "it",
+        "its",
+        "itself",
+        "there",
+        "here",
+        "i",
+        "me",
+        "we",
+        "us",
+        "you",
+        "he",
+        "she",
+        "him",
+        "they",
+        "them",
+        "be",
+        "been",
+        "being",
+        "is",
+        "are",
+        "am",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "has",
+        "have",
+        "had",
+        "will",
+        "would",
+        "shall",
+        "can",
+        "could",
+        "may",
+        "might",
+        "should",
+        "ought",
+        "must",
+        "to",
+        "of",
+        "so",
+        "then",
+        "else",
+        "such",
+        "too",
+        "also",
+        "very",
+        "as",
+        "if",
+        "than",
+        "myself",
+        "yourself",
+        "ourselves",
+        "themselves",
+        "one's",
+        "who",
+        "whom",
+        "whose",
+        "which",
+        "what",
+        "while",
+        "because",
+        "but",
+        "yet",
+        "though",
+        "although",
+    ]
 )
 # What a preposition says of its word, where the other question says another: flights from Paris are not flights to Paris.
 CLASHES = frozenset(
     frozenset(pair.split("-"))
-    for pair in (
-        "from-to from-for from-into from-at from-onto from-in from-toward by-for by-to by-from by-about by-with by-than to-than from-than than-of"
-        " as-with as-for as-by as-to as-from about-from about-with about-to of-than with-from into-onto in-as like-from per-for"
-    ).split()
+    for pair in [
+        "from-to",
+        "from-for",
+        "from-into",
+        "from-at",
+        "from-onto",
+        "from-in",
+        "from-toward",
+        "by-for",
+        "by-to",
+        "by-from",
+        "by-about",
+        "by-with",
+        "by-than",
+        "to-than",
+        "from-than",
+        "than-of",
+        "as-with",
+        "as-for",
+        "as-by",
+        "as-to",
+        "as-from",
+        "about-from",
+        "about-with",
+        "about-to",
+        "of-than",
+        "with-from",
+        "into-onto",
+        "in-as",
+        "like-from",
+        "per-for",
+    ]
 )
 DIRECTED = frozenset({"from", "to", "into", "onto", "than", "by", "as", "toward", "through", "via", "per"})
 _ENGLISH = "the is of what how i my do does can to for and are you it with on who where why when which should an in a will did we your this that not be have from was"
 STOP_WORDS = {
     "en": frozenset(_ENGLISH.split()),
-    "fr": frozenset("le la les des une est que qui dans pour avec comment quelle quel où pourquoi je mon mes du au aux sur ce cette vous nous puis-je ne pas combien quand ou et sont il elle".split()),
-    "es": frozenset("el la los las una es que cómo como cuál dónde por para qué del al en con un mi puedo cuándo cuánto quién y se son está hay".split()),
-    "de": frozenset("der die das ist und wie ich mein meine nicht ein eine zu mit für wo warum wann wer kann von den dem des auf sind es im welche viel viele".split()),
-    "it": frozenset("il lo gli la è che come dove per mio una un di del della con non quanto quando chi perché posso sono si le".split()),
-    "pt": frozenset("o os as um uma é que como onde meu minha para por não com do da quando quem quanto posso são qual em".split()),
-    "nl": frozenset("de het een en hoe ik mijn niet waar wat wie wanneer waarom kan van voor met zijn naar is hoeveel welke".split()),
-    "sv": frozenset("och är hur jag min det en ett inte var vad vem när varför kan från för med på som".split()),
-    "pl": frozenset("jest jak co gdzie kiedy dlaczego czy nie na do się moje mój w z i kto ile mogę".split()),
-    "tr": frozenset("nasıl ne nerede neden kim mi mı bir ve için bu kaç nedir".split()),
+    "fr": frozenset(["le", "la", "les", "des", "une", "est", "que", "qui", "dans", "pour", "avec", "comment", "quelle", "quel", "où", "pourquoi", "je", "mon", "mes", "du", "au", "aux", "sur", "ce", "cette", "vous", "nous", "puis-je", "ne", "pas", "combien", "quand", "ou", "et", "sont", "il", "elle"]),
+    "es": frozenset(["el", "la", "los", "las", "una", "es", "que", "cómo", "como", "cuál", "dónde", "por", "para", "qué", "del", "al", "en", "con", "un", "mi", "puedo", "cuándo", "cuánto", "quién", "y", "se", "son", "está", "hay"]),
+    "de": frozenset(["der", "die", "das", "ist", "und", "wie", "ich", "mein", "meine", "nicht", "ein", "eine", "zu", "mit", "für", "wo", "warum", "wann", "wer", "kann", "von", "den", "dem", "des", "auf", "sind", "es", "im", "welche", "viel", "viele"]),
+    "it": frozenset(["il", "lo", "gli", "la", "è", "che", "come", "dove", "per", "mio", "una", "un", "di", "del", "della", "con", "non", "quanto", "quando", "chi", "perché", "posso", "sono", "si", "le"]),
+    "pt": frozenset(["o", "os", "as", "um", "uma", "é", "que", "como", "onde", "meu", "minha", "para", "por", "não", "com", "do", "da", "quando", "quem", "quanto", "posso", "são", "qual", "em"]),
+    "nl": frozenset(["de", "het", "een", "en", "hoe", "ik", "mijn", "niet", "waar", "wat", "wie", "wanneer", "waarom", "kan", "van", "voor", "met", "zijn", "naar", "is", "hoeveel", "welke"]),
+    "sv": frozenset(["och", "är", "hur", "jag", "min", "det", "en", "ett", "inte", "var", "vad", "vem", "när", "varför", "kan", "från", "för", "med", "på", "som"]),
+    "pl": frozenset(["jest", "jak", "co", "gdzie", "kiedy", "dlaczego", "czy", "nie", "na", "do", "się", "moje", "mój", "w", "z", "i", "kto", "ile", "mogę"]),
+    "tr": frozenset(["nas\u0131l", "ne", "nerede", "neden", "kim", "mi", "m\u0131", "bir", "ve", "için", "bu", "kaç", "nedir"]),
 }  # fmt: skip
 _SCRIPTS = (
     (0x0370, 0x03FF, "greek"), (0x0400, 0x052F, "cyrillic"), (0x0590, 0x05FF, "hebrew"), (0x0600, 0x06FF, "arabic"),

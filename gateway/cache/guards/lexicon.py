@@ -36,7 +36,7 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[str, frozenset[int]]
     kinds: dict[str, frozenset[str]]
     irregular: dict[str, str]
-    opposites: frozenset[tuple[int, int]]
+    companions: dict[str, frozenset[str]]
     phrases: Branch
     known: frozenset[str]
 
@@ -92,15 +92,16 @@ def lexicon() -> Lexicon:
     known.update(irregular)
     kinds: dict[str, set[str]] = {}
     groups: dict[str, set[int]] = {}
-    opposites: set[tuple[int, int]] = set()
+    companions: dict[str, set[str]] = {}
     number = 0
     stemmer = functools.partial(_stem, irregular=irregular, known=frozenset(known))
     for section, lines in sections.items():
         if section == "irregular":
             continue
         for line in lines:
-            if section == "opposites":
-                opposites.update((min(pair), max(pair)) for pair in itertools.combinations(_sides(line, groups), 2))
+            if section == "companions":
+                for word in line[1:]:
+                    companions.setdefault(stemmer(word), set()).add(stemmer(line[0]))
                 continue
             number += 1
             for word in line:
@@ -112,14 +113,10 @@ def lexicon() -> Lexicon:
         groups={word: frozenset(numbers) for word, numbers in groups.items()},
         kinds={word: frozenset(names) for word, names in kinds.items()},
         irregular=irregular,
-        opposites=frozenset(opposites),
+        companions={word: frozenset(heads) for word, heads in companions.items()},
         phrases=_phrases(),
         known=frozenset(known),
     )
-
-
-def _sides(line: list[str], groups: dict[str, set[int]]) -> list[int]:
-    return [min(groups.get(word, {-1 - hash(word) % 1_000_000})) for word in line]
 
 
 @functools.lru_cache(maxsize=16_384)

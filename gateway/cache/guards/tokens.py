@@ -9,21 +9,12 @@ import msgspec
 
 WORD, NUMBER, CODE, PLACE, SIGN, STOP = "word", "number", "code", "url or id", "sign", "stop"
 
+# Quotation marks, apostrophes, hyphens, minus and blank in their many forms.
 _QUOTES = str.maketrans(
-    {
-        "‘": "'",
-        "’": "'",
-        "ʼ": "'",
-        "“": '"',
-        "”": '"',
-        "„": '"',
-        "«": '"',
-        "»": '"',
-        "‐": "-",
-        "‑": "-",
-        "−": "-",
-        "\u00a0": " ",
-    }
+    dict.fromkeys("\u2018\u2019\u02bc", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"')
+    | dict.fromkeys("\u2010\u2011\u2212", "-")
+    | {"\u00a0": " "}
 )
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`]+`", re.DOTALL)
 _QUOTED = re.compile(r"\"([^\"]{1,400})\"|(?<![\w'])'([^'\s](?:[^']|(?<=\w)'(?=\w)){0,400})'(?!\w)")
@@ -39,7 +30,7 @@ _FILE = re.compile(
 )
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+(?:\(.*\))?")
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?\.?")
-_IDENTIFIER = re.compile(r"\w*_\w*|\w+(?:::|->)\w+.*|[\w.]+\(.*\)|\$\{?\w+\}?|[@#]\w+|<[^>]+>")
+_IDENTIFIER = re.compile(r"\w*_\w*|\w+(?:::|->)\w+.*|[\w.]+\(.*\)|\$\{?[^\W\d]\w*\}?|[@#]\w+|<[^>]+>")
 _LANGUAGE = re.compile(r"[a-z](?:\+\+|#)|f#|asp\.net|\.net", re.IGNORECASE)
 _HEX = re.compile(
     r"0x[0-9a-f]+|(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}|[0-9a-f]{8}-[0-9a-f-]{20,}", re.IGNORECASE
@@ -64,7 +55,20 @@ _OPERATORS = frozenset("+-*/^=<>|&~×÷√∑∫≤≥≠≈∞%°")
 _ENDS = ".,;:!?…)]}>\"'"
 _OPENS = "([{<\"'¿¡"
 _CUT = "\n.!?;:"
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -80,7 +84,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     """A text in pieces: its tokens, what stood in quotes (folded, its words only) and in backticks."""
 
     tokens: tuple[Token, ...]
-    quoted: frozenset[str]
+    quoted: tuple[str, ...]
     code: tuple[str, ...]
     addresses: tuple[str, ...]
 
@@ -106,12 +110,12 @@ def cut(text: str) -> Cut:
         else ()
     )
     text = _ADDRESS.sub(" ", text) if addresses else text
-    quoted = frozenset(folded_words(one or other) for one, other in _QUOTED.findall(text)) - {""}
+    quoted = tuple(words for one, other in _QUOTED.findall(text) if (words := folded_words(one or other)))
     tokens: list[Token] = []
     first = True
     for chunk in text.split():
         core = chunk.lstrip(_OPENS)
-        core = core.rstrip(_ENDS) if core.rstrip(_ENDS) else core
+        core = core.rstrip(_ENDS) or core
         if core.isalpha():
             tokens.append(Token(core.casefold(), WORD, first, core[0].isupper()))
         else:
@@ -139,6 +143,8 @@ def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 
         tokens.append(Token(core, CODE, first))
     elif _WITH_A_SLASH.fullmatch(core) and not core.replace("/", "").isdigit():
         tokens.append(Token(folded.rstrip("/"), PLACE, first))
+    elif "(" in core[1:] and core[-2:] != "()" and not core.endswith("(s"):
+        tokens.append(Token(core, CODE, first))
     elif _FILE.fullmatch(core) or _IDENTIFIER.fullmatch(core) or _DOTTED.fullmatch(core):
         tokens.append(Token(folded.removesuffix("()"), CODE, first))
     elif _ID.fullmatch(core) and not _THOUSANDS.fullmatch(core):
@@ -202,16 +208,18 @@ def _take_runs(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FB
         elif run in _CURRENCY:
             if index + 1 == len(runs) or not runs[index + 1][0].isdigit():
                 tokens.append(Token(_CURRENCY[run], WORD))
-        elif (formula and run in _OPERATORS) or (run in _OPERATORS and run not in "-/~" and len(core) <= 3):
-            tokens.append(Token(run, SIGN))
-        elif ord(run) > 0x2000 and unicodedata.category(run[0]) in {"So", "Sm"}:
+        elif (
+            (formula and run in _OPERATORS)
+            or (run in _OPERATORS and run not in "-/~" and len(core) <= 3)
+            or (ord(run) > 0x2000 and unicodedata.category(run[0]) in {"So", "Sm"})
+        ):
             tokens.append(Token(run, SIGN))
 
 
 def _take_word(run: str, first: bool, capital: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - facts of the chunk
     if run.endswith("'s"):
         tokens.extend((Token(run[:-2], WORD, first, capital), Token("'s", WORD)))
-    elif run.endswith("n't") and run != "can't" and run != "won't" and run != "shan't":
+    elif run.endswith("n't") and run not in {"can't", "won't", "shan't"}:
         tokens.extend((Token(run[:-3], WORD, first, capital), Token("not", WORD)))
     elif "'" in run:
         words = _CONTRACTIONS.get(run) or _SECOND_HALVES.get(run[run.index("'") :])

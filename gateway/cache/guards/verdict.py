@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gateway.cache.guards.alignment import aligned
 from gateway.cache.guards.order import turned
-from gateway.cache.guards.reading import Reading, Word, quotes_held, read
+from gateway.cache.guards.reader import Word
+from gateway.cache.guards.reading import Reading, quotes_held, read
 
 # Every name that `refusal` can give.
 GUARDS = (
@@ -15,11 +16,37 @@ GUARDS = (
 # Kinds of question that ask the same where their words agree.
 _AGREEING = frozenset(
     frozenset(pair.split("/"))
-    for pair in (
-        "what/which what/explain what/list what/convert what/calculate what/name what/ whats/what whats/list whats/which whats/ whats/explain"
-        " how_to/how how_to/ how/explain name/who name/ which/ which/whats explain/ list/ list/which list/explain compare/ convert/"
-        " convert/how_many convert/how_much calculate/how_much calculate/how_many calculate/ yes_or_no/exists requirement/whats"
-    ).split(" ")
+    for pair in [
+        "what/which",
+        "what/explain",
+        "what/list",
+        "what/convert",
+        "what/name",
+        "what/",
+        "whats/what",
+        "whats/list",
+        "whats/which",
+        "whats/",
+        "whats/explain",
+        "how_to/how",
+        "how_to/",
+        "how/explain",
+        "name/who",
+        "name/",
+        "which/",
+        "which/whats",
+        "explain/",
+        "list/",
+        "list/which",
+        "list/explain",
+        "compare/",
+        "convert/",
+        "convert/how_many",
+        "convert/how_much",
+        "calculate/",
+        "yes_or_no/exists",
+        "requirement/whats",
+    ]
 )
 
 
@@ -45,9 +72,12 @@ def _literal(asked: Reading, kept: Reading) -> str:
         return "code"
     if asked.addresses != kept.addresses:
         return "urls and ids"
-    if not all(quotes_held(quoted, kept) for quoted in asked.quoted - kept.quoted):
-        return "quoted strings"
-    if not all(quotes_held(quoted, asked) for quoted in kept.quoted - asked.quoted):
+    if asked.quoted and kept.quoted:
+        if asked.quoted != kept.quoted:
+            return "quoted strings"
+    elif not all(quotes_held(quoted, kept) for quoted in asked.quoted) or not all(
+        quotes_held(quoted, asked) for quoted in kept.quoted
+    ):
         return "quoted strings"
     return "" if _same_numbers(asked.numbers, kept.numbers) else "numbers"
 
@@ -67,17 +97,24 @@ def _logical(asked: Reading, kept: Reading) -> str:
         return "negation"
     if not _same_kind(asked, kept):
         return "question type"
-    persons = asked.persons ^ kept.persons
-    if asked.persons and kept.persons and persons:
+    if _other_person(asked, kept):
         return "person"
     if "past" in (tenses := {asked.tense, kept.tense}) and "now" in tenses:
         return "tense"
     if "future" in tenses and len(tenses) > 1:
         return "tense"
-    if asked.modal != kept.modal and {asked.modal, kept.modal} <= {"can", "must", "should"}:
+    modals = {asked.modal, kept.modal} - {"would", "will"}
+    if len(modals) > 1 and ("" not in modals or asked.asks == "yes_or_no"):
         return "modality"
     joins = asked.joins - {"vs"}, kept.joins - {"vs"}
     return "words" if all(joins) and joins[0].isdisjoint(joins[1]) and asked.asks != "compare" else ""
+
+
+def _other_person(asked: Reading, kept: Reading) -> bool:
+    if asked.owners and kept.owners and asked.owners != kept.owners:
+        return True
+    general = asked.modal or kept.modal or "how_to" in {asked.asks, kept.asks}
+    return bool(asked.subjects and kept.subjects) and asked.subjects.isdisjoint(kept.subjects) and not general
 
 
 def _same_kind(asked: Reading, kept: Reading) -> bool:
@@ -85,6 +122,8 @@ def _same_kind(asked: Reading, kept: Reading) -> bool:
     if one == other or frozenset({one, other}) in _AGREEING:
         return True
     kinds = {one, other}
+    if "calculate" in kinds and kinds & {"what", "how_much", "how_many"}:
+        return bool(asked.numbers or asked.code)
     if not kinds & {"what", "", "which"}:
         return False
     if kinds & {"how_much", "how_many"}:
@@ -99,9 +138,19 @@ def _both_have(asked: Reading, kept: Reading, kind: str) -> bool:
 def _verbal(asked: Reading, kept: Reading) -> str:
     alignment = aligned(asked, kept)
     left, right = alignment.asked, alignment.kept
-    if (left and right) or any(not word.optional for word in (*left, *right)):
+    bare = not alignment.pairs and not asked.numbers and not asked.code and not asked.addresses
+    if bare or _both_lack(left, right) or any(not word.optional for word in (*left, *right)):
         return _why(left, right)
     return "direction" if turned(asked, kept, alignment.pairs) else ""
+
+
+def _both_lack(left: tuple[Word, ...], right: tuple[Word, ...]) -> bool:
+    """Tell whether both sides have a word too many. What a phrase only implies does not count; a day is no month."""
+    if not left or not right:
+        return False
+    if any("dates" in word.kinds for word in left) and any("dates" in word.kinds for word in right):
+        return True
+    return not all(word.implied for word in left) and not all(word.implied for word in right)
 
 
 def _why(left: tuple[Word, ...], right: tuple[Word, ...]) -> str:

@@ -9,6 +9,8 @@ import anyio
 
 from gateway.cache.encoding import encode
 from gateway.cache.opening import SemanticCache
+from gateway.cache.recent_hits import RecentHits
+from gateway.cache.scored import ScoredAnswers
 from gateway.cache.semantic import Found, Question
 from gateway.config.cache_settings import SemanticSettings
 from gateway.core.answer import Answer
@@ -52,9 +54,11 @@ class World:
         clock = Clock(wall=lambda: self.now, monotonic=lambda: self.now)
         self.answers = MemoryAnswers(most_bytes=2**24, entry_bytes=2**20, clock=clock, chance=lambda: 0.5)
         self.index = index or EmbeddedVectors(10_000)
+        self.hits = RecentHits()
         self.cache = SemanticCache(
-            "embedder", self.answers, self.index, clock=clock, chance=lambda: chance, ids=self.new_id
+            "embedder", self.answers, self.index, self.hits, clock=clock, chance=lambda: chance, ids=self.new_id
         )
+        self.scores = ScoredAnswers(self.answers, self.hits, self.cache)
         self.settings = settings or SemanticSettings()
         self.layer = self.cache.layer("chat", self.settings, self.ask, lambda target, usage: NANO)
 

@@ -18,6 +18,10 @@ def audited(*, chance: float = 0.0, **audit) -> World:
     return world
 
 
+def hit(entry: str, similarity: float | None = None) -> RecentHit:
+    return RecentHit(model="chat", entry=entry, caller="key_1", tenant="acme", at=1000.0, similarity=similarity)
+
+
 async def serve(world: World, times: int) -> None:
     for number in range(times):
         await world.serve(SAME, number=number)
@@ -184,7 +188,7 @@ async def test_a_thumbs_down_evicts_the_entry():
     entry = await world.keep(ASKED)
     await world.serve(SAME, number=7)
 
-    assert await world.cache.scored("call_7", 0.0) == entry.id
+    assert await world.scores.scored("call_7", 0.0) == entry.id
 
     assert await world.answers.entries([entry.id]) == ()
     assert (await world.find(SAME)).why == "nothing_similar"
@@ -196,8 +200,8 @@ async def test_a_good_score_and_one_of_another_call_evict_nothing():
     entry = await world.keep(ASKED)
     await world.serve(SAME, number=7)
 
-    assert await world.cache.scored("call_7", 1.0) == ""
-    assert await world.cache.scored("call_8", 0.0) == ""
+    assert await world.scores.scored("call_7", 1.0) == ""
+    assert await world.scores.scored("call_8", 0.0) == ""
 
     assert (await world.find(SAME)).entry == entry
 
@@ -205,20 +209,20 @@ async def test_a_good_score_and_one_of_another_call_evict_nothing():
 async def test_scores_teach():
     world = World(SemanticSettings(error_bound=0.1, threshold=0.5, audit=None))
     entry = await world.keep(ASKED)
-    world.cache.hits.note("call_1", RecentHit(model="chat", entry=entry.id, similarity=0.9))
-    await world.cache.scored("call_1", 0.0)
+    world.hits.note("call_1", hit(entry.id, 0.9))
+    await world.scores.scored("call_1", 0.0)
 
     assert world.figures()["samples"] == 1
 
 
 def test_recent_hits_are_bounded_and_the_first_word_counts():
     hits = RecentHits()
-    hits.note("call", RecentHit(model="chat", entry="a", similarity=0.9))
-    hits.note("call", RecentHit(model="chat", entry="a"))
-    assert hits.find("call") == RecentHit(model="chat", entry="a", similarity=0.9)
+    hits.note("call", hit("a", 0.9))
+    hits.note("call", hit("a"))
+    assert hits.find("call") == hit("a", 0.9)
 
     for number in range(MOST):
-        hits.note(str(number), RecentHit(model="chat", entry="b"))
+        hits.note(str(number), hit("b"))
 
     assert hits.find("call") is None
 

@@ -118,7 +118,7 @@ class World:
             semantic=semantic,
         )
         self.means = Means(flights=Flights(), documents=Documents(10**6), renewing=set(), bodies=Bodies())
-        pacing = Pacing(pace=self.settings.pace, now=lambda: anyio.current_time(), sleep=sleep)
+        pacing = Pacing(pace=self.settings.pace, now=anyio.current_time, sleep=sleep)
         self.cached = Cached(self.shelf, self.means, pacing, beside).around(self.model)
 
     def new_id(self, prefix):

@@ -190,7 +190,7 @@ def test_a_client_that_reads_slowly_holds_nobody_up_for_long():
 @pytest.mark.parametrize("seed", range(40))
 def test_whoever_leaves_or_fails_at_whatever_moment_everybody_who_stays_is_answered(seed):
     """Chance decides who comes when, who leaves when, which answers fail and how long each takes."""
-    chance = random.Random(seed)  # noqa: S311 - a test that can be repeated
+    chance = random.Random(seed)
 
     async def main():
         world = World(ttl=chance.choice([0.5, 100]), jitter=0.0)

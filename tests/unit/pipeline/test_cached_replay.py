@@ -1,5 +1,7 @@
 """How an answer is given again: in pieces that read well, at the pace of the setting, and as a document that is written once."""
 
+import itertools
+
 import anyio
 import msgspec
 import pytest
@@ -37,7 +39,7 @@ def test_a_stream_from_the_cache_flows_at_the_pace_of_the_setting():
 
     assert took == pytest.approx((len(WORDS) + 120) / 100, abs=0.5)
     assert max(size for _, size in times) <= 12 + 10
-    waits = [after - before for (before, _), (after, _) in zip(times, times[1:], strict=False)]
+    waits = [after - before for (before, _), (after, _) in itertools.pairwise(times)]
     assert max(waits) < 0.3
 
 

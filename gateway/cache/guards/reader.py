@@ -1,0 +1,273 @@
+"""The reader: goes through the tokens of a question once, and notes what each does. It compares nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.cache.guards import grammar, numerals
+from gateway.cache.guards.lexicon import Lexicon, stem
+from gateway.cache.guards.tokens import NUMBER, STOP, WORD, Token
+
+_END = Token("", STOP)
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A word with a meaning. `marker` is the preposition before it, `number` the number that counts it.
+
+    `inflected` says of a verb that its form lets its subject stand elsewhere (a participle, a noun made of it), `cluster` and `segment` say what it is coordinated with by and, or, vs.
+    """
+
+    text: str
+    stem: str
+    groups: frozenset[int]
+    kinds: frozenset[str]
+    marker: str
+    number: str
+    cluster: int
+    segment: int
+    verb: bool
+    inflected: bool
+    optional: bool
+    implied: bool
+    capital: bool
+
+
+class Reader:
+    """What is found is in its attributes."""
+
+    def __init__(self, tokens: Sequence[Token], words: Lexicon) -> None:
+        self.tokens = tokens
+        self.lexicon = words
+        self.numbers: list[str] = []
+        self.negations: list[str] = []
+        self.owners: set[str] = set()
+        self.subjects: set[str] = set()
+        self.joins: set[str] = set()
+        self.joined: set[int] = set()
+        self.words: list[Word] = []
+        self.asks = self.tense = self.modal = ""
+        self.passive = self.does = False
+        self._questions: list[tuple[bool, str]] = []
+        self._marker = self._number = ""
+        self._cluster = self._segment = 0
+        for index, token in enumerate(tokens):
+            if token.kind == STOP:
+                self._stop(token)
+            elif token.kind == NUMBER:
+                self._count(index, token)
+            elif token.kind == WORD:
+                self._word(index, token)
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Settle what is asked: the first that is surely a question, else the first that may be one."""
+        sure = [kind for certain, kind in self._questions if certain]
+        self.asks = sure[0] if sure else next((kind for _, kind in self._questions), "")
+        if self.asks in {"what", "how", "", "can"}:
+            self.asks = next((kind for kind in sure if kind in {"translate", "summarize", "compare"}), self.asks)
+        if self.asks in grammar.MODAL_QUESTIONS:
+            self.modal, self.asks = self.asks, "yes_or_no"
+        stems = {word.stem for word in self.words}
+        if self.asks in {"how", "what", "whats", "which", "", "compare"} and (
+            stems & {"differ", "difference"} or "vs" in self.joins
+        ):
+            self.asks = "compare"
+            self.words = [word for word in self.words if word.stem not in {"differ", "difference"}]
+        if self.asks in {"what", "how", "how_to", "", "translate"} and stems & {"translate", "translation"}:
+            self.asks = "translate"
+            self.words = [word for word in self.words if word.stem not in {"translate", "translation"}]
+        if "born" in stems:
+            self.tense = ""
+        self.words = [self._implied(word, stems) for word in self.words]
+
+    def _implied(self, word: Word, stems: set[str]) -> Word:
+        """A word may go missing beside one that says it already: the capital (city), an email (address)."""
+        heads = self.lexicon.companions.get(word.stem)
+        if word.optional or not heads or heads.isdisjoint(stems - {word.stem}):
+            return word
+        return msgspec.structs.replace(word, optional=True)
+
+    def _stop(self, token: Token) -> None:
+        self._segment += 1
+        if token.text == ",":
+            self.joined.add(self._cluster)
+        else:
+            self._boundary("")
+
+    def _count(self, index: int, token: Token) -> None:
+        self.numbers.append(token.text)
+        self._number = token.text
+        if "units" in self._kinds(self._after(index).text):
+            self._boundary("#")
+
+    def _boundary(self, marker: str) -> None:
+        self._cluster += 1
+        self._marker = marker
+
+    def _after(self, index: int) -> Token:
+        return self.tokens[index + 1] if index + 1 < len(self.tokens) else _END
+
+    def _before(self, index: int) -> str:
+        return self.tokens[index - 1].text if index else ""
+
+    def _kinds(self, text: str) -> frozenset[str]:
+        return self.lexicon.kinds.get(text, frozenset()) | self.lexicon.kinds.get(stem(text), frozenset())
+
+    def _word(self, index: int, token: Token) -> None:
+        text = token.text
+        if text.startswith("?"):
+            kind = text[1:].rstrip("~")
+            self._questions.append((True, kind))
+            self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
+            self._boundary("")
+        elif text == "'s":
+            self._possessive()
+        elif self._after(index).text in grammar.NAMED_WORDS or (
+            text in grammar.NOUNS_TOO and self._before(index) in grammar.ARTICLES
+        ):
+            self._content(index, token, always=True)
+        elif text in grammar.NEGATIONS:
+            self.negations.append(grammar.NEGATIONS[text])
+            if text == "cannot":
+                self.modal = self.modal or "can"
+        elif text in grammar.QUESTION_WORDS:
+            self._question(index, token)
+        elif text in grammar.AUXILIARIES and not numerals.is_month(self.tokens, index):
+            self._auxiliary(index, token)
+        elif text in grammar.JOINS:
+            self._join(text)
+        elif text in grammar.PREPOSITIONS:
+            self._preposition(index, text)
+        else:
+            self._content(index, token)
+
+    def _possessive(self) -> None:
+        if self.words:
+            self.words[-1] = msgspec.structs.replace(self.words[-1], marker="of")
+
+    def _question(self, index: int, token: Token) -> None:
+        after = self._after(index).text
+        follows = after in grammar.AUXILIARIES or after.startswith("?")
+        self._questions.append(
+            (follows or (token.first and token.text not in {"when", "where"}), grammar.QUESTION_WORDS[token.text])
+        )
+        self._boundary("")
+
+    def _auxiliary(self, index: int, token: Token) -> None:
+        text = token.text
+        self.does = self.does or text in {"do", "does", "did"}
+        tense = grammar.TENSES.get(text, "")
+        if not self.tense or tense == "future":
+            self.tense = tense or self.tense
+        if not self.modal:
+            self.modal = grammar.MODALS.get(text, "")
+        opens = token.first or self._before(index) == ","
+        if opens and not self._questions and text not in {"be", "been", "being"}:
+            self._questions.append((True, "yes_or_no"))
+        self._boundary("")
+
+    def _join(self, text: str) -> None:
+        self._segment += 1
+        self.joined.add(self._cluster)
+        self.joins.add("vs" if text == "versus" else text)
+
+    def _preposition(self, index: int, text: str) -> None:
+        follows = self._after(index).text
+        if text == "to" and (follows in grammar.AUXILIARIES or "verbs" in self._kinds(follows)):
+            self._boundary("")
+            return
+        near = {token.text for token in self.tokens[max(0, index - 6) : index]}
+        if text == "by" and not near.isdisjoint(grammar.TO_BE):
+            self.passive = True
+        self._boundary(text)
+
+    def _content(self, index: int, token: Token, *, always: bool = False) -> None:
+        """Take a word that is none of the small ones: most likely one with a meaning."""
+        self._person(token.text)
+        if token.first and not self._questions and token.text in grammar.ORDERS:
+            kind, left = grammar.ORDERS[token.text]
+            self._questions.append((True, kind))
+            if left:
+                self._add(index, Token(left, WORD), self._kinds(left.rstrip("~")))
+            return
+        named = always or (token.text == "a" and token.capital and not token.first)
+        kinds = self._kinds(token.text.rstrip("~"))
+        if not named and self._is_empty(index, token, kinds):
+            return
+        self._task(index, token)
+        self._add(index, token, kinds)
+
+    def _person(self, text: str) -> None:
+        if text in grammar.OWNERS:
+            self.owners.add(grammar.OWNERS[text])
+        if text in grammar.SUBJECTS:
+            self.subjects.add(grammar.SUBJECTS[text])
+
+    def _is_empty(self, index: int, token: Token, kinds: frozenset[str]) -> bool:
+        text = token.text
+        if text in grammar.ARTICLES and self._opens_phrase(index):
+            self._cluster += 1
+        if text in grammar.EMPTY or text in grammar.ARTICLES or "filler" in kinds:
+            return True
+        if self._after(index).kind != STOP:
+            return False
+        # How long does it last? What does it mean? These words only end the question.
+        return text in {"last", "lasts"} or (text in {"mean", "means"} and self.tense == "now")
+
+    def _add(self, index: int, token: Token, kinds: frozenset[str]) -> None:
+        text = token.text.rstrip("~")
+        base = stem(text)
+        before = self._before(index)
+        verb = ("verbs" in kinds or (text != base and text.endswith(("ed", "ing")))) and before not in grammar.ARTICLES
+        if "places" in kinds:
+            self._boundary(text)
+        elif verb:
+            self._boundary(self._marker if before in grammar.PREPOSITIONS or self._is_place(before) else "")
+        if "units" in kinds and before in grammar.ONE:
+            self._boundary("#")
+        self.words.append(
+            Word(
+                text=text,
+                stem=base,
+                groups=self.lexicon.groups.get(text, frozenset()) | self.lexicon.groups.get(base, frozenset()),
+                kinds=kinds,
+                marker=self._marker,
+                number=self._number,
+                cluster=self._cluster,
+                segment=self._segment,
+                verb=verb,
+                inflected=self._inflected(index, text, base),
+                optional=token.text.endswith("~") or "optional" in kinds,
+                implied=token.text.endswith("~"),
+                capital=token.capital and not token.first,
+            )
+        )
+        self._number = ""
+        if verb:
+            self._marker = ""
+
+    def _inflected(self, index: int, text: str, base: str) -> bool:
+        if text.endswith(("ing", "tion", "ment", "al")):
+            return True
+        past = text != base and not text.endswith("s")
+        return past and any(token.text in grammar.TO_BE for token in self.tokens[:index])
+
+    def _opens_phrase(self, index: int) -> bool:
+        """Whether an article begins another phrase: a tomato | a fruit or a vegetable."""
+        before = self._before(index)
+        return bool(self.words) and before == self.words[-1].text
+
+    def _is_place(self, text: str) -> bool:
+        return "places" in self.lexicon.kinds.get(text, ())
+
+    def _task(self, index: int, token: Token) -> None:
+        """Note an order to do something: write a poem is not how to write one."""
+        if (
+            token.first
+            and not self._questions
+            and token.text in grammar.TASKS
+            and self._after(index).text in grammar.OBJECTS
+        ):
+            self._questions.append((True, "task"))
