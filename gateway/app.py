@@ -124,15 +124,8 @@ class Application:
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
-        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take, self.scored.take]
-        if settings.logging.calls:
-            sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()
-        if self._spans is not None:
-            sinks.append(self._spans.take)
-        if kept is not None:
-            sinks.append(kept.ledger.take)
-        self.recorder = Recorder(sinks)
+        self.recorder = Recorder([*self._sinks(), ensembles.take])
         surroundings = Surroundings(
             take_record=self._take_record,
             limits=self.governance.limits.limiter,
@@ -167,6 +160,17 @@ class Application:
         )
         self.batching = self._open_batching(counts)
         self.asgi = self._paths(clock.wall())
+
+    def _sinks(self) -> list[Sink]:
+        """Give who takes the records."""
+        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, self.scored.take]
+        if self.settings.logging.calls:
+            sinks.append(open_call_log(self.settings.logging))
+        if self._spans is not None:
+            sinks.append(self._spans.take)
+        if self.governance.kept is not None:
+            sinks.append(self.governance.kept.ledger.take)
+        return sinks
 
     def end_streams(self) -> None:
         """Give every answer still in progress a terminal event: the server's patience is over."""
