@@ -123,7 +123,7 @@ class Application:
             ]
         )
         self._spans = self._open_spans()
-        self.recorder = Recorder(self._sinks(ensembles))
+        self.recorder = Recorder([*self._sinks(), ensembles.take])
         self.judging = Judging()
         surroundings = Surroundings(
             take_record=self._take_record,
@@ -161,6 +161,17 @@ class Application:
         self.batching = self._open_batching(counts)
         self.asgi = self._paths(clock.wall())
 
+    def _sinks(self) -> list[Sink]:
+        """Give who takes the records."""
+        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, self.scored.take]
+        if self.settings.logging.calls:
+            sinks.append(open_call_log(self.settings.logging))
+        if self._spans is not None:
+            sinks.append(self._spans.take)
+        if self.governance.kept is not None:
+            sinks.append(self.governance.kept.ledger.take)
+        return sinks
+
     def end_streams(self) -> None:
         """Give every answer still in progress a terminal event: the server's patience is over."""
         self.edge.interrupt_all(Unavailable("The server is shutting down and this answer took too long."))
@@ -177,16 +188,6 @@ class Application:
         if semantic is not None:
             self.caching.open_semantic = semantic.opener(self._ask_inside, self._price)
         return semantic, ScoredAnswers(store, hits, semantic)
-
-    def _sinks(self, ensembles: EnsembleMetrics) -> list[Sink]:
-        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take, self.scored.take]
-        if self.settings.logging.calls:
-            sinks.append(open_call_log(self.settings.logging))
-        if self._spans is not None:
-            sinks.append(self._spans.take)
-        if self.governance.kept is not None:
-            sinks.append(self.governance.kept.ledger.take)
-        return sinks
 
     def _open_batching(self, counts: Counts) -> Batching | None:
         settings, kept = self.settings.batches, self.governance.kept

@@ -13,6 +13,7 @@ from gateway.config import (
     access_settings,
     audit_settings,
     batch_settings,
+    cache_settings,
     choosing_settings,
     continuation_settings,
     database_settings,
@@ -50,7 +51,7 @@ SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, batch_settings, choosing_settings, database_settings, health_settings,
     hedge_settings, ensemble_settings, ledger_settings, limit_settings,
     names_settings, overload_settings, policy_settings, protection_settings, rollout_settings, secrets_settings, shadow_settings,
-    continuation_settings, structured_settings,
+    continuation_settings, structured_settings, cache_settings,
 )  # fmt: skip
 RECORDS = {
     name: record

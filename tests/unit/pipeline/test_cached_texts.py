@@ -100,6 +100,17 @@ async def test_vectors_of_different_models_are_never_mixed(world, embedder):
     assert len(heard.of(Finished)) == 1
 
 
+async def test_nor_are_those_of_two_targets_of_one_model(world, embedder):
+    """Both are the model's own."""
+    world.cached._shelf = msgspec.structs.replace(world.shelf, targets=frozenset({TARGET, "up/other"}))
+    await embed(world, ["a"])
+    embedder.target = "up/other"
+    heard = await embed(world, ["a", "bb"])
+
+    assert embedder.asked == [["a"], ["bb"], ["a", "bb"]]
+    assert len({vector[1] for vector in heard.of(Embeddings)[0].vectors}) == 1
+
+
 async def test_an_answer_with_too_few_vectors_is_not_kept(world, embedder):
     embedder.short = True
     await embed(world, ["a", "bb"])
