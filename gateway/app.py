@@ -41,7 +41,7 @@ from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
 from gateway.batches.counts import Counts
 from gateway.batching import Batching, open_batching
-from gateway.cache.opening import open_semantic
+from gateway.cache.opening import SemanticCache, open_semantic
 from gateway.cache.readings import readings as cache_readings
 from gateway.cache.recent_hits import RecentHits
 from gateway.cache.scored import ScoredAnswers
@@ -103,13 +103,8 @@ class Application:
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
-        hits = RecentHits()
-        self.semantic = open_semantic(settings.cache, self.caching.store, hits, clock=clock)
-        self.scored = ScoredAnswers(self.caching.store, hits, self.semantic)
-        if self.semantic is not None:
-            self.caching.open_semantic = self.semantic.opener(self._ask_inside, self._price)
+        self.semantic, self.scored = self._open_semantic(settings, clock)
         counts = Counts()
-        batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
             [
                 *self._readings(clock),
@@ -117,19 +112,16 @@ class Application:
                 *self.lines.metrics,
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
-                *batch_metrics,
+                *(counts.metrics if settings.batches is not None else ()),
                 *ensembles.metrics,
-                *cache_readings(self.caching.store),
-                *(() if self.semantic is None else self.semantic.metrics),
+                *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
         sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take, self.scored.take]
-        if settings.logging.calls:
-            sinks.append(open_call_log(settings.logging))
+        sinks += [open_call_log(settings.logging)] if settings.logging.calls else []
         self._spans = self._open_spans()
-        if self._spans is not None:
-            sinks.append(self._spans.take)
+        sinks += [self._spans.take] if self._spans is not None else []
         if kept is not None:
             sinks.append(kept.ledger.take)
         self.recorder = Recorder(sinks)
@@ -184,6 +176,13 @@ class Application:
         return open_batching(
             settings, self.edge, counts, kept.ring, files=kept.files, batches=kept.batches, kept=kept.bytes
         )
+
+    def _open_semantic(self, settings: Settings, clock: Clock) -> tuple[SemanticCache | None, ScoredAnswers]:
+        hits, caching = RecentHits(), self.caching
+        semantic = open_semantic(settings.cache, caching.store, hits, clock=clock)
+        if semantic is not None:
+            caching.open_semantic = semantic.opener(self._ask_inside, self._price)
+        return semantic, ScoredAnswers(caching.store, hits, semantic)
 
     def _score_store(self) -> RolloutStore | None:
         kept = self.governance.kept
