@@ -57,7 +57,7 @@ def texts_of(call: Call, shelf: Shelf, wish: CacheWish) -> Texts | None:
     """Give the texts of a call; None where they make no sense, or are too many. Raises ValueError for fields that have no key."""
     value = call.fields.get("input")
     inputs: tuple[Json, ...] = (value,)
-    if isinstance(value, list) and not all(isinstance(each, int) for each in value):
+    if isinstance(value, list) and not (value and all(isinstance(each, int) for each in value)):
         inputs = tuple(value)
     if not 0 < len(inputs) <= MOST_TEXTS or not all(isinstance(each, (str, list)) for each in inputs):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from sys import getsizeof, intern
 from typing import Final
 
@@ -41,6 +41,7 @@ class MemoryAnswers:
         self._bytes = 0
         self._let_go: Counter[str] = Counter()
         self._told: Told | None = None
+        self._untold: Collection[str] = ()
         self._earliest = math.inf
 
     async def find(self, key: str) -> Entry | None:
@@ -117,9 +118,10 @@ class MemoryAnswers:
         self._bytes = 0
         self._earliest = math.inf
 
-    def watch(self, told: Told) -> None:
-        """Have `told` hear of entries that are let go."""
+    def watch(self, told: Told, *, but: Collection[str] = ()) -> None:
+        """Have `told` hear of entries that are let go, `but` not for these reasons."""
         self._told = told
+        self._untold = but
 
     def held(self) -> Held:
         """Give what is held."""
@@ -170,7 +172,7 @@ class MemoryAnswers:
         for entry in entries:
             self._forget(entry)
         self._let_go[why] += len(entries)
-        if self._told is not None:
+        if self._told is not None and why not in self._untold:
             self._told([entry.id for entry in entries])
 
     def _forget(self, entry: Entry | None) -> None:

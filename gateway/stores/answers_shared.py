@@ -10,7 +10,7 @@ that a removed answer can outlive its removal where the message is lost.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -21,7 +21,7 @@ from redis.asyncio.client import PubSub
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
 from gateway.stores.answers import Entry, Held, Page, Selection, Told
-from gateway.stores.answers_coding import decode_removal
+from gateway.stores.answers_coding import decode_removal, encode_group
 from gateway.stores.answers_listing import page_of, remove_from, tidy
 from gateway.stores.answers_memory import MemoryAnswers
 from gateway.stores.answers_redis import RedisAnswers
@@ -55,6 +55,7 @@ class SharedAnswers:
         self._waiting: OrderedDict[str, Entry] = OrderedDict()
         self._waiting_bytes = 0
         self._writing: dict[str, Entry] = {}
+        self._removed_meanwhile: list[Selection] = []
         self._wake = Event()
         self._let_go: Counter[str] = Counter()
         self._told: Told | None = None
@@ -132,6 +133,8 @@ class SharedAnswers:
     async def _remove_here(self, selection: Selection, *, dry_run: bool) -> tuple[str, ...]:
         if not dry_run:
             self._removals += 1
+            if self._writing:
+                self._removed_meanwhile.append(selection)
             for key in [key for key, entry in self._waiting.items() if matches(entry, selection)]:
                 self._waiting_bytes -= size_of(self._waiting.pop(key))
         return await self._local.remove(selection, dry_run=dry_run)
@@ -139,7 +142,8 @@ class SharedAnswers:
     def watch(self, told: Told) -> None:
         """Have `told` hear of entries that are let go."""
         self._told = told
-        self._local.watch(told)
+        # What has no room here is still in Redis.
+        self._local.watch(told, but=("full",))
 
     def held(self) -> Held:
         """Give what is held here, how many Redis has, and whether it is lost."""
@@ -218,6 +222,7 @@ class SharedAnswers:
             entries = self._writing = self._take_some()
             try:
                 self._let_go["dropped"] += await self._redis.write(list(entries.values()))
+                await self._take_back(entries.values())
             except StoreUnavailable as error:
                 self._let_go["dropped"] += len(entries)
                 self._lose(error)
@@ -226,6 +231,14 @@ class SharedAnswers:
                     self._mark(key)
             finally:
                 self._writing = {}
+                self._removed_meanwhile = []
+
+    async def _take_back(self, entries: Iterable[Entry]) -> None:
+        """Remove what was on its way when somebody removed it: who did may have looked before it came."""
+        for selection in self._removed_meanwhile:
+            for entry in entries:
+                if matches(entry, selection):
+                    await self._redis.remove(encode_group(entry.tenant, entry.model), [(entry.key, entry.id)])
 
     def _take_some(self) -> dict[str, Entry]:
         taken: dict[str, Entry] = {}

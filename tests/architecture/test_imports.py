@@ -26,6 +26,8 @@ DOORS = {
     "gateway.pipeline.named_model": "numpy, ONNX Runtime, tokenizers; only where names are looked for",
     "gateway.policies.folder": "Cedar, 10 MB; only where policies are configured",
     "gateway.routing.ensembles.answer_schemas": "jsonschema-rs; only where a cascade looks at schemas",
+    "gateway.stores.answers_redis": "redis, an extra; only where Redis is configured",
+    "gateway.stores.answers_shared": "comes with answers_redis",
     "gateway.stores.counters_redis": "redis, an extra; only where Redis is configured",
     "gateway.stores.counters_shared": "comes with counters_redis",
     "gateway.stores.secrets": "comes with secrets_opening",

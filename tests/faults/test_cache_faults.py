@@ -92,6 +92,21 @@ async def test_a_stream_that_breaks_off_is_never_given_again(world, api, events)
     assert "error" in with_fault.text
 
 
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("wish", [{"mode": "write"}, None], ids=str)
+async def test_no_upstream_sees_what_was_asked_of_the_cache(world, api, wish):
+    """Every other byte of the values is what the client wrote."""
+    body = asked(api, stream=False)
+    sent = b'{"cache": %b, "seed": 1.50e1, ' % json.dumps(wish).encode() + json.dumps(body).encode()[1:]
+    answer = await world.http.post(APIS[api], content=sent, headers={"content-type": "application/json"})
+    (seen,) = world.upstream.asked
+
+    assert answer.status_code == 200
+    assert b"cache" not in seen.body
+    assert b'"seed":1.50e1' in seen.body
+    assert json.loads(seen.body) == {**body, "seed": 15.0}
+
+
 async def test_a_document_that_is_cut_off_is_never_given_again(world):
     async def cut(peer, request):
         whole = document(world.upstream.answers.documents[request.api])

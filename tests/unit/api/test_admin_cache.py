@@ -140,6 +140,7 @@ async def test_what_is_another_tenants_is_not_removed_and_not_told_of(world):
     foreign = await world.ask(ADMIN, "DELETE", f"/admin/cache?tenant={HOME}&all=true")
 
     assert foreign.status_code == 404
+    assert (await world.ask(ADMIN, "GET", f"/admin/cache/{four}")).status_code == 404
     assert await ids(world, OWNER) == [four]
 
 

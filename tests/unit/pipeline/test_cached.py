@@ -12,7 +12,8 @@ from gateway.core.events import CutShort, Degraded, Finished, Started, Verbatim
 from gateway.core.items import Foreign, Refusal, Text
 from gateway.core.usage import Usage
 from gateway.pipeline.cached import renewal
-from tests.unit.pipeline.caching_doubles import ADA, TARGET, USED, World
+from gateway.pipeline.cached_recording import Recording
+from tests.unit.pipeline.caching_doubles import ADA, TARGET, USED, Heard, World
 
 
 async def test_an_answer_is_given_again_for_an_hour_and_no_longer():
@@ -90,6 +91,15 @@ async def test_what_is_not_a_whole_answer_of_the_model_is_not_kept(name, value):
 
     assert told == ["miss", "miss"]
     assert world.store.held().entries == 0
+
+
+async def test_of_an_answer_that_is_too_large_no_more_is_held_than_may_be_kept():
+    """However long the stream."""
+    recording = Recording(Heard(), 1000)
+    for _ in range(500):
+        await recording(Verbatim(b"x" * 100))
+
+    assert sum(map(len, recording._pieces)) <= 1000
 
 
 async def test_an_answer_that_ended_with_a_stop_sequence_is_whole():
