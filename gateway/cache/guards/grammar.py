@@ -30,6 +30,7 @@ SUBJECTS = {"i": "first", "we": "first", "you": "second"}
 # A word before one of these is named, not used: a for loop is not a while loop.
 NAMED_WORDS = frozenset(["loop", "loops", "statement", "statements", "keyword", "keywords", "clause", "operator"])
 NOUNS_TOO = frozenset(["will", "can", "may", "might", "must", "have", "do", "does", "was"])
+BEFORE_VERBS = frozenset(["to", "i", "you", "we", "not", "please", "can", "should", "must", "will"])
 ONE = frozenset(["a", "an", "one", "per", "each"])
 # What an order in the first place asks, and what is left of the verb.
 ORDERS = {

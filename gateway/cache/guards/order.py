@@ -10,6 +10,7 @@ from gateway.cache.guards.reading import Reading
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
 _MOST_MATCHED = 40
+_LIKE_ADJECTIVES = ("ic", "ive", "ous", "ful", "less", "able", "ible", "ial", "ical")
 _BETWEEN = frozenset({"", "between", "with", "from", "to", "of"})
 # Questions that leave out who does it: what is done may stand before or after what it is done to.
 _SUBJECTLESS = frozenset(
@@ -20,7 +21,8 @@ _SUBJECTLESS = frozenset(
 def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> bool:
     """Tell whether matched words changed their roles."""
     ordered = sorted(set(pairs))
-    if asked.asks == kept.asks == "compare" and all(word.marker in _BETWEEN for word in (*asked.words, *kept.words)):
+    mutual = asked.asks == kept.asks == "compare" or all("distance" in _stems(reading) for reading in (asked, kept))
+    if mutual and all(word.marker in _BETWEEN for word in (*asked.words, *kept.words)):
         return False
     if any(_clash(asked.words[one], kept.words[other]) for one, other in ordered):
         return True
@@ -33,6 +35,10 @@ def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> b
         for index, first in enumerate(ordered)
         for second in ordered[index + 1 :]
     )
+
+
+def _stems(reading: Reading) -> set[str]:
+    return {word.stem for word in reading.words}
 
 
 def _clash(one: Word, other: Word) -> bool:
@@ -78,12 +84,12 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     if (
         _is_verb(x1, x2)
         and _is_verb(y1, y2)
-        and not _noun_too(x1)
-        and not _noun_too(y1)
+        and not x1.noun
+        and not y1.noun
         and not (x1.marker or y1.marker or x2.marker or y2.marker)
     ):
         return asked.asks in _SUBJECTLESS and x1.inflected + y1.inflected != x2.inflected + y2.inflected
-    if (_is_verb(x1, x2) and not _noun_too(x1)) != (_is_verb(y1, y2) and not _noun_too(y1)):
+    if (_is_verb(x1, x2) and not x1.noun) != (_is_verb(y1, y2) and not y1.noun):
         return _moved_verb(asked, kept, (x1, x2) if _is_verb(x1, x2) else (y1, y2))
     if x1.text.endswith("ly") or y1.text.endswith("ly") or _describes(x1) != _describes(y1):
         return True
@@ -106,16 +112,13 @@ def _moved_verb(asked: Reading, kept: Reading, verb: tuple[Word, Word]) -> bool:
     return asked.asks in {"what", "whats", "which"} and not asked.does and not kept.does
 
 
-def _noun_too(word: Word) -> bool:
-    return "ambiguous" in word.kinds
-
-
 def _measures(word: Word) -> bool:
     return "measures" in word.kinds or "moments" in word.kinds
 
 
 def _describes(word: Word) -> bool:
-    return "adjectives" in word.kinds and "nouns" not in word.kinds
+    known = "adjectives" in word.kinds and "nouns" not in word.kinds
+    return known or (not word.kinds and word.text.endswith(_LIKE_ADJECTIVES))
 
 
 def _same_company(asked: Reading, kept: Reading, one: Word, other: Word) -> bool:
