@@ -24,6 +24,7 @@ class Word(msgspec.Struct, frozen=True):
     groups: frozenset[int]
     kinds: frozenset[str]
     marker: str
+    modifier: bool
     number: str
     cluster: int
     segment: int
@@ -261,7 +262,7 @@ class Reader:
             self._boundary(text)
         elif verb:
             self._boundary(self._marker if before in grammar.PREPOSITIONS or self._is_place(before) else "")
-        if "units" in kinds and before in grammar.ONE:
+        if "units" in kinds and before in grammar.ONE and self._marker not in grammar.DIRECTED:
             self._boundary("#")
         self._modifies(index)
         inflected = self._inflected(index, text, base)
@@ -273,13 +274,16 @@ class Reader:
                 groups=self.lexicon.groups.get(text, frozenset()) | self.lexicon.groups.get(base, frozenset()),
                 kinds=kinds,
                 marker=self._marker,
+                modifier=False,
                 number=self._number,
                 cluster=self._cluster,
                 segment=self._segment,
                 verb=verb,
                 noun="ambiguous" in kinds and not inflected and not ordered,
                 inflected=inflected,
-                optional=token.text.endswith("~") or ("optional" in kinds and self._may_miss(index, text)),
+                optional=token.text.endswith("~")
+                or ("optional" in kinds and self._may_miss(index, text))
+                or (text in grammar.CATEGORIES and self._after(index).capital),
                 implied=token.text.endswith("~"),
                 capital=token.capital and not token.first,
             )
@@ -289,10 +293,10 @@ class Reader:
             self._marker = ""
 
     def _modifies(self, index: int) -> None:
-        """In "from a Python list" the preposition is the list's: what stands before another word of its phrase loses it."""
+        """In "from a Python list" the preposition is the list's: what stands before another word only modifies."""
         last = self.words[-1] if self.words else None
         if last and last.text == self._before(index) and last.marker not in {"", "#"} and last.cluster == self._cluster:
-            self.words[-1] = msgspec.structs.replace(last, marker="")
+            self.words[-1] = msgspec.structs.replace(last, modifier=True)
 
     def _may_miss(self, index: int, text: str) -> bool:
         """Whether a light word may be missing on the other side: not where the question ends with it, nor of used bikes."""
