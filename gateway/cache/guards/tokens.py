@@ -113,10 +113,13 @@ def cut(text: str) -> Cut:
     quoted = tuple(words for one, other in _QUOTED.findall(text) if (words := folded_words(one or other)))
     tokens: list[Token] = []
     first = True
+    shouted = text.isupper()
     for chunk in text.split():
         core = chunk.lstrip(_OPENS)
         core = core.rstrip(_ENDS) or core
-        if core.isalpha():
+        if core == "US" and not shouted:
+            tokens.append(Token("usa", WORD, first, capital=True))
+        elif core.isalpha():
             tokens.append(Token(core.casefold(), WORD, first, core[0].isupper()))
         else:
             _take(core, first, tokens)
