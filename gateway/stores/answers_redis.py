@@ -39,6 +39,7 @@ from gateway.stores.answers_coding import (
     encode_removal,
 )
 from gateway.stores.patience import Patience
+from gateway.stores.redis_line import RedisLine, open_line
 
 FIND_SECONDS: Final = 0.05
 """The longest that a call waits for Redis, whatever the timeout is: it could have asked its target meanwhile."""
@@ -164,15 +165,20 @@ class RedisAnswers:
             self._release(())
 
     async def _carry(self) -> None:
-        while True:
-            if not self._asking:
-                idle = Event()
-                self._idle.append(idle)
-                await idle.wait()
-            else:
-                await self._fly()
+        line: RedisLine | None = None
+        try:
+            while True:
+                if not self._asking:
+                    idle = Event()
+                    self._idle.append(idle)
+                    await idle.wait()
+                else:
+                    line = await self._fly(line)
+        finally:
+            if line is not None:
+                line.close()
 
-    async def _fly(self) -> None:
+    async def _fly(self, line: RedisLine | None) -> RedisLine | None:
         """Take along those who have waited longest. When that fails, those who still wait need not try."""
         party: list[_Asked] = []
         while self._asking and len(party) < AT_ONCE:
@@ -180,21 +186,26 @@ class RedisAnswers:
             if not asked.over.is_set():
                 party.append(asked)
         if not party:
-            return
+            return line
         keys = [key for asked in party for key in self._both(asked.key)]
         try:
             with Patience(self._find_timeout) as patience:
-                found = await self._redis.mget(keys)
+                if line is None or line.closed:
+                    line = await open_line(self._pool)
+                found = await line.mget(keys)
             for asked, card, text in zip(party, found[::2], found[1::2], strict=True):
                 asked.found = (card, text)
         except _FAULTS:
             self._release(party)
+            if line is not None:
+                line.close()
         else:
             slow = patience.waited > self._find_timeout * SLOW_SHARE
             self.slow_in_a_row = self.slow_in_a_row + 1 if slow else 0
         finally:
             for asked in party:
                 asked.over.set()
+        return line
 
     def _release(self, party: Iterable[_Asked]) -> None:
         for asked in (*party, *self._asking):

@@ -61,6 +61,7 @@ class SharedAnswers:
         self._told: Told | None = None
         self._removals = 0
         self._shared: int | None = None
+        self._looked = False
         self.up = False
         self.losses = 0
 
@@ -268,12 +269,15 @@ class SharedAnswers:
         self._local.clear()
         self._fresh.clear()
         self._redis.slow_in_a_row = 0
-        self.up = True
+        self.up = self._looked = True
         if self.losses:
             log.info("cache.redis.returned")
 
     def _lose(self, error: StoreUnavailable) -> None:
         if not self.up:
+            if not self._looked:
+                log.warning("cache.redis.not_found", reason=error.message)
+            self._looked = True
             return
         self.up = False
         self.losses += 1

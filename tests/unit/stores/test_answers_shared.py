@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+import structlog
 
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
@@ -260,6 +261,26 @@ async def test_who_watches_is_not_told_of_what_only_this_process_has_no_room_for
 
         world.local.drop_keys(["n29"])
         assert told == ["entry_n29"]
+
+
+async def test_a_redis_that_was_never_there_is_told_of_once(monkeypatch):
+    monkeypatch.setattr(answers_shared, "PROBE_SECONDS", 0.0)
+    world, asked = World(), 0
+
+    async def subscribe():
+        nonlocal asked
+        asked += 1
+        raise StoreUnavailable("Redis cannot be asked (AuthenticationError).")
+
+    world.redis.subscribe = subscribe
+    with structlog.testing.capture_logs() as logged:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.store.run)
+            await world.until(lambda: asked > 5)
+            tasks.cancel_scope.cancel()
+
+    assert [line["event"] for line in logged] == ["cache.redis.not_found"]
+    assert (world.store.up, world.store.losses) == (False, 0)
 
 
 async def test_many_slow_answers_in_a_row_are_as_bad_as_none():
