@@ -107,7 +107,6 @@ class Application:
         self.caching = open_caching(settings, clock)
         self.semantic, self.scored = self._open_semantic(clock)
         counts = Counts()
-        batch_metrics = counts.metrics if settings.batches is not None else ()
         self.metrics = CallMetrics(
             [
                 *self._readings(clock),
@@ -115,10 +114,9 @@ class Application:
                 *self.lines.metrics,
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
-                *batch_metrics,
+                *(counts.metrics if settings.batches is not None else ()),
                 *ensembles.metrics,
-                *cache_readings(self.caching.store),
-                *(() if self.semantic is None else self.semantic.metrics),
+                *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )

@@ -23,6 +23,8 @@ APART: Final = 0.5
 """Cosine below which they do not. Between both nobody knows."""
 SHORT: Final = 200
 """Characters up to which the guards look at answers: longer ones differ in some word, whatever they say."""
+TELLING: Final = frozenset({"dates", "negation", "numbers", "units"})
+"""Guards whose word counts between answers. Other words and names prove nothing: what is the same can be said in many ways."""
 _SECONDS: Final = 30.0
 _MOST_SHOWN: Final = 8000
 _OUTPUT_TOKENS: Final = 16
@@ -60,7 +62,7 @@ class Comparison:
         if alike < APART:
             return "wrong"
         short = len(served) <= SHORT and len(again) <= SHORT
-        if short and self._guard is not None and self._guard(again, served):
+        if short and self._guard is not None and self._guard(again, served) in TELLING:
             return "wrong"
         return "right" if alike >= ALIKE else "unclear"
 

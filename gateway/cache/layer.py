@@ -20,6 +20,7 @@ from gateway.cache.comparison import Comparison
 from gateway.cache.embedded_texts import EmbeddedTexts
 from gateway.cache.encoding import decode
 from gateway.cache.model_state import ModelState
+from gateway.cache.pause import Pause
 from gateway.cache.recent_hits import RecentHit, RecentHits
 from gateway.cache.refusals import Refusal
 from gateway.cache.semantic import Found, Question
@@ -54,6 +55,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     chance: Callable[[], float]
     audits: Callable[[str, str], None]
     hits: RecentHits
+    pause: Pause
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -127,13 +129,13 @@ class Layer:
             return Found(why="conversation" if question.said else "too_long")
         try:
             with anyio.fail_after(self._settings.timeout):
-                candidates = await self._near(question, await self._vector(question.text, call))
+                vector = await self._vector(question.text, call)
+                candidates = [] if vector is None else await self._near(question, vector)
         except TimeoutError:
             return Found(why="timeout")
         except StoreUnavailable:
             return Found(why="index_unavailable")
-        except (SwitchgearError, OSError) as error:
-            log.info("cache.embedding.failed", call=call.id, error=type(error).__name__)
+        if vector is None:
             return Found(why="embedding_failed")
         if not candidates:
             return Found(why="nothing_similar")
@@ -142,9 +144,25 @@ class Layer:
     def _searched(self, question: Question) -> bool:
         return (self._settings.conversations or not question.said) and len(question.text) <= MOST_TEXT
 
-    async def _vector(self, text: str, call: Call) -> Vector:
-        known = self._shared.texts.known(text)
-        return known or (await self._shared.texts.of((text,), self._asking, call))[0]
+    async def _vector(self, text: str, call: Call) -> Vector | None:
+        """Give the vector of a text; None where it cannot be had. Raises TimeoutError of who set the time."""
+        texts, pause = self._shared.texts, self._shared.pause
+        known = texts.known(text)
+        if known is not None:
+            return known
+        if not pause.admits():
+            return None
+        worked = False
+        try:
+            (vector,) = await texts.of((text,), self._asking, call)
+            worked = True
+        except (SwitchgearError, OSError) as error:
+            log.info("cache.embedding.failed", call=call.id, error=type(error).__name__)
+            return None
+        finally:
+            # Also where the time was over: that arrives here as a cancellation. A client that left looks the same, and costs little.
+            (pause.worked if worked else pause.failed)()
+        return vector
 
     async def _near(self, question: Question, vector: Vector) -> list[tuple[Entry, float]]:
         """Give what is nearest; again, where what was nearest turned out to be gone."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.cache.budget import Budget
 from gateway.cache.false_hits import FalseHits
+from gateway.cache.pause import Pause
 from gateway.cache.thresholds import Thresholds
 from gateway.cache.verifier import Verifier
 from gateway.config.cache_settings import AuditShareSettings, SemanticSettings
@@ -36,7 +37,7 @@ class ModelState:
                 calls_per_minute=settings.verifier.calls_per_minute,
                 usd_per_day=settings.verifier.usd_per_day,
             )
-            self.verifier = Verifier(settings.verifier, spending, new_id=new_id)
+            self.verifier = Verifier(settings.verifier, spending, Pause(clock.monotonic), new_id=new_id)
         self.looked: Counter[str] = Counter()
         self.reported = 0
         self._wrong_pairs: OrderedDict[bytes, None] = OrderedDict()

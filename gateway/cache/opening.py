@@ -22,6 +22,7 @@ from gateway.cache.false_hits import told
 from gateway.cache.guards import refusal
 from gateway.cache.layer import Layer, Shared
 from gateway.cache.model_state import ModelState
+from gateway.cache.pause import Pause
 from gateway.cache.recent_hits import RecentHit, RecentHits
 from gateway.cache.refusals import Refusal
 from gateway.config.cache_settings import CacheSettings, ModelCacheSettings, SemanticSettings
@@ -71,6 +72,7 @@ class SemanticCache:
             chance=chance,
             audits=lambda name, outcome: self._audits.add((name, outcome)),
             hits=hits,
+            pause=Pause(clock.monotonic),
         )
         answers.watch(self.removed)
         self.metrics: tuple[Metric, ...] = (*self._readings(), self._audits)

@@ -16,6 +16,7 @@ import structlog
 
 from gateway.cache.asking import Asking, Word
 from gateway.cache.budget import Budget
+from gateway.cache.pause import Pause
 from gateway.config.cache_settings import VerifierSettings
 from gateway.core.call import Call
 from gateway.core.content import Prompt
@@ -50,7 +51,8 @@ _QUESTIONS: Final = (
 class Verifier:
     """The verifier of one model's cache. Verdicts are remembered by pair, a bounded number of them; failures are not."""
 
-    def __init__(self, settings: VerifierSettings, budget: Budget, *, new_id: NewId) -> None:
+    def __init__(self, settings: VerifierSettings, budget: Budget, pause: Pause, *, new_id: NewId) -> None:
+        self._pause = pause
         self.settings = settings
         self._budget = budget
         self._new_id = new_id
@@ -71,9 +73,13 @@ class Verifier:
         prompt = compared(
             _QUESTIONS, {"the new one": asked, "the stored one": kept}, self.settings.output_tokens, self._new_id
         )
+        if not self._pause.admits():
+            return "failed"
         verdict = await say(
             self.settings.model, prompt, asking, call, budget=self._budget, seconds=self.settings.timeout
         )
+        if verdict != "budget":
+            (self._pause.failed if verdict in ("timeout", "failed") else self._pause.worked)()
         if verdict in ("yes", "no"):
             self._verdicts[pair] = verdict
             if len(self._verdicts) > MOST_VERDICTS:

@@ -3,14 +3,17 @@
 import contextlib
 import random
 import struct
+import threading
 import warnings
 from collections.abc import AsyncIterator
 
 import anyio
+import anyio.to_thread
 import pytest
 from qdrant_client import AsyncQdrantClient
 
 from gateway.core.clock import Clock
+from gateway.stores import vectors_embedded
 from gateway.stores.vectors import VectorIndex
 from gateway.stores.vectors_embedded import FEW, EmbeddedVectors
 from gateway.stores.vectors_qdrant import QdrantVectors
@@ -155,26 +158,35 @@ async def test_the_oldest_goes_where_there_is_no_room():
     await index.aclose()
 
 
-async def test_what_was_written_over_while_it_was_read_is_not_given_out():
+async def test_what_was_written_over_while_it_was_read_is_not_given_out(monkeypatch):
     """A search reads in a thread while others write: an entry that has another's row by then is not what was compared."""
+    read, written = threading.Event(), threading.Event()
+    search = vectors_embedded._search
+
+    def slow(*args):
+        result = search(*args)
+        read.set()
+        written.wait(10)
+        return result
+
+    monkeypatch.setattr(vectors_embedded, "_search", slow)
     index = EmbeddedVectors(4 * FEW)
     for seed in range(4 * FEW):
         keep(index, str(seed), scattered(seed))
-    reached = anyio.Event()
     found_then: list[str] = []
 
-    async def search() -> None:
-        reached.set()
-        found_then.extend(match.entry for match in await index.find(scattered(0), tenant="acme", partition="p", most=1))
+    async def ask() -> None:
+        found_then.extend(match.entry for match in await index.find(scattered(0), tenant="acme", partition="p", most=2))
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(search)
-        await reached.wait()
+        tasks.start_soon(ask)
+        await anyio.to_thread.run_sync(read.wait, 10)
         index.remove(["0"])
         keep(index, "thief", scattered(9999), tenant="other", partition="x")
+        written.set()
 
-    assert "thief" not in found_then
-    assert "0" not in found_then
+    assert len(found_then) == 1
+    assert not {"thief", "0"} & set(found_then)
     await index.aclose()
 
 

@@ -13,6 +13,13 @@ _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "re", "de", "pre", "pos
 _TELLING = (("er", "ee"), ("or", "ee"), ("hyper", "hypo"), ("inter", "intra"), ("ful", "less"), ("max", "min"))
 
 
+_PAIRED = (
+    "on", "off", "in", "out", "up", "down", "over", "under", "pre", "post", "im", "ex", "em", "inter", "intra", "hyper", "hypo",
+    "macro", "micro", "mono", "poly", "uni", "multi", "anti", "pro", "fore", "after", "sub", "super", "ab", "ad", "en", "de", "dis",
+    "endo", "exo", "iso", "hetero", "homo", "nano", "mega", "giga", "kilo", "milli", "centi", "mini", "maxi", "non", "un", "re",
+)  # fmt: skip
+
+
 class Alignment(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of places (asked, kept) of words that match, and the words without one."""
 
@@ -119,10 +126,17 @@ def _exists(word: str) -> bool:
 
 
 def _telling(one: str, other: str) -> bool:
+    if _rests(one) & _rests(other):
+        return True
     short, long = sorted((one, other), key=len)
     if any(long == prefix + short for prefix in _PREFIXES):
         return True
     return any(one.replace(first, second) == other or other.replace(first, second) == one for first, second in _TELLING)
+
+
+def _rests(word: str) -> set[str]:
+    """Give what is left of a word without one of the beginnings that come in pairs: onboarding, offboarding."""
+    return {word[len(start) :] for start in _PAIRED if word.startswith(start) and len(word) - len(start) > 2}
 
 
 def distance(one: str, other: str, most: int) -> int:

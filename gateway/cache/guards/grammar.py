@@ -30,6 +30,26 @@ SUBJECTS = {"i": "first", "we": "first", "you": "second"}
 # A word before one of these is named, not used: a for loop is not a while loop.
 NAMED_WORDS = frozenset(["loop", "loops", "statement", "statements", "keyword", "keywords", "clause", "operator"])
 NOUNS_TOO = frozenset(["will", "can", "may", "might", "must", "have", "do", "does", "was"])
+# What a name is said to be: the movie Jaws is Jaws.
+CATEGORIES = frozenset(
+    [
+        "movie",
+        "film",
+        "book",
+        "novel",
+        "song",
+        "planet",
+        "river",
+        "city",
+        "band",
+        "play",
+        "game",
+        "musical",
+        "opera",
+        "lake",
+    ]
+)
+BEFORE_VERBS = frozenset(["to", "i", "you", "we", "not", "please", "can", "should", "must", "will"])
 ONE = frozenset(["a", "an", "one", "per", "each"])
 # What an order in the first place asks, and what is left of the verb.
 ORDERS = {
@@ -207,7 +227,7 @@ CLASHES = frozenset(
         "per-for",
     ]
 )
-DIRECTED = frozenset({"from", "to", "into", "onto", "than", "by", "as", "toward", "through", "via", "per"})
+DIRECTED = frozenset(["from", "to", "into", "onto", "than"])
 _ENGLISH = "the is of what how i my do does can to for and are you it with on who where why when which should an in a will did we your this that not be have from was"
 STOP_WORDS = {
     "en": frozenset(_ENGLISH.split()),

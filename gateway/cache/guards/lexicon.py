@@ -37,8 +37,10 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     kinds: dict[str, frozenset[str]]
     irregular: dict[str, str]
     companions: dict[str, frozenset[str]]
+    sums: tuple[tuple[str, ...], ...]
     phrases: Branch
     known: frozenset[str]
+    own: frozenset[str]
 
 
 def _lines(name: str) -> Iterator[str]:
@@ -94,7 +96,8 @@ def lexicon() -> Lexicon:
     groups: dict[str, set[int]] = {}
     companions: dict[str, set[str]] = {}
     number = 0
-    stemmer = functools.partial(_stem, irregular=irregular, known=frozenset(known))
+    own = frozenset(word for lines in sections.values() for line in lines for word in line)
+    stemmer = functools.partial(_stem, irregular=irregular, known=frozenset(known), own=own)
     for section, lines in sections.items():
         if section == "irregular":
             continue
@@ -102,6 +105,8 @@ def lexicon() -> Lexicon:
             if section == "companions":
                 for word in line[1:]:
                     companions.setdefault(stemmer(word), set()).add(stemmer(line[0]))
+                continue
+            if section == "sums":
                 continue
             number += 1
             for word in line:
@@ -114,8 +119,10 @@ def lexicon() -> Lexicon:
         kinds={word: frozenset(names) for word, names in kinds.items()},
         irregular=irregular,
         companions={word: frozenset(heads) for word, heads in companions.items()},
+        sums=tuple(tuple(line) for line in sections["sums"]),
         phrases=_phrases(),
         known=frozenset(known),
+        own=own,
     )
 
 
@@ -123,10 +130,10 @@ def lexicon() -> Lexicon:
 def stem(word: str) -> str:
     """Give what `word` is a form of, as far as endings tell: resets, resetting and reset are one."""
     words = lexicon()
-    return _stem(word, irregular=words.irregular, known=words.known)
+    return _stem(word, irregular=words.irregular, known=words.known, own=words.own)
 
 
-def _stem(word: str, *, irregular: dict[str, str], known: frozenset[str]) -> str:
+def _stem(word: str, *, irregular: dict[str, str], known: frozenset[str], own: frozenset[str]) -> str:
     if word in irregular:
         return irregular[word]
     if len(word) < _SHORTEST_STEMMED:
@@ -136,9 +143,9 @@ def _stem(word: str, *, irregular: dict[str, str], known: frozenset[str]) -> str
     if word.endswith("ied"):
         return word[:-3] + "y"
     if word.endswith("ing") and len(word) > 5:
-        return _without_ending(word, word[:-3], known)
+        return _without_ending(word, word[:-3], known, own)
     if word.endswith("ed") and not word.endswith("eed"):
-        return _without_ending(word, word[:-2], known)
+        return _without_ending(word, word[:-2], known, own)
     if word.endswith("ly") and len(word) > 5:
         return _without_ly(word, known)
     return word
@@ -154,15 +161,16 @@ def _singular(word: str) -> str:
     return word[:-1]
 
 
-def _without_ending(word: str, base: str, known: frozenset[str]) -> str:
+def _without_ending(word: str, base: str, known: frozenset[str], own: frozenset[str]) -> str:
     """Undo -ing or -ed: hoping is hope, stopping is stop, editing is edit."""
     if len(base) > 2 and base[-1] == base[-2] and base[-1] not in "lsz":
         return base[:-1] if base[:-1] in known else word
     consonants = base[-1:] not in "aeiouwxy" and base[-2:-1] in "aeiou"
     order = (base + "e", base) if consonants else (base, base + "e")
-    for candidate in order:
-        if candidate in known:
-            return candidate
+    for words in (own, known):
+        for candidate in order:
+            if candidate in words:
+                return candidate
     return base[:-1] if base[-2:] == "ll" and base[:-1] in known else word
 
 

@@ -10,6 +10,7 @@ from gateway.cache.guards.reading import Reading
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
 _MOST_MATCHED = 40
+_LIKE_ADJECTIVES = ("ic", "ive", "ous", "ful", "less", "able", "ible", "ial", "ical", "ed")
 _BETWEEN = frozenset({"", "between", "with", "from", "to", "of"})
 # Questions that leave out who does it: what is done may stand before or after what it is done to.
 _SUBJECTLESS = frozenset(
@@ -20,7 +21,8 @@ _SUBJECTLESS = frozenset(
 def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> bool:
     """Tell whether matched words changed their roles."""
     ordered = sorted(set(pairs))
-    if asked.asks == kept.asks == "compare" and all(word.marker in _BETWEEN for word in (*asked.words, *kept.words)):
+    mutual = asked.asks == kept.asks == "compare" or all("distance" in _stems(reading) for reading in (asked, kept))
+    if mutual and all(word.marker in _BETWEEN for word in (*asked.words, *kept.words)):
         return False
     if any(_clash(asked.words[one], kept.words[other]) for one, other in ordered):
         return True
@@ -35,12 +37,16 @@ def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> b
     )
 
 
+def _stems(reading: Reading) -> set[str]:
+    return {word.stem for word in reading.words}
+
+
 def _clash(one: Word, other: Word) -> bool:
     if one.number and other.number and one.number != other.number:
         return True
     if "units" in one.kinds and (one.marker == "#") != (other.marker == "#"):
         return True
-    return frozenset({one.marker, other.marker}) in grammar.CLASHES
+    return frozenset(_marked(one, other)) in grammar.CLASHES
 
 
 def _passive_turned(asked: Reading, kept: Reading, pairs: list[tuple[int, int]]) -> bool:
@@ -66,48 +72,61 @@ def _passive_turned(asked: Reading, kept: Reading, pairs: list[tuple[int, int]])
 
 def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tuple[int, int]) -> bool:
     """Tell whether two words that changed places did so for the style."""
-    x1, y1, x2, y2 = asked.words[first[0]], asked.words[second[0]], kept.words[first[1]], kept.words[second[1]]
-    if (x1.optional and x2.optional) or (y1.optional and y2.optional):
+    x = asked.words[first[0]], kept.words[first[1]]
+    y = asked.words[second[0]], kept.words[second[1]]
+    if any(word.optional for word in (*x, *y)):
         return True
-    if _coordinated(asked, x1, y1) and _coordinated(kept, x2, y2):
-        return _same_company(asked, kept, x1, x2) and _same_company(asked, kept, y1, y2)
-    if (x1.marker, y1.marker) == (y2.marker, x2.marker) and x1.marker != y1.marker:
+    if _coordinated(asked, x[0], y[0]) and _coordinated(kept, x[1], y[1]):
+        return _same_company(asked, kept, *x) and _same_company(asked, kept, *y)
+    mx, my = _marked(*x), _marked(*y)
+    if (mx[0], my[0]) == (my[1], mx[1]) and mx[0] != my[0]:
         return False
-    if _measures(x1) or _measures(y1):
+    if _loose(asked, kept, x, y):
         return True
-    if (
-        _is_verb(x1, x2)
-        and _is_verb(y1, y2)
-        and not _noun_too(x1)
-        and not _noun_too(y1)
-        and not (x1.marker or y1.marker or x2.marker or y2.marker)
-    ):
-        return asked.asks in _SUBJECTLESS and x1.inflected + y1.inflected != x2.inflected + y2.inflected
-    if (_is_verb(x1, x2) and not _noun_too(x1)) != (_is_verb(y1, y2) and not _noun_too(y1)):
-        return _moved_verb(asked, kept, (x1, x2) if _is_verb(x1, x2) else (y1, y2))
-    if x1.text.endswith("ly") or y1.text.endswith("ly") or _describes(x1) != _describes(y1):
+    if _is_verb(*x) != _is_verb(*y):
+        return _moved_verb(asked, kept, x if _is_verb(*x) else y)
+    if _is_verb(*x) and not any((*mx, *my)):
+        inflected = [x[side].inflected + y[side].inflected for side in (0, 1)]
+        return _subjectless(asked, kept) and inflected[0] != inflected[1]
+    if mx[0] == mx[1] and my[0] == my[1]:
+        return mx[0] != my[0]
+    changed = {mark for marks in (mx, my) if marks[0] != marks[1] for mark in marks}
+    return changed.isdisjoint(grammar.DIRECTED) and (mx[0] != my[0] or mx[1] != my[1])
+
+
+def _loose(asked: Reading, kept: Reading, x: tuple[Word, Word], y: tuple[Word, Word]) -> bool:
+    """Tell whether one of two words may stand anywhere: an adverb, an adjective, what is measured, the unit of a number."""
+    if any(word.text.endswith("ly") for word in (*x, *y)):
         return True
-    if "units" in x1.kinds and "units" in y1.kinds and {x1.marker, y1.marker} & {"#"}:
+    if any(map(_describes, x)) != any(map(_describes, y)):
         return True
-    if x1.marker == x2.marker and y1.marker == y2.marker:
-        return x1.marker != y1.marker
-    changed = {x1.marker, x2.marker} if x1.marker != x2.marker else {y1.marker, y2.marker}
-    return "" in changed and changed.isdisjoint(grammar.DIRECTED) and (x1.marker == x2.marker or y1.marker == y2.marker)
+    measured = any(map(_measures, (*x, *y))) and not {asked.asks, kept.asks} & {"yes_or_no", "how", "why"}
+    if measured and not (asked.does and kept.does):
+        return True
+    units = all("units" in word.kinds for word in (*x, *y))
+    return units and all((one.marker == "#") != (other.marker == "#") for one, other in zip(x, y, strict=True))
+
+
+def _marked(one: Word, other: Word) -> tuple[str, str]:
+    """Give the prepositions of two words that match. One that only modifies here, and there does not, has none here."""
+    first = "" if one.modifier and not other.modifier else one.marker
+    second = "" if other.modifier and not one.modifier else other.marker
+    return first, second
 
 
 def _is_verb(one: Word, other: Word) -> bool:
-    return one.verb or other.verb
+    return (one.verb or other.verb) and not (one.noun and other.noun)
+
+
+def _subjectless(asked: Reading, kept: Reading) -> bool:
+    return not {asked.asks, kept.asks}.isdisjoint(_SUBJECTLESS)
 
 
 def _moved_verb(asked: Reading, kept: Reading, verb: tuple[Word, Word]) -> bool:
     """A verb may change places with a word where nobody is named who does it, or where one of its forms says so."""
-    if not {asked.asks, kept.asks}.isdisjoint(_SUBJECTLESS) or verb[0].inflected or verb[1].inflected:
+    if _subjectless(asked, kept) or verb[0].inflected or verb[1].inflected:
         return True
-    return asked.asks in {"what", "whats", "which"} and not asked.does and not kept.does
-
-
-def _noun_too(word: Word) -> bool:
-    return "ambiguous" in word.kinds
+    return {asked.asks, kept.asks} <= {"what", "whats", "which"} and not asked.does and not kept.does
 
 
 def _measures(word: Word) -> bool:
@@ -115,7 +134,8 @@ def _measures(word: Word) -> bool:
 
 
 def _describes(word: Word) -> bool:
-    return "adjectives" in word.kinds and "nouns" not in word.kinds
+    known = "adjectives" in word.kinds and "nouns" not in word.kinds
+    return known or (not word.kinds and not word.verb and word.text.endswith(_LIKE_ADJECTIVES))
 
 
 def _same_company(asked: Reading, kept: Reading, one: Word, other: Word) -> bool:

@@ -16,7 +16,7 @@ _END = Token("", STOP)
 class Word(msgspec.Struct, frozen=True):
     """A word with a meaning. `marker` is the preposition before it, `number` the number that counts it.
 
-    `inflected` says of a verb that its form lets its subject stand elsewhere (a participle, a noun made of it), `cluster` and `segment` say what it is coordinated with by and, or, vs.
+    `noun` says of a verb that it may be a noun here, `inflected` of a verb that its form lets its subject stand elsewhere (a participle, a noun made of it), `cluster` and `segment` say what it is coordinated with by and, or, vs.
     """
 
     text: str
@@ -24,10 +24,12 @@ class Word(msgspec.Struct, frozen=True):
     groups: frozenset[int]
     kinds: frozenset[str]
     marker: str
+    modifier: bool
     number: str
     cluster: int
     segment: int
     verb: bool
+    noun: bool
     inflected: bool
     optional: bool
     implied: bool
@@ -78,9 +80,21 @@ class Reader:
         if self.asks in {"what", "how", "how_to", "", "translate"} and stems & {"translate", "translation"}:
             self.asks = "translate"
             self.words = [word for word in self.words if word.stem not in {"translate", "translation"}]
+        for total, *parts in self.lexicon.sums:
+            if stems.issuperset(parts):
+                self.words = [self._summed(word, total, parts) for word in self.words if word.stem not in parts[1:]]
+                stems = {word.stem for word in self.words}
         if "born" in stems:
             self.tense = ""
         self.words = [self._implied(word, stems) for word in self.words]
+
+    def _summed(self, word: Word, total: str, parts: list[str]) -> Word:
+        if word.stem != parts[0]:
+            return word
+        groups = self.lexicon.groups.get(total, frozenset())
+        return msgspec.structs.replace(
+            word, text=total, stem=total, groups=groups, kinds=self._kinds(total), optional=False
+        )
 
     def _implied(self, word: Word, stems: set[str]) -> Word:
         """A word may go missing beside one that says it already: the capital (city), an email (address)."""
@@ -118,20 +132,13 @@ class Reader:
     def _word(self, index: int, token: Token) -> None:
         text = token.text
         if text.startswith("?"):
-            kind = text[1:].rstrip("~")
-            self._questions.append((True, kind))
-            self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
-            self._boundary("")
+            self._frame(text[1:].rstrip("~"))
         elif text == "'s":
             self._possessive()
-        elif self._after(index).text in grammar.NAMED_WORDS or (
-            text in grammar.NOUNS_TOO and self._before(index) in grammar.ARTICLES
-        ):
+        elif self._is_named(index, text):
             self._content(index, token, always=True)
         elif text in grammar.NEGATIONS:
-            self.negations.append(grammar.NEGATIONS[text])
-            if text == "cannot":
-                self.modal = self.modal or "can"
+            self._negation(text)
         elif text in grammar.QUESTION_WORDS:
             self._question(index, token)
         elif self._is_main(index, text):
@@ -145,12 +152,29 @@ class Reader:
         else:
             self._content(index, token)
 
+    def _frame(self, kind: str) -> None:
+        self._questions.append((True, kind))
+        self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
+        self._boundary("")
+
+    def _negation(self, text: str) -> None:
+        self.negations.append(grammar.NEGATIONS[text])
+        if text == "cannot":
+            self.modal = self.modal or "can"
+
+    def _is_named(self, index: int, text: str) -> bool:
+        """Whether a small word is spoken of: a for loop, a will."""
+        if self._after(index).text in grammar.NAMED_WORDS:
+            return True
+        return text in grammar.NOUNS_TOO and self._before(index) in grammar.ARTICLES
+
     def _is_main(self, index: int, text: str) -> bool:
         """Whether a small word is the one that counts: what does a nurse do, what is Rome like, at 9 am."""
         if text == "am":
             return index > 0 and self.tokens[index - 1].kind == NUMBER
         ends = index > 0 and self._after(index).kind == STOP
-        return ends and (text == "like" or (text in {"do", "have"} and self._asks_what()))
+        measured = any("measures" in word.kinds for word in self.words)
+        return ends and (text == "like" or (text in {"do", "have"} and self._asks_what() and not measured))
 
     def _asks_what(self) -> bool:
         return next((kind for _, kind in self._questions), "") in {"what", "which", "who", ""}
@@ -238,8 +262,11 @@ class Reader:
             self._boundary(text)
         elif verb:
             self._boundary(self._marker if before in grammar.PREPOSITIONS or self._is_place(before) else "")
-        if "units" in kinds and before in grammar.ONE:
+        if "units" in kinds and before in grammar.ONE and self._marker not in grammar.DIRECTED:
             self._boundary("#")
+        self._modifies(index)
+        inflected = self._inflected(index, text, base)
+        ordered = before.startswith("?") or before in grammar.BEFORE_VERBS
         self.words.append(
             Word(
                 text=text,
@@ -247,12 +274,16 @@ class Reader:
                 groups=self.lexicon.groups.get(text, frozenset()) | self.lexicon.groups.get(base, frozenset()),
                 kinds=kinds,
                 marker=self._marker,
+                modifier=False,
                 number=self._number,
                 cluster=self._cluster,
                 segment=self._segment,
                 verb=verb,
-                inflected=self._inflected(index, text, base),
-                optional=token.text.endswith("~") or ("optional" in kinds and self._may_miss(index, text)),
+                noun="ambiguous" in kinds and not inflected and not ordered,
+                inflected=inflected,
+                optional=token.text.endswith("~")
+                or ("optional" in kinds and self._may_miss(index, text))
+                or (text in grammar.CATEGORIES and self._after(index).capital),
                 implied=token.text.endswith("~"),
                 capital=token.capital and not token.first,
             )
@@ -260,6 +291,12 @@ class Reader:
         self._number = ""
         if verb:
             self._marker = ""
+
+    def _modifies(self, index: int) -> None:
+        """In "from a Python list" the preposition is the list's: what stands before another word only modifies."""
+        last = self.words[-1] if self.words else None
+        if last and last.text == self._before(index) and last.marker not in {"", "#"} and last.cluster == self._cluster:
+            self.words[-1] = msgspec.structs.replace(last, modifier=True)
 
     def _may_miss(self, index: int, text: str) -> bool:
         """Whether a light word may be missing on the other side: not where the question ends with it, nor of used bikes."""

@@ -65,6 +65,16 @@ async def test_short_answers_with_other_numbers_do_not_say_the_same():
     assert world.figures()["false_hits"]["wrong"] == 1
 
 
+async def test_short_answers_that_say_the_same_in_other_words_are_not_taken_for_wrong():
+    world = audited()
+    world.words["chat"] = ["You will find a link for it below the form."]
+    async with world.running():
+        await world.keep(ASKED, answer="Click on the link that stands under the form.")
+        await serve(world, 1)
+
+    assert world.figures()["false_hits"]["wrong"] == 0
+
+
 async def test_answers_that_are_neither_near_nor_far_are_not_counted():
     world = audited()
     world.near["Perhaps so, perhaps not."] = 0.65

@@ -155,6 +155,20 @@ async def test_an_embedding_model_that_is_slow_is_a_miss_in_time():
         assert (await world.find(ASKED)).why == "timeout"
 
 
+async def test_an_embedding_model_that_is_away_soon_costs_nothing_and_is_tried_again():
+    world = World(SemanticSettings(timeout=0.01))
+    world.wait["embedder"] = math.inf
+    with anyio.fail_after(5):
+        whys = [(await world.find(f"What is relay number {number}?")).why for number in range(20)]
+    assert whys == ["timeout"] * 3 + ["embedding_failed"] * 17
+    assert len(world.asked) == 3
+    world.wait.clear()
+    world.now += 6
+
+    assert (await world.find(ASKED)).why == "nothing_similar"
+    assert (await world.find(SAME)).why == "nothing_similar"
+
+
 async def test_a_text_is_embedded_once_in_the_operators_name():
     world = World()
     await world.keep(ASKED)

@@ -105,6 +105,19 @@ async def test_one_that_fails_is_a_miss_and_is_asked_again():
     assert (await world.find(SAME)).entry is not None
 
 
+async def test_one_that_is_away_soon_costs_nothing_and_is_tried_again():
+    world = verified(timeout=0.01)
+    world.wait["judge"] = math.inf
+    await world.keep(ASKED)
+    with anyio.fail_after(5):
+        whys = [(await world.find(f"{SAME} {'please ' * number}")).why for number in range(10)]
+    assert whys == ["verifier_timeout"] * 3 + ["verifier_failed"] * 7
+    world.wait.clear()
+    world.now += 6
+
+    assert (await world.find(f"{SAME} thanks")).entry is not None
+
+
 async def test_a_verdict_is_remembered_for_its_pair():
     world = verified()
     await world.keep(ASKED)
