@@ -188,6 +188,7 @@ EMPTY = frozenset(
         "but",
         "yet",
         "though",
+        "whether",
         "although",
     ]
 )

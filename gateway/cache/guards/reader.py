@@ -174,14 +174,27 @@ class Reader:
             return index > 0 and self.tokens[index - 1].kind == NUMBER
         ends = index > 0 and self._after(index).kind == STOP
         measured = any("measures" in word.kinds for word in self.words)
-        return ends and (text == "like" or (text in {"do", "have"} and self._asks_what() and not measured))
+        return ends and (
+            text == "like"
+            or (
+                text in {"do", "have"}
+                and self._asks_what()
+                and not measured
+                and not (text == "have" and self._questions and self._questions[0][1] == "which")
+            )
+        )
 
     def _asks_what(self) -> bool:
         return next((kind for _, kind in self._questions), "") in {"what", "which", "who", ""}
 
     def _possessive(self) -> None:
-        if self.words:
-            self.words[-1] = msgspec.structs.replace(self.words[-1], marker="of")
+        """The admin user's password is the password of the admin user."""
+        if not self.words:
+            return
+        owner = self.words[-1] = msgspec.structs.replace(self.words[-1], marker="of")
+        before = self.words[-2] if len(self.words) > 1 else owner
+        if not before.marker and (before.cluster, before.segment) == (owner.cluster, owner.segment) and not before.verb:
+            self.words[-2] = msgspec.structs.replace(before, marker="of", modifier=True)
 
     def _question(self, index: int, token: Token) -> None:
         after = self._after(index).text
