@@ -108,7 +108,7 @@ def _logical(asked: Reading, kept: Reading) -> str:
     if "future" in tenses and len(tenses) > 1:
         return "tense"
     modals = {asked.modal, kept.modal} - {"would", "will"}
-    if len(modals) > 1 and ("" not in modals or asked.asks == "yes_or_no"):
+    if len(modals) > 1 and (asked.asks == "yes_or_no" or not ("" in modals or modals == {"must", "should"})):
         return "modality"
     joins = asked.joins - {"vs"}, kept.joins - {"vs"}
     return "words" if all(joins) and joins[0].isdisjoint(joins[1]) and asked.asks != "compare" else ""
