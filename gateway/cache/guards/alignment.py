@@ -80,7 +80,7 @@ def _unmatched_left(left: list[int], from_: Reading, to: Reading, pairs: list[tu
             continue
         if _joined_elsewhere(word, index, from_, to):
             continue
-        at = next((place for place, other in enumerate(to.words) if is_slip(word.text, other.text)), None)
+        at = next((place for place, other in enumerate(to.words) if _is_slip_of(word, other)), None)
         if at is None:
             found.append(word)
         elif pairs is not None:
@@ -103,6 +103,13 @@ def _joined_elsewhere(word: Word, index: int, from_: Reading, to: Reading) -> bo
     return False
 
 
+def _is_slip_of(one: Word, other: Word) -> bool:
+    # Another letter in a name makes another name: Jensen, Jenson.
+    if (one.capital or other.capital) and len(one.text) == len(other.text) and sorted(one.text) != sorted(other.text):
+        return False
+    return is_slip(one.text, other.text)
+
+
 def is_slip(one: str, other: str) -> bool:
     """Tell whether one word is the other with a slip of the pen: near, of the same beginning, and not both words that exist."""
     if one == other:
@@ -117,7 +124,10 @@ def is_slip(one: str, other: str) -> bool:
     most = 2 if known == 1 and min(len(one), len(other)) >= 7 else 1
     if known == 0 and (min(len(one), len(other)) < 6 or (len(one) == len(other) and sorted(one) != sorted(other))):
         return False
-    return distance(one, other, most) <= most
+    apart = distance(one, other, most)
+    # Two letters exchanged for others: Medicare, Medicaid.
+    two_others = apart == 2 and len(one) == len(other) and sorted(one) != sorted(other)
+    return apart <= most and not two_others
 
 
 def _exists(word: str) -> bool:

@@ -49,6 +49,7 @@ CATEGORIES = frozenset(
         "lake",
     ]
 )
+CLAUSES = frozenset(["if", "while", "because", "unless", "once"])
 BEFORE_VERBS = frozenset(["to", "i", "you", "we", "not", "please", "can", "should", "must", "will"])
 ONE = frozenset(["a", "an", "one", "per", "each"])
 # What an order in the first place asks, and what is left of the verb.
@@ -188,6 +189,7 @@ EMPTY = frozenset(
         "but",
         "yet",
         "though",
+        "whether",
         "although",
     ]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.cache.guards import grammar
-from gateway.cache.guards.reader import Word
+from gateway.cache.guards.reader import CLAUSE, Word
 from gateway.cache.guards.reading import Reading
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
@@ -81,6 +81,8 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     mx, my = _marked(*x), _marked(*y)
     if (mx[0], my[0]) == (my[1], mx[1]) and mx[0] != my[0]:
         return False
+    if mx[0] == mx[1] != my[0] == my[1] and CLAUSE in {mx[0], my[0]}:
+        return True
     if _loose(asked, kept, x, y):
         return True
     if _is_verb(*x) != _is_verb(*y):

@@ -11,6 +11,8 @@ from gateway.cache.guards.lexicon import Lexicon, stem
 from gateway.cache.guards.tokens import NUMBER, STOP, WORD, Token
 
 _END = Token("", STOP)
+# The marker of a word that stands in a clause of its own: when I run, if it rains.
+CLAUSE = "clause"
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -52,7 +54,7 @@ class Reader:
         self.asks = self.tense = self.modal = ""
         self.passive = self.does = False
         self._questions: list[tuple[bool, str]] = []
-        self._marker = self._number = ""
+        self._marker = self._number = self._clause = ""
         self._cluster = self._segment = 0
         for index, token in enumerate(tokens):
             if token.kind == STOP:
@@ -104,6 +106,7 @@ class Reader:
         return msgspec.structs.replace(word, optional=True)
 
     def _stop(self, token: Token) -> None:
+        self._clause = ""
         self._segment += 1
         if token.text == ",":
             self.joined.add(self._cluster)
@@ -153,6 +156,7 @@ class Reader:
             self._content(index, token)
 
     def _frame(self, kind: str) -> None:
+        self._clause = ""
         self._questions.append((True, kind))
         self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
         self._boundary("")
@@ -174,21 +178,34 @@ class Reader:
             return index > 0 and self.tokens[index - 1].kind == NUMBER
         ends = index > 0 and self._after(index).kind == STOP
         measured = any("measures" in word.kinds for word in self.words)
-        return ends and (text == "like" or (text in {"do", "have"} and self._asks_what() and not measured))
+        return ends and (
+            text == "like"
+            or (
+                text in {"do", "have"}
+                and self._asks_what()
+                and not measured
+                and not (text == "have" and self._questions and self._questions[0][1] == "which")
+            )
+        )
 
     def _asks_what(self) -> bool:
         return next((kind for _, kind in self._questions), "") in {"what", "which", "who", ""}
 
     def _possessive(self) -> None:
-        if self.words:
-            self.words[-1] = msgspec.structs.replace(self.words[-1], marker="of")
+        """The admin user's password is the password of the admin user."""
+        if not self.words:
+            return
+        owner = self.words[-1] = msgspec.structs.replace(self.words[-1], marker="of")
+        before = self.words[-2] if len(self.words) > 1 else owner
+        if not before.marker and (before.cluster, before.segment) == (owner.cluster, owner.segment) and not before.verb:
+            self.words[-2] = msgspec.structs.replace(before, marker="of", modifier=True)
 
     def _question(self, index: int, token: Token) -> None:
         after = self._after(index).text
         follows = after in grammar.AUXILIARIES or after.startswith("?")
-        self._questions.append(
-            (follows or (token.first and token.text not in {"when", "where"}), grammar.QUESTION_WORDS[token.text])
-        )
+        sure = follows or (token.first and token.text not in {"when", "where"})
+        self._questions.append((sure, grammar.QUESTION_WORDS[token.text]))
+        self._clause = CLAUSE if token.text == "when" and not sure else ""
         self._boundary("")
 
     def _auxiliary(self, index: int, token: Token) -> None:
@@ -222,6 +239,8 @@ class Reader:
     def _content(self, index: int, token: Token, *, always: bool = False) -> None:
         """Take a word that is none of the small ones: most likely one with a meaning."""
         self._person(token.text)
+        if token.text in grammar.CLAUSES:
+            self._clause = CLAUSE
         if token.first and not self._questions and token.text in grammar.ORDERS:
             kind, left = grammar.ORDERS[token.text]
             self._questions.append((True, kind))
@@ -258,28 +277,28 @@ class Reader:
         base = stem(text)
         before = self._before(index)
         verb = ("verbs" in kinds or (text != base and text.endswith(("ed", "ing")))) and before not in grammar.ARTICLES
+        inflected = self._inflected(index, text, base)
+        noun = "ambiguous" in kinds and not inflected and not (before.startswith("?") or before in grammar.BEFORE_VERBS)
         if "places" in kinds:
             self._boundary(text)
-        elif verb:
+        elif verb and not noun:
             self._boundary(self._marker if before in grammar.PREPOSITIONS or self._is_place(before) else "")
         if "units" in kinds and before in grammar.ONE and self._marker not in grammar.DIRECTED:
             self._boundary("#")
         self._modifies(index)
-        inflected = self._inflected(index, text, base)
-        ordered = before.startswith("?") or before in grammar.BEFORE_VERBS
         self.words.append(
             Word(
                 text=text,
                 stem=base,
                 groups=self.lexicon.groups.get(text, frozenset()) | self.lexicon.groups.get(base, frozenset()),
                 kinds=kinds,
-                marker=self._marker,
+                marker=self._marker or self._clause,
                 modifier=False,
                 number=self._number,
                 cluster=self._cluster,
                 segment=self._segment,
                 verb=verb,
-                noun="ambiguous" in kinds and not inflected and not ordered,
+                noun=noun,
                 inflected=inflected,
                 optional=token.text.endswith("~")
                 or ("optional" in kinds and self._may_miss(index, text))
@@ -289,7 +308,7 @@ class Reader:
             )
         )
         self._number = ""
-        if verb:
+        if verb and not noun:
             self._marker = ""
 
     def _modifies(self, index: int) -> None:

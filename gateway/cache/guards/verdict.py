@@ -101,10 +101,14 @@ def _logical(asked: Reading, kept: Reading) -> str:
         return "person"
     if "past" in (tenses := {asked.tense, kept.tense}) and "now" in tenses:
         return "tense"
+    if "past" in tenses and any(
+        reading.modal in {"can", "should", "must"} and not reading.tense for reading in (asked, kept)
+    ):
+        return "tense"
     if "future" in tenses and len(tenses) > 1:
         return "tense"
     modals = {asked.modal, kept.modal} - {"would", "will"}
-    if len(modals) > 1 and ("" not in modals or asked.asks == "yes_or_no"):
+    if len(modals) > 1 and (asked.asks == "yes_or_no" or not ("" in modals or modals == {"must", "should"})):
         return "modality"
     joins = asked.joins - {"vs"}, kept.joins - {"vs"}
     return "words" if all(joins) and joins[0].isdisjoint(joins[1]) and asked.asks != "compare" else ""
@@ -132,7 +136,9 @@ def _same_kind(asked: Reading, kept: Reading) -> bool:
 
 
 def _both_have(asked: Reading, kept: Reading, kind: str) -> bool:
-    return all(any(kind in word.kinds for word in reading.words) for reading in (asked, kept))
+    """Tell whether both questions have a word of a kind. One that is not implied will need its counterpart anyway."""
+    found = [[word for word in reading.words if kind in word.kinds] for reading in (asked, kept)]
+    return all(found) or any(not word.optional for words in found for word in words)
 
 
 def _verbal(asked: Reading, kept: Reading) -> str:
