@@ -5,7 +5,10 @@ import gc
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.schema_suites import leave_out_suites, suites
 from tests.servers import leave_out
+
+__all__ = ["suites"]
 
 # How long a machine takes to draw examples says nothing of the product.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,6 +25,7 @@ def pytest_collection_finish(session):
 
 def pytest_collection_modifyitems(config, items):
     leave_out(config, items)
+    leave_out_suites(config, items)
 
 
 @pytest.fixture(scope="session")

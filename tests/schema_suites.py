@@ -1,6 +1,6 @@
 """The official JSON-Schema-Test-Suite and schemas of the SchemaStore, as scripts/setup-suites.sh unpacked them into .suites.
 
-They are not part of this repository. Where they are missing, tests of them are skipped with a reason; where CI is true, they fail.
+They are not part of this repository. Where they are missing, tests of them are left out; where CI is true, they fail.
 """
 
 import json
@@ -29,14 +29,24 @@ class Group(NamedTuple):
     tests: list[dict[str, Any]]
 
 
-def needs_suites() -> None:
-    """Skip the test that calls it where the suites are missing, or fail it where they must not be."""
-    if (SUITES / "switchgear-setup").is_file():
+@pytest.fixture
+def suites():
+    """What a test asks for that reads the suites."""
+    assert _there(), "The suites are missing: run scripts/setup-suites.sh"
+
+
+def leave_out_suites(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of suites that are missing, unless CI is true: then they fail. For `pytest_collection_modifyitems`."""
+    if _there() or os.environ.get("CI") == "true":
         return
-    reason = ".suites is missing: run scripts/setup-suites.sh"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    without = [item for item in items if "suites" in getattr(item, "fixturenames", ())]
+    if without:
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
+
+
+def _there() -> bool:
+    return (SUITES / "switchgear-setup").is_file()
 
 
 def groups(draft: str = "draft2020-12") -> Iterator[Group]:

@@ -3,16 +3,14 @@
 import pytest
 
 from benchmarks.schema_coverage import real_cases, result_of, suite_cases
-from tests.schema_suites import needs_suites
 
-pytestmark = pytest.mark.embedded
+pytestmark = [pytest.mark.embedded, pytest.mark.usefixtures("suites")]
 
 # ECMA-262 counts the byte order mark as white space, the grammar's pattern engine does not.
 KNOWN = {"ecmascript-regex: ECMA 262 \\S matches everything but whitespace"}
 
 
 def test_nearly_all_of_the_official_suite_is_enforced_or_left_to_the_judge_by_name():
-    needs_suites()
     cases = [(case, result_of(case)) for case in suite_cases()]
     known = [(case, result) for case, result in cases if result is not None]
 
@@ -26,7 +24,6 @@ def test_nearly_all_of_the_official_suite_is_enforced_or_left_to_the_judge_by_na
 
 
 def test_every_schema_of_a_real_file_is_compiled_or_refused_with_a_reason():
-    needs_suites()
     results = {case.name: result_of(case) for case in real_cases()}
 
     refused = {name: result.refused for name, result in results.items() if result is not None and result.refused}

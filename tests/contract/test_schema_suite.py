@@ -10,7 +10,9 @@ from gateway.core.errors import UnsupportedSchema
 from gateway.schemas.judge import compiled
 from gateway.schemas.lowering import anthropic, openai_strict, vllm
 from gateway.schemas.parsing import Prefix
-from tests.schema_suites import DRAFTS, groups, needs_suites, real_schemas
+from tests.schema_suites import DRAFTS, groups, real_schemas
+
+pytestmark = pytest.mark.usefixtures("suites")
 
 # Formats are only annotations by default, says the specification of draft 2020-12; here they are promises.
 FORMATS_ASSERTED = "format.json"
@@ -29,7 +31,6 @@ def judged(draft):
 
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_the_judge_says_what_the_official_suite_says(draft):
-    needs_suites()
     wrong = [
         (group.name, test["description"])
         for group, judge in judged(draft)
@@ -42,7 +43,6 @@ def test_the_judge_says_what_the_official_suite_says(draft):
 
 
 def test_asserted_formats_are_stricter_than_the_suite_and_nothing_else_is():
-    needs_suites()
     stricter = [
         (test["valid"], judge.violations(json.dumps(test["data"]))[0].keyword)
         for group, judge in judged("draft2020-12")
@@ -55,7 +55,6 @@ def test_asserted_formats_are_stricter_than_the_suite_and_nothing_else_is():
 
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_what_the_suite_has_that_is_refused_is_remote_or_of_a_foreign_meta_schema(draft):
-    needs_suites()
     reasons = []
     for group in groups(draft):
         if isinstance(group.schema, dict):
@@ -70,7 +69,6 @@ def test_what_the_suite_has_that_is_refused_is_remote_or_of_a_foreign_meta_schem
 
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_nothing_is_valid_here_that_jsonschema_calls_invalid(draft):
-    needs_suites()
     laxer = []
     for group, judge in judged(draft):
         kind = jsonschema.validators.validator_for(group.schema, default=jsonschema.Draft202012Validator)
@@ -87,7 +85,6 @@ def test_nothing_is_valid_here_that_jsonschema_calls_invalid(draft):
 
 
 def test_a_document_of_the_suite_that_is_valid_passes_while_it_arrives():
-    needs_suites()
     stopped = []
     for group, judge in judged("draft2020-12"):
         for test in group.tests:
@@ -101,7 +98,6 @@ def test_a_document_of_the_suite_that_is_valid_passes_while_it_arrives():
 
 @pytest.mark.parametrize("lower", [openai_strict.lower, anthropic.lower, vllm.lower])
 def test_an_answer_of_a_lowered_schema_is_one_of_the_original_unless_the_loss_was_named(lower):
-    needs_suites()
     unsound = []
     lowered_schemas = 0
     for group, judge in judged("draft2020-12"):
@@ -123,7 +119,6 @@ def test_an_answer_of_a_lowered_schema_is_one_of_the_original_unless_the_loss_wa
 
 
 def test_schemas_of_real_files_are_judged_by_or_refused_by_name():
-    needs_suites()
     refused = {}
     for name, schema in real_schemas():
         try:

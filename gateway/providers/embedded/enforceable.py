@@ -53,6 +53,7 @@ _NARROWER = {
 }
 _COMPILED = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid", "duration"})
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+_PLACES = 8
 _SAFE = 2**53 - 1
 
 
@@ -208,7 +209,7 @@ class _Rewriting:
         return {word: value for word, value in out.items() if word != "format"}
 
     def _arrays(self, out: dict[str, Any]) -> dict[str, Any]:
-        if out.pop("uniqueItems", False):
+        if out.pop("uniqueItems", False) and not self._distinct(out):
             self._lost.add("uniqueItems")
         contains = out.pop("contains", None)
         least, most = out.pop("minContains", 1), out.pop("maxContains", None)
@@ -227,6 +228,23 @@ class _Rewriting:
         if most is not None:
             out["maxItems"] = min(out.get("maxItems", most), most)
         return {"type": "array", **out} if "type" not in out else out
+
+    def _distinct(self, out: dict[str, Any]) -> bool:
+        """Let each place of an array of listed values have values of its own, if there are enough: then none is there twice."""
+        items = self._inlined(out.get("items"))
+        values = items.get("enum") if isinstance(items, dict) and items.keys() == {"enum"} else None
+        if out.get("maxItems") == 1:
+            return True
+        if not isinstance(values, list) or out.keys() & {"prefixItems", "contains"}:
+            return False
+        least = out.get("minItems", 0)
+        places = min(len(values), out.get("maxItems", max(least, _PLACES)))
+        if places < max(least, 1):
+            return False
+        out["prefixItems"] = [{"enum": values[place::places]} for place in range(places)]
+        out["items"] = False
+        out["maxItems"] = places
+        return True
 
     def _dependent(self, out: dict[str, Any]) -> dict[str, Any]:
         """What is asked for when a member is there is asked for always."""

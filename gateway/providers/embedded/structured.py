@@ -19,6 +19,10 @@ from gateway.providers.embedded.enforceable import enforceable
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_SCHEMAS = 2_000
+# The compiler compares every two of them: forty take a second.
+MAX_NAME_PATTERNS = 32
+
+_TRIED_STEPS = 12
 
 # Free white space is what a tiny model runs away in; these separators are the ones that it has seen most.
 _COMPILER_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -65,7 +69,7 @@ def lark_grammar(rules: str, *, end: int | None = None) -> str:
     """
     start = "start: answer" if end is None else f"start: answer end\nend: <[{end}]>"
     grammar = f"%llguidance {{}}\n{start}\n{rules}"
-    reason = _fault(_matcher().grammar_from_lark(grammar))
+    reason = _fault(_matcher().grammar_from_lark(grammar)) or _stumble(f"%llguidance {{}}\nstart: answer\n{rules}")
     if reason:
         msg = f"The grammar cannot be compiled: {reason}"
         raise UnsupportedSchema(msg)
@@ -114,6 +118,23 @@ def _fault(grammar: str) -> str:
     return " ".join(str(messages[0]).split())[:300] if is_error else ""
 
 
+def _stumble(grammar: str) -> str:
+    """Give the reason why the parser gives up on a grammar in its first steps: an engine that met it would go on unconstrained."""
+    # Heavy and optional, as in `_matcher`.
+    from llguidance import LLTokenizer  # noqa: PLC0415
+
+    matcher = _matcher()(LLTokenizer("byte"), grammar, log_level=0)
+    for _ in range(_TRIED_STEPS):
+        mask = matcher.compute_bitmask()
+        if matcher.is_error():
+            return " ".join(str(matcher.get_error()).partition("<state>")[0].split())[:300]
+        allowed = [byte for byte in range(256) if mask[byte // 8] >> (byte % 8) & 1]
+        if not allowed or matcher.is_stopped():
+            return ""
+        matcher.consume_token(allowed[len(allowed) // 2])
+    return ""
+
+
 def _check_limits(schema: Mapping[str, Any]) -> None:
     try:
         size = len(msgspec.json.encode(schema))
@@ -124,9 +145,13 @@ def _check_limits(schema: Mapping[str, Any]) -> None:
         msg = f"The schema has {size} bytes; at most {MAX_BYTES} are compiled."
         raise UnsupportedSchema(msg)
     level: list[Any] = [schema]
-    count = 0
+    count = patterns = 0
     for _ in range(MAX_DEPTH):
         count += len(level)
+        patterns += sum(len(part.get("patternProperties") or ()) for part in level if isinstance(part, dict))
+        if patterns > MAX_NAME_PATTERNS:
+            msg = f"The schema has more than {MAX_NAME_PATTERNS} patterns for names of members."
+            raise UnsupportedSchema(msg)
         if count > MAX_SCHEMAS:
             msg = f"The schema has more than {MAX_SCHEMAS} parts."
             raise UnsupportedSchema(msg)

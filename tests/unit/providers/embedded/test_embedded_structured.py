@@ -6,7 +6,7 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from gateway.core.errors import UnsupportedSchema
-from gateway.providers.embedded.structured import compile_schema
+from gateway.providers.embedded.structured import compile_schema, enforced
 from gateway.schemas.judge import compiled
 
 pytestmark = pytest.mark.embedded
@@ -136,3 +136,72 @@ def test_depth_and_number_of_parts_have_limits():
         compile_schema(deep)
     with pytest.raises(UnsupportedSchema, match="parts"):
         compile_schema(wide)
+
+
+def test_listed_values_are_never_written_twice_where_they_have_to_differ():
+    schema = {
+        "type": "array",
+        "items": {"enum": ["a", "b", "c", "d", "e"]},
+        "uniqueItems": True,
+        "minItems": 2,
+        "maxItems": 3,
+    }
+
+    assert enforced(schema)[1] == ()
+    assert admits(schema, '["a", "b"]')
+    assert not admits(schema, '["a", "a"]')
+    assert not admits(schema, '["a", "d"]')
+
+
+def test_what_no_grammar_can_say_is_named_for_the_judge():
+    strings = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+
+    assert enforced(strings)[1] == ("uniqueItems",)
+    assert enforced({"oneOf": [{"type": "integer"}, {"type": "number"}]})[1] == ("oneOf",)
+    assert enforced({"if": {"required": ["a"]}, "then": {"required": ["b"]}, "type": "object"})[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "other"),
+    [
+        ({"$defs": {"a": {"$anchor": "x", "type": "integer"}}, "$ref": "#x"}, "5", '"5"'),
+        ({"$id": "http://e.x/", "$defs": {"a": {"$id": "b", "type": "integer"}}, "$ref": "b"}, "5", '"5"'),
+        ({"enum": [1, 20], "minimum": 5}, "20", "1"),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "null"}},
+                "dependentRequired": {"a": ["b"]},
+                "required": ["a"],
+            },
+            '{"a": null, "b": 1}',
+            '{"a": null}',
+        ),
+        ({"type": "array", "contains": {"type": "integer"}, "maxItems": 2}, "[1]", "[]"),
+        ({"type": "object", "propertyNames": {"enum": ["a"]}, "maxProperties": 1}, '{"a": 1}', '{"b": 1}'),
+        ({"type": "string", "format": "iri"}, '"https://a.b/c"', '"nothing"'),
+        (
+            {
+                "allOf": [{"$ref": "#/$defs/p"}],
+                "$defs": {"p": {"properties": {"x": {"type": "null"}}, "type": "object"}},
+                "unevaluatedProperties": False,
+            },
+            '{"x": null}',
+            '{"y": 1}',
+        ),
+        (
+            {
+                "properties": {"n": {"$ref": "#"}, "v": {"type": "integer"}},
+                "type": "object",
+                "additionalProperties": False,
+            },
+            '{"n": {"v": 1}}',
+            '{"n": {"w": 1}}',
+        ),
+    ],
+)
+def test_what_the_compiler_lacks_is_said_in_what_it_has(schema, text, other):
+    assert compiled(schema).violations(text) == ()
+    assert compiled(schema).violations(other)
+    assert admits(schema, text)
+    assert not admits(schema, other)
