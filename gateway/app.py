@@ -68,6 +68,7 @@ from gateway.telemetry.logs import log_writer
 from gateway.telemetry.metrics import CallMetrics, Reading
 from gateway.telemetry.process_metrics import process_metrics
 from gateway.telemetry.spans import Spans
+from gateway.telemetry.structured_metrics import StructuredMetrics
 
 
 class Application:
@@ -92,7 +93,7 @@ class Application:
         splits = Splits()
         self.rollouts = open_rollouts(self.governance, splits, clock)
         self.lines = Lines()
-        ensembles = EnsembleMetrics()
+        ensembles, structured = EnsembleMetrics(), StructuredMetrics()
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         counts = Counts()
@@ -106,10 +107,11 @@ class Application:
                 *self.governance.metrics,
                 *batch_metrics,
                 *ensembles.metrics,
+                *structured.metrics,
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
-        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take]
+        sinks: list[Sink] = [self._settle, self.metrics.take, self.rollouts.take, ensembles.take, structured.take]
         if settings.logging.calls:
             sinks.append(open_call_log(settings.logging))
         self._spans = self._open_spans()

@@ -72,7 +72,12 @@ class Reply:
 
     async def error(self, error: SwitchgearError) -> None:
         """Send an error: the whole answer, or the stream's last event when it has begun."""
-        body: dict[str, object] = {"message": error.message, "type": _kind(error), "param": error.param, "code": error.code}
+        body: dict[str, object] = {
+            "message": error.message,
+            "type": _kind(error),
+            "param": error.param,
+            "code": error.code,
+        }
         if isinstance(error, InvalidOutput):
             body |= {"violations": list(error.violations), "raw": error.raw}
         if self.started:
