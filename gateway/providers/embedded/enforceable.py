@@ -36,6 +36,7 @@ _DATE = (
     rf"|02-(?:0[1-9]|1[0-9]|2[0-8]))|{_LEAP_YEAR}-02-29)"
 )
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+_WEB = "^https?://[a-z0-9]{1,20}(?:[.][a-z0-9]{1,20}){0,3}(?:/[A-Za-z0-9_-]{1,30}){0,6}$"
 _FORMATS = {
     "date": f"^{_DATE}$",
     "time": f"^{_TIME}$",
@@ -43,16 +44,14 @@ _FORMATS = {
     "regex": "^[A-Za-z0-9 ]{1,40}$",
     "json-pointer": "^(?:/[A-Za-z0-9_-]{1,30}){0,8}$",
     "relative-json-pointer": "^[0-9](?:/[A-Za-z0-9_-]{1,30}){0,8}$",
+    **dict.fromkeys(("uri", "uri-reference", "iri", "iri-reference"), _WEB),
     "idn-hostname": "^[a-z]{1,20}(?:[.][a-z]{1,20}){0,3}$",
     "uri-template": "^https?://[a-z0-9]{1,30}(?:/[a-z0-9]{1,30}){0,4}(?:/[{][a-z]{1,20}[}])?$",
 }
 _NARROWER = {
-    "iri": "uri",
-    "iri-reference": "uri",
-    "uri-reference": "uri",
     "idn-email": "email",
 }
-_COMPILED = frozenset({"uri", "email", "hostname", "ipv4", "ipv6", "uuid", "duration"})
+_COMPILED = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid", "duration"})
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 _SAFE = 2**53 - 1
 
