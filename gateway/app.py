@@ -106,8 +106,7 @@ class Application:
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *batch_metrics,
-                *ensembles.metrics,
-                *structured.metrics,
+                *(*ensembles.metrics, *structured.metrics),
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
