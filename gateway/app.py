@@ -77,6 +77,7 @@ from gateway.telemetry.logs import log_writer
 from gateway.telemetry.metrics import CallMetrics, Reading
 from gateway.telemetry.process_metrics import process_metrics
 from gateway.telemetry.spans import Spans
+from gateway.telemetry.structured_metrics import StructuredMetrics
 
 
 class Application:
@@ -101,7 +102,7 @@ class Application:
         splits = Splits()
         self.rollouts = open_rollouts(self.governance, splits, clock)
         self.lines = Lines()
-        ensembles = EnsembleMetrics()
+        ensembles, structured = EnsembleMetrics(), StructuredMetrics()
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
@@ -115,13 +116,13 @@ class Application:
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *(counts.metrics if settings.batches is not None else ()),
-                *ensembles.metrics,
+                *(*ensembles.metrics, *structured.metrics),
                 *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
             ]
         )
         self._spans = self._open_spans()
-        self.recorder = Recorder([*self._sinks(), ensembles.take])
+        self.recorder = Recorder([*self._sinks(), ensembles.take, structured.take])
         self.judging = Judging()
         surroundings = Surroundings(
             take_record=self._take_record,

@@ -121,7 +121,7 @@ class Door:
             authorizer = generation.authorizer
             route = find_route(generation.routes, model, shown=lambda near: offered(authorizer, caller, near.subject))
         relayed = route.relays(dialect.name)
-        formed = relayed and route.shapes and asks_for_form(fields)
+        formed = relayed and route.shapes and dialect.operation == "generate" and asks_for_form(fields)
         call = Call(
             id=asked.call_id,
             operation=dialect.operation,

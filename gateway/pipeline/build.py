@@ -85,10 +85,10 @@ def _route(
     shapes = any(models[name].structured.mode == "enforce" for name in (model, *helpers))
     unasked = answer
     if shapes:
-        changed = guarded or bool(wanted.plan.degrade)
-        raw_bytes = wanted.structured.raw_bytes
-        responder = Promised(responder, surroundings.means, raw_bytes, last=changed)
-        unasked = Promised(answer, surroundings.means, raw_bytes, last=changed)
+        # The model that was asked has promised, whoever answered, kept or changed it.
+        last, raw_bytes = wanted.structured.mode == "enforce", wanted.structured.raw_bytes
+        responder = Promised(responder, surroundings.means, raw_bytes, last=last)
+        unasked = Promised(answer, surroundings.means, raw_bytes, last=last)
     beside: Responder = _recorded(
         responder, targets, _booked(surroundings), surroundings.take_judged if guarded else None
     )

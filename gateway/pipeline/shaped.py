@@ -83,10 +83,11 @@ class Shaped:
             await self._inner(call, ToolAsText(attempt, tool_name(wish)) if step == "tool" else attempt)
         except InvalidOutput as error:
             # Of an answer that is out already, or of a target that judges by itself.
-            if attempt.out:
-                error.structured = error.structured or attempt.structured
+            if error.structured:
                 raise
             attempt.refused(error)
+            if attempt.out:
+                raise attempt.failure() from error
 
     async def _within(self, left: float, answering: Awaitable[None], failed: InvalidOutput, attempt: Attempt) -> None:
         """Wait for a repair as long as all tries together may take."""

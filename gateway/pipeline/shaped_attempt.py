@@ -70,8 +70,7 @@ class Attempt:
             raise InternalError
         if isinstance(event, CutShort):
             self.used = event.usage
-            if self.out:
-                await self._send(event)
+            await self._send(event)
         elif isinstance(event, ASIDE):
             await self._send(event)
         elif isinstance(event, Finished):

@@ -1,7 +1,7 @@
 """The promise about forms that no target can keep alone: schemas are checked before anybody is asked, and the answer when all have had their say.
 
-Guardrails that change a text, and texts that were ready, come after a target's answer; what they make of it is an error where it has not
-its form. Calls that ask for no form pass untouched.
+Guardrails that change a text, kept answers, texts that were ready and models that help out come after a target's stage, or without one; what
+they give is an error where it has not its form. Calls that ask for no form pass untouched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.pipeline.shaped_wish import Wish, output_param, schemas_of, wish_of
 
 
 class Promised:
-    """A Responder around a route. `last` says that something may have changed an answer after its target's stage."""
+    """A Responder around a route. `last` says that its model promises what goes out in the end."""
 
     def __init__(self, inner: Responder, means: Means, raw_bytes: int, *, last: bool) -> None:
         self._inner = inner

@@ -24,17 +24,19 @@ providers:
   chat: {{kind: openai_compatible, base_url: "{url}/v1", apis: [chat]}}
   responses: {{kind: openai_compatible, base_url: "{url}/v1", apis: [responses]}}
   messages: {{kind: anthropic, base_url: "{url}", api_key: "env:KEY"}}
+  openai: {{kind: openai, base_url: "{url}/v1", api_key: "env:KEY", apis: [chat, responses]}}
   gpu: {{kind: vllm, base_url: "{url}/v1", load_interval: 0}}
 models:
   chat: chat/talker
   responses: responses/talker
   messages: messages/talker
   vllm: gpu/talker
+  openai: openai/talker
   tool: {{targets: [{{provider: chat, model: talker, abilities: {{json_schema: false}}}}]}}
   tool-messages: {{targets: [{{provider: messages, model: talker, abilities: {{json_schema: false}}}}]}}
   prompt: {{targets: [{{provider: chat, model: talker, abilities: {{json_schema: false, tools: false}}}}]}}
 """
-MODELS = ("chat", "responses", "messages", "vllm", "tool", "tool-messages", "prompt")
+MODELS = ("chat", "responses", "messages", "vllm", "openai", "tool", "tool-messages", "prompt")
 TEXTS = (
     "", " ", "\n", "Paris", GOOD[:-1], GOOD[1:], GOOD[:20], GOOD + GOOD, GOOD + "}", GOOD + " so", "so " + GOOD, f"```json\n{GOOD}\n```",
     f"```json\n{GOOD}", f"{GOOD}\n```", f"[{GOOD}]", "[]", "{}", "null", "1", '"a"', "true", "NaN", "-", "{", "[", '"', "\ufeff" + GOOD,
@@ -127,7 +129,7 @@ async def test_a_finished_answer_is_valid_or_a_clear_error(world, model, stream)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("model", ["chat", "responses", "messages", "vllm"])
+@pytest.mark.parametrize("model", ["chat", "responses", "messages", "vllm", "openai"])
 async def test_strict_arguments_are_valid_or_there_is_a_clear_error(world, model, stream):
     upstream, _, http = world
     chance = random.Random(7)

@@ -1,6 +1,7 @@
 """Official clients that ask for structured output get objects, or an error that says why not, whoever answers."""
 
 import anthropic
+import httpx2
 import openai
 import pytest
 from pydantic import BaseModel
@@ -295,3 +296,30 @@ async def test_the_forms_of_vllm_are_judged_as_well(world, client, extension, go
     says(world, bad)
     with pytest.raises(openai.UnprocessableEntityError):
         await client.chat.completions.create(**asked)
+
+
+async def test_metrics_count_what_became_of_such_answers(world, client):
+    says(world, BAD, PLACE)
+    await client.chat.completions.create(**asking("chat", "chat", stream=False))
+    says(world, BAD)
+    with pytest.raises(openai.UnprocessableEntityError):
+        await client.chat.completions.create(**asking("chat", "chat", stream=False))
+    _ = world[1].records
+    async with httpx2.AsyncClient() as http:
+        told = (await http.get(f"{world[1].url}/metrics")).text
+
+    assert 'switchgear_structured_total{model="chat",step="native",outcome="valid"} 1' in told
+    assert 'switchgear_structured_total{model="chat",step="native",outcome="invalid"} 1' in told
+    assert 'switchgear_structured_repairs_total{model="chat",step="native"} 2' in told
+
+
+async def test_what_the_model_said_is_in_no_record_of_which_logs_are_made(world, client):
+    says(world, '{"city": "a-canary-in-paris", "people": "a-canary-of-many"}')
+    world[1].forget()
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        await client.chat.completions.create(**asking("chat", "chat", stream=False))
+
+    assert "a-canary" in caught.value.body["raw"]
+    (record,) = world[1].records
+    assert record.error == "invalid_output"
+    assert "a-canary" not in repr(record)

@@ -99,3 +99,46 @@ def test_a_required_tool_is_called_through_messages(gateway):
     (block,) = [block for block in answer.content if block.type == "tool_use"]
     assert answer.stop_reason == "tool_use"
     jsonschema.validate(block.input, FRUIT)
+
+
+def test_what_vllm_does_not_know_of_a_schema_is_checked_afterwards(gateway):
+    """`uniqueItems` is a 400 of vLLM's and `multipleOf` is ignored: the one is left out of what is sent, both are judged."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "maxItems": 2, "uniqueItems": True},
+            "grams": {"type": "integer", "minimum": 1, "maximum": 99, "multipleOf": 2},
+        },
+        "required": ["tags", "grams"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "fruit", "schema": schema, "strict": True}}
+    ends = []
+    for seed in range(6):
+        try:
+            raw = gateway.openai().chat.completions.with_raw_response.create(
+                model="smol", messages=ASK, response_format=form, max_tokens=120, seed=seed, temperature=1.0
+            )
+        except openai.UnprocessableEntityError as error:
+            ends.append(error.body["code"])
+            continue
+        choice = raw.parse().choices[0]
+        assert raw.headers["x-switchgear-structured"].startswith("vllm")
+        if choice.finish_reason == "stop":
+            jsonschema.validate(json.loads(choice.message.content), schema)
+
+    assert set(ends) <= {"invalid_output"}
+
+
+def test_strict_arguments_are_judged_in_a_stream(gateway):
+    chunks = gateway.openai().chat.completions.create(
+        model="smol",
+        messages=ASK,
+        max_tokens=200,
+        stream=True,
+        tools=[{"type": "function", "function": TOOL}],
+        tool_choice={"type": "function", "function": {"name": "note_fruit"}},
+    )
+
+    calls = [call for chunk in chunks if chunk.choices for call in chunk.choices[0].delta.tool_calls or ()]
+    jsonschema.validate(json.loads("".join(call.function.arguments or "" for call in calls)), FRUIT)

@@ -4,12 +4,25 @@ import msgspec
 import pytest
 
 from gateway.core.errors import InvalidOutput, UpstreamBroken, UpstreamRefused
-from gateway.core.events import Spent
+from gateway.core.events import CutShort, Spent
 from gateway.core.items import Message, Refusal
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
-from tests.unit.pipeline.shaping import BAD, FORMAT, GOOD, SCHEMA, STRICT, Inner, answer, ask, call, called, said
+from tests.unit.pipeline.shaping import (
+    BAD,
+    FORMAT,
+    GOOD,
+    SCHEMA,
+    STRICT,
+    Caller,
+    Inner,
+    answer,
+    ask,
+    call,
+    called,
+    said,
+)
 
 ASKED = {
     "chat": call(response_format=FORMAT),
@@ -273,3 +286,28 @@ async def test_nothing_is_emulated_where_that_is_not_permitted():
     await ask(inner, call(response_format=FORMAT), lost=("json_schema",), about={"shapes": False})
 
     assert inner.asked[0].content.output is not None
+
+
+async def test_a_target_that_judges_by_itself_is_asked_again_as_well():
+    judged = InvalidOutput("It is not valid.", violations=("$: so",), raw="so")
+    inner = Inner(judged, answer(GOOD))
+    assert (await ask(inner, call(response_format=FORMAT))).answer.started.structured == "native; repairs=1"
+    assert '"so"' in inner.asked[1].content.items[-1].parts[0].text
+
+    with pytest.raises(InvalidOutput) as caught:
+        await ask(Inner(judged), call(response_format=FORMAT), repairs=0)
+    assert (caught.value.violations, caught.value.raw, caught.value.structured) == (("$: so",), "so", "native")
+
+
+async def test_what_a_target_used_that_broke_off_is_told_whoever_asks_next():
+    caller = Caller()
+
+    async def breaking(asked, send):
+        del asked
+        await send(answer(GOOD).started)
+        await send(CutShort(usage=Usage(input=3)))
+        raise UpstreamBroken("gone")
+
+    with pytest.raises(UpstreamBroken):
+        await ask(breaking, call(response_format=FORMAT), caller=caller)
+    assert caller.events == [CutShort(usage=Usage(input=3))]

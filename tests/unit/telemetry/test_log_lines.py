@@ -109,7 +109,7 @@ def test_the_record_has_no_place_for_what_was_said():
         "id", "started_at", "operation", "dialect", "stream", "caller", "model", "provider", "served", "route", "status",
         "duration", "first_token", "upstream", "usage", "cost", "finish_reason", "error", "parameters", "dropped", "emulated",
         "trace", "tenant", "team", "user", "tags", "cost_nano", "prices", "guards", "found", "decision", "beside",
-        "degraded", "version", "shadow_of", "continued", "cache", "cache_why", "cache_entry", "saved", "saved_nano",
+        "degraded", "version", "shadow_of", "continued", "cache", "cache_why", "cache_entry", "saved", "saved_nano", "structured",
     }  # fmt: skip
 
 
