@@ -3,7 +3,8 @@
     python benchmarks/semantic_lookup.py [--entries 100000] [--partitions 1] [--edge]
 
 The vectors are made here: 384 numbers of which 60 directions matter, as sentences' embeddings have them. Each question lies at a
-cosine of 0.8 to one that is kept. `--edge` measures qdrant-edge beside it (HNSW with a filter), with what its index takes to build.
+cosine of 0.8 to one that is kept. `--edge` measures qdrant-edge beside it
+(HNSW with a filter; it wants the package qdrant-edge-py), with what its index takes to build.
 """
 
 from __future__ import annotations

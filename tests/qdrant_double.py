@@ -9,7 +9,6 @@ import asyncio
 import json
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 COLLECTIONS: dict[str, dict] = {}
 MODE = {"mode": "ok"}
 LOCK = threading.Lock()
+NEVER = threading.Event()
 
 
 def matches(payload: dict, condition: dict) -> bool:
@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         mode = MODE["mode"]
         if mode == "hang":
-            time.sleep(3600)
+            NEVER.wait()
         if mode == "error":
             self.answer(500, b'{"status":{"error":"Service internal error"},"time":0.0}')
         elif mode == "garbage":

@@ -54,6 +54,7 @@ def cache_plan(
         "targets": [{name: plain(getattr(target, name)) for name in _OF_A_TARGET} for target in targets],
         "providers": {target.provider: _provider(settings.providers[target.provider]) for target in targets},
         "on_unsupported": model.on_unsupported,
+        "structured": plain(model.structured),
         "routing": [plan.strategy, *map(plain, (plan.rules, plan.cascade, plan.vote, plan.continuation))],
     }
     return CachePlan(settings=wanted, revision=digest(told))
