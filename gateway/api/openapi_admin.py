@@ -324,7 +324,7 @@ OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(path=admin_cache.LIST_PATH, method="get", summary="What is cached", query=admin_cache.CacheQuery, answer=_list_of(_CACHED)),
     AdminOperation(path=admin_cache.LIST_PATH, method="delete", summary="Remove from the cache", query=admin_cache.CacheRemoval, answer=_CLEARED),
     AdminOperation(path=admin_cache.STATS_PATH, method="get", summary="How the cache does", answer=_object({"object": _TEXT})),
-    AdminOperation(path=admin_semantic.PATH, method="post", summary="Switch a semantic cache", body=admin_semantic.SemanticSwitch, answer=_object({"on": _BOOL})),
+    AdminOperation(path=admin_semantic.PATH, method="post", summary="Switch a semantic cache", body=admin_semantic.SemanticSwitch, example={"on": True}, answer=_object({"on": _BOOL})),
     AdminOperation(path=admin_cache.ONE_PATH, method="get", summary="One cached answer, with its texts", answer=_CACHED),
     AdminOperation(path=admin_audit.VERIFY_PATH, method="post", summary="Whether the audit log is whole", answer=_VERDICT),
 )  # fmt: skip

@@ -13,6 +13,8 @@ from gateway.protection.verdict import ALLOW, Verdict
 from gateway.schemas.judge import compiled
 
 _MOST_BYTES = 1024 * 1024
+_EVERYTHING: dict[str, object] = {}
+"""What `true` means, as a schema."""
 
 
 class SchemaJudge:
@@ -25,7 +27,7 @@ class SchemaJudge:
             raise ValueError(msg)
         schema = msgspec.json.decode(document.read_bytes())
         try:
-            self._judge = compiled(schema)
+            self._judge = compiled(_EVERYTHING if schema is True else schema)
         except UnsupportedSchema as error:
             raise ValueError(error.message) from error
 

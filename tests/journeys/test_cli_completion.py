@@ -40,7 +40,7 @@ def completed(workplace: Workplace, *words: str) -> set[str]:
 
 
 def test_bash_completes_commands_options_choices_and_models(workplace):
-    assert completed(workplace, "switchgear", "c") == {"chat", "check", "completion"}
+    assert completed(workplace, "switchgear", "c") == {"cache", "chat", "check", "completion"}
     assert completed(workplace, "switchgear", "ledger", "") == {"chargeback", "delete", "reconcile"}
     assert {"key", "service-account", "tenant", "usage"} <= completed(workplace, "switchgear", "")
     assert {"--config", "--host", "--port"} <= completed(workplace, "switchgear", "serve", "--")

@@ -176,7 +176,8 @@ def app_over(services, ring, cache):
         json_depth=100,
         configuration=dict,
     )
-    endpoints = admin_endpoints(edge, services, rollouts=conductor(services.clock), cache=CacheDesk(store=cache))
+    desk = CacheDesk(store=cache, switch=lambda model, on: model == "switched")
+    endpoints = admin_endpoints(edge, services, rollouts=conductor(services.clock), cache=desk)
     missing = unknown.endpoint(tuple(endpoints))
     return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False))
 

@@ -98,6 +98,8 @@ def body_of(method, path):
     noun = path.split("/")[2]
     if method == "GET" or noun not in BODIES or path.endswith(("rotate", "revoke")):
         return None
+    if path.endswith("semantic-cache"):
+        return {"on": True}
     return {"POST": BODIES[noun][0], "PATCH": BODIES[noun][1]}.get(method)
 
 
