@@ -31,7 +31,8 @@ _MODES: Final[dict[CacheMode, tuple[bool, bool]]] = {
     "off": (False, False),
 }
 """Whether an answer may come from the cache, and whether it may be kept."""
-_BY_PERMISSION: Final = {allowed: mode for mode, allowed in _MODES.items()}
+_BY_PERMISSION: Final[dict[tuple[bool, bool], CacheMode]] = {allowed: mode for mode, allowed in _MODES.items()}
+_NAMED: Final[dict[str, CacheMode]] = {str(mode): mode for mode in _MODES}
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}").fullmatch
 _KNOWN: Final = ("mode", "ttl", "namespace", "threshold", "max_age")
 
@@ -42,7 +43,8 @@ def wish_of(headers: Mapping[bytes, bytes], option: Json) -> CacheWish | None:
         return None
     body = _checked(option)
     control = _control(headers.get(CONTROL, b""))
-    modes = [mode for mode in (_mode_in(headers), body.mode, control.mode) if mode != "on"]
+    said: tuple[CacheMode, ...] = (_mode_in(headers), body.mode, control.mode)
+    modes: list[CacheMode] = [mode for mode in said if mode != "on"]
     allowed = [_MODES[mode] for mode in modes]
     return CacheWish(
         mode=_BY_PERMISSION[all(read for read, _ in allowed), all(write for _, write in allowed)],
@@ -85,7 +87,7 @@ def _mode_in(headers: Mapping[bytes, bytes]) -> CacheMode:
     if given is None:
         return "on"
     said = given.strip().lower().decode("latin-1")
-    mode = next((known for known in _MODES if said == known), None)
+    mode = _NAMED.get(said)
     if mode is None:
         _refuse(MODE.decode(), f"must be one of {', '.join(_MODES)}")
     return mode

@@ -164,8 +164,8 @@ class _Multiple:
     validator refuses is not valid here either.
     """
 
-    def __init__(self, parent: dict[str, Any], value: Any, path: Sequence[str | int]) -> None:
-        del parent, path
+    def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
+        del parent_schema, schema_path
         self._step = value
         self._decimal = jsonschema_rs.Draft202012Validator({"multipleOf": value}, pattern_options=_LINEAR)
 
