@@ -3,6 +3,7 @@
 import math
 
 import anyio
+import msgspec
 import pytest
 
 from gateway.cache.background import Background
@@ -56,6 +57,27 @@ async def test_the_guards_object_however_similar_the_questions_are():
 
     assert found.entry is None
     assert found.why == "guard_numbers"
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        ("How many blanks are in 'a  b'?", "How many blanks are in 'a b'?"),
+        ("What is printed?\nfor i in x:\n    a()\n    b()", "What is printed?\nfor i in x:\n    a()\nb()"),
+    ],
+)
+async def test_texts_that_differ_in_white_space_are_not_the_same_text(kept, asked):
+    """It means something in code and in what is quoted, so everybody who may object is asked."""
+    world, asked_of = World(), []
+    world.layer._shared = msgspec.structs.replace(
+        world.layer._shared, guard=lambda one, other: asked_of.append((one, other)) or "white space"
+    )
+    await world.keep(kept)
+    world.near[kept] = world.near[asked] = 1.0
+
+    assert (await world.find(asked)).why == "guard_white_space"
+    assert asked_of == [(asked, kept)]
+    assert (await world.find(f" {kept}\n".replace("\n", "\r\n"))).entry is not None
 
 
 async def test_the_next_nearest_is_served_where_the_nearest_is_refused():
