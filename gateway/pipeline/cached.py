@@ -94,7 +94,7 @@ class Cached:
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer from the cache, or through the inner responder."""
         wish = call.cache
-        if wish is not None or call.headers or call.shadow_of:
+        if wish is not None or call.headers or call.shadow_of or self._shelf.keys.outside is not None:
             why, key = self._judged(call, wish or UNWISHED)
         else:
             # The same body, byte for byte, has the same key: most hits are such.
@@ -257,9 +257,14 @@ class Cached:
             if asked.old is not None:
                 self._waiting.pop(call.id, None)
         answer = recording.answer(call, self._shelf.targets)
-        if answer is not None and keeps:
+        if answer is not None and keeps and self._is_as_asked(asked):
             self._shelf.keep(call, asked.key, answer, entry=entry, wish=asked.wish, question=asked.question)
         return answer
+
+    def _is_as_asked(self, asked: _Asked) -> bool:
+        """Whether the call has the key that it had: the hour may have changed before a target was chosen."""
+        shelf, call = self._shelf, asked.call
+        return shelf.keys.outside is None or shelf.key(call, call.fields, asked.wish) == asked.key
 
     async def _stand_in(self, asked: _Asked, send: Send, error: str) -> bool:
         answer = None if asked.old is None else read(asked.old)
