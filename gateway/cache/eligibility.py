@@ -60,10 +60,8 @@ def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:
     temperature = fields.get("temperature")
     if isinstance(temperature, (int, float)) and temperature > bounds.most_temperature:
         return "temperature"
-    for name in _MANY:
-        many = fields.get(name)
-        if many is not None and many != 1:
-            return name
+    if several := _several(fields):
+        return several
     if any(_is_given(fields.get(name)) for name in _LOGPROBS) or _asks_logprobs(fields.get("include")):
         return "logprobs"
     for name in _STATE:
@@ -74,6 +72,18 @@ def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:
     if _speaks(fields):
         return "audio"
     return "tools" if _acts(fields, bounds) else ""
+
+
+def _several(fields: Mapping[str, Json]) -> str:
+    """Give the name by which several answers are wanted: one for each of several prompts is that, too."""
+    for name in _MANY:
+        many = fields.get(name)
+        if many is not None and many != 1:
+            return name
+    prompt = fields.get("prompt")
+    if not isinstance(prompt, list) or len(prompt) < 2:
+        return ""
+    return "" if all(isinstance(each, int) for each in prompt) else "n"  # a list of numbers is one prompt, in tokens
 
 
 def _is_given(value: Json) -> bool:

@@ -19,6 +19,8 @@ def said(*parts):
     [
         ({"temperature": 1.01}, "temperature"),
         ({"n": 2}, "n"),
+        ({"prompt": ["one", "other"]}, "n"),
+        ({"prompt": [[1, 2], [3]]}, "n"),
         ({"best_of": 3}, "best_of"),
         ({"logprobs": True}, "logprobs"),
         ({"logprobs": 0}, "logprobs"),
@@ -71,6 +73,8 @@ def test_what_is_not_cached_says_why(fields, why):
         {"background": False},
         {"prompt": {"id": "pmpt_1", "version": "3"}},
         {"prompt": "Once upon a time"},
+        {"prompt": ["Once upon a time"]},
+        {"prompt": [1, 2, 3]},
         {"modalities": ["text"]},
         said({"type": "text", "text": "see https://example.com"}),
         said({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}),
