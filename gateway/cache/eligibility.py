@@ -12,6 +12,7 @@ _MANY: Final = ("n", "best_of")
 _LOGPROBS: Final = ("logprobs", "top_logprobs", "prompt_logprobs")
 _STATE: Final = ("background", "previous_response_id", "conversation", "container", "context_management", "store")
 """Fields that read or change what the provider keeps: an answer from the cache would leave that out."""
+_REMEMBERING: Final = "openai_responses"
 _TOOLS: Final = ("tools", "functions")
 _ACTING: Final = ("mcp_servers", "web_search_options")
 _CONTENT: Final = ("messages", "input", "system", "prompt", "instructions", "documents")
@@ -52,6 +53,14 @@ def why_not(call: Call, bounds: Bounds) -> str:
     if call.operation == "generate" and (why := _generating(fields, bounds)):
         return why
     return "attachment" if _refers(fields) else ""
+
+
+def is_remembered(call: Call) -> bool:
+    """Whether an upstream that speaks the Responses API keeps the answer, to go on from it by its id: it does unless it is told not to.
+
+    Where a call is written anew for an upstream it is told so.
+    """
+    return call.dialect == _REMEMBERING and call.operation == "generate" and call.fields.get("store") is not False
 
 
 def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from gateway.cache.eligibility import why_not
+from gateway.cache.eligibility import is_remembered, why_not
 from gateway.cache.semantic import Question
 from gateway.core.answer import Answer
 from gateway.core.cached import CacheStatus, CacheWish
@@ -114,6 +114,8 @@ class Cached:
     def _judged(self, call: Call, wish: CacheWish) -> tuple[str, str]:
         """Give why a call is not cached, and the key of one that is."""
         why = "off" if wish.mode == "off" else why_not(call, self._shelf.settings)
+        if not why and self._shelf.remembers and is_remembered(call):
+            why = "store"
         if why:
             return why, ""
         try:

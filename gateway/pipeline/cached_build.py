@@ -48,13 +48,17 @@ class Caching(msgspec.Struct, kw_only=True):
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True):
-    """What surrounds a cache in its generation: see `Surroundings`. `policy` is the version of the documents that judge calls."""
+    """What surrounds a cache in its generation: see `Surroundings`. `policy` is the version of the documents that judge calls.
+
+    `remembers` says whether one of the targets speaks the Responses API, whose upstreams keep answers.
+    """
 
     clock: Clock
     chance: Callable[[], float]
     beside: Beside | None
     policy: str
     touched: Callable[[str], bool]
+    remembers: bool = False
 
 
 def open_caching(settings: Settings, clock: Clock) -> Caching:
@@ -85,6 +89,7 @@ def open_shelf(
         chance=around.chance,
         new_id=caching.new_id,
         touched=around.touched,
+        remembers=around.remembers,
         peek=caching.store.peek if isinstance(caching.store, MemoryAnswers) else None,
         semantic=None if opens is None else opens(model, version, plan.settings),
     )
