@@ -81,7 +81,7 @@ class SharedAnswers:
             # Many slow answers in a row are as bad as none. This one has come.
             self._lose(StoreUnavailable("Redis answers too slowly."))
         elif removals == self._removals:
-            self._note(key, entry)
+            return self._note(key, entry)
         return entry
 
     async def entries(self, ids: Sequence[str]) -> tuple[Entry, ...]:
@@ -292,14 +292,16 @@ class SharedAnswers:
             msg = "Redis, which has the cached answers of all replicas, is away: only this one's could be reached."
             raise StoreUnavailable(msg, retry_after=1.0)
 
-    def _note(self, key: str, entry: Entry | None) -> None:
-        """Remember what Redis said."""
+    def _note(self, key: str, entry: Entry | None) -> Entry | None:
+        """Remember what Redis said, unless something newer was kept while it said so; give what holds."""
+        here = self._local.peek(key)
+        if here is not None and self._knows(key) and (entry is None or here.made >= entry.made):
+            return here
         if entry is None:
             self._local.forget(key)
-            return
-        here = self._local.peek(key)
-        if (here is not None and here.id == entry.id) or self._local.take(entry):
+        elif (here is not None and here.id == entry.id) or self._local.take(entry):
             self._mark(key)
+        return entry
 
     def _mark(self, key: str) -> None:
         """What is here under this key is there as well."""
