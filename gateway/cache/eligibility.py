@@ -14,7 +14,7 @@ _STATE: Final = ("background", "previous_response_id", "conversation", "containe
 """Fields that read or change what the provider keeps: an answer from the cache would leave that out."""
 _REMEMBERING: Final = "openai_responses"
 _TOOLS: Final = ("tools", "functions")
-_ACTING: Final = ("mcp_servers", "web_search_options")
+_ACTING: Final = ("data_sources", "mcp_servers", "plugins", "search_parameters", "web_search_options")
 _CONTENT: Final = ("messages", "input", "system", "prompt", "instructions", "documents")
 _PLAIN_TOOLS: Final = ("function", "custom", None)
 _TELLING: Final = frozenset(

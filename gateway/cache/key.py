@@ -89,7 +89,8 @@ class Keys:
             who = (caller.kind, caller.id)
         else:
             # Who is nobody's user is told apart by the key, and both may speak for users of their own.
-            who = (caller.user or f"{caller.kind}:{caller.id}", user_of(call.fields))
+            own = ("user", caller.user) if caller.user else ("nobody", caller.kind, caller.id)
+            who = (*own, user_of(call.fields))
         dialect = call.dialect.removeprefix(OPENED)
         return _encode((caller.tenant, sharing, who, namespace, dialect, call.operation, call.headers))
 

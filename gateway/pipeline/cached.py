@@ -61,7 +61,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Asked(msgspec.Struct, kw_only=True):
-    """A call that may be cached. `old` may be served where the model fails; `why` says why nothing was found."""
+    """A call that may be cached. `old` may be served where the model fails; `why` says why nothing was found, `entry` as what the answer is kept."""
 
     call: Call
     send: Send
@@ -71,6 +71,7 @@ class _Asked(msgspec.Struct, kw_only=True):
     old: Entry | None = None
     why: str = ""
     similarity: float | None = None
+    entry: str = ""
 
 
 class Cached:
@@ -221,15 +222,15 @@ class Cached:
             await asked.send(Told(status="exact"))
             outcome = await flight.wait()
             if isinstance(outcome, Answer):
-                await asked.send(Told(status="exact", age=0.0, saved=_used(outcome)))
+                await asked.send(Told(status="exact", entry=flight.entry, age=0.0, saved=_used(outcome)))
                 await self._play(outcome, call, asked.send)
                 return
             if outcome == "failed":
                 await ask()
                 return
-        await self._leading(key, flights.begin(key), ask)
+        await self._leading(asked, flights.begin(key), ask)
 
-    async def _leading(self, key: str, flight: Flight, ask: _Ask) -> None:
+    async def _leading(self, asked: _Asked, flight: Flight, ask: _Ask) -> None:
         answer: Answer | None = None
         left = False
         try:
@@ -238,7 +239,8 @@ class Cached:
             left = True
             raise
         finally:
-            self._means.flights.end(key, flight, "left" if left else answer or "failed")
+            flight.entry = asked.entry
+            self._means.flights.end(asked.key, flight, "left" if left else answer or "failed")
 
     async def _made(self, asked: _Asked) -> Answer | None:
         """Ask the model, and give its answer if it may be given again. An old one stands in where the model fails."""
@@ -261,6 +263,7 @@ class Cached:
         answer = recording.answer(call, self._shelf.targets)
         if answer is not None and keeps and self._is_as_asked(asked):
             self._shelf.keep(call, asked.key, answer, entry=entry, wish=asked.wish, question=asked.question)
+            asked.entry = entry
         return answer
 
     def _is_as_asked(self, asked: _Asked) -> bool:
