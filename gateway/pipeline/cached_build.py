@@ -33,8 +33,8 @@ _DOCUMENT_SHARE: Final = 16
 """What part of the cache's bytes documents that are written already may take beside it."""
 _MOST_DOCUMENT_BYTES: Final = 32 * 1024**2
 
-OpenSemantic = Callable[[str, str, ModelCacheSettings], SemanticLayer | None]
-"""Gives the layer of similar questions of a model (and version), None where it has none."""
+OpenSemantic = Callable[[str, str, ModelCacheSettings, str], SemanticLayer | None]
+"""Gives the layer of similar questions of a model (and version), None where it has none; by the revision of what embeds questions."""
 
 
 class Caching(msgspec.Struct, kw_only=True):
@@ -90,8 +90,9 @@ def open_shelf(
         new_id=caching.new_id,
         touched=around.touched,
         remembers=around.remembers,
+        embedding=plan.embedding,
         peek=caching.store.peek if isinstance(caching.store, MemoryAnswers) else None,
-        semantic=None if opens is None else opens(model, version, plan.settings),
+        semantic=None if opens is None else opens(model, version, plan.settings, plan.embedding),
     )
 
 

@@ -27,10 +27,14 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class CachePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model's answers are cached. `revision` differs whenever what serves it does. `rules` are those that choose who answers."""
+    """How a model's answers are cached. `revision` differs whenever what serves it does. `rules` are those that choose who answers.
+
+    `embedding` differs whenever what embeds questions does, empty where nothing does: vectors of two models mean nothing to each other.
+    """
 
     settings: ModelCacheSettings
     revision: str
+    embedding: str = ""
     rules: tuple[RuleSettings, ...] = ()
     time_zone: str = "UTC"
 
@@ -69,7 +73,13 @@ def cache_plan(
         ],
     }
     rules = plan.rules if plan.strategy == "rules" else ()
-    return CachePlan(settings=wanted, revision=digest(told), rules=rules, time_zone=plan.time_zone)
+    return CachePlan(
+        settings=wanted,
+        revision=digest(told),
+        embedding=_embedding(settings) if wanted.mode == "semantic" else "",
+        rules=rules,
+        time_zone=plan.time_zone,
+    )
 
 
 def policy_version(settings: Settings, documents: Mapping[str, bytes]) -> str:
@@ -98,6 +108,15 @@ def _judging(plan: RoutingPlan, settings: Settings) -> tuple[TargetSettings, ...
     ensembles = {"cascade": plan.cascade, "vote": plan.vote}
     judge = getattr(ensembles.get(plan.strategy), "judge", None)
     return () if judge is None else tuple(settings.models[judge.model].every_target)
+
+
+def _embedding(settings: Settings) -> str:
+    model = settings.models.get(settings.cache.embedding or "")
+    if model is None:
+        return ""
+    targets = model.every_target
+    providers = {target.provider: _provider(settings.providers[target.provider]) for target in targets}
+    return digest([settings.cache.embedding, [_target(target) for target in targets], providers])
 
 
 def _provider(provider: ProviderSettings) -> dict[str, Any]:

@@ -242,8 +242,8 @@ async def test_what_was_learnt_stays_as_long_as_the_settings_do():
 async def test_a_model_and_its_versions_have_layers_of_their_own():
     world = World()
     opens = world.cache.opener(world.ask, lambda target, usage: None)
-    opens("chat", "v1", ModelCacheSettings(mode="semantic"))
-    opens("chat", "v2", ModelCacheSettings(mode="semantic"))
+    opens("chat", "v1", ModelCacheSettings(mode="semantic"), "")
+    opens("chat", "v2", ModelCacheSettings(mode="semantic"), "")
 
     assert {each["model"] for each in world.cache.figures()} == {"chat", "chat@v1", "chat@v2"}
 
@@ -333,3 +333,16 @@ def test_jobs_that_find_no_room_are_not_taken(monkeypatch):
 
 def test_an_audit_has_its_defaults():
     assert SemanticSettings().audit == AuditShareSettings()
+
+
+async def test_vectors_of_another_embedding_model_are_not_used():
+    """It was given another target under the same name: what is remembered means nothing to what it says now."""
+    world = World()
+    await world.keep(ASKED)
+    await world.find(ASKED)
+    assert len(world.asked_of("embedder")) == 1
+    world.layer = world.cache.layer("chat", world.settings, world.ask, lambda target, usage: None, "another")
+
+    await world.find(ASKED)
+    await world.find(ASKED)
+    assert len(world.asked_of("embedder")) == 2

@@ -4,18 +4,22 @@ import msgspec
 import pytest
 
 from gateway.config.load import load
+from gateway.core.cached import CacheWish
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.live import open_prices
 from gateway.modelling import modelled
 from gateway.pipeline.cached_build import Around, open_caching, open_shelf
+from tests.unit.pipeline.caching_doubles import World
 
 FRAME = """
 providers: {{play: {{kind: scripted, document: script.yaml}}, far: {{kind: openai_compatible, base_url: "http://127.0.0.1:1/v1"}}}}
 models:
-  a: {{targets: [{{provider: play, model: big{big}}}, {{provider: play, model: small{small}}}], routing: {{{routing}}}, cache: exact}}
+  a: {{targets: [{{provider: play, model: big{big}}}, {{provider: play, model: small{small}}}], routing: {{{routing}}}, cache: {cache}}}
   helper: {{targets: [{{provider: {provider}, model: {helper}}}]}}
+  embedder: {{targets: [{{provider: play, model: {embedder}}}]}}
+cache: {{embedding: embedder}}
 """
 RULES = "strategy: rules, rules: [{use: [x], only: true}]"
 HOURS = "strategy: rules, rules: [{when: 'hour > 3', use: [play/big]}]"
@@ -23,11 +27,14 @@ HOURS = "strategy: rules, rules: [{when: 'hour > 3', use: [play/big]}]"
 
 @pytest.fixture
 def planned(tmp_path):
-    (tmp_path / "script.yaml").write_text("models: {big: {answers: [{say: hi}]}, small: {answers: [{say: ho}]}}\n")
+    (tmp_path / "script.yaml").write_text(
+        "models: {big: {answers: [{say: hi}]}, small: {answers: [{say: ho}]}, vectors: {answers: [{say: a}]}, others: {answers: [{say: a}]}}\n"
+    )
 
-    def plan(routing, big="", small="", helper="big", provider="play"):
+    def plan(routing="", big="", small="", helper="big", provider="play", embedder="vectors", cache="exact"):
         path = tmp_path / "switchgear.yaml"
-        path.write_text(FRAME.format(routing=routing, big=big, small=small, helper=helper, provider=provider))
+        wanted = {"routing": routing, "big": big, "small": small, "helper": helper, "provider": provider}
+        path.write_text(FRAME.format(**wanted, embedder=embedder, cache=cache))
         settings = load(path, {})
         return modelled(settings, open_prices(settings))["a"].caching, settings
 
@@ -96,3 +103,24 @@ def test_rules_that_look_at_who_asks_are_in_the_key(planned):
         return shelf.keys.key(msgspec.structs.replace(call, caller=caller), fields)
 
     assert key("vip") != key("red") == key("blue")
+
+
+def test_another_model_behind_the_name_that_embeds_questions_finds_none_of_the_old_vectors(planned):
+    one, other, exact = (
+        planned(cache=cache, embedder=embedder)[0]
+        for cache, embedder in (("semantic", "vectors"), ("semantic", "others"), ("exact", "vectors"))
+    )
+
+    assert one.embedding != other.embedding
+    assert one.revision == other.revision, "the same call still finds its answer"
+    assert exact.embedding == ""
+
+
+def test_the_revision_of_what_embeds_is_in_the_place_of_a_question():
+    world = World(semantic=object())
+    call = world.call()
+    one, other = (
+        msgspec.structs.replace(world.shelf, embedding=name).question(call, CacheWish()) for name in ("a", "b")
+    )
+
+    assert one.partition != other.partition
