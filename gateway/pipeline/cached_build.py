@@ -67,6 +67,7 @@ def open_caching(settings: Settings, clock: Clock) -> Caching:
     store = open_answers(cache, settings.redis if is_wanted(settings) else None, clock=clock, chance=random.random)
     most = min(cache.bytes // _DOCUMENT_SHARE, _MOST_DOCUMENT_BYTES)
     means = Means(flights=Flights(), documents=Documents(most), renewing=set(), bodies=Bodies())
+    store.watch(means.documents.forget)
     return Caching(store=store, means=means, entry_bytes=cache.entry_bytes)
 
 

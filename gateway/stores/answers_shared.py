@@ -58,7 +58,7 @@ class SharedAnswers:
         self._removed_meanwhile: list[Selection] = []
         self._wake = Event()
         self._let_go: Counter[str] = Counter()
-        self._told: Told | None = None
+        self._watching: list[Told] = []
         self._removals = 0
         self._shared: int | None = None
         self._looked = False
@@ -142,7 +142,7 @@ class SharedAnswers:
 
     def watch(self, told: Told) -> None:
         """Have `told` hear of entries that are let go."""
-        self._told = told
+        self._watching.append(told)
         # What has no room here is still in Redis.
         self._local.watch(told, but=("full",))
 
@@ -319,5 +319,5 @@ class SharedAnswers:
         return key in self._waiting or key in self._writing or self._is_fresh(key)
 
     def _tell(self, ids: Sequence[str]) -> None:
-        if self._told is not None:
-            self._told(ids)
+        for told in self._watching:
+            told(ids)

@@ -10,8 +10,9 @@ from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.live import open_prices
 from gateway.modelling import modelled
-from gateway.pipeline.cached_build import Around, open_caching, open_shelf
-from tests.unit.pipeline.caching_doubles import World
+from gateway.pipeline.cached_build import Around, open_cached, open_caching, open_shelf
+from gateway.stores.answers import Selection
+from tests.unit.pipeline.caching_doubles import ADA, TARGET, Heard, World
 
 FRAME = """
 providers: {{play: {{kind: scripted, document: script.yaml}}, far: {{kind: openai_compatible, base_url: "http://127.0.0.1:1/v1"}}}}
@@ -124,3 +125,22 @@ def test_the_revision_of_what_embeds_is_in_the_place_of_a_question():
     )
 
     assert one.partition != other.partition
+
+
+async def test_what_is_removed_is_not_kept_as_it_was_written_either(planned):
+    plan, settings = planned()
+    world = World(ttl=100)
+    caching = open_caching(settings, world.clock)
+    around = Around(clock=world.clock, chance=lambda: 0.0, beside=None, policy="", touched=lambda call: False)
+    shelf = open_shelf("a", "", plan, (TARGET,), caching, around)
+    cached = open_cached(shelf, caching, around).around(world.model)
+    heard = []
+    caching.store.watch(heard.extend)
+    for _ in range(2):
+        await cached(world.call(stream=False), Heard())
+    assert len(caching.means.documents._known) == 1
+
+    (entry,) = await caching.store.remove(Selection(model="a", tenant=ADA.tenant))
+
+    assert (len(caching.means.documents._known), caching.means.documents._held) == (0, 0)
+    assert heard == [entry], "and all who watch hear of it"
