@@ -358,7 +358,12 @@ class Application:
             generation.release()
 
     def _price(self, target: str, usage: Usage) -> int | None:
-        return self.live.current().prices.nano(target, usage)
+        current = self.live.current()
+        model = current.settings.models.get(target)
+        if model is not None and "/" not in target:
+            first = next(iter(model.every_target))
+            target = f"{first.provider}/{first.model}"
+        return current.prices.nano(target, usage)
 
     def _policy_folder(self) -> Path | None:
         """Give the folder of the policies in force, None where there are none."""

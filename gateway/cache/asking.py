@@ -31,12 +31,13 @@ from gateway.stores.vectors import Vector
 CALLER: Final = "cache"
 DIALECTS: Final = {dialect.name: dialect for dialect in (ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES)}
 """Those in which questions are recognised."""
+_CHARACTERS_A_TOKEN: Final = 4
 _PREFIX: Final = "call_"
 
 AskModel = Callable[[str, Call, Send], Awaitable[None]]
 """Answers a call by the model of this name, asking nobody's leave. Raises SwitchgearError."""
 Cost = Callable[[str, Usage], int | None]
-"""Gives whole nano-dollars for usage at a target ("provider/model"), None when a price is unknown."""
+"""Gives whole nano-dollars for usage at a target ("provider/model"), or at the first one of a model; None when a price is unknown."""
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +82,18 @@ class Asking:
         await self._ask(model, self._call(call, model, "generate", "openai_chat", prompt), listen)
         cost = None if used.usage is None else self._cost(used.target, used.usage)
         return Word(text=said.text, cost=cost)
+
+    def estimate(self, model: str, prompt: Prompt) -> int | None:
+        """Give about what a question costs at most whose answer did not come: it was asked all the same."""
+        texts = [
+            part.text
+            for item in prompt.items
+            if isinstance(item, Message)
+            for part in item.parts
+            if isinstance(part, Text)
+        ]
+        tokens = sum(map(len, texts)) // _CHARACTERS_A_TOKEN + 1
+        return self._cost(model, Usage(input=tokens, output=prompt.max_output_tokens or 0, estimated=True))
 
     async def again(self, call: Call, *, most: int) -> Answer:
         """Give what the model of a call says to it now, `most` bytes at most. Raises what its route raises, or UpstreamBroken."""

@@ -49,6 +49,11 @@ class Budget:
         self._spent += cost or 0
         self._dearest = max(self._dearest, cost or 0)
 
+    def give_unpriced(self, estimate: int | None) -> None:
+        """One is over, and nobody has said what it used: it counts as estimated, and no less than the dearest of today."""
+        self._turn()
+        self.give(max(estimate or 0, self._dearest))
+
     @property
     def spent(self) -> int:
         """Nano-dollars of today."""

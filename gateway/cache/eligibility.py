@@ -12,8 +12,9 @@ _MANY: Final = ("n", "best_of")
 _LOGPROBS: Final = ("logprobs", "top_logprobs", "prompt_logprobs")
 _STATE: Final = ("background", "previous_response_id", "conversation", "container", "context_management", "store")
 """Fields that read or change what the provider keeps: an answer from the cache would leave that out."""
+_REMEMBERING: Final = "openai_responses"
 _TOOLS: Final = ("tools", "functions")
-_ACTING: Final = ("mcp_servers", "web_search_options")
+_ACTING: Final = ("data_sources", "mcp_servers", "plugins", "search_parameters", "web_search_options")
 _CONTENT: Final = ("messages", "input", "system", "prompt", "instructions", "documents")
 _PLAIN_TOOLS: Final = ("function", "custom", None)
 _TELLING: Final = frozenset(
@@ -54,16 +55,22 @@ def why_not(call: Call, bounds: Bounds) -> str:
     return "attachment" if _refers(fields) else ""
 
 
+def is_remembered(call: Call) -> bool:
+    """Whether an upstream that speaks the Responses API keeps the answer, to go on from it by its id: it does unless it is told not to.
+
+    Where a call is written anew for an upstream it is told so.
+    """
+    return call.dialect == _REMEMBERING and call.operation == "generate" and call.fields.get("store") is not False
+
+
 def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:
     if _TELLING.isdisjoint(fields):
         return ""
     temperature = fields.get("temperature")
     if isinstance(temperature, (int, float)) and temperature > bounds.most_temperature:
         return "temperature"
-    for name in _MANY:
-        many = fields.get(name)
-        if many is not None and many != 1:
-            return name
+    if several := _several(fields):
+        return several
     if any(_is_given(fields.get(name)) for name in _LOGPROBS) or _asks_logprobs(fields.get("include")):
         return "logprobs"
     for name in _STATE:
@@ -74,6 +81,18 @@ def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:
     if _speaks(fields):
         return "audio"
     return "tools" if _acts(fields, bounds) else ""
+
+
+def _several(fields: Mapping[str, Json]) -> str:
+    """Give the name by which several answers are wanted: one for each of several prompts is that, too."""
+    for name in _MANY:
+        many = fields.get(name)
+        if many is not None and many != 1:
+            return name
+    prompt = fields.get("prompt")
+    if not isinstance(prompt, list) or len(prompt) < 2:
+        return ""
+    return "" if all(isinstance(each, int) for each in prompt) else "n"  # a list of numbers is one prompt, in tokens
 
 
 def _is_given(value: Json) -> bool:

@@ -5,7 +5,7 @@ What does not shape an answer is named in `IGNORED`, and nothing else is left ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -56,9 +56,15 @@ class Depends(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys:
-    """Makes the keys of one model's calls. Calls share answers where `sharing` says so: never beyond a tenant."""
+    """Makes the keys of one model's calls. Calls share answers where `sharing` says so: never beyond a tenant.
 
-    def __init__(self, depends: Depends, sharing: Sharing = "tenant") -> None:
+    `outside` gives what else the choice of a target goes by, beside the body; None where it goes by nothing else.
+    """
+
+    def __init__(
+        self, depends: Depends, sharing: Sharing = "tenant", outside: Callable[[Call], bytes] | None = None
+    ) -> None:
+        self.outside = outside
         self._base = blake2b(_encode([VERSION, depends]), digest_size=_DIGEST_BYTES)
         self._sharing = sharing
 
@@ -67,6 +73,8 @@ class Keys:
         digest = self._base.copy()
         # JSON holds no NUL, so that nothing can pass for the end of the one and the beginning of the other.
         digest.update(b"\0%b\0%b" % (self._whose(call, namespace), canonical(fields)))
+        if self.outside is not None:
+            digest.update(b"\0%b" % self.outside(call))
         return digest.hexdigest()
 
     def part(self, key: str, name: str) -> str:
@@ -81,7 +89,8 @@ class Keys:
             who = (caller.kind, caller.id)
         else:
             # Who is nobody's user is told apart by the key, and both may speak for users of their own.
-            who = (caller.user or f"{caller.kind}:{caller.id}", user_of(call.fields))
+            own = ("user", caller.user) if caller.user else ("nobody", caller.kind, caller.id)
+            who = (*own, user_of(call.fields))
         dialect = call.dialect.removeprefix(OPENED)
         return _encode((caller.tenant, sharing, who, namespace, dialect, call.operation, call.headers))
 

@@ -297,7 +297,12 @@ def _belongs(one: Match | Entry, question: Question) -> bool:
 
 
 def _same(question: Question, entry: Entry) -> bool:
-    return question.text.split() == entry.question.split()
+    """Whether it is the same text. White space inside it is part of it: code is indented, and what is quoted has blanks."""
+    return _plain(question.text) == _plain(entry.question)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
 
 
 def _nobodys(entry: Entry) -> Call:

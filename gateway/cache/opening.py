@@ -74,11 +74,19 @@ class SemanticCache:
             hits=hits,
             pause=Pause(clock.monotonic),
         )
+        self._embedding = ""
         answers.watch(self.removed)
         self.metrics: tuple[Metric, ...] = (*self._readings(), self._audits)
 
-    def layer(self, model: str, settings: SemanticSettings, ask: AskModel, cost: Cost) -> Layer:
-        """Give the layer of a model. `ask` answers in the operator's name, `cost` gives prices of this generation."""
+    def layer(self, model: str, settings: SemanticSettings, ask: AskModel, cost: Cost, embedding: str = "") -> Layer:
+        """Give the layer of a model. `ask` answers in the operator's name, `cost` gives prices of this generation.
+
+        `embedding` is the revision of what embeds questions: vectors that were made by another are not used.
+        """
+        if embedding != self._embedding:
+            self._embedding = embedding
+            texts = EmbeddedTexts(self._shared.texts.model)
+            self._shared = msgspec.structs.replace(self._shared, texts=texts)
         state = self._states.get(model)
         if state is None or state.settings != settings:
             state = ModelState(model, settings, clock=self._clock, new_id=self._new_id)
@@ -90,11 +98,11 @@ class SemanticCache:
         asking = Asking(ask, cost, now=self._clock.monotonic, new_id=self._new_id)
         return Layer(model, state, asking, comparison, self._shared)
 
-    def opener(self, ask: AskModel, cost: Cost) -> Callable[[str, str, ModelCacheSettings], Layer]:
+    def opener(self, ask: AskModel, cost: Cost) -> Callable[[str, str, ModelCacheSettings, str], Layer]:
         """Give what opens the layers of models and their versions."""
 
-        def open_layer(model: str, version: str, settings: ModelCacheSettings) -> Layer:
-            return self.layer(f"{model}@{version}" if version else model, settings.semantic, ask, cost)
+        def open_layer(model: str, version: str, settings: ModelCacheSettings, embedding: str) -> Layer:
+            return self.layer(f"{model}@{version}" if version else model, settings.semantic, ask, cost, embedding)
 
         return open_layer
 

@@ -9,7 +9,7 @@ import msgspec
 BYTES_A_TOKEN: Final = 4
 """Of English text, on average: for estimates, where nobody counted."""
 
-BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation", "choice", "repair"]
+BesideReason = Literal["hedge", "cascade", "vote", "judge", "continuation", "choice", "repair", "cache"]
 """Why a target used tokens for a call whose answer is another's.
 
 hedge         another target was quicker

@@ -79,7 +79,7 @@ def _route(
         now=clock.monotonic, sleep=anyio.sleep, chance=surroundings.chance, wall=clock.wall, spawn=surroundings.spawn
     )
     open_judge = _open_judge(models, answers, surroundings)
-    answer, helped_by = _answering(pools, wanted, timing, surroundings, open_judge, model)
+    answer, helped_by = _answering(pools, wanted, timing, surroundings, open_judge, model, providers)
     answers[model] = answer
     responder = answer if guards is None else guards.around_route(answer, model)
     shapes = any(models[name].structured.mode == "enforce" for name in (model, *helpers))
@@ -124,12 +124,13 @@ def _answering(
     surroundings: Surroundings,
     open_judge: OpenJudge,
     model: str,
+    providers: Mapping[str, Provider],
 ) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
     """Give what asks a model's targets, and the pools of the models that help out."""
 
     def asking(pool: Pool, wanted: Modelled) -> tuple[Responder, Mapping[str, Sequence[AnyPool]]]:
         plan = wanted.plan
-        cached = _cached(model, pool.version, wanted, surroundings)
+        cached = _cached(model, pool.version, wanted, surroundings, providers)
         give_old = None if cached is None else cached.give_old
         routed = open_routed(pool, plan, timing, pools, surroundings.lines, give_old)
         answer = open_ensemble(routed, plan, timing, open_judge)
@@ -146,7 +147,9 @@ def _answering(
     return Versioned(pool, {name: answer for name, (answer, _) in answering.items()}), next(iter(answering.values()))[1]
 
 
-def _cached(model: str, version: str, wanted: Modelled, surroundings: Surroundings) -> Cached | None:
+def _cached(
+    model: str, version: str, wanted: Modelled, surroundings: Surroundings, providers: Mapping[str, Provider]
+) -> Cached | None:
     """Give the cache of a model, or of one of its versions; None where it has none."""
     caching, plan = surroundings.caching, wanted.caching
     if caching is None or plan is None:
@@ -157,6 +160,7 @@ def _cached(model: str, version: str, wanted: Modelled, surroundings: Surroundin
         beside=surroundings.beside,
         policy=surroundings.policy,
         touched=surroundings.touched,
+        remembers=any(providers[target.provider].relays("openai_responses") for target in wanted.targets),
     )
     shelf = open_shelf(model, version, plan, [target.name for target in wanted.targets], caching, around)
     cached = open_cached(shelf, caching, around)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from gateway.cache.eligibility import why_not
+from gateway.cache.eligibility import is_remembered, why_not
 from gateway.cache.semantic import Question
 from gateway.core.answer import Answer
 from gateway.core.cached import CacheStatus, CacheWish
@@ -61,7 +61,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Asked(msgspec.Struct, kw_only=True):
-    """A call that may be cached. `old` may be served where the model fails; `why` says why nothing was found."""
+    """A call that may be cached. `old` may be served where the model fails; `why` says why nothing was found, `entry` as what the answer is kept."""
 
     call: Call
     send: Send
@@ -71,6 +71,7 @@ class _Asked(msgspec.Struct, kw_only=True):
     old: Entry | None = None
     why: str = ""
     similarity: float | None = None
+    entry: str = ""
 
 
 class Cached:
@@ -94,7 +95,7 @@ class Cached:
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer from the cache, or through the inner responder."""
         wish = call.cache
-        if wish is not None or call.headers or call.shadow_of:
+        if wish is not None or call.headers or call.shadow_of or self._shelf.keys.outside is not None:
             why, key = self._judged(call, wish or UNWISHED)
         else:
             # The same body, byte for byte, has the same key: most hits are such.
@@ -114,6 +115,8 @@ class Cached:
     def _judged(self, call: Call, wish: CacheWish) -> tuple[str, str]:
         """Give why a call is not cached, and the key of one that is."""
         why = "off" if wish.mode == "off" else why_not(call, self._shelf.settings)
+        if not why and self._shelf.remembers and is_remembered(call):
+            why = "store"
         if why:
             return why, ""
         try:
@@ -219,15 +222,15 @@ class Cached:
             await asked.send(Told(status="exact"))
             outcome = await flight.wait()
             if isinstance(outcome, Answer):
-                await asked.send(Told(status="exact", age=0.0, saved=_used(outcome)))
+                await asked.send(Told(status="exact", entry=flight.entry, age=0.0, saved=_used(outcome)))
                 await self._play(outcome, call, asked.send)
                 return
             if outcome == "failed":
                 await ask()
                 return
-        await self._leading(key, flights.begin(key), ask)
+        await self._leading(asked, flights.begin(key), ask)
 
-    async def _leading(self, key: str, flight: Flight, ask: _Ask) -> None:
+    async def _leading(self, asked: _Asked, flight: Flight, ask: _Ask) -> None:
         answer: Answer | None = None
         left = False
         try:
@@ -236,7 +239,8 @@ class Cached:
             left = True
             raise
         finally:
-            self._means.flights.end(key, flight, "left" if left else answer or "failed")
+            flight.entry = asked.entry
+            self._means.flights.end(asked.key, flight, "left" if left else answer or "failed")
 
     async def _made(self, asked: _Asked) -> Answer | None:
         """Ask the model, and give its answer if it may be given again. An old one stands in where the model fails."""
@@ -257,9 +261,15 @@ class Cached:
             if asked.old is not None:
                 self._waiting.pop(call.id, None)
         answer = recording.answer(call, self._shelf.targets)
-        if answer is not None and keeps:
+        if answer is not None and keeps and self._is_as_asked(asked):
             self._shelf.keep(call, asked.key, answer, entry=entry, wish=asked.wish, question=asked.question)
+            asked.entry = entry
         return answer
+
+    def _is_as_asked(self, asked: _Asked) -> bool:
+        """Whether the call has the key that it had: the hour may have changed before a target was chosen."""
+        shelf, call = self._shelf, asked.call
+        return shelf.keys.outside is None or shelf.key(call, call.fields, asked.wish) == asked.key
 
     async def _stand_in(self, asked: _Asked, send: Send, error: str) -> bool:
         answer = None if asked.old is None else read(asked.old)

@@ -19,13 +19,14 @@ Outcome = Answer | Literal["left", "failed"]
 
 
 class Flight:
-    """One call that is being answered for others, too. It has an event only where somebody waits."""
+    """One call that is being answered for others, too. It has an event only where somebody waits. `entry` is what its answer is kept as."""
 
-    __slots__ = ("_over", "outcome")
+    __slots__ = ("_over", "entry", "outcome")
 
     def __init__(self) -> None:
         self._over: Event | None = None
         self.outcome: Outcome | None = None
+        self.entry = ""
 
     def end(self, outcome: Outcome) -> None:
         """Say what came of it. The first word counts."""

@@ -9,12 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from gateway.config.cache_settings import CacheSettings, ModelCacheSettings
+from gateway.config.choosing_settings import RuleSettings
 from gateway.config.provider_settings import ProviderSettings
 from gateway.config.settings import ModelSettings, Settings, TargetSettings
 from gateway.providers.documents import document_digest
 from gateway.routing.plan import RoutingPlan
 
-_OF_A_TARGET: Final = ("abilities", "model", "provider")
+_OF_A_TARGET: Final = ("abilities", "handles", "model", "name", "provider")
 _NOT_OF_A_PROVIDER: Final = frozenset(
     {
         "api_key", "api_keys", "connections", "health_check", "http", "load", "load_interval", "parallel", "proxy", "start_timeout",
@@ -26,10 +27,16 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class CachePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model's answers are cached. `revision` differs whenever what serves it does."""
+    """How a model's answers are cached. `revision` differs whenever what serves it does. `rules` are those that choose who answers.
+
+    `embedding` differs whenever what embeds questions does, empty where nothing does: vectors of two models mean nothing to each other.
+    """
 
     settings: ModelCacheSettings
     revision: str
+    embedding: str = ""
+    rules: tuple[RuleSettings, ...] = ()
+    time_zone: str = "UTC"
 
 
 def settings_of(model: ModelSettings, cache: CacheSettings) -> ModelCacheSettings | None:
@@ -50,14 +57,29 @@ def cache_plan(
     wanted = settings_of(model, settings.cache)
     if wanted is None:
         return None
+    judging = _judging(plan, settings)
     told = {
-        "targets": [{name: plain(getattr(target, name)) for name in _OF_A_TARGET} for target in targets],
-        "providers": {target.provider: _provider(settings.providers[target.provider]) for target in targets},
+        "targets": [_target(target) for target in targets],
+        "judging": [_target(target) for target in judging],
+        "providers": {
+            target.provider: _provider(settings.providers[target.provider]) for target in (*targets, *judging)
+        },
         "on_unsupported": model.on_unsupported,
         "structured": plain(model.structured),
-        "routing": [plan.strategy, *map(plain, (plan.rules, plan.cascade, plan.vote, plan.continuation))],
+        "routing": [
+            plan.strategy,
+            plan.time_zone,
+            *map(plain, (plan.rules, plan.cascade, plan.vote, plan.continuation)),
+        ],
     }
-    return CachePlan(settings=wanted, revision=digest(told))
+    rules = plan.rules if plan.strategy == "rules" else ()
+    return CachePlan(
+        settings=wanted,
+        revision=digest(told),
+        embedding=_embedding(settings) if wanted.mode == "semantic" else "",
+        rules=rules,
+        time_zone=plan.time_zone,
+    )
 
 
 def policy_version(settings: Settings, documents: Mapping[str, bytes]) -> str:
@@ -74,6 +96,27 @@ def digest(value: object) -> str:
 def plain(value: object) -> Any:
     """Give settings as JSON has them, without the values of secrets."""
     return msgspec.to_builtins(value, enc_hook=_shown)
+
+
+def _target(target: TargetSettings) -> dict[str, Any]:
+    # How many calls a target gets is not what it answers; that it gets none unless the others fail is.
+    return {"asked": bool(target.weight), **{name: plain(getattr(target, name)) for name in _OF_A_TARGET}}
+
+
+def _judging(plan: RoutingPlan, settings: Settings) -> tuple[TargetSettings, ...]:
+    """Give the targets of the model that says which answer goes out, where there is one."""
+    ensembles = {"cascade": plan.cascade, "vote": plan.vote}
+    judge = getattr(ensembles.get(plan.strategy), "judge", None)
+    return () if judge is None else tuple(settings.models[judge.model].every_target)
+
+
+def _embedding(settings: Settings) -> str:
+    model = settings.models.get(settings.cache.embedding or "")
+    if model is None:
+        return ""
+    targets = model.every_target
+    providers = {target.provider: _provider(settings.providers[target.provider]) for target in targets}
+    return digest([settings.cache.embedding, [_target(target) for target in targets], providers])
 
 
 def _provider(provider: ProviderSettings) -> dict[str, Any]:

@@ -22,11 +22,13 @@ from gateway.core.events import (
     Started,
     Verbatim,
 )
-from gateway.core.items import Foreign, Item, Message, Reasoning, Refusal, Text
+from gateway.core.items import Foreign, Item, Json, Message, Reasoning, Refusal, Text
 from gateway.core.responder import Lane, Send, lane_of
 from gateway.pipeline.shadowed_answer import read_bytes
 
 _WHOLE: Final = ("stop", "stop_sequence")
+_UNSURE: Final = frozenset({"finish_reason", "status", "stop_reason"})
+"""What dialects note of an answer whose end they do not know the meaning of, or that has not said that it ended."""
 _OF_AN_ANSWER: Final = (ItemFinished, Embeddings, Ranking, Moderations)
 _ELSEWHERE: Final = (Cached, CutShort)
 """What is said where the answer is an old one, or not all of it. Who stands in for the model is told by the target."""
@@ -122,9 +124,18 @@ def _is_kept(answer: Answer) -> bool:
     """Whether it says something, and nothing but what can be said again: no refusal, and nothing that is to be done."""
     if answer.result is not None:
         return True
-    if answer.finished.reason not in _WHOLE:
+    if answer.finished.reason not in _WHOLE or not all(map(_is_whole, answer.finished.detail.values())):
         return False
     return all(map(_can_be_repeated, answer.items)) and any(map(_says_something, answer.items))
+
+
+def _is_whole(detail: Json) -> bool:
+    """Whether a dialect is sure of the end, of each of several choices."""
+    if not isinstance(detail, dict):
+        return True
+    reasons = detail.get("reasons")
+    several = reasons.values() if isinstance(reasons, dict) else ()
+    return _UNSURE.isdisjoint(detail) and all(reason in _WHOLE for reason in several)
 
 
 def _can_be_repeated(item: Item) -> bool:

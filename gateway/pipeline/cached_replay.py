@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -107,6 +107,13 @@ class Documents:
             return None
         self._known.move_to_end(name)
         return known.filled(call, created)
+
+    def forget(self, entries: Sequence[str]) -> None:
+        """Forget the documents of entries that are let go: what is removed is nowhere any more."""
+        for entry in entries:
+            for dialect in _FREE_OF_THE_CALL:
+                known = self._known.pop((entry, dialect), None)
+                self._held -= 0 if known is None else known.size
 
     def write(self, entry: str, answer: Answer, call: Call, created: int) -> Document:
         """Write the document of an entry for a call, and know it from now on where it is the same for others."""

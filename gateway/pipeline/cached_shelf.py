@@ -31,7 +31,7 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
     """What a model (or one of its versions) keeps. `wall` gives seconds since 1970, `chance` numbers from 0 to 1.
 
     `touched` says of a call, by its id, whether data protection has changed or stopped something of it. `semantic` is the layer of
-    similar questions, None where there is none. `peek` finds at once what `store` would find, where all of it is in this process.
+    similar questions, None where there is none. `embedding` is the revision of what embeds questions. `remembers` says whether calls in the Responses API go out as they came. `peek` finds at once what `store` would find, where all of it is in this process.
     """
 
     store: AnswerStore
@@ -44,6 +44,8 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
     chance: Callable[[], float]
     new_id: NewId
     touched: Callable[[str], bool]
+    remembers: bool = False
+    embedding: str = ""
     semantic: SemanticLayer | None = None
     peek: Callable[[str], Entry | None] | None = None
 
@@ -73,8 +75,9 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
         found = asked(call.fields, conversations=self.settings.semantic.conversations)
         if found is None:
             return None
+        rest = self.keys.key(call, found.rest, wish.namespace)
         return Question(
-            partition=self.keys.key(call, found.rest, wish.namespace),
+            partition=self.keys.part(rest, self.embedding) if self.embedding else rest,
             text=found.text,
             said=found.said,
             tenant=call.caller.tenant,

@@ -15,7 +15,7 @@ from gateway.core.answer import Answer
 from gateway.core.cached import CacheWish
 from gateway.core.call import Call
 from gateway.core.content import EmbeddingInput
-from gateway.core.events import ASIDE, Cached, Embeddings, Event, Finished, Started
+from gateway.core.events import ASIDE, Cached, Embeddings, Event, Finished, Spent, Started
 from gateway.core.items import Json
 from gateway.core.responder import NOTHING, Responder, Send
 from gateway.core.usage import Usage
@@ -121,24 +121,21 @@ async def make(
     """Ask for what is missing, and answer; give the answer if others may have it. `keeps` is told of each vector, by its key."""
     missing = texts.missing
     if not texts.known or len(missing) == len(texts.inputs):
-        await send(Cached(status="miss"))
-        recording = Recording(send, min(shelf.entry_bytes * len(missing), MOST_BYTES))
-        await inner(call, recording)
-        answer = recording.answer(call, shelf.targets)
-        return answer if answer is not None and _kept(texts.keys, answer, texts.inputs, keeps) else None
+        return await _whole(texts, call, shelf, send, inner, keeps=keeps)
     have = [one.entry for one in texts.known.values()]
     await send(Cached(status="miss", why=f"{len(have)} of {len(have) + len(missing)} known", saved=_sum(have)))
     recording = Recording(_aside(send), MAX_ANSWER_BYTES)
     fewer = _with_inputs(call, list(missing.values()))
     await inner(fewer, recording)
     fresh = recording.answer(fewer, shelf.targets)
-    if fresh is None or recording.started is None or fresh.started.target != have[0].target:
-        # They would not fit together.
-        await inner(call, send)
-        return None
-    if not _kept(tuple(missing), fresh, tuple(missing.values()), keeps):
-        await inner(call, send)
-        return None
+    fits = fresh is not None and fresh.started.target == have[0].target
+    if fresh is None or recording.started is None or not fits or len(_vectors(fresh)) != len(missing):
+        # They would not fit together: all are asked, and what was asked was for nothing.
+        if recording.started is not None:
+            used = None if recording.finished is None else recording.finished.usage or recording.finished.estimate
+            await send(Spent(target=recording.started.target, usage=used or Usage(), why="cache"))
+        return await _whole(texts, call, shelf, send, inner, keeps=keeps)
+    _kept(tuple(missing), fresh, tuple(missing.values()), keeps)
     vectors = {key: one.vector for key, one in texts.known.items()}
     vectors.update(zip(missing, _vectors(fresh), strict=True))
     whole = Embeddings(vectors=tuple(vectors[key] for key in texts.keys))
@@ -146,6 +143,23 @@ async def make(
     await send(whole)
     await send(fresh.finished)
     return msgspec.structs.replace(fresh, result=whole)
+
+
+async def _whole(
+    texts: Texts,
+    call: Call,
+    shelf: Shelf,
+    send: Send,
+    inner: Responder,
+    *,
+    keeps: Callable[[str, Answer, Usage], None] | None,
+) -> Answer | None:
+    """Ask for all texts as they came."""
+    await send(Cached(status="miss"))
+    recording = Recording(send, min(shelf.entry_bytes * len(texts.inputs), MOST_BYTES))
+    await inner(call, recording)
+    answer = recording.answer(call, shelf.targets)
+    return answer if answer is not None and _kept(texts.keys, answer, texts.inputs, keeps) else None
 
 
 def keeper(call: Call, shelf: Shelf, wish: CacheWish) -> Callable[[str, Answer, Usage], None]:

@@ -40,8 +40,7 @@ class MemoryAnswers:
         self._by_id: dict[str, Entry] = {}
         self._bytes = 0
         self._let_go: Counter[str] = Counter()
-        self._told: Told | None = None
-        self._untold: Collection[str] = ()
+        self._watching: list[tuple[Told, Collection[str]]] = []
         self._earliest = math.inf
 
     async def find(self, key: str) -> Entry | None:
@@ -120,8 +119,7 @@ class MemoryAnswers:
 
     def watch(self, told: Told, *, but: Collection[str] = ()) -> None:
         """Have `told` hear of entries that are let go, `but` not for these reasons."""
-        self._told = told
-        self._untold = but
+        self._watching.append((told, but))
 
     def held(self) -> Held:
         """Give what is held."""
@@ -172,8 +170,9 @@ class MemoryAnswers:
         for entry in entries:
             self._forget(entry)
         self._let_go[why] += len(entries)
-        if self._told is not None and why not in self._untold:
-            self._told([entry.id for entry in entries])
+        for told, but in self._watching:
+            if why not in but:
+                told([entry.id for entry in entries])
 
     def _forget(self, entry: Entry | None) -> None:
         if entry is not None and self._by_key.get(entry.key) is entry:

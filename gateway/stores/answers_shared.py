@@ -58,7 +58,7 @@ class SharedAnswers:
         self._removed_meanwhile: list[Selection] = []
         self._wake = Event()
         self._let_go: Counter[str] = Counter()
-        self._told: Told | None = None
+        self._watching: list[Told] = []
         self._removals = 0
         self._shared: int | None = None
         self._looked = False
@@ -81,7 +81,7 @@ class SharedAnswers:
             # Many slow answers in a row are as bad as none. This one has come.
             self._lose(StoreUnavailable("Redis answers too slowly."))
         elif removals == self._removals:
-            self._note(key, entry)
+            return self._note(key, entry)
         return entry
 
     async def entries(self, ids: Sequence[str]) -> tuple[Entry, ...]:
@@ -142,7 +142,7 @@ class SharedAnswers:
 
     def watch(self, told: Told) -> None:
         """Have `told` hear of entries that are let go."""
-        self._told = told
+        self._watching.append(told)
         # What has no room here is still in Redis.
         self._local.watch(told, but=("full",))
 
@@ -292,14 +292,16 @@ class SharedAnswers:
             msg = "Redis, which has the cached answers of all replicas, is away: only this one's could be reached."
             raise StoreUnavailable(msg, retry_after=1.0)
 
-    def _note(self, key: str, entry: Entry | None) -> None:
-        """Remember what Redis said."""
+    def _note(self, key: str, entry: Entry | None) -> Entry | None:
+        """Remember what Redis said, unless something newer was kept while it said so; give what holds."""
+        here = self._local.peek(key)
+        if here is not None and self._knows(key) and (entry is None or here.made >= entry.made):
+            return here
         if entry is None:
             self._local.forget(key)
-            return
-        here = self._local.peek(key)
-        if (here is not None and here.id == entry.id) or self._local.take(entry):
+        elif (here is not None and here.id == entry.id) or self._local.take(entry):
             self._mark(key)
+        return entry
 
     def _mark(self, key: str) -> None:
         """What is here under this key is there as well."""
@@ -317,5 +319,5 @@ class SharedAnswers:
         return key in self._waiting or key in self._writing or self._is_fresh(key)
 
     def _tell(self, ids: Sequence[str]) -> None:
-        if self._told is not None:
-            self._told(ids)
+        for told in self._watching:
+            told(ids)

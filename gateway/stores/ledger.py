@@ -28,7 +28,7 @@ PERIODS: Final = ("hour", "day", "month")
 
 TAG: Final = "tag:"
 
-BESIDE_KINDS: Final = ("hedge", "cascade", "vote", "judge", "continuation", "choice", "repair")
+BESIDE_KINDS: Final = ("hedge", "cascade", "vote", "judge", "continuation", "choice", "repair", "cache")
 """Kinds of rows that are no calls of their own, but what a call used at other targets beside its answer."""
 
 

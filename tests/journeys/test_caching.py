@@ -107,13 +107,13 @@ async def chat(world, model, text, *, stream, **more):
     return said, last.id, last.usage.total_tokens, raw.headers
 
 
-async def responses(world, model, text, *, stream):
+async def responses(world, model, text, *, stream, store=False):
     ask = world.openai.responses.with_raw_response.create
     if not stream:
-        raw = await ask(model=model, input=text)
+        raw = await ask(model=model, input=text, store=store)
         answer = raw.parse()
     else:
-        raw = await ask(model=model, input=text, stream=True)
+        raw = await ask(model=model, input=text, stream=True, store=store)
         answer = None
         async for event in raw.parse():
             answer = event.response if event.type == "response.completed" else answer
@@ -152,6 +152,17 @@ async def test_the_second_of_two_equal_calls_is_answered_from_the_cache(world, m
     assert one != other, "an answer's id is its own"
     assert tokens == tokens_again == 18
     assert world.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("several", ["bypass; store"] * 2), ("responses", ["bypass; store"] * 2), ("chat", ["miss", "exact"])],
+)
+async def test_what_an_upstream_keeps_to_go_on_from_is_not_answered_from_the_cache(world, model, told):
+    """It keeps responses unless it is told not to; where the call is written anew for another API nothing is kept anywhere."""
+    asked = [await responses(world, model, f"Go on? {model}", stream=False, store=openai.omit) for _ in range(2)]
+
+    assert [headers["x-switchgear-cache"] for *_, headers in asked] == told
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -257,7 +268,7 @@ async def test_callers_say_by_header_what_they_want_of_the_cache(world, headers,
 async def test_the_body_says_it_in_every_dialect_and_no_upstream_sees_it(world, path, content, model):
     body = {"model": model, content: [{"role": "user", "content": f"body {path}"}], "max_tokens": 50}
     if content == "input":
-        body["max_output_tokens"] = body.pop("max_tokens")
+        body |= {"max_output_tokens": body.pop("max_tokens"), "store": False}
     first = await world.post(path, {**body, "cache": {"mode": "write", "namespace": "of-mine", "ttl": 60}})
     second = await world.post(path, {"cache": {"namespace": "of-mine"}, **body})
     third = await world.post(path, body)

@@ -12,6 +12,9 @@ REASONING_FORMATS = {"anthropic_messages": "anthropic-claude-v1", "openai_respon
 
 ORIGINS = {name: origin for origin, name in REASONING_FORMATS.items()}
 
+UNSURE = "finish_reason"
+"""In `Finished.detail[NAME]`: what an upstream said of why it ended, where nobody knows what that means; null where it said nothing."""
+
 MARK: dict[str, Json] = {NAME: {}}
 """A `rest` that says nothing but where its element came from."""
 

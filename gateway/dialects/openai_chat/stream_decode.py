@@ -8,7 +8,7 @@ from gateway.core.errors import UpstreamBroken
 from gateway.core.events import Event, Finished, FinishReason, Started
 from gateway.core.items import Json
 from gateway.core.usage import Usage
-from gateway.dialects.openai_chat.names import NAME
+from gateway.dialects.openai_chat.names import NAME, UNSURE
 from gateway.dialects.openai_chat.turn import Turn
 from gateway.dialects.openai_chat.usage import decode_usage
 from gateway.dialects.openai_errors import in_stream
@@ -16,6 +16,9 @@ from gateway.dialects.upstream_json import decode_upstream
 
 REASONS: dict[str, FinishReason] = {
     "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
     "length": "length",
     "max_tokens": "length",
     "model_length": "length",
@@ -56,6 +59,7 @@ class ChatEventDecoder:
         self._turns: dict[int, Turn] = {}
         self._numbers = _Numbers()
         self._reasons: dict[int, FinishReason] = {}
+        self._unknown: dict[int, str] = {}
         self._stop_sequence: str | None = None
         self._refused = False
         self._usage: Usage | None = None
@@ -110,7 +114,10 @@ class ChatEventDecoder:
             self._end(number, choice, reason)
 
     def _end(self, number: int, choice: dict[str, Json], reason: str) -> None:
-        self._reasons[number] = REASONS.get(reason.lower(), "stop")
+        known = REASONS.get(reason.lower())
+        if known is None:
+            self._unknown[number] = reason
+        self._reasons[number] = known or "stop"
         # vLLM names the sequence that stopped it.
         stopped = choice.get("stop_reason")
         if isinstance(stopped, str) and number == 0 and self._reasons[number] == "stop":
@@ -135,12 +142,19 @@ class ChatEventDecoder:
         detail: dict[str, Json] = self._about
         if len(self._turns) > 1:
             detail["reasons"] = {str(number): self._reason(number) for number in self._turns}
+        unsure = [self._unknown.get(number) for number in self._turns if self._is_unsure(number)]
+        if unsure:
+            # Clients are told that it stopped; that it did is a guess.
+            detail[UNSURE] = unsure[0]
         yield Finished(
             reason=self._reason(0),
             usage=self._usage,
             stop_sequence=self._stop_sequence,
             detail={NAME: detail} if detail else {},
         )
+
+    def _is_unsure(self, number: int) -> bool:
+        return number in self._unknown or number not in self._reasons
 
     def _reason(self, number: int) -> FinishReason:
         reason = self._reasons.get(number, "stop")

@@ -6,7 +6,7 @@ from gateway.core.call import Call
 from gateway.core.events import Finished, FinishReason, Started
 from gateway.core.items import Foreign, Item, Json, Message, Refusal, Text, ToolCall
 from gateway.dialects.answer_ids import answer_id
-from gateway.dialects.openai_chat.names import NAME
+from gateway.dialects.openai_chat.names import NAME, UNSURE
 from gateway.dialects.rest import note, own
 
 FINISH: dict[FinishReason, str] = {
@@ -41,7 +41,7 @@ def finish_reason(finished: Finished, choice: int, *, refusal: bool, deprecated:
 def about(finished: Finished) -> dict[str, Json]:
     """Give what the upstream said about its answer besides: fingerprint, tier, moderation."""
     detail: dict[str, Json] = finished.detail.get(NAME) or {}
-    return {name: value for name, value in detail.items() if name not in ("usage", "reasons")}
+    return {name: value for name, value in detail.items() if name not in ("usage", "reasons", UNSURE)}
 
 
 def wants_usage(call: Call) -> bool:

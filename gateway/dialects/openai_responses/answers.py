@@ -93,7 +93,8 @@ def finished(fields: dict[str, Json], items: Sequence[Item]) -> Finished:
     if fields.get("status") == "incomplete" or why is not None:
         reason: FinishReason = "content_filter" if why == "content_filter" else "length"
         return Finished(reason=reason, usage=usage, detail={} if why is None else {NAME: {"reason": why}})
-    return Finished(reason=_end(items), usage=usage)
+    detail = {} if fields.get("status") == "completed" else {NAME: {"status": fields.get("status")}}
+    return Finished(reason=_end(items), usage=usage, detail=detail)
 
 
 def _end(items: Sequence[Item]) -> FinishReason:

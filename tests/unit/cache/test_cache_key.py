@@ -195,6 +195,14 @@ def test_nobodys_users_do_not_share_with_each_other():
     )
 
 
+def test_a_user_who_is_called_like_a_key_does_not_share_with_it():
+    fields = {"messages": [USER]}
+    nobodys = msgspec.structs.replace(CALLER, user="")
+    named = msgspec.structs.replace(CALLER, id="key_2", user="key:key_1")
+
+    assert key(fields, sharing="user", caller=nobodys) != key(fields, sharing="user", caller=named)
+
+
 def test_a_guarded_call_has_the_key_of_the_same_call():
     fields = {"messages": [USER]}
     keys = Keys(DEPENDS)

@@ -3,6 +3,7 @@
 import math
 
 import anyio
+import msgspec
 import pytest
 
 from gateway.cache.background import Background
@@ -56,6 +57,27 @@ async def test_the_guards_object_however_similar_the_questions_are():
 
     assert found.entry is None
     assert found.why == "guard_numbers"
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        ("How many blanks are in 'a  b'?", "How many blanks are in 'a b'?"),
+        ("What is printed?\nfor i in x:\n    a()\n    b()", "What is printed?\nfor i in x:\n    a()\nb()"),
+    ],
+)
+async def test_texts_that_differ_in_white_space_are_not_the_same_text(kept, asked):
+    """It means something in code and in what is quoted, so everybody who may object is asked."""
+    world, asked_of = World(), []
+    world.layer._shared = msgspec.structs.replace(
+        world.layer._shared, guard=lambda one, other: asked_of.append((one, other)) or "white space"
+    )
+    await world.keep(kept)
+    world.near[kept] = world.near[asked] = 1.0
+
+    assert (await world.find(asked)).why == "guard_white_space"
+    assert asked_of == [(asked, kept)]
+    assert (await world.find(f" {kept}\n".replace("\n", "\r\n"))).entry is not None
 
 
 async def test_the_next_nearest_is_served_where_the_nearest_is_refused():
@@ -220,8 +242,8 @@ async def test_what_was_learnt_stays_as_long_as_the_settings_do():
 async def test_a_model_and_its_versions_have_layers_of_their_own():
     world = World()
     opens = world.cache.opener(world.ask, lambda target, usage: None)
-    opens("chat", "v1", ModelCacheSettings(mode="semantic"))
-    opens("chat", "v2", ModelCacheSettings(mode="semantic"))
+    opens("chat", "v1", ModelCacheSettings(mode="semantic"), "")
+    opens("chat", "v2", ModelCacheSettings(mode="semantic"), "")
 
     assert {each["model"] for each in world.cache.figures()} == {"chat", "chat@v1", "chat@v2"}
 
@@ -311,3 +333,16 @@ def test_jobs_that_find_no_room_are_not_taken(monkeypatch):
 
 def test_an_audit_has_its_defaults():
     assert SemanticSettings().audit == AuditShareSettings()
+
+
+async def test_vectors_of_another_embedding_model_are_not_used():
+    """It was given another target under the same name: what is remembered means nothing to what it says now."""
+    world = World()
+    await world.keep(ASKED)
+    await world.find(ASKED)
+    assert len(world.asked_of("embedder")) == 1
+    world.layer = world.cache.layer("chat", world.settings, world.ask, lambda target, usage: None, "another")
+
+    await world.find(ASKED)
+    await world.find(ASKED)
+    assert len(world.asked_of("embedder")) == 2

@@ -177,6 +177,29 @@ async def test_its_dollars_a_day_are_bounded():
     assert world.figures()["verifier_usd_today"] == 0.0
 
 
+@pytest.mark.parametrize("how", ["too slow", "broken"])
+async def test_a_question_whose_answer_did_not_come_costs_a_dollar_too(how):
+    """It was asked, and may well have been answered: what fails all day does not cost what it likes."""
+    world = verified("no", usd_per_day=2.5, timeout=0.1)
+    await world.keep(ASKED)
+    if how == "broken":
+        world.broken.add("judge")
+    else:
+        world.wait["judge"] = math.inf
+    whys = [(await world.find(f"{SAME} {'please ' * number}")).why for number in range(4)]
+
+    assert whys[2:] == ["verifier_budget", "verifier_budget"]
+    assert world.figures()["verifier_usd_today"] == 2.0
+
+
+def test_what_nobody_has_priced_counts_as_estimated_and_no_less_than_the_dearest():
+    budget = Budget(Clock(wall=lambda: 0.0, monotonic=lambda: 0.0), calls_per_minute=1000, usd_per_day=5.0)
+    for estimate, spent in ((None, 0), (3, 3), (None, 6), (7, 13)):
+        assert budget.take()
+        budget.give_unpriced(estimate)
+        assert budget.spent == spent
+
+
 def test_many_at_once_spend_no_more_than_there_is():
     budget = Budget(Clock(wall=lambda: 0.0, monotonic=lambda: 0.0), calls_per_minute=1000, usd_per_day=5.0)
     assert budget.take()

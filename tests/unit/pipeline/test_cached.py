@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from gateway.cache.key import Keys
 from gateway.core.cached import CacheWish
 from gateway.core.call import opened
 from gateway.core.caller import Caller
@@ -333,3 +334,29 @@ async def test_an_estimate_is_what_was_saved_where_nobody_counted():
     await world.ask()
 
     assert (await world.ask()).of(Told)[0].saved == Usage(input=3, estimated=True)
+
+
+async def test_who_is_sent_to_another_target_by_a_rule_has_another_answer():
+    """The rule looks at who asks, which is in no body: what the one is told is not the other's."""
+    world = World()
+    vip = msgspec.structs.replace(ADA, id="key_vip", team="vip")
+    other = msgspec.structs.replace(ADA, id="key_other", team="other")
+    keys = Keys(world.shelf.depends, outside=lambda call: b"%r" % (call.caller.team == "vip"))
+    world.cached._shelf = msgspec.structs.replace(world.shelf, keys=keys)
+
+    assert [(await world.ask(caller=who)).told for who in (vip, ADA, other, vip)] == ["miss", "miss", "exact", "exact"]
+
+
+async def test_what_was_answered_when_the_rules_choice_had_changed_is_not_kept():
+    world = World()
+    keys = Keys(world.shelf.depends, outside=lambda call: b"%d" % (world.clock.now // 3600))
+    world.cached._shelf = msgspec.structs.replace(world.shelf, keys=keys)
+    inner = world.cached._inner
+
+    async def slow(call, send):
+        world.clock.now += 3600 if len(world.model.asked) == 0 else 0
+        await inner(call, send)
+
+    world.cached.around(slow)
+    assert [(await world.ask()).told for _ in range(3)] == ["miss", "miss", "exact"]
+    assert len(world.store._by_key) == 1

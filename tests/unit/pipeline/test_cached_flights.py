@@ -7,6 +7,7 @@ import pytest
 
 from gateway.core.cached import CacheWish
 from gateway.core.errors import UpstreamTimeout
+from gateway.core.events import Cached as Told
 from gateway.core.events import Finished
 from gateway.core.items import Refusal, Text
 from gateway.pipeline.cached_flights import LONGEST_WAIT
@@ -53,6 +54,8 @@ def test_calls_that_are_alike_are_asked_once_and_all_are_answered():
     assert len(world.model.asked) == 1
     assert {heard.text for heard in found} == {"answer 1"}
     assert [heard.told for heard in found] == ["miss"] + ["exact"] * 19
+    (kept,) = world.store._by_key.values()
+    assert {heard.of(Told)[-1].entry for heard in found} == {kept.id}, "whoever says that it was wrong evicts it"
     assert took == pytest.approx(5)
     assert len(world.means.flights) == 0
 

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.core.cached import CacheWish
 from gateway.core.events import Cached as Told
-from gateway.core.events import Embeddings, Finished, Started
+from gateway.core.events import Embeddings, Finished, Spent, Started
 from gateway.core.usage import Usage
 from tests.unit.pipeline.caching_doubles import TARGET, Heard, World
 
@@ -98,6 +98,8 @@ async def test_vectors_of_different_models_are_never_mixed(world, embedder):
     assert lengths(heard) == [1, 2]
     assert len({vector[1] for vector in heard.of(Embeddings)[0].vectors}) == 1
     assert len(heard.of(Finished)) == 1
+    assert heard.of(Spent) == [Spent(target="other/e", usage=Usage(input=10), why="cache")]
+    assert (heard.told, heard.of(Told)[-1].saved) == ("miss", None), "nothing was saved after all"
 
 
 async def test_nor_are_those_of_two_targets_of_one_model(world, embedder):
@@ -109,6 +111,7 @@ async def test_nor_are_those_of_two_targets_of_one_model(world, embedder):
 
     assert embedder.asked == [["a"], ["bb"], ["a", "bb"]]
     assert len({vector[1] for vector in heard.of(Embeddings)[0].vectors}) == 1
+    assert (await embed(world, ["a", "bb"])).told == "exact", "what was asked anew is kept"
 
 
 async def test_an_answer_with_too_few_vectors_is_not_kept(world, embedder):

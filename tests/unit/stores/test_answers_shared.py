@@ -164,6 +164,22 @@ async def test_what_is_read_while_it_is_removed_does_not_stay():
         assert world.local.peek("a") is None
 
 
+async def test_what_is_kept_while_an_older_one_is_read_stays():
+    """Somebody has it made anew (`no-cache`) while another call is being told the old one."""
+    async with shared() as world:
+        world.redis.kept["a"] = entry("a")
+        world.redis.reads.clear()
+        world.redis.writes.clear()
+        reading = asyncio.ensure_future(world.store.find("a"))
+        await world.until(lambda: world.redis.asked == ["a"])
+        newer = entry("a", id="entry_newer", made=NOW + 1, answer=b"newer")
+        world.store.keep(newer)
+        world.redis.reads.set()
+
+        assert await reading == newer
+        assert await world.store.find("a") == newer
+
+
 async def test_keys_that_are_removed_elsewhere_are_forgotten_here():
     async with shared() as world:
         for name in "ab":
