@@ -71,7 +71,7 @@ class Judging:
         Raises UnsupportedSchema for a schema that cannot be used or takes too long to judge by, Overloaded where too many wait.
         """
         judge = self._judge_here(schema)
-        if judge is not None and len(text) <= AT_ONCE_BYTES and judge.effort(text) <= AT_ONCE_EFFORT:
+        if judge is not None and _at_once(judge, text):
             return judge.violations(text, limit=limit)
         return await self._elsewhere(schema, text, limit)
 
@@ -184,6 +184,10 @@ class Judging:
         # Its successor loads while nobody waits for it.
         with anyio.CancelScope(shield=True), suppress(OSError):
             await child.launch()
+
+
+def _at_once(judge: Judge, text: str) -> bool:
+    return judge.linear and len(text) <= AT_ONCE_BYTES and judge.effort(text) <= AT_ONCE_EFFORT
 
 
 class _Failed(Exception):
