@@ -255,6 +255,6 @@ async def test_patterns_that_look_around_or_back_are_never_judged_in_this_proces
         before = judging.sent
         (found,) = await judging.violations(schema, '{"a": "ab"}')
         assert (found.keyword, judging.sent) == ("pattern", before + 1)
+    schema = {"type": "string", "pattern": "(?=a*b)c"}
     with pytest.raises(UnsupportedSchema, match="takes longer"):
-        schema = {"type": "string", "pattern": "(?=a*b)c"}
         await judging.violations(schema, json.dumps("a" * 60_000))
