@@ -23,7 +23,7 @@ from gateway.pipeline.shaped_ladder import Rungs, Step, amended, refuses_form, r
 from gateway.pipeline.shaped_means import Means
 from gateway.pipeline.shaped_sent import Sent
 from gateway.pipeline.shaped_tool import ToolAsText
-from gateway.pipeline.shaped_wish import Wish, output_param, wish_of
+from gateway.pipeline.shaped_wish import Wish, param_of, wish_of
 
 _EMULATED: Final = ("tool", "prompt")
 
@@ -103,7 +103,7 @@ class Shaped:
         told = Told(
             structured=step + (f"; repairs={repairs}" if repairs else ""),
             emulated=(wish.output.kind,) if wish.output is not None and step in _EMULATED else (),
-            param="tools" if wish.output is None and wish.words is None else output_param(call),
+            param=param_of(call, wish),
             raw_bytes=self._settings.raw_bytes,
         )
         means, flow = self._means, None

@@ -16,7 +16,7 @@ from gateway.core.responder import Responder, Send
 from gateway.pipeline.shaped_attempt import Told, failure
 from gateway.pipeline.shaped_faults import Judge, faults_in, raw_of, spoken
 from gateway.pipeline.shaped_means import Means
-from gateway.pipeline.shaped_wish import Wish, output_param, schemas_of, wish_of
+from gateway.pipeline.shaped_wish import Wish, param_of, schemas_of, wish_of
 
 
 class Promised:
@@ -41,7 +41,7 @@ class Promised:
                 error.param = param
                 raise
         if self._last:
-            told = Told(structured="", param=output_param(call), raw_bytes=self._raw_bytes)
+            told = Told(structured="", param=param_of(call, wish), raw_bytes=self._raw_bytes)
             send = _Last(send, wish, self._means.judge, told)
         await self._inner(call, send)
 

@@ -111,9 +111,17 @@ def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
             yield f"tools[{number}].{_PARAMETERS.get(dialect, 'parameters')}", tool.parameters
 
 
+def param_of(call: Call, wish: Wish) -> str:
+    """Give the parameter in which a caller asks for a form: of the text, or else of tools' arguments."""
+    return "tools" if wish.output is None and wish.words is None else output_param(call)
+
+
 def output_param(call: Call) -> str:
     """Give the parameter in which a caller asks for the form of a text."""
     dialect = call.dialect.removeprefix(OPENED)
+    output = call.content.output if isinstance(call.content, Prompt) else None
+    if (output is None or output.kind not in FORMS) and isinstance(call.fields.get(_EXTENSION), dict):
+        return _EXTENSION
     if dialect == "anthropic_messages" and "output_format" in call.fields:
         return "output_format"
     return _OUTPUTS.get(dialect, "response_format")
