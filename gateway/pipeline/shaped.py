@@ -19,6 +19,7 @@ from gateway.core.events import Spent
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.shaped_attempt import Attempt, Told
 from gateway.pipeline.shaped_flow import Flowing
+from gateway.pipeline.shaped_forms import COMPLETIONS
 from gateway.pipeline.shaped_ladder import Rungs, Step, amended, refuses_form, repairing, tool_name
 from gateway.pipeline.shaped_means import Means
 from gateway.pipeline.shaped_sent import Sent
@@ -73,7 +74,9 @@ class Shaped:
             if attempt.used is not None:
                 await send(Spent(target=self._rungs.target.name, usage=attempt.used, why="repair"))
             failed = attempt.failure()
-            if repairs >= self._settings.repairs or self._means.now() >= left:
+            # A text that is to be gone on with is no conversation that could be told what was wrong.
+            most = 0 if call.dialect.endswith(COMPLETIONS) else self._settings.repairs
+            if repairs >= most or self._means.now() >= left:
                 raise failed
             repairs += 1
             prompt = repairing(prompt, attempt.raw, attempt.faults)

@@ -113,3 +113,9 @@ def test_references_that_lead_on_for_long_are_refused():
     check(chained(200))
     with pytest.raises(UnsupportedSchema, match="lead on"):
         check(chained(3_000))
+
+
+@pytest.mark.parametrize("draft", ["https://example.com/meta", "http://json-schema.org/draft-03/schema#", "", 7])
+def test_a_draft_that_is_not_known_is_refused(draft):
+    with pytest.raises(UnsupportedSchema, match="draft"):
+        check({"$schema": draft, "type": "string"})
