@@ -50,7 +50,8 @@ def _check_format(value: Any) -> None:
     if not isinstance(value, dict):
         msg = f"`{_FORMAT}` must be an object."
         raise InvalidRequest(msg, param=_FORMAT)
-    if value.get("type") not in ("text", *FORMS):
+    # Only vLLM's own decoder keeps a structural tag, as it does a grammar.
+    if value.get("type") not in ("text", "structural_tag", *FORMS):
         msg = "The type is text, json_object or json_schema: no answer is held to any other form."
         raise InvalidRequest(msg, param=f"{_FORMAT}.type")
     if value["type"] == "json_schema":

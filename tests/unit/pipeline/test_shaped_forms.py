@@ -68,6 +68,7 @@ def test_two_forms_are_refused_in_every_dialect():
         {"response_format": None, "guided_json": None, "structured_outputs": None},
         {"response_format": {"type": "text"}, "structured_outputs": {"grammar": "root ::= 'a'"}},
         {"response_format": FORMAT},
+        {"response_format": {"type": "structural_tag", "format": {}}},
         {"structured_outputs": {"json": '{"type": "object"}', "regex": None, "json_object": False}},
         {"structured_outputs": {"structural_tag": {"type": "x"}}},
     ],
