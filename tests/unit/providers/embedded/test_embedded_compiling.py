@@ -5,8 +5,6 @@ import time
 import msgspec
 import pytest
 
-pytest.importorskip("llguidance")
-
 from gateway.core.errors import UnsupportedSchema
 from gateway.providers.embedded.compiling import Compiling
 
