@@ -19,11 +19,12 @@ from gateway.core.events import Spent
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.shaped_attempt import Attempt, Told
 from gateway.pipeline.shaped_flow import Flowing
+from gateway.pipeline.shaped_forms import COMPLETIONS
 from gateway.pipeline.shaped_ladder import Rungs, Step, amended, refuses_form, repairing, tool_name
 from gateway.pipeline.shaped_means import Means
 from gateway.pipeline.shaped_sent import Sent
 from gateway.pipeline.shaped_tool import ToolAsText
-from gateway.pipeline.shaped_wish import Wish, output_param, wish_of
+from gateway.pipeline.shaped_wish import Wish, param_of, wish_of
 
 _EMULATED: Final = ("tool", "prompt")
 
@@ -73,7 +74,9 @@ class Shaped:
             if attempt.used is not None:
                 await send(Spent(target=self._rungs.target.name, usage=attempt.used, why="repair"))
             failed = attempt.failure()
-            if repairs >= self._settings.repairs or self._means.now() >= left:
+            # A text that is to be gone on with is no conversation that could be told what was wrong.
+            most = 0 if call.dialect.endswith(COMPLETIONS) else self._settings.repairs
+            if repairs >= most or self._means.now() >= left:
                 raise failed
             repairs += 1
             prompt = repairing(prompt, attempt.raw, attempt.faults)
@@ -103,7 +106,7 @@ class Shaped:
         told = Told(
             structured=step + (f"; repairs={repairs}" if repairs else ""),
             emulated=(wish.output.kind,) if wish.output is not None and step in _EMULATED else (),
-            param="tools" if wish.output is None and wish.words is None else output_param(call),
+            param=param_of(call, wish),
             raw_bytes=self._settings.raw_bytes,
         )
         means, flow = self._means, None

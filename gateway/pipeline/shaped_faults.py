@@ -50,11 +50,16 @@ def spoken(items: Iterable[Item], finished: Finished) -> dict[int, Spoken]:
     """Give what the choices of an answer say, by their numbers."""
     reasons: Mapping[str, str] = (finished.detail.get(_CHAT) or {}).get("reasons") or {}
     found: dict[int, Spoken] = {}
+
+    def choice(number: int) -> Spoken:
+        reason = reasons.get(str(number), finished.reason)
+        return found.get(number) or found.setdefault(number, Spoken(reason=reason, texts=[], refusals=[], calls=[]))
+
+    # One that says nothing has an end all the same.
+    for name in reasons:
+        choice(int(name))
     for item in items:
-        number = choice_of(item)
-        one = found.get(number) or found.setdefault(
-            number, Spoken(reason=reasons.get(str(number), finished.reason), texts=[], refusals=[], calls=[])
-        )
+        one = choice(choice_of(item))
         if isinstance(item, ToolCall):
             one.calls.append(item)
         elif isinstance(item, Message):
@@ -85,7 +90,7 @@ async def _faults(one: Spoken, wish: Wish, judge: Judge) -> list[str]:
     if len(one.texts) > 1:
         return [f"the answer is {len(one.texts)} texts, not one"]
     if wish.words is not None:
-        return list(await judge(wish.words, msgspec.json.encode(one.text.strip()).decode()))
+        return list(await judge(wish.words, msgspec.json.encode(one.text).decode()))
     if not one.text.strip():
         return ["the answer is empty"]
     return list(await judge(wish.schema, one.text))
@@ -96,10 +101,17 @@ async def faults_of_call(call: ToolCall, wish: Wish, judge: Judge) -> list[str]:
     if wish.offered is not None and call.name not in wish.offered:
         return [f"a tool is called that was not offered: {call.name[:100]!r}"]
     schema = wish.strict.get(call.name)
-    if schema is None or call.kind != "function":
+    if schema is None:
         return []
+    if call.kind != "function":
+        return [free_text(call.name)]
     faults = await judge(schema or OBJECT, call.arguments)
     return [f"arguments of {call.name}: {fault}" for fault in faults]
+
+
+def free_text(name: str) -> str:
+    """Say that a strict tool is called with a text that is free."""
+    return f"{name[:100]!r} takes arguments, and is called with a free text"
 
 
 def raw_of(said: Mapping[int, Spoken]) -> str:

@@ -24,11 +24,12 @@ from gateway.core.events import (
 from gateway.core.items import Item, Json, Message, Text, ToolCall
 from gateway.core.responder import Send
 from gateway.dialects.openai_chat.wire import choice_of
-from gateway.pipeline.shaped_faults import Judge, faults_of_call
+from gateway.pipeline.shaped_faults import Judge, faults_of_call, free_text
 from gateway.pipeline.shaped_wish import OBJECT, Wish
 
 _CLOSERS: Final = re.compile(r"(?<=[}\]])")
 _BEGINNING: Final = re.compile(r"[\[{]")
+_OTHER_PIECES: Final = "what came in pieces is not what the whole is said to be"
 _NO_DOCUMENT: Final = "what came so far cannot become a document of the form that was asked for"
 
 
@@ -102,6 +103,7 @@ class Flowing:
         self._documents: dict[int, _Document] = {}
         self._calls: dict[int, Prefix] = {}
         self._heard: list[str] = []
+        self._passed: dict[int, list[str]] = {}
         self.out = False
 
     @property
@@ -126,6 +128,7 @@ class Flowing:
 
     async def _go_on(self, event: Event) -> None:
         if isinstance(event, ItemFinished):
+            self._check_pieces(event)
             self._late.append(event)
             return
         if self._late:
@@ -133,6 +136,8 @@ class Flowing:
         passed, commits = self._looked_at(event)
         if passed is None:
             return
+        if isinstance(passed, (TextDelta, ArgumentsDelta)):
+            self._passed.setdefault(passed.index, []).append(passed.text)
         if self.out:
             await self._send(passed)
             return
@@ -142,6 +147,18 @@ class Flowing:
             held, self._held = self._held, []
             for one in held:
                 await self._send(one)
+
+    def _check_pieces(self, event: ItemFinished) -> None:
+        """Who adds up the pieces has what was judged: the item as a whole."""
+        item = event.item
+        if isinstance(item, Message):
+            whole = "".join(part.text for part in item.parts if isinstance(part, Text))
+        elif isinstance(item, ToolCall):
+            whole = item.arguments
+        else:
+            return
+        if "".join(self._passed.pop(event.index, [])) != whole:
+            raise ValueError(_OTHER_PIECES)
 
     async def _release(self) -> None:
         """Something follows the items that have finished, so they are whole: a call that is not as it must be never goes out as one."""
@@ -177,7 +194,9 @@ class Flowing:
             msg = f"a tool is called that was not offered: {item.name[:100]!r}"
             raise ValueError(msg)
         schema = self._wish.strict.get(item.name)
-        if schema is not None and item.kind == "function":
+        if schema is not None and item.kind != "function":
+            raise ValueError(free_text(item.name))
+        if schema is not None:
             self._calls[event.index] = self._prefix_of(schema or OBJECT)
         return True
 

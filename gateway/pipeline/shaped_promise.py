@@ -15,8 +15,9 @@ from gateway.core.items import Item
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.shaped_attempt import Told, failure
 from gateway.pipeline.shaped_faults import Judge, faults_in, raw_of, spoken
+from gateway.pipeline.shaped_forms import refuse_unclear
 from gateway.pipeline.shaped_means import Means
-from gateway.pipeline.shaped_wish import Wish, output_param, schemas_of, wish_of
+from gateway.pipeline.shaped_wish import Wish, param_of, schemas_of, wish_of
 
 
 class Promised:
@@ -29,7 +30,8 @@ class Promised:
         self._last = last
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
-        """Answer through the inner responder. Raises UnsupportedSchema, and InvalidOutput."""
+        """Answer through the inner responder. Raises InvalidRequest (or a kind of it), and InvalidOutput."""
+        refuse_unclear(call)
         wish = wish_of(call)
         return self._inner(call, send) if wish is None else self._keep(call, wish, send)
 
@@ -41,7 +43,7 @@ class Promised:
                 error.param = param
                 raise
         if self._last:
-            told = Told(structured="", param=output_param(call), raw_bytes=self._raw_bytes)
+            told = Told(structured="", param=param_of(call, wish), raw_bytes=self._raw_bytes)
             send = _Last(send, wish, self._means.judge, told)
         await self._inner(call, send)
 

@@ -14,15 +14,20 @@ from gateway.core.content import FunctionTool, OutputFormat, Prompt, Tool
 from gateway.core.errors import UnsupportedSchema
 from gateway.core.items import Item, Message, Part, Text, ToolCall
 from gateway.schemas.lowering import anthropic, openai_strict, vllm
+from gateway.schemas.lowering.kept import Kept
 from gateway.schemas.lowering.lowered import Lower, Lowered
+from gateway.schemas.lowering.subset import MOST_VISITS
 
 Strictness = Literal["openai", "anthropic", "vllm"]
 
 _LOWER: Final[Mapping[Strictness, Lower]] = {
-    "anthropic": anthropic.lower,
-    "openai": openai_strict.lower,
+    "anthropic": Kept(anthropic.lower),
+    "openai": Kept(openai_strict.lower),
     "vllm": vllm.lower,
 }
+
+_MOST_EFFORT: Final = 3 * MOST_VISITS
+"""For all tools of a call together."""
 
 
 @runtime_checkable
@@ -63,11 +68,17 @@ def sent(prompt: Prompt, strictness: Strictness | None, *, stream: bool) -> Sent
     lower = _LOWER[strictness]
     tools: list[Tool] = []
     restoring: dict[str, Lowered] = {}
+    effort = 0
     for tool in prompt.tools:
         if not isinstance(tool, FunctionTool) or not tool.strict:
             tools.append(tool)
             continue
+        if effort > _MOST_EFFORT:
+            # Nobody else's call waits longer for these: the arguments are judged afterwards all the same.
+            tools.append(msgspec.structs.replace(tool, strict=False))
+            continue
         made, lowered = _tool(tool, lower)
+        effort += MOST_VISITS if lowered is None else lowered.effort
         if lowered is not None and lowered.restores:
             restoring[made.name] = lowered
         tools.append(made)

@@ -21,32 +21,36 @@ class ToolAsText:
     def __init__(self, send: Send, name: str) -> None:
         self._send = send
         self._name = name
-        self._texts: set[int] = set()
-        self._calls: set[int] = set()
-        self._held: list[Event] = []
+        # By the index of an item, the choice that it belongs to.
+        self._texts: dict[int, int] = {}
+        self._calls: dict[int, int] = {}
+        self._held: list[tuple[int, Event]] = []
 
     async def __call__(self, event: Event) -> None:
         """Pass an event on, or hold it back."""
         if isinstance(event, ItemStarted) and isinstance(event.item, Message):
-            self._texts.add(event.index)
+            self._texts[event.index] = choice_of(event.item)
         if isinstance(event, ItemStarted) and isinstance(event.item, ToolCall) and event.item.name == self._name:
-            self._calls.add(event.index)
+            self._calls[event.index] = choice_of(event.item)
+        index = getattr(event, "index", None)
         if isinstance(event, Finished):
             await self._finish(event)
-        elif getattr(event, "index", None) in self._texts:
-            self._held.append(event)
+        elif index in self._texts:
+            self._held.append((self._texts[index], event))
         else:
             await self._send(self._translated(event))
 
     async def _finish(self, event: Finished) -> None:
-        if self._calls:
-            reason = "stop" if event.reason == "tool_calls" else event.reason
-            detail = {**event.detail, _CHAT: _stopped(event.detail.get(_CHAT) or {})}
-            await self._send(msgspec.structs.replace(event, reason=reason, detail=detail))
+        called = set(self._calls.values())
+        for choice, held in self._held:
+            if choice not in called:
+                await self._send(held)
+        if not called:
+            await self._send(event)
             return
-        for held in self._held:
-            await self._send(held)
-        await self._send(event)
+        reason = "stop" if event.reason == "tool_calls" and 0 in called else event.reason
+        detail = {**event.detail, _CHAT: _stopped(event.detail.get(_CHAT) or {}, called)}
+        await self._send(msgspec.structs.replace(event, reason=reason, detail=detail))
 
     def _translated(self, event: Event) -> Event:
         if getattr(event, "index", None) not in self._calls:
@@ -65,6 +69,9 @@ def _message(call: ToolCall, *, parts: tuple[Text, ...]) -> Message:
     return Message(role="assistant", parts=parts, rest={_CHAT: {"$choice": number}} if number else {})
 
 
-def _stopped(detail: Mapping[str, Json]) -> dict[str, Json]:
-    reasons = {number: "stop" if one == "tool_calls" else one for number, one in (detail.get("reasons") or {}).items()}
+def _stopped(detail: Mapping[str, Json], called: set[int]) -> dict[str, Json]:
+    reasons = {
+        number: "stop" if one == "tool_calls" and int(number) in called else one
+        for number, one in (detail.get("reasons") or {}).items()
+    }
     return {**detail, "reasons": reasons} if reasons else dict(detail)

@@ -12,12 +12,11 @@ from gateway.core.content import Content, CustomTool, FunctionTool, OutputFormat
 from gateway.core.items import Json
 from gateway.core.target import FORMS
 from gateway.dialects.dialect import Dialect
+from gateway.pipeline.shaped_forms import COMPLETIONS, EXTENSION
 from gateway.routing.fitness import FORMATS
 
 OBJECT: Final[Mapping[str, Json]] = {"type": "object"}
 
-_EXTENSION: Final = "structured_outputs"
-"""vLLM's name for what OpenAI's API has no word for; the embedded models take it too."""
 _RESPONSES: Final = "openai_responses"
 _STORED: Final = ("previous_response_id", "conversation")
 _PAUSING: Final = "anthropic_messages"
@@ -26,7 +25,10 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "openai_responses": "text.format",
     "anthropic_messages": "output_config.format",
 }
-_SCHEMAS: Final[Mapping[str, str]] = {"openai_chat": "response_format.json_schema.schema"}
+_SCHEMAS: Final[Mapping[str, str]] = {
+    "openai_chat": "response_format.json_schema.schema",
+    COMPLETIONS: "response_format.json_schema.schema",
+}
 _PARAMETERS: Final[Mapping[str, str]] = {"openai_chat": "function.parameters", "anthropic_messages": "input_schema"}
 
 
@@ -56,7 +58,7 @@ def asks_for_form(fields: Mapping[str, Any]) -> bool:
     for name in FORMATS:
         if name in fields and _is_form(fields[name]):
             return True
-    if isinstance(fields.get(_EXTENSION), dict):
+    if isinstance(fields.get(EXTENSION), dict):
         return True
     tools = fields.get("tools")
     return isinstance(tools, list) and any(map(_is_strict, tools))
@@ -84,7 +86,9 @@ def wish_of(call: Call) -> Wish | None:
         tool.name: tool.parameters or {} for tool in prompt.tools if isinstance(tool, FunctionTool) and tool.strict
     }
     words = None
-    if output is None and isinstance(extension := call.fields.get(_EXTENSION), dict):
+    if output is None and call.dialect.endswith(COMPLETIONS):
+        output = _beside_prompt(call.fields.get("response_format"))
+    if output is None and isinstance(extension := call.fields.get(EXTENSION), dict):
         output, words = _extended(extension)
     if output is None and words is None and not strict:
         return None
@@ -99,11 +103,11 @@ def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
     if wish is None or not isinstance(prompt, Prompt):
         return
     dialect = call.dialect.removeprefix(OPENED)
-    if prompt.output is None or prompt.output.kind not in FORMS:
+    if output_param(call) == EXTENSION:
         if wish.output is not None and wish.output.schema is not None:
-            yield f"{_EXTENSION}.json", wish.output.schema
+            yield f"{EXTENSION}.json", wish.output.schema
         if wish.words is not None:
-            yield _EXTENSION, wish.words
+            yield EXTENSION, wish.words
     elif wish.output is not None and wish.output.schema is not None:
         yield _SCHEMAS.get(dialect, f"{output_param(call)}.schema"), wish.output.schema
     for number, tool in enumerate(prompt.tools):
@@ -111,9 +115,17 @@ def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
             yield f"tools[{number}].{_PARAMETERS.get(dialect, 'parameters')}", tool.parameters
 
 
+def param_of(call: Call, wish: Wish) -> str:
+    """Give the parameter in which a caller asks for a form: of the text, or else of tools' arguments."""
+    return "tools" if wish.output is None and wish.words is None else output_param(call)
+
+
 def output_param(call: Call) -> str:
     """Give the parameter in which a caller asks for the form of a text."""
     dialect = call.dialect.removeprefix(OPENED)
+    output = call.content.output if isinstance(call.content, Prompt) else None
+    if (output is None or output.kind not in FORMS) and isinstance(call.fields.get(EXTENSION), dict):
+        return EXTENSION
     if dialect == "anthropic_messages" and "output_format" in call.fields:
         return "output_format"
     return _OUTPUTS.get(dialect, "response_format")
@@ -126,6 +138,15 @@ def _offered(prompt: Prompt) -> frozenset[str] | None:
             return None
         names.add(tool.name)
     return frozenset(names)
+
+
+def _beside_prompt(value: Any) -> OutputFormat | None:
+    """Give the form that vLLM's completions take, in the words of Chat Completions: OpenAI's have none."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind == "json_object":
+        return OutputFormat(kind="json_object")
+    told = value.get("json_schema") if kind == "json_schema" else None
+    return OutputFormat(kind="json_schema", schema=told.get("schema") or {}) if isinstance(told, dict) else None
 
 
 def _extended(extension: Mapping[str, Any]) -> tuple[OutputFormat | None, Mapping[str, Json] | None]:

@@ -136,7 +136,7 @@ def responder(name: str, access: Access, apis: Sequence[str], target: Target, ad
     for api, wire in wires.items():
         dialect = APIS[api][0].name
         own[dialect] = Exchange(wire, target, verbatim=True)
-        if api in _TRANSLATE_TO["generate"]:
+        if api in _TRANSLATE_TO["generate"] or api == "completions":
             # What an opened call asks for fits its own API best.
             own[OPENED + dialect] = Exchange(wire, target, verbatim=False)
     translated: dict[Operation, Responder] = {}

@@ -2,8 +2,8 @@
 
 `jsonschema-rs` validates; on the official test suite it agrees with `jsonschema` (tests/contract/test_schema_suite.py). Formats are
 asserted. Nothing is fetched. Whatever the text is, the verdict is a list of violations, never an exception.
-Patterns run on an engine whose time is linear; those that need look-around or back-references on one with a bound on its steps,
-and a pattern that meets the bound is a violation.
+Patterns run on an engine whose time is linear; those that need look-around or back-references on one with a bound on its steps at each
+place of a text, and a pattern that meets the bound is a violation.
 """
 
 from __future__ import annotations
@@ -51,14 +51,17 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judge:
-    """Judges documents by one compiled schema. Immutable; any thread may use it."""
+    """Judges documents by one compiled schema. Immutable; any thread may use it.
+
+    `linear` says that no pattern of it looks around or back: the time of one that does grows with the square of a text.
+    """
 
     def __init__(self, checked: Checked) -> None:
         """Compile. Raises UnsupportedSchema where the schema is none, or refers to what is not in it."""
         self.digest = digest_of(checked.canonical)
         self.size = len(checked.canonical)
         self._outline = checked.outline
-        self._validator = _validator(checked.canonical)
+        self._validator, self.linear = _validator(checked.canonical)
 
     def violations(self, text: str, *, limit: int = 5) -> tuple[Violation, ...]:
         """Say where `text` breaks the schema, at most `limit` times; nothing when it is a valid document."""
@@ -187,7 +190,7 @@ class _Multiple:
         return math.isinf(quotient) or quotient.is_integer()
 
 
-def _validator(schema: bytes) -> Any:
+def _validator(schema: bytes) -> tuple[Any, bool]:
     document = msgspec.json.decode(schema)
     # In Python, so only where it is needed: it costs a microsecond a number.
     keywords: dict[str, type[jsonschema_rs.KeywordValidator]] = {"multipleOf": _Multiple}
@@ -195,7 +198,7 @@ def _validator(schema: bytes) -> Any:
     reason: object = None
     for options in (_LINEAR, _BOUNDED):
         try:
-            return jsonschema_rs.validator_for(
+            made = jsonschema_rs.validator_for(
                 document, validate_formats=True, offline=True, pattern_options=options, keywords=own
             )
         except jsonschema_rs.ValidationError as exc:
@@ -204,6 +207,8 @@ def _validator(schema: bytes) -> Any:
         except (ValueError, TypeError, RecursionError, OverflowError) as exc:
             reason = exc
             break
+        else:
+            return made, options is _LINEAR
     msg = f"The schema is not usable: {_shortened(str(reason))}"
     raise UnsupportedSchema(msg)
 

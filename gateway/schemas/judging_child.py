@@ -11,6 +11,8 @@ import resource
 import signal
 import struct
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 import msgspec
@@ -44,6 +46,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Serve jobs until stdin ends."""
+    decoder = msgspec.json.Decoder(Job)
+    judges = Judges(most=64)
+
+    def job(frame: bytes) -> tuple[float, Callable[[], Verdict]]:
+        asked = decoder.decode(frame)
+        return asked.seconds, partial(_judged, asked, judges)
+
+    serve(job)
+
+
+def serve(job: Callable[[bytes], tuple[float, Callable[[], Verdict]]]) -> None:
+    """Do jobs until stdin ends: `job` reads a frame, and gives the seconds that it may take, and what does it."""
     out = os.fdopen(os.dup(1), "wb")
     # Whatever else prints must not look like an answer.
     os.dup2(2, 1)
@@ -51,13 +65,11 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    decoder = msgspec.json.Decoder(Job)
-    judges = Judges(most=64)
     _write(out, b"{}")  # it is ready
     while (frame := _read(sys.stdin.buffer)) is not None:
-        job = decoder.decode(frame)
-        signal.setitimer(signal.ITIMER_REAL, job.seconds + GRACE)
-        answer = msgspec.json.encode(_judged(job, judges))
+        seconds, do = job(frame)
+        signal.setitimer(signal.ITIMER_REAL, seconds + GRACE)
+        answer = msgspec.json.encode(do())
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write(out, answer)
 

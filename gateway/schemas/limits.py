@@ -31,6 +31,7 @@ MAX_EFFORT = 200_000
 
 _BRANCHING = ("allOf", "anyOf", "oneOf", "prefixItems")
 _REPEAT = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")
+_DRAFT = re.compile(r"https?://json-schema\.org/(?:draft-0[467]|draft/20(?:19-09|20-12))/schema#?")
 LIGHT_BYTES = 8 * 1024
 _LIGHT_PARTS = 150
 _LIGHT_REPEATS = 1_000
@@ -63,6 +64,9 @@ def canonical(schema: Mapping[str, Any]) -> bytes:
 def check(schema: Mapping[str, Any]) -> Checked:
     """Give what is known about `schema`. Raises UnsupportedSchema with the limit that it breaks."""
     text = canonical(schema)
+    if not _is_known(named := schema.get("$schema")):
+        msg = f"The draft that `$schema` names is not known: {str(named)[:200]!r}. Drafts 4 to 2020-12 are."
+        raise UnsupportedSchema(msg)
     graph = Graph(schema, most=MAX_PARTS, depth=MAX_DEPTH)
     patterns = _Patterns()
     values = 0
@@ -78,6 +82,10 @@ def check(schema: Mapping[str, Any]) -> Checked:
         raise UnsupportedSchema(msg)
     light = len(text) <= LIGHT_BYTES and outline.parts <= _LIGHT_PARTS and patterns.light
     return Checked(canonical=text, outline=outline, light=light)
+
+
+def _is_known(draft: Any) -> bool:
+    return draft is None or (isinstance(draft, str) and _DRAFT.fullmatch(draft) is not None)
 
 
 def _too_deep() -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 ANNOTATIONS = frozenset(
     {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "$schema", "$id"}
 )
@@ -73,13 +75,13 @@ def _joined(keyword: str, one: Any, other: Any) -> Any:
     if keyword == "type":
         return _types(one, other)
     if keyword == "required":
-        return [*one, *(name for name in other if name not in one)]
+        return list(dict.fromkeys([*one, *other]))
     if keyword in _LEAST:
         return max(one, other)
     if keyword in _MOST:
         return min(one, other)
     if keyword == "enum":
-        return [value for value in one if value in other] or None
+        return _common(one, other) or None
     if keyword in ("properties", "patternProperties", "$defs", "definitions"):
         return _members(one, other)
     if keyword in ("items", "additionalProperties"):
@@ -87,6 +89,18 @@ def _joined(keyword: str, one: Any, other: Any) -> Any:
     if keyword == "allOf":
         return [*one, *other]
     return None
+
+
+def _common(one: list[Any], other: list[Any]) -> list[Any]:
+    """Give the values of `one` that stand in `other`: 1 is 1.0, but not true."""
+    known = {_key(value) for value in other}
+    return [value for value in one if _key(value) in known]
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, (dict, list)):
+        return msgspec.json.encode(value, order="sorted")
+    return isinstance(value, bool), value
 
 
 def _members(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:

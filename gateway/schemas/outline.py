@@ -17,6 +17,8 @@ from gateway.core.errors import UnsupportedSchema
 from gateway.schemas import keywords as kw
 
 MAX_LEVELS = 48
+MAX_STEPS = 256
+"""References, and branches, that lead on from one another without going deeper into the document."""
 CEILING = 10**9
 """Efforts are not counted further."""
 _KNOWN = ("http://json-schema.org/draft-", "https://json-schema.org/draft/")
@@ -90,6 +92,7 @@ class Graph:
         if order is None:
             msg = "References of the schema lead in a circle: they come back without going deeper into the document."
             raise UnsupportedSchema(msg)
+        self._check_steps(order)
         nothing = [0] * len(nodes)
         whole = _sorted({n: self._edges[n].same + self._edges[n].each + self._edges[n].one for n in nodes})
         if whole is not None:
@@ -107,6 +110,14 @@ class Graph:
             efforts.append(now[0])
             before = now
         return Outline(parts=len(nodes), efforts=tuple(efforts), settled=False)
+
+    def _check_steps(self, order: list[int]) -> None:
+        steps = [0] * len(self._edges)
+        for index in order:
+            steps[index] = 1 + max((steps[n] for n in self._edges[index].same), default=0)
+        if max(steps, default=0) > MAX_STEPS:
+            msg = f"More than {MAX_STEPS} references of the schema lead on from one another."
+            raise UnsupportedSchema(msg)
 
     def _weight(self, index: int, same: list[int], below: list[int]) -> int:
         edges = self._edges[index]

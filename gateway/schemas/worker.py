@@ -39,17 +39,24 @@ _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError
 _ROOT = Path(__file__).resolve().parents[2]
 _RUN = (
     "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
-    "runpy.run_module('gateway.schemas.judging_child', run_name='__main__', alter_sys=True)"
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 
 
 class Judging:
-    """Judges answers by schemas. Belongs to one event loop; `aclose` ends its children."""
+    """Judges answers by schemas. Belongs to one event loop; `aclose` ends its children, which run the program `module`."""
 
-    def __init__(self, *, size: int = 2, deadline: float = DEADLINE, judges: Judges | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = 2,
+        deadline: float = DEADLINE,
+        judges: Judges | None = None,
+        module: str = "gateway.schemas.judging_child",
+    ) -> None:
         self._deadline = deadline
         self._judges = judges or Judges()
-        self._children = [_Child() for _ in range(size)]
+        self._children = [_Child(module) for _ in range(size)]
         self._free = list(self._children)
         self._turn = anyio.Semaphore(size)
         # Schemas that cannot be used, or took too long: not tried again.
@@ -71,9 +78,16 @@ class Judging:
         Raises UnsupportedSchema for a schema that cannot be used or takes too long to judge by, Overloaded where too many wait.
         """
         judge = self._judge_here(schema)
-        if judge is not None and len(text) <= AT_ONCE_BYTES and judge.effort(text) <= AT_ONCE_EFFORT:
+        if judge is not None and _at_once(judge, text):
             return judge.violations(text, limit=limit)
         return await self._elsewhere(schema, text, limit)
+
+    async def tried(self, frame: bytes) -> str | None:
+        """Have a child do a job of its program; give the reason why it cannot be done, or not in time. Raises Overloaded."""
+        try:
+            return (await self._in_turn(frame)).refused
+        except _Failed as failure:
+            return str(failure)
 
     async def aclose(self) -> None:
         """End the children, at once."""
@@ -186,6 +200,10 @@ class Judging:
             await child.launch()
 
 
+def _at_once(judge: Judge, text: str) -> bool:
+    return judge.linear and len(text) <= AT_ONCE_BYTES and judge.effort(text) <= AT_ONCE_EFFORT
+
+
 class _Failed(Exception):
     """A child came to no verdict."""
 
@@ -197,7 +215,8 @@ class _Died(_Failed):
 class _Child:
     """One child process, or none yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
+        self._module = module
         self._process: Process | None = None
         self._ready = False
 
@@ -218,7 +237,7 @@ class _Child:
     async def launch(self) -> None:
         """Start the process."""
         # -P: the working folder is not importable. Where this package lies comes last on the path: it need not be installed.
-        argv = [sys.executable, "-P", "-c", _RUN, str(_ROOT)]
+        argv = [sys.executable, "-P", "-c", _RUN, str(_ROOT), self._module]
         self._ready = False
         with anyio.CancelScope(shield=True):
             self._process = await anyio.open_process(argv, stderr=subprocess.DEVNULL, start_new_session=True)

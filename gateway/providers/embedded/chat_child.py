@@ -22,6 +22,7 @@ from gateway.core.errors import SwitchgearError
 from gateway.core.ids import new_id
 from gateway.providers.embedded import request_fields as field
 from gateway.providers.embedded.choices import Choice, Event, Folded, usage
+from gateway.providers.embedded.compiling import Compiling
 from gateway.providers.embedded.conversation import read_messages
 from gateway.providers.embedded.generation import Generation, read_chat, read_text
 from gateway.providers.embedded.llama import Llama, load
@@ -41,6 +42,7 @@ class ChatService:
         self._llama = llama
         self._model = model
         self._judging = Judging(size=1)
+        self._compiling = Compiling()
 
     def app(self, token: str) -> LoopbackApp:
         """Give the ASGI application that serves the endpoints to the holder of `token`."""
@@ -57,12 +59,12 @@ class ChatService:
     async def chat(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/chat/completions."""
         read = partial(read_chat, body, slots=self._llama.slots, end=self._llama.end_token)
-        await self._answer(await _read(read, body), reply)
+        await self._answer(await self._read(read, body), reply)
 
     async def completions(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/completions."""
         read = partial(read_text, body, slots=self._llama.slots, end=self._llama.end_token)
-        await self._answer(await _read(read, body), reply)
+        await self._answer(await self._read(read, body), reply)
 
     async def tokenize(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /tokenize: {"messages", "tools"?, "tool_choice"?} or {"prompt"} to {"tokens", "count", "max_model_len"}."""
@@ -95,6 +97,13 @@ class ChatService:
             )
         else:
             await self._whole(wanted, head, reply)
+
+    async def _read(self, read: Callable[[], Generation], body: dict[str, Any]) -> Generation:
+        """Read a request; in a thread where a grammar has to be compiled, so that those who are being answered do not wait."""
+        if body.keys() & {"response_format", "structured_outputs", "tools"}:
+            await self._compiling.check(body)
+            return await anyio.to_thread.run_sync(read)
+        return read()
 
     async def _whole(self, wanted: Generation, head: dict[str, Any], reply: Reply) -> None:
         choices = [Choice(index, wanted) for index in range(len(wanted.requests))]
@@ -154,13 +163,6 @@ class ChatService:
                 tasks.start_soon(generate, index, tasks.cancel_scope)
         if failures:
             raise failures[0]
-
-
-async def _read(read: Callable[[], Generation], body: dict[str, Any]) -> Generation:
-    """Read a request; in a thread where a grammar has to be compiled, so that those who are being answered do not wait."""
-    if body.keys() & {"response_format", "structured_outputs", "tools"}:
-        return await anyio.to_thread.run_sync(read)
-    return read()
 
 
 def main() -> None:

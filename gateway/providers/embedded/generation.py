@@ -121,6 +121,11 @@ def read_text(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
     return msgspec.structs.replace(wanted, promise=promise)
 
 
+def try_form(body: dict[str, Any]) -> None:
+    """Compile what a body asks of its answer's form. Raises InvalidRequest (or a kind of it)."""
+    _grammar(read_promise(body), read_tools(body), None)
+
+
 def _generation(
     body: dict[str, Any],
     kind: Kind,

@@ -14,7 +14,7 @@ WRAPPED = "value"
 class Lowered(msgspec.Struct, frozen=True, kw_only=True):
     """`loosened` names what the provider will not enforce (`$.a: minLength`): the judge has to, by the original.
 
-    Where `restores`, an answer is not yet what was asked for: `restore` makes it so, from the whole decoded answer.
+    `effort` is what lowering took, in schemas seen. Where `restores`, an answer is not yet what was asked for: `restore` makes it so, from the whole decoded answer.
     """
 
     schema: dict[str, Any]
@@ -22,6 +22,7 @@ class Lowered(msgspec.Struct, frozen=True, kw_only=True):
     loosened: tuple[str, ...] = ()
     wrapped: bool = False
     nulled: bool = False
+    effort: int = 0
 
     @property
     def restores(self) -> bool:
@@ -32,7 +33,25 @@ class Lowered(msgspec.Struct, frozen=True, kw_only=True):
         """Take out of an answer what was only put in for the provider: the wrapping, and nulls for members that are absent."""
         if self.wrapped and isinstance(value, dict):
             value = value.get(WRAPPED)
-        return _Restoring(self.original).value(value, [self.original]) if self.nulled else value
+        return _Restoring(self.original).whole(value) if self.nulled else value
+
+
+class _Spot:
+    """A place in the documents: the schemas that speak of the values there, gathered once however many values there are."""
+
+    def __init__(self, nodes: list[dict[str, Any]]) -> None:
+        self.nodes = nodes
+        self.required = {name for node in nodes for name in node.get("required") or () if isinstance(name, str)}
+        self.said: dict[str, list[Any]] = {}
+        for node in nodes:
+            for name, schema in (node.get("properties") or {}).items():
+                self.said.setdefault(name, []).append(schema)
+        self.first = max(
+            (len(node["prefixItems"]) for node in nodes if isinstance(node.get("prefixItems"), list)), default=0
+        )
+        self.members: dict[str, _Spot] = {}
+        self.elements: dict[int, _Spot] = {}
+        self.droppable: dict[str, bool] = {}
 
 
 class _Restoring:
@@ -40,33 +59,66 @@ class _Restoring:
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
+        self._spots: dict[tuple[int, ...], _Spot] = {}
 
-    def value(self, value: Any, schemas: list[Any]) -> Any:
-        nodes = list(self._all(schemas, set()))
+    def whole(self, value: Any) -> Any:
+        return self._value(value, self._spot([self._root]))
+
+    def _value(self, value: Any, spot: _Spot) -> Any:
         if isinstance(value, list):
-            return [self.value(element, [*_elements(nodes, at)]) for at, element in enumerate(value)]
+            return [self._value(element, self._element(spot, at)) for at, element in enumerate(value)]
         if not isinstance(value, dict):
             return value
         kept = {}
         for name, member in value.items():
-            said = [node["properties"][name] for node in nodes if name in (node.get("properties") or ())]
-            needed = any(name in (node.get("required") or ()) for node in nodes)
-            if member is None and said and not needed and not any(self._nullable(schema) for schema in said):
+            if member is None and self._droppable(spot, name):
                 continue
-            kept[name] = self.value(member, said)
+            kept[name] = self._value(member, self._member(spot, name)) if isinstance(member, (dict, list)) else member
         return kept
+
+    def _element(self, spot: _Spot, at: int) -> _Spot:
+        at = min(at, spot.first)
+        if at not in spot.elements:
+            spot.elements[at] = self._spot([*_elements(spot.nodes, at)])
+        return spot.elements[at]
+
+    def _member(self, spot: _Spot, name: str) -> _Spot:
+        said = spot.said.get(name)
+        if said is None:
+            return self._spot([])
+        if name not in spot.members:
+            spot.members[name] = self._spot(said)
+        return spot.members[name]
+
+    def _droppable(self, spot: _Spot, name: str) -> bool:
+        if name not in spot.said or name in spot.required:
+            return False
+        if name not in spot.droppable:
+            spot.droppable[name] = not any(self._nullable(schema) for schema in spot.said[name])
+        return spot.droppable[name]
+
+    def _spot(self, schemas: list[Any]) -> _Spot:
+        nodes = list(self._all(schemas, set()))
+        key = tuple(map(id, nodes))
+        if key not in self._spots:
+            self._spots[key] = _Spot(nodes)
+        return self._spots[key]
 
     def _all(self, schemas: list[Any], seen: set[int]) -> Iterator[dict[str, Any]]:
         """Give the schemas, and those that they apply to the same value."""
-        for schema in schemas:
+        waiting = list(reversed(schemas))
+        while waiting:
+            schema = waiting.pop()
             if not isinstance(schema, dict) or id(schema) in seen:
                 continue
             seen.add(id(schema))
             yield schema
+            further: list[Any] = []
             for keyword in ("anyOf", "oneOf", "allOf"):
-                yield from self._all(schema.get(keyword) or [], seen)
+                further.extend(schema.get(keyword) or [])
             if (reference := schema.get("$ref")) is not None:
-                yield from self._all([pointed(self._root, reference)], seen)
+                further.append(pointed(self._root, reference))
+            waiting.extend(reversed(further))
 
     def _nullable(self, schema: Any) -> bool:
         return schema is True or any(admits_null(node) for node in self._all([schema], set()))

@@ -8,6 +8,7 @@ answer of the narrowed schema is one of the original's.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -16,6 +17,11 @@ from gateway.core.errors import UnsupportedSchema
 from gateway.schemas.lowering.lowered import WRAPPED, Lowered, admits_null, pointed
 from gateway.schemas.merging import ANNOTATIONS, merged
 
+MOST_VISITS = 10_000
+"""What a walk may take in effort: schemas that it sees, and more for merges of large ones and for long texts."""
+_VISIT_CHARACTERS = 256
+_MERGE = 8
+_MERGE_BYTES = 4_096
 _KEPT_ANNOTATIONS = ("title", "description")
 _STRUCTURAL = frozenset(
     {
@@ -53,9 +59,16 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True):
 
 def lower(schema: dict[str, Any], subset: Subset) -> Lowered:
     """Lower `schema`. Raises UnsupportedSchema where the subset cannot say it."""
+    try:
+        return _lowered(schema, subset)
+    except RecursionError as exc:
+        msg = f"{subset.name} cannot be told of references that lead on so far."
+        raise UnsupportedSchema(msg) from exc
+
+
+def _lowered(schema: dict[str, Any], subset: Subset) -> Lowered:
     walk = _Walk(schema, subset)
-    root = schema
-    out = walk.schema(root, "$", 0)
+    out = walk.schema(schema, "$", 0)
     if subset.object_root and "$ref" in out:
         out = dict(walk.definitions()[out["$ref"].rpartition("/")[2]])
     wrapped = subset.object_root and out.get("type") != "object"
@@ -70,6 +83,7 @@ def lower(schema: dict[str, Any], subset: Subset) -> Lowered:
         loosened=tuple(dict.fromkeys(walk.loosened)),
         wrapped=wrapped,
         nulled=walk.nulled,
+        effort=walk.effort,
     )
 
 
@@ -77,13 +91,22 @@ class _Walk:
     def __init__(self, root: dict[str, Any], subset: Subset) -> None:
         self._root = root
         self._subset = subset
+        self._left = MOST_VISITS
+        self._merge_cost = _MERGE + len(msgspec.json.encode(root)) // _MERGE_BYTES
         self._properties = 0
         self._values = 0
         self._names: dict[str, str] = {}
+        self._numbers: Counter[str] = Counter()
+        self._taken: set[str] = set()
         self._lowered: dict[str, dict[str, Any]] = {}
         self._entered: list[str] = []
         self.loosened: list[str] = []
         self.nulled = False
+
+    @property
+    def effort(self) -> int:
+        """What it took."""
+        return MOST_VISITS - self._left
 
     def definitions(self) -> dict[str, Any]:
         """Give what was referred to."""
@@ -92,6 +115,7 @@ class _Walk:
     def schema(self, schema: Any, path: str, depth: int) -> dict[str, Any]:
         if not isinstance(schema, dict):
             raise self._no(path, "anything at all" if schema is True else "false")
+        self._spend(1 + _characters(schema) // _VISIT_CHARACTERS, path)
         if depth > self._subset.depth:
             raise self._no(path, f"more than {self._subset.depth} levels")
         if words := schema.keys() & {"$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"}:
@@ -118,19 +142,31 @@ class _Walk:
             if "$ref" in plain:
                 parts.append({"$ref": plain["$ref"]})
             if len(parts) > 1 and any(isinstance(part, dict) and "$ref" in part for part in parts[1:]):
-                parts = [self._inlined(part) if len([p for p in parts if p]) > 1 else part for part in parts]
-            joined = merged(parts)
+                several = len([part for part in parts if part]) > 1
+                parts = [self._inlined(part, path) for part in parts] if several else parts
+            joined = self._merged(parts, path)
             if not isinstance(joined, dict):
                 raise self._no(path, "allOf")
             plain = {word: value for word, value in joined.items() if word not in ANNOTATIONS}
         raise self._no(path, "allOf")
 
-    def _inlined(self, part: Any) -> Any:
+    def _spend(self, effort: int, path: str) -> None:
+        self._left -= effort
+        if self._left < 0:
+            raise self._no(path, "so much: references with keywords beside them, and branches, multiply")
+
+    def _merged(self, parts: list[Any], path: str) -> Any:
+        several = sum(1 for part in parts if part)
+        if several > 1:
+            self._spend(several * self._merge_cost, path)
+        return merged(parts)
+
+    def _inlined(self, part: Any, path: str) -> Any:
         if not isinstance(part, dict) or "$ref" not in part:
             return part
         target = pointed(self._root, part["$ref"])
         rest = {word: value for word, value in part.items() if word != "$ref"}
-        return merged([target, rest]) if isinstance(target, (dict, bool)) else part
+        return self._merged([target, rest], path) if isinstance(target, (dict, bool)) else part
 
     def _reference(self, reference: Any, path: str) -> dict[str, Any]:
         target = pointed(self._root, reference)
@@ -148,8 +184,12 @@ class _Walk:
 
     def _definition_name(self, reference: str) -> str:
         last = re.sub(r"[^A-Za-z0-9_-]", "_", reference.rpartition("/")[2]) or "root"
-        taken = set(self._names.values())
-        return next(name for n in range(len(taken) + 1) if (name := last if n == 0 else f"{last}_{n}") not in taken)
+        name = last
+        while name in self._taken:
+            self._numbers[last] += 1
+            name = f"{last}_{self._numbers[last]}"
+        self._taken.add(name)
+        return name
 
     def _branches(self, plain: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
         keyword = "anyOf" if plain.get("anyOf") else "oneOf"
@@ -160,7 +200,7 @@ class _Walk:
         for number, branch in enumerate(plain[keyword]):
             if branch is False:
                 continue
-            whole = branch if not rest else merged([rest, self._inlined(branch)])
+            whole = branch if not rest else self._merged([rest, self._inlined(branch, path)], path)
             if not isinstance(whole, (dict, bool)):
                 raise self._no(path, f"keywords beside {keyword}")
             out.append(self.schema(whole, f"{path}|{number}", depth))
@@ -254,7 +294,9 @@ class _Walk:
             self.loosened.append(f"{path}: prefixItems")
             others = [items] if isinstance(items, dict) else []
             lowered = [self.schema(part, f"{path}[{at}]", depth + 1) for at, part in enumerate([*first, *others])]
-            distinct = [part for at, part in enumerate(lowered) if part not in lowered[:at]]
+            distinct = list({msgspec.json.encode(part, order="sorted"): part for part in reversed(lowered)}.values())[
+                ::-1
+            ]
             return {"items": distinct[0] if len(distinct) == 1 else {"anyOf": distinct}}
         if not isinstance(items, dict):
             raise self._no(path, "an array of anything")
@@ -265,6 +307,17 @@ class _Walk:
 
     def _no(self, path: str, what: str) -> UnsupportedSchema:
         return UnsupportedSchema(f"{self._subset.name} cannot be told of {what} (at {path}).")
+
+
+def _characters(schema: dict[str, Any]) -> int:
+    """Give about how long the texts are that stand in a schema itself: all of them may go out."""
+    count = 0
+    for value in schema.values():
+        if isinstance(value, str):
+            count += len(value)
+        elif isinstance(value, (list, dict)):
+            count += sum(len(text) for text in value if isinstance(text, str))
+    return count
 
 
 def _inferred(plain: dict[str, Any]) -> list[str]:

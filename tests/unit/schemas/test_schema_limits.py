@@ -103,3 +103,19 @@ def test_a_list_that_refers_to_itself_costs_a_step_a_level_and_a_forked_one_doub
 def test_a_schema_with_much_to_compile_is_not_light():
     assert not check({"pattern": "(a{100}){50}"}).light
     assert not check({"properties": {str(n): {"type": "string"} for n in range(500)}}).light
+
+
+def test_references_that_lead_on_for_long_are_refused():
+    def chained(steps):
+        definitions = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(steps)}
+        return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{steps}": {"type": "string"}}}
+
+    check(chained(200))
+    with pytest.raises(UnsupportedSchema, match="lead on"):
+        check(chained(3_000))
+
+
+@pytest.mark.parametrize("draft", ["https://example.com/meta", "http://json-schema.org/draft-03/schema#", "", 7])
+def test_a_draft_that_is_not_known_is_refused(draft):
+    with pytest.raises(UnsupportedSchema, match="draft"):
+        check({"$schema": draft, "type": "string"})

@@ -247,3 +247,14 @@ def test_the_usual_schema_and_answer_cost_little():
         best = min(best, time.perf_counter() - began)
 
     assert best < 100e-6
+
+
+async def test_patterns_that_look_around_or_back_are_never_judged_in_this_process(judging):
+    for pattern in ("(?=a*b)c", r"^(a+)\1$"):
+        schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+        before = judging.sent
+        (found,) = await judging.violations(schema, '{"a": "ab"}')
+        assert (found.keyword, judging.sent) == ("pattern", before + 1)
+    schema = {"type": "string", "pattern": "(?=a*b)c"}
+    with pytest.raises(UnsupportedSchema, match="takes longer"):
+        await judging.violations(schema, json.dumps("a" * 60_000))
