@@ -9,7 +9,7 @@ from gateway.cache.guards.reader import CLAUSE, Word
 from gateway.cache.guards.reading import Reading
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
-_MOST_MATCHED = 40
+_MOST_MATCHED = 24
 _LIKE_ADJECTIVES = ("ic", "ive", "ous", "ful", "less", "able", "ible", "ial", "ical", "ed")
 _BETWEEN = frozenset({"", "between", "with", "from", "to", "of"})
 # Questions that leave out who does it: what is done may stand before or after what it is done to.

@@ -10,13 +10,16 @@ from gateway.cache.guards import grammar, numerals
 from gateway.cache.guards.lexicon import Lexicon, lexicon
 from gateway.cache.guards.reader import Reader, Word
 from gateway.cache.guards.spelling import corrected
-from gateway.cache.guards.tokens import CODE, PLACE, SIGN, STOP, WORD, Token, cut
+from gateway.cache.guards.tokens import CODE, PLACE, SIGN, STOP, WORD, Token, cut, plain
 
-MOST_CHARACTERS = 4_000
+# What is longer than one of these is not cut up at all: it must be the same.
+MOST_CHARACTERS = 1_000
+MOST_WORDS = 120
+_MOST_TOKENS = 2 * MOST_WORDS
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A text, read. `folded` is the text without case, punctuation and space; a text that is too long has nothing else."""
+    """A text, read. `folded` is the text without case, punctuation and space; of a text that is too long it is the text itself, and there is nothing else."""
 
     folded: str
     long: bool = False
@@ -40,10 +43,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(text: str) -> Reading:
-    """Read a question. Takes some 0.1 ms; a text of more than `MOST_CHARACTERS` is only folded."""
-    if len(text) > MOST_CHARACTERS:
-        return Reading(folded=" ".join(text.casefold().split()), long=True)
-    pieces = cut(text)
+    """Read a question. Takes some 0.1 ms; a text of more than `MOST_CHARACTERS` or `MOST_WORDS` is kept as it is, and not read."""
+    if len(text) > MOST_CHARACTERS or len(text.split()) > MOST_WORDS:
+        return _unread(text)
+    # Compatibility forms may be many letters each.
+    same = plain(text)
+    if len(same) > MOST_CHARACTERS:
+        return _unread(text)
+    pieces = cut(same)
+    if len(pieces.tokens) > _MOST_TOKENS:
+        return _unread(text)
     tokens = numerals.composed(_possessives(pieces.tokens))
     said = [token.text for token in tokens if token.kind != STOP]
     language = grammar.language(text, [token.text for token in tokens if token.kind == WORD])
@@ -69,6 +78,10 @@ def read(text: str) -> Reading:
         words=tuple(reader.words),
         said=frozenset(said),
     )
+
+
+def _unread(text: str) -> Reading:
+    return Reading(folded=text.strip("\n").rstrip(), long=True)
 
 
 def quotes_held(quoted: str, text: Reading) -> bool:

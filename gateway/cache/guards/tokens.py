@@ -19,7 +19,8 @@ _QUOTES = str.maketrans(
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`]+`", re.DOTALL)
 _QUOTED = re.compile(r"\"([^\"]{1,400})\"|(?<![\w'])'([^'\s](?:[^']|(?<=\w)'(?=\w)){0,400})'(?!\w)")
 _ADDRESS = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\b(?:[\w-]+\.)+(?:com|org|net|io|dev|edu|gov|co|uk|de)\b(?:/[^\s]*)?",
+    r"(?:[a-z][a-z0-9+.-]{0,15}://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"
+    r"|(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:com|org|net|io|dev|edu|gov|co|uk|de)\b(?:/[^\s]*)?",
     re.IGNORECASE,
 )
 _WITH_A_SLASH = re.compile(r"(?:~|\.{0,2})/[\w.*/~-]+|[A-Za-z]:\\.+|\w[\w.-]*(?:/[\w.*-]+){2,}/?")
@@ -52,6 +53,8 @@ _CURRENCY = {
     "₿": "bitcoin",
 }
 _OPERATORS = frozenset("+-*/^=<>|&~×÷√∑∫≤≥≠≈∞%°")
+# What is longer, without a blank, is taken to the letter.
+_LONGEST_CHUNK = 64
 _ENDS = ".,;:!?…)]}>\"'"
 _OPENS = "([{<\"'¿¡"
 _CUT = "\n.!?;:"
@@ -91,7 +94,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
 
 def plain(text: str) -> str:
     """Fold what looks the same: compatibility forms, quotes, dashes, spaces."""
-    return unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_QUOTES)
 
 
 def folded_words(text: str) -> str:
@@ -100,8 +103,7 @@ def folded_words(text: str) -> str:
 
 
 def cut(text: str) -> Cut:
-    """Cut a text, whose length the caller bounds, into tokens."""
-    text = plain(text)
+    """Cut a text that `plain` folded, and whose length the caller bounds, into tokens."""
     code = tuple(" ".join(found.strip("`").split()) for found in _FENCED.findall(text))
     text = _FENCED.sub(" ", text) if code else text
     addresses = (
@@ -133,7 +135,9 @@ def cut(text: str) -> Cut:
 def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - a fact of the chunk, not a switch
     """Take a chunk that is more than letters."""
     folded = core.casefold()
-    if _LANGUAGE.fullmatch(core):
+    if len(core) > _LONGEST_CHUNK:
+        tokens.append(Token(core, PLACE, first))
+    elif _LANGUAGE.fullmatch(core):
         tokens.append(Token(folded, WORD, first))
     elif _ABBREVIATION.fullmatch(core):
         letters = folded.replace(".", "")

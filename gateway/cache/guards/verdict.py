@@ -53,14 +53,15 @@ _AGREEING = frozenset(
 def refusal(asked: str | Reading, kept: str | Reading) -> str:
     """Give the name of the first guard that refuses to answer `asked` with what answered `kept`; "" where none does.
 
-    Symmetric. Takes well under a millisecond for questions, and no longer for long texts: those must be the same.
+    Symmetric. Takes well under a millisecond for questions; texts of more than 120 words or 1,000 characters are not read: they
+    must be the same to the letter.
     """
     one = read(asked) if isinstance(asked, str) else asked
     other = read(kept) if isinstance(kept, str) else kept
+    if one.long or other.long:
+        return "" if one.long == other.long and one.folded == other.folded else "length"
     if one.folded == other.folded and one.code == other.code and one.addresses == other.addresses:
         return ""
-    if one.long or other.long:
-        return "length"
     return _literal(one, other) or _logical(one, other) or _verbal(one, other)
 
 
