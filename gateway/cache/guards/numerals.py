@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from gateway.cache.guards.tokens import NUMBER, WORD, Token
@@ -194,11 +193,9 @@ def _number_at(tokens: list[Token], at: int) -> tuple[int, str]:
     if not taken or (taken == 1 and first.kind == NUMBER):
         return 0, ""
     number = total + current
-    if not math.isfinite(number):
-        return 0, ""
     if first.text == "one" and taken == 1:
         return 1, "one"
-    digits = str(int(number)) if number == int(number) else str(number)
+    digits = str(int(number)) if number.is_integer() else str(number)
     return taken, digits + ("th" if ordinal else "")
 
 

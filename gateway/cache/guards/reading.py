@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.cache.guards import grammar, numerals
+from gateway.cache.guards.letters import Written, layout, written
 from gateway.cache.guards.lexicon import Lexicon, lexicon
 from gateway.cache.guards.reader import Reader, Word
 from gateway.cache.guards.spelling import corrected
@@ -35,9 +36,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     owners: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
     joins: frozenset[str] = frozenset()
+    stranded: frozenset[str] = frozenset()
     passive: bool = False
     does: bool = False
     joined: frozenset[int] = frozenset()
+    literal: tuple[str, ...] = ()
+    layout: tuple[str, ...] = ()
+    written: Written = {}
+    people: frozenset[str] = frozenset()
     words: tuple[Word, ...] = ()
     said: frozenset[str] = frozenset()
 
@@ -58,7 +64,12 @@ def read(text: str) -> Reading:
     language = grammar.language(text, [token.text for token in tokens if token.kind == WORD])
     words = lexicon()
     reader = Reader(_replaced(corrected(tokens, pieces.quoted), words), words)
+    signs = any(token.kind in {CODE, SIGN} for token in tokens) or bool(pieces.code)
     return Reading(
+        literal=pieces.literal,
+        layout=layout(pieces.rest, literal=signs),
+        written=written(pieces.rest),
+        people=frozenset(grammar.PEOPLE[text] for text in said if text in grammar.PEOPLE),
         folded=" ".join((*said, *pieces.code, *pieces.addresses)),
         language=language,
         quoted=pieces.quoted,
@@ -72,6 +83,7 @@ def read(text: str) -> Reading:
         owners=frozenset(reader.owners),
         subjects=frozenset(reader.subjects),
         joins=frozenset(reader.joins),
+        stranded=frozenset(reader.stranded),
         passive=reader.passive,
         does=reader.does,
         joined=frozenset(reader.joined),

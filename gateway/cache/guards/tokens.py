@@ -7,6 +7,8 @@ import unicodedata
 
 import msgspec
 
+from gateway.cache.guards.signs import around, standing
+
 WORD, NUMBER, CODE, PLACE, SIGN, STOP = "word", "number", "code", "url or id", "sign", "stop"
 
 # Quotation marks, apostrophes, hyphens, minus and blank in their many forms.
@@ -84,12 +86,14 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
-    """A text in pieces: its tokens, what stood in quotes (folded, its words only) and in backticks."""
+    """A text in pieces: its tokens, what stood in quotes (folded, its words only; `literal`: as it is) and in backticks, and what is left of the text."""
 
     tokens: tuple[Token, ...]
     quoted: tuple[str, ...]
     code: tuple[str, ...]
     addresses: tuple[str, ...]
+    literal: tuple[str, ...]
+    rest: str
 
 
 def plain(text: str) -> str:
@@ -104,7 +108,7 @@ def folded_words(text: str) -> str:
 
 def cut(text: str) -> Cut:
     """Cut a text that `plain` folded, and whose length the caller bounds, into tokens."""
-    code = tuple(" ".join(found.strip("`").split()) for found in _FENCED.findall(text))
+    code = tuple(_unfenced(found) for found in _FENCED.findall(text))
     text = _FENCED.sub(" ", text) if code else text
     addresses = (
         tuple(found.rstrip(".,;:!?)'").rstrip("/").casefold() for found in _ADDRESS.findall(text))
@@ -112,15 +116,28 @@ def cut(text: str) -> Cut:
         else ()
     )
     text = _ADDRESS.sub(" ", text) if addresses else text
-    quoted = tuple(words for one, other in _QUOTED.findall(text) if (words := folded_words(one or other)))
+    literal = tuple(one or other for one, other in _QUOTED.findall(text))
+    quoted = tuple(words for found in literal if (words := folded_words(found)))
     tokens: list[Token] = []
     first = True
     shouted = text.isupper()
-    for chunk in text.split():
+    chunks = text.split()
+    for index, chunk in enumerate(chunks):
+        after = chunks[index + 1] if index + 1 < len(chunks) else ""
+        sign = standing(chunk, chunks[index - 1] if index else "", after)
+        if sign:
+            tokens.append(Token(sign, SIGN))
+        if sign is not None:
+            first = first or (sign == "" and set(chunk) <= set(".!?"))
+            continue
+        if not chunk.isalpha():
+            tokens.extend(Token(sign, SIGN) for sign in around(chunk))
         core = chunk.lstrip(_OPENS)
         core = core.rstrip(_ENDS) or core
         if core == "US" and not shouted:
             tokens.append(Token("usa", WORD, first, capital=True))
+        elif len(core) > _LONGEST_CHUNK:
+            tokens.append(Token(core, PLACE, first))
         elif core.isalpha():
             tokens.append(Token(core.casefold(), WORD, first, core[0].isupper()))
         else:
@@ -129,15 +146,18 @@ def cut(text: str) -> Cut:
         first = ends in ".!?;:" and ends != ""
         if first or ends == ",":
             tokens.append(Token(ends, STOP))
-    return Cut(tokens=tuple(tokens), quoted=quoted, code=code, addresses=addresses)
+    return Cut(tokens=tuple(tokens), quoted=quoted, code=code, addresses=addresses, literal=literal, rest=text)
+
+
+def _unfenced(found: str) -> str:
+    """Give what stands in backticks as it is, but for the name of the language and the lines' ends around it."""
+    return found.strip("`").strip("\n").rstrip()
 
 
 def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - a fact of the chunk, not a switch
     """Take a chunk that is more than letters."""
     folded = core.casefold()
-    if len(core) > _LONGEST_CHUNK:
-        tokens.append(Token(core, PLACE, first))
-    elif _LANGUAGE.fullmatch(core):
+    if _LANGUAGE.fullmatch(core):
         tokens.append(Token(folded, WORD, first))
     elif _ABBREVIATION.fullmatch(core):
         letters = folded.replace(".", "")

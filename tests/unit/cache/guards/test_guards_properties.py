@@ -1,5 +1,6 @@
 """What holds for the guards whatever the text."""
 
+import re
 import time
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.cache.guards import GUARDS, read, refusal
+from gateway.cache.guards.letters import written
 from gateway.cache.guards.lexicon import lexicon, spelled_out, stem
 from gateway.cache.guards.reading import MOST_CHARACTERS, MOST_WORDS
 from gateway.cache.guards.slips import distance, is_slip
@@ -18,6 +20,13 @@ PLAIN = [
     text
     for text in QUESTIONS
     if text.isascii() and not any(letter in "`'\"/_-.@#$%^*+=<>()|&~:" for letter in text[:-1])
+]
+# No letter by itself, no unit and no name that is also a word.
+CASELESS = [
+    text
+    for text in PLAIN
+    if all(shapes <= {"lower", "first", "any"} for shapes in written(text).values())
+    and not re.search(r"\b[^\W\dia]\b", text)
 ]
 verdicts = st.sampled_from(("", *GUARDS))
 
@@ -44,13 +53,13 @@ def test_every_labelled_pair_is_judged_the_same_both_ways(pair):
     assert (refusal(pair.asked, pair.kept) == "") == (refusal(pair.kept, pair.asked) == "")
 
 
-@given(st.sampled_from(PLAIN), st.sampled_from((str.upper, str.lower, str.title, str.swapcase)))
-def test_case_makes_no_difference(text, changed):
+@given(st.sampled_from(CASELESS), st.sampled_from((str.upper, str.lower)))
+def test_case_makes_no_difference_where_it_means_nothing(text, changed):
     assert refusal(text, changed(text)) == ""
 
 
 @given(
-    st.sampled_from(PLAIN),
+    st.sampled_from([text for text in PLAIN if not re.search(r"(\d|\b\w)\W*$", text)]),
     st.sampled_from(("", "?", "!", "...", " ?", "?!", ".")),
     st.sampled_from(("", " ", "\n", "  ")),
 )
@@ -162,7 +171,7 @@ def test_no_words_in_any_order_take_longer_than_twenty_milliseconds(words, chanc
     assert least_seconds(text, " ".join(turned)) < MOST_SECONDS
 
 
-@pytest.mark.parametrize("text", ["word " * (MOST_WORDS + 1), "a" * (MOST_CHARACTERS + 1), "a-b-" * 200])
+@pytest.mark.parametrize("text", ["word " * (MOST_WORDS + 1), "a" * (MOST_CHARACTERS + 1), "a-b-c-d " * 100])
 def test_what_is_too_much_to_read_is_kept_as_it_is(text):
     assert read(text).long
     assert not read(text).words
