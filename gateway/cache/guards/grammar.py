@@ -54,6 +54,12 @@ CATEGORIES = frozenset(
         "lake",
     ]
 )
+# Not all of them do is not that all of them do not.
+EVERYBODY = frozenset(["all", "every", "everyone", "everybody", "everything", "both", "always"])
+# What a preposition without a word of its own may stand before: who did they lose to in 2018.
+ADJUNCTS = frozenset(["in", "on", "at", "during", "after", "before", "since"])
+# What these say depends on where they stand: the only country, borders only France.
+FOCUS = frozenset(["only", "solely", "merely", "even", "alone", "mostly", "nearly", "almost"])
 # Who can do these for others does: can you ship, do you ship.
 SERVICES = frozenset(["ship", "deliver", "delivery"])
 # What is easy to learn is learnt: the subject is what it is done to.

@@ -89,10 +89,8 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     """Tell whether two words that changed places did so for the style."""
     x = asked.words[first[0]], kept.words[first[1]]
     y = asked.words[second[0]], kept.words[second[1]]
-    if any(word.text in _PLACED for word in (*x, *y)):
-        return False
-    if any(word.optional for word in (*x, *y)):
-        return True
+    if any(word.text in grammar.FOCUS or word.optional for word in (*x, *y)):
+        return all(word.text not in grammar.FOCUS for word in (*x, *y))
     if _coordinated(asked, x[0], y[0]) and _coordinated(kept, x[1], y[1]):
         return _same_company(asked, kept, *x) and _same_company(asked, kept, *y)
     mx, my = _marked(*x), _marked(*y)
@@ -103,12 +101,8 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     if _loose(asked, kept, x, y):
         return True
     if _is_verb(*x) != _is_verb(*y):
-        still = y if _is_verb(*x) else x
-        if still[0].marker == still[1].marker != "" and (
-            "dates" in still[0].kinds or asked.asks == kept.asks == "when"
-        ):
-            return True
-        return _moved_verb(asked, kept, x if _is_verb(*x) else y)
+        still, moved = (y, x) if _is_verb(*x) else (x, y)
+        return _still(asked, kept, still) or _moved_verb(asked, kept, moved)
     if _is_verb(*x) and not any((*mx, *my)):
         inflected = [x[side].inflected + y[side].inflected for side in (0, 1)]
         return _subjectless(asked, kept) and inflected[0] != inflected[1]
@@ -118,13 +112,15 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     return changed.isdisjoint(grammar.DIRECTED) and (mx[0] != my[0] or mx[1] != my[1])
 
 
-# What these say depends on where they stand: the only country, borders only France.
-_PLACED = frozenset({"only", "solely", "merely", "even", "alone", "mostly", "nearly", "almost"})
+def _still(asked: Reading, kept: Reading, word: tuple[Word, Word]) -> bool:
+    """Tell whether a word brought its preposition with it, and says when: on Sunday, what do you do."""
+    same = word[0].marker == word[1].marker != ""
+    return same and ("dates" in word[0].kinds or asked.asks == kept.asks == "when")
 
 
 def _loose(asked: Reading, kept: Reading, x: tuple[Word, Word], y: tuple[Word, Word]) -> bool:
     """Tell whether one of two words may stand anywhere: an adverb, an adjective, what is measured, the unit of a number."""
-    if any(word.text.endswith("ly") and word.text not in _PLACED for word in (*x, *y)):
+    if any(word.text.endswith("ly") and word.text not in grammar.FOCUS for word in (*x, *y)):
         return True
     if any(map(_describes, x)) != any(map(_describes, y)):
         return True

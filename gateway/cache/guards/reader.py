@@ -160,7 +160,7 @@ class Reader:
         elif self._is_named(index, text):
             self._content(index, token, always=True)
         elif text in grammar.NEGATIONS:
-            self._negation(text)
+            self._negation(index, text)
         elif text in grammar.QUESTION_WORDS:
             self._question(index, token)
         elif self._is_main(index, text):
@@ -180,8 +180,9 @@ class Reader:
         self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
         self._boundary("")
 
-    def _negation(self, text: str) -> None:
-        self.negations.append(grammar.NEGATIONS[text])
+    def _negation(self, index: int, text: str) -> None:
+        scope = " all" if text == "not" and self._after(index).text in grammar.EVERYBODY else ""
+        self.negations.append(grammar.NEGATIONS[text] + scope)
         if text == "cannot":
             self.modal = self.modal or "can"
 
@@ -249,7 +250,13 @@ class Reader:
 
     def _preposition(self, index: int, text: str) -> None:
         follows = self._after(index).text
-        if self._after(index).kind == STOP and text not in {"in", "at", "of", "about", "like"}:
+        if (self._after(index).kind == STOP or follows in grammar.ADJUNCTS) and text not in {
+            "in",
+            "at",
+            "of",
+            "about",
+            "like",
+        }:
             self.stranded.add(text)
         if text == "to" and (follows in grammar.AUXILIARIES or "verbs" in self._kinds(follows)):
             self._boundary("")
@@ -262,6 +269,8 @@ class Reader:
     def _content(self, index: int, token: Token, *, always: bool = False) -> None:
         """Take a word that is none of the small ones: most likely one with a meaning."""
         self._person(token.text)
+        if token.text in grammar.FOCUS and self._after(index).text in grammar.PEOPLE:
+            self.negations.append(token.text)
         if token.text in grammar.CLAUSES:
             self._clause = CLAUSE
         if token.first and not self._questions and token.text in grammar.ORDERS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _SENTENCE = frozenset(".?!…")
+_DASHES = frozenset("-/~\u2013\u2014")
 _QUOTES = frozenset("\"'`")
 _SMILEYS = frozenset([":)", ":(", ":-)", ":-(", ";)", ";-)", ":d", ":p", "<3"])
 _DOUBLED = re.compile(r"[&|=!<>+\-*/:?.^~%]{2,}")
@@ -23,7 +24,7 @@ def standing(chunk: str, before: str, after: str) -> str | None:
         return ""
     if set(sign) <= _SENTENCE and not after:
         return ""
-    if set(sign) <= {"-", "–", "—", "/", "~"} and len(sign) == 1:
+    if set(sign) <= _DASHES and len(sign) == 1:
         return sign if _literal(before) and _literal(after) else ""
     return sign if after or not set(sign) <= _SENTENCE else ""
 
@@ -36,7 +37,7 @@ def _literal(chunk: str) -> bool:
 def around(chunk: str) -> list[str]:
     """Give the signs of a chunk that is more than signs: its brackets, what stands before it, a factorial, doubled operators."""
     found: list[str] = []
-    body = chunk.rstrip(".,;:?!\"'") if not chunk.endswith("!") else chunk.rstrip(".,;:?\"'")
+    body = chunk.rstrip(".,;:?\"'")
     core = body.strip("([{<>}])!.,;:?\"'")
     if not core.isalpha() or any(letter in "[]{}" for letter in body):
         brackets = "".join(letter for letter in body if letter in "([{}])")

@@ -14,7 +14,7 @@ from gateway.cache.guards.reading import MOST_CHARACTERS, MOST_WORDS
 from gateway.cache.guards.slips import distance, is_slip
 from tests.unit.cache.guards.labelled import load
 
-PAIRS = [*load("pairs_*.jsonl"), *load("fresh.jsonl")]
+PAIRS = [*load("pairs_*.jsonl"), *load("fresh.jsonl"), *load("seen*.jsonl")]
 QUESTIONS = sorted({text for pair in PAIRS for text in (pair.asked, pair.kept)})
 PLAIN = [
     text
