@@ -226,7 +226,7 @@ def _take_runs(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FB
             tokens.append(Token(_number(run, runs[index - 1] if index else ""), NUMBER, first and index == 0))
             if index and runs[index - 1] in _CURRENCY:
                 tokens.append(Token(_CURRENCY[runs[index - 1]], WORD))
-        elif run[0].isalpha():
+        elif run[0].isalnum():
             _take_word(run, first and index == 0, core[0].isupper(), tokens)
         elif run == "%":
             tokens.append(Token("percent", WORD))

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.cache.guards import GUARDS, read, refusal
@@ -31,6 +31,8 @@ CASELESS = [
 verdicts = st.sampled_from(("", *GUARDS))
 
 
+@example("", "\U00010858A")
+@example("\u00bdA", "\u2460a+")
 @given(st.text(max_size=300), st.text(max_size=300))
 @settings(max_examples=300)
 def test_any_two_texts_get_a_verdict_and_the_same_both_ways(asked, kept):
