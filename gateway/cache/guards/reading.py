@@ -16,7 +16,7 @@ from gateway.cache.guards.tokens import CODE, PLACE, SIGN, STOP, WORD, Token, cu
 # What is longer than one of these is not cut up at all: it must be the same.
 MOST_CHARACTERS = 1_000
 MOST_WORDS = 120
-_MOST_TOKENS = 2 * MOST_WORDS
+_MOST_TOKENS = 180
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

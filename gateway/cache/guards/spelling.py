@@ -43,7 +43,10 @@ def _right(word: str) -> str:
         for candidate in found
         if candidate[0] == word[0] and _one_slip(word, candidate) and not telling(word, candidate)
     }
-    return right.pop() if len(right) == 1 else word
+    if len(right) != 1:
+        return word
+    (only,) = right
+    return word if telling(word, only) else only
 
 
 def _one_slip(one: str, other: str) -> bool:
