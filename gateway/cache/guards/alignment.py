@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from gateway.cache.guards.lexicon import lexicon, stem
+from gateway.cache.guards.lexicon import stem
 from gateway.cache.guards.reader import Word
 from gateway.cache.guards.reading import Reading
+from gateway.cache.guards.slips import is_slip
 
-# Beginnings that turn a word into its opposite, or into something else: never a slip of the pen.
-_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "re", "de", "pre", "post", "over", "under", "anti", "mis", "sub", "super", "inter", "intra", "a", "co", "ex", "bi", "tri")  # fmt: skip
-_TELLING = (("er", "ee"), ("or", "ee"), ("hyper", "hypo"), ("inter", "intra"), ("ful", "less"), ("max", "min"))
-
-
-_PAIRED = (
-    "on", "off", "in", "out", "up", "down", "over", "under", "pre", "post", "im", "ex", "em", "inter", "intra", "hyper", "hypo",
-    "macro", "micro", "mono", "poly", "uni", "multi", "anti", "pro", "fore", "after", "sub", "super", "ab", "ad", "en", "de", "dis",
-    "endo", "exo", "iso", "hetero", "homo", "nano", "mega", "giga", "kilo", "milli", "centi", "mini", "maxi", "non", "un", "re",
-)  # fmt: skip
+# With more words without a match than this on a side, no slip of the pen is looked for.
+_MOST_SLIPS = 8
+_SHORTEST_ROOT = 5
 
 
 class Alignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,28 +27,69 @@ class Alignment(msgspec.Struct, frozen=True, kw_only=True):
 def aligned(asked: Reading, kept: Reading) -> Alignment:
     """Match words: the same, forms of one word, words of one meaning, slips of the pen. Each word is used as often as needed."""
     pairs: list[tuple[int, int]] = []
-    left = _matched(asked, kept, pairs)
-    right = _matched(kept, asked, None)
-    one = _unmatched_left(left, asked, kept, pairs)
-    other = _unmatched_left(right, kept, asked, None)
-    return Alignment(pairs=tuple(pairs), asked=tuple(one), kept=tuple(other))
+    one, other = _Places(asked.words), _Places(kept.words)
+    left = _matched(asked, other, pairs)
+    right = _matched(kept, one, None)
+    left = [index for index in left if not _said_elsewhere(index, one, other, kept)]
+    right = [index for index in right if not _said_elsewhere(index, other, one, asked)]
+    if len(left) <= _MOST_SLIPS and len(right) <= _MOST_SLIPS:
+        slips = [(i, j) for i in left for j in right if _is_slip_of(asked.words[i], kept.words[j])]
+        slipped = {i for i, _ in slips}, {j for _, j in slips}
+        pairs.extend(next((i, j) for i, j in slips if i == index) for index in sorted(slipped[0]))
+        left = [index for index in left if index not in slipped[0]]
+        right = [index for index in right if index not in slipped[1]]
+    return Alignment(
+        pairs=tuple(pairs),
+        asked=tuple(asked.words[index] for index in left),
+        kept=tuple(kept.words[index] for index in right),
+    )
 
 
-def _matched(from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -> list[int]:
+class _Places:
+    """Where the words of a text stand, by what they may match with: found without going through all of them."""
+
+    def __init__(self, words: Sequence[Word]) -> None:
+        self.words = words
+        self.stems: dict[str, list[int]] = {}
+        self.groups: dict[int, int] = {}
+        self.roots: dict[str, int] = {}
+        self.texts = {word.text for word in words} | {word.stem for word in words}
+        self.joined: set[str] = set()
+        for index, word in enumerate(words):
+            self.stems.setdefault(word.stem, []).append(index)
+            for group in word.groups:
+                self.groups.setdefault(group, index)
+            for root in _roots(word.stem):
+                self.roots.setdefault(root, index)
+            if index:
+                together = words[index - 1].text + word.text
+                self.joined.update((together, stem(together)))
+
+    def like(self, word: Word) -> int | None:
+        """Give the first place of a word of the same meaning, or else of the same root."""
+        places = [self.groups[group] for group in word.groups if group in self.groups]
+        if not places:
+            places = [self.stems[root][0] for root in _roots(word.stem) if root in self.stems]
+            if word.stem in self.roots:
+                places.append(self.roots[word.stem])
+        return min(places, default=None)
+
+
+def _matched(from_: Reading, to: _Places, pairs: list[tuple[int, int]] | None) -> list[int]:
     """Give the places of words without a match; `pairs` takes the matches."""
     left: list[int] = []
-    stems = {word.stem: index for index, word in reversed(list(enumerate(to.words)))}
     used: set[int] = set()
+    following: dict[str, int] = {}
     for index, word in enumerate(from_.words):
-        at = stems.get(word.stem)
-        if at is not None and at in used:
-            at = next(
-                (place for place, other in enumerate(to.words) if place not in used and other.stem == word.stem), at
-            )
-        if at is None and word.groups:
-            at = next((place for place, other in enumerate(to.words) if not word.groups.isdisjoint(other.groups)), None)
-        if at is None:
-            at = next((place for place, other in enumerate(to.words) if _of_one_root(word.stem, other.stem)), None)
+        places = to.stems.get(word.stem)
+        if places is None:
+            at = to.like(word)
+        else:
+            turn = following.get(word.stem, 0)
+            while turn < len(places) and places[turn] in used:
+                turn += 1
+            following[word.stem] = turn
+            at = places[turn] if turn < len(places) else places[0]
         if at is None:
             left.append(index)
             continue
@@ -62,43 +99,27 @@ def _matched(from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -
     return left
 
 
-def _of_one_root(one: str, other: str) -> bool:
-    """Tell whether one word is the noun of the other: concatenation, concatenate."""
-    short, long = sorted((one, other), key=len)
-    if len(short) < 5 or not long.endswith(("ion", "ment")) or short == "depart":
-        return short + "ing" == long or long + "ing" == short
-    if long.endswith("ment"):
-        return long[:-4] == short
-    return short in {long[:-3], long[:-3] + "e", long[:-5], long[:-5] + "e"}
+def _roots(long: str) -> set[str]:
+    """Give what a noun may be made of: concatenation is made of concatenate."""
+    found: set[str] = set()
+    if long.endswith("ion"):
+        found = {long[:-3], long[:-3] + "e", long[:-5], long[:-5] + "e"}
+    elif long.endswith("ment"):
+        found = {long[:-4]} - {"depart"}
+    elif long.endswith("ing"):
+        found = {long[:-3]}
+    return {short for short in found if len(short) >= _SHORTEST_ROOT}
 
 
-def _unmatched_left(left: list[int], from_: Reading, to: Reading, pairs: list[tuple[int, int]] | None) -> list[Word]:
-    found: list[Word] = []
-    for index in left:
-        word = from_.words[index]
-        if word.text in to.said:
-            continue
-        if _joined_elsewhere(word, index, from_, to):
-            continue
-        at = next((place for place, other in enumerate(to.words) if _is_slip_of(word, other)), None)
-        if at is None:
-            found.append(word)
-        elif pairs is not None:
-            pairs.append((index, at))
-    return found
-
-
-def _joined_elsewhere(word: Word, index: int, from_: Reading, to: Reading) -> bool:
-    """Tell whether words are one here and two there: time zone, timezone."""
-    words = to.words
-    for at in range(len(words) - 1):
-        if words[at].text + words[at + 1].text == word.text or stem(words[at].text + words[at + 1].text) == word.stem:
-            return True
-    stems = {other.stem for other in words} | {other.text for other in words}
+def _said_elsewhere(index: int, from_: _Places, to: _Places, kept: Reading) -> bool:
+    """Tell whether a word is a small one there, or whether words are one here and two there: time zone, timezone."""
+    word = from_.words[index]
+    if word.text in kept.said or word.text in to.joined or word.stem in to.joined:
+        return True
     for first in (index - 1, index):
         if first >= 0 and first + 1 < len(from_.words):
             together = from_.words[first].text + from_.words[first + 1].text
-            if together in stems or stem(together) in stems:
+            if together in to.texts or stem(together) in to.texts:
                 return True
     return False
 
@@ -108,61 +129,3 @@ def _is_slip_of(one: Word, other: Word) -> bool:
     if (one.capital or other.capital) and len(one.text) == len(other.text) and sorted(one.text) != sorted(other.text):
         return False
     return is_slip(one.text, other.text)
-
-
-def is_slip(one: str, other: str) -> bool:
-    """Tell whether one word is the other with a slip of the pen: near, of the same beginning, and not both words that exist."""
-    if one == other:
-        return True
-    if min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 2 or one[0] != other[0]:
-        return False
-    if not (one.isalpha() and other.isalpha()) or _telling(one, other):
-        return False
-    known = _exists(one) + _exists(other)
-    if known == 2:
-        return False
-    most = 2 if known == 1 and min(len(one), len(other)) >= 7 else 1
-    if known == 0 and (min(len(one), len(other)) < 6 or (len(one) == len(other) and sorted(one) != sorted(other))):
-        return False
-    apart = distance(one, other, most)
-    # Two letters exchanged for others: Medicare, Medicaid.
-    two_others = apart == 2 and len(one) == len(other) and sorted(one) != sorted(other)
-    return apart <= most and not two_others
-
-
-def _exists(word: str) -> bool:
-    known = lexicon().known
-    return word in known or stem(word) in known
-
-
-def _telling(one: str, other: str) -> bool:
-    if _rests(one) & _rests(other):
-        return True
-    short, long = sorted((one, other), key=len)
-    if any(long == prefix + short for prefix in _PREFIXES):
-        return True
-    return any(one.replace(first, second) == other or other.replace(first, second) == one for first, second in _TELLING)
-
-
-def _rests(word: str) -> set[str]:
-    """Give what is left of a word without one of the beginnings that come in pairs: onboarding, offboarding."""
-    return {word[len(start) :] for start in _PAIRED if word.startswith(start) and len(word) - len(start) > 2}
-
-
-def distance(one: str, other: str, most: int) -> int:
-    """Count the letters to put in, take out, change or swap with a neighbour; anything above `most` is `most + 1`."""
-    if abs(len(one) - len(other)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, start=1):
-        last, row, before_last = row, [i], before
-        for j, right in enumerate(other, start=1):
-            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (left != right))
-            if i > 1 and j > 1 and left == other[j - 2] and one[i - 2] == right:
-                cost = min(cost, before_last[j - 2] + 1)
-            row.append(cost)
-        before = last
-        if min(row) > most:
-            return most + 1
-    return min(row[-1], most + 1)

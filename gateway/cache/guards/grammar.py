@@ -24,7 +24,12 @@ MODALS = {
 MODAL_QUESTIONS = frozenset({"can", "should", "must"})
 OWNERS = {
     "my": "first", "mine": "first", "our": "first", "ours": "first", "your": "second", "yours": "second", "his": "him",
-    "her": "her", "hers": "her", "their": "them", "theirs": "them", "he": "him", "him": "him", "she": "her",
+    "her": "her", "hers": "her", "their": "them", "theirs": "them", "he": "him", "him": "him", "she": "her", "they": "them", "them": "them",
+}  # fmt: skip
+# Who a question is about, whatever stands for "anyone" in it: what should I do is not what should they do.
+PEOPLE = {
+    "i": "us", "we": "us", "you": "us", "me": "us", "us": "us", "they": "them", "them": "them", "he": "them", "she": "them",
+    "him": "them",
 }  # fmt: skip
 SUBJECTS = {"i": "first", "we": "first", "you": "second"}
 # A word before one of these is named, not used: a for loop is not a while loop.
@@ -47,6 +52,36 @@ CATEGORIES = frozenset(
         "musical",
         "opera",
         "lake",
+    ]
+)
+# Not all of them do is not that all of them do not.
+EVERYBODY = frozenset(["all", "every", "everyone", "everybody", "everything", "both", "always"])
+# What a preposition without a word of its own may stand before: who did they lose to in 2018.
+ADJUNCTS = frozenset(["in", "on", "at", "during", "after", "before", "since"])
+# What these say depends on where they stand: the only country, borders only France.
+FOCUS = frozenset(["only", "solely", "merely", "even", "alone", "mostly", "nearly", "almost"])
+# Who can do these for others does: can you ship, do you ship.
+SERVICES = frozenset(["ship", "deliver", "delivery"])
+# What is easy to learn is learnt: the subject is what it is done to.
+EASY = frozenset(
+    ["safe", "easy", "hard", "difficult", "dangerous", "expensive", "cheap", "legal", "possible", "okay", "ok"]
+)
+ALIKE = frozenset(
+    [
+        "look",
+        "looks",
+        "feel",
+        "feels",
+        "sound",
+        "sounds",
+        "taste",
+        "smell",
+        "act",
+        "work",
+        "behave",
+        "something",
+        "things",
+        "just",
     ]
 )
 CLAUSES = frozenset(["if", "while", "because", "unless", "once"])

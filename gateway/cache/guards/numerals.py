@@ -195,7 +195,7 @@ def _number_at(tokens: list[Token], at: int) -> tuple[int, str]:
     number = total + current
     if first.text == "one" and taken == 1:
         return 1, "one"
-    digits = str(int(number)) if number == int(number) else str(number)
+    digits = str(int(number)) if number.is_integer() else str(number)
     return taken, digits + ("th" if ordinal else "")
 
 

@@ -9,8 +9,9 @@ from gateway.cache.guards.reader import CLAUSE, Word
 from gateway.cache.guards.reading import Reading
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
-_MOST_MATCHED = 40
+_MOST_MATCHED = 24
 _LIKE_ADJECTIVES = ("ic", "ive", "ous", "ful", "less", "able", "ible", "ial", "ical", "ed")
+_ASK_FOR_ONE = frozenset({"who", "what", "which", "whats"})
 _BETWEEN = frozenset({"", "between", "with", "from", "to", "of"})
 # Questions that leave out who does it: what is done may stand before or after what it is done to.
 _SUBJECTLESS = frozenset(
@@ -28,6 +29,8 @@ def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> b
         return True
     if len(ordered) > _MOST_MATCHED:
         return [other for _, other in ordered] != sorted(other for _, other in ordered)
+    if _stranded(asked, kept) or _stranded(kept, asked):
+        return True
     if asked.passive != kept.passive:
         return _passive_turned(asked, kept, ordered)
     return any(
@@ -35,6 +38,18 @@ def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> b
         for index, first in enumerate(ordered)
         for second in ordered[index + 1 :]
     )
+
+
+def _stranded(one: Reading, other: Reading) -> bool:
+    """Tell whether a preposition ends one question, and has a word in the other: who is Ann older than, who is older than Ann."""
+    if (
+        not one.stranded
+        or one.stranded == other.stranded
+        or one.asks not in _ASK_FOR_ONE
+        or other.asks not in _ASK_FOR_ONE
+    ):
+        return False
+    return any(word.marker in one.stranded - other.stranded for word in other.words)
 
 
 def _stems(reading: Reading) -> set[str]:
@@ -74,8 +89,8 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     """Tell whether two words that changed places did so for the style."""
     x = asked.words[first[0]], kept.words[first[1]]
     y = asked.words[second[0]], kept.words[second[1]]
-    if any(word.optional for word in (*x, *y)):
-        return True
+    if any(word.text in grammar.FOCUS or word.optional for word in (*x, *y)):
+        return all(word.text not in grammar.FOCUS for word in (*x, *y))
     if _coordinated(asked, x[0], y[0]) and _coordinated(kept, x[1], y[1]):
         return _same_company(asked, kept, *x) and _same_company(asked, kept, *y)
     mx, my = _marked(*x), _marked(*y)
@@ -86,7 +101,8 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     if _loose(asked, kept, x, y):
         return True
     if _is_verb(*x) != _is_verb(*y):
-        return _moved_verb(asked, kept, x if _is_verb(*x) else y)
+        still, moved = (y, x) if _is_verb(*x) else (x, y)
+        return _still(asked, kept, still) or _moved_verb(asked, kept, moved)
     if _is_verb(*x) and not any((*mx, *my)):
         inflected = [x[side].inflected + y[side].inflected for side in (0, 1)]
         return _subjectless(asked, kept) and inflected[0] != inflected[1]
@@ -96,9 +112,15 @@ def _explained(asked: Reading, kept: Reading, first: tuple[int, int], second: tu
     return changed.isdisjoint(grammar.DIRECTED) and (mx[0] != my[0] or mx[1] != my[1])
 
 
+def _still(asked: Reading, kept: Reading, word: tuple[Word, Word]) -> bool:
+    """Tell whether a word brought its preposition with it, and says when: on Sunday, what do you do."""
+    same = word[0].marker == word[1].marker != ""
+    return same and ("dates" in word[0].kinds or asked.asks == kept.asks == "when")
+
+
 def _loose(asked: Reading, kept: Reading, x: tuple[Word, Word], y: tuple[Word, Word]) -> bool:
     """Tell whether one of two words may stand anywhere: an adverb, an adjective, what is measured, the unit of a number."""
-    if any(word.text.endswith("ly") for word in (*x, *y)):
+    if any(word.text.endswith("ly") and word.text not in grammar.FOCUS for word in (*x, *y)):
         return True
     if any(map(_describes, x)) != any(map(_describes, y)):
         return True

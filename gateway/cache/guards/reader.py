@@ -38,6 +38,10 @@ class Word(msgspec.Struct, frozen=True):
     capital: bool
 
 
+def _dispensable(word: Word) -> Word:
+    return msgspec.structs.replace(word, optional=True, implied=True)
+
+
 class Reader:
     """What is found is in its attributes."""
 
@@ -49,6 +53,7 @@ class Reader:
         self.owners: set[str] = set()
         self.subjects: set[str] = set()
         self.joins: set[str] = set()
+        self.stranded: set[str] = set()
         self.joined: set[int] = set()
         self.words: list[Word] = []
         self.asks = self.tense = self.modal = ""
@@ -88,7 +93,21 @@ class Reader:
                 stems = {word.stem for word in self.words}
         if "born" in stems:
             self.tense = ""
+        self._settle_wording(stems)
         self.words = [self._implied(word, stems) for word in self.words]
+
+    def _settle_wording(self, stems: set[str]) -> None:
+        """Is eating it safe, is shipping it possible, the date of it: other words for may one, does one, when."""
+        if self.asks == "yes_or_no" and any(word.verb for word in self.words):
+            if "safe" in stems and not self.modal:
+                self.modal = "can"
+                self.words = [_dispensable(word) if word.stem == "safe" else word for word in self.words]
+            self.words = [_dispensable(word) if word.stem == "possible" else word for word in self.words]
+            if self.modal == "can" and not stems.isdisjoint(grammar.SERVICES):
+                self.modal = ""
+        if not self.asks and len(self.words) > 1 and self.words[-1].text == "date":
+            self.asks = "when"
+            self.words = self.words[:-1]
 
     def _summed(self, word: Word, total: str, parts: list[str]) -> Word:
         if word.stem != parts[0]:
@@ -141,7 +160,7 @@ class Reader:
         elif self._is_named(index, text):
             self._content(index, token, always=True)
         elif text in grammar.NEGATIONS:
-            self._negation(text)
+            self._negation(index, text)
         elif text in grammar.QUESTION_WORDS:
             self._question(index, token)
         elif self._is_main(index, text):
@@ -161,8 +180,9 @@ class Reader:
         self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
         self._boundary("")
 
-    def _negation(self, text: str) -> None:
-        self.negations.append(grammar.NEGATIONS[text])
+    def _negation(self, index: int, text: str) -> None:
+        scope = " all" if text == "not" and self._after(index).text in grammar.EVERYBODY else ""
+        self.negations.append(grammar.NEGATIONS[text] + scope)
         if text == "cannot":
             self.modal = self.modal or "can"
 
@@ -178,6 +198,8 @@ class Reader:
             return index > 0 and self.tokens[index - 1].kind == NUMBER
         ends = index > 0 and self._after(index).kind == STOP
         measured = any("measures" in word.kinds for word in self.words)
+        if text == "like" and self.does and self.words and self._before(index) not in grammar.ALIKE and not ends:
+            return not any(word.verb and not word.noun for word in self.words)
         return ends and (
             text == "like"
             or (
@@ -228,6 +250,14 @@ class Reader:
 
     def _preposition(self, index: int, text: str) -> None:
         follows = self._after(index).text
+        if (self._after(index).kind == STOP or follows in grammar.ADJUNCTS) and text not in {
+            "in",
+            "at",
+            "of",
+            "about",
+            "like",
+        }:
+            self.stranded.add(text)
         if text == "to" and (follows in grammar.AUXILIARIES or "verbs" in self._kinds(follows)):
             self._boundary("")
             return
@@ -239,6 +269,8 @@ class Reader:
     def _content(self, index: int, token: Token, *, always: bool = False) -> None:
         """Take a word that is none of the small ones: most likely one with a meaning."""
         self._person(token.text)
+        if token.text in grammar.FOCUS and self._after(index).text in grammar.PEOPLE:
+            self.negations.append(token.text)
         if token.text in grammar.CLAUSES:
             self._clause = CLAUSE
         if token.first and not self._questions and token.text in grammar.ORDERS:
@@ -325,6 +357,8 @@ class Reader:
 
     def _inflected(self, index: int, text: str, base: str) -> bool:
         if text.endswith(("ing", "tion", "ment", "al")):
+            return True
+        if self._before(index) == "to" and index > 1 and self.tokens[index - 2].text in grammar.EASY:
             return True
         past = text != base and not text.endswith("s")
         return past and any(token.text in grammar.TO_BE for token in self.tokens[:index])

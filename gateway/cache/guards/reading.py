@@ -7,16 +7,20 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.cache.guards import grammar, numerals
+from gateway.cache.guards.letters import Written, layout, written
 from gateway.cache.guards.lexicon import Lexicon, lexicon
 from gateway.cache.guards.reader import Reader, Word
 from gateway.cache.guards.spelling import corrected
-from gateway.cache.guards.tokens import CODE, PLACE, SIGN, STOP, WORD, Token, cut
+from gateway.cache.guards.tokens import CODE, PLACE, SIGN, STOP, WORD, Token, cut, plain
 
-MOST_CHARACTERS = 4_000
+# What is longer than one of these is not cut up at all: it must be the same.
+MOST_CHARACTERS = 1_000
+MOST_WORDS = 120
+_MOST_TOKENS = 180
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A text, read. `folded` is the text without case, punctuation and space; a text that is too long has nothing else."""
+    """A text, read. `folded` is the text without case, punctuation and space; of a text that is too long it is the text itself, and there is nothing else."""
 
     folded: str
     long: bool = False
@@ -32,24 +36,40 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     owners: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
     joins: frozenset[str] = frozenset()
+    stranded: frozenset[str] = frozenset()
     passive: bool = False
     does: bool = False
     joined: frozenset[int] = frozenset()
+    literal: tuple[str, ...] = ()
+    layout: tuple[str, ...] = ()
+    written: Written = {}
+    people: frozenset[str] = frozenset()
     words: tuple[Word, ...] = ()
     said: frozenset[str] = frozenset()
 
 
 def read(text: str) -> Reading:
-    """Read a question. Takes some 0.1 ms; a text of more than `MOST_CHARACTERS` is only folded."""
-    if len(text) > MOST_CHARACTERS:
-        return Reading(folded=" ".join(text.casefold().split()), long=True)
-    pieces = cut(text)
+    """Read a question. Takes some 0.1 ms; a text of more than `MOST_CHARACTERS` or `MOST_WORDS` is kept as it is, and not read."""
+    if len(text) > MOST_CHARACTERS or len(text.split()) > MOST_WORDS:
+        return _unread(text)
+    # Compatibility forms may be many letters each.
+    same = plain(text)
+    if len(same) > MOST_CHARACTERS:
+        return _unread(text)
+    pieces = cut(same)
+    if len(pieces.tokens) > _MOST_TOKENS:
+        return _unread(text)
     tokens = numerals.composed(_possessives(pieces.tokens))
     said = [token.text for token in tokens if token.kind != STOP]
     language = grammar.language(text, [token.text for token in tokens if token.kind == WORD])
     words = lexicon()
     reader = Reader(_replaced(corrected(tokens, pieces.quoted), words), words)
+    signs = any(token.kind in {CODE, SIGN} for token in tokens) or bool(pieces.code)
     return Reading(
+        literal=pieces.literal,
+        layout=layout(pieces.rest, literal=signs),
+        written=written(pieces.rest),
+        people=frozenset(grammar.PEOPLE[text] for text in said if text in grammar.PEOPLE),
         folded=" ".join((*said, *pieces.code, *pieces.addresses)),
         language=language,
         quoted=pieces.quoted,
@@ -63,12 +83,17 @@ def read(text: str) -> Reading:
         owners=frozenset(reader.owners),
         subjects=frozenset(reader.subjects),
         joins=frozenset(reader.joins),
+        stranded=frozenset(reader.stranded),
         passive=reader.passive,
         does=reader.does,
         joined=frozenset(reader.joined),
         words=tuple(reader.words),
         said=frozenset(said),
     )
+
+
+def _unread(text: str) -> Reading:
+    return Reading(folded=text.strip("\n").rstrip(), long=True)
 
 
 def quotes_held(quoted: str, text: Reading) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from gateway.cache.guards.lexicon import Branch, lexicon, stem
+from gateway.cache.guards.slips import telling
 from gateway.cache.guards.tokens import WORD, Token
 
 _SHORTEST = 4
@@ -37,8 +38,15 @@ def _right(word: str) -> str:
         return word
     near = _shortened()
     found = {candidate for form in (word, *_without_one(word)) for candidate in near.get(form, ())}
-    right = {candidate for candidate in found if candidate[0] == word[0] and _one_slip(word, candidate)}
-    return right.pop() if len(right) == 1 else word
+    right = {
+        candidate
+        for candidate in found
+        if candidate[0] == word[0] and _one_slip(word, candidate) and not telling(word, candidate)
+    }
+    if len(right) != 1:
+        return word
+    (only,) = right
+    return word if telling(word, only) else only
 
 
 def _one_slip(one: str, other: str) -> bool:

@@ -7,6 +7,8 @@ import unicodedata
 
 import msgspec
 
+from gateway.cache.guards.signs import around, standing
+
 WORD, NUMBER, CODE, PLACE, SIGN, STOP = "word", "number", "code", "url or id", "sign", "stop"
 
 # Quotation marks, apostrophes, hyphens, minus and blank in their many forms.
@@ -19,7 +21,8 @@ _QUOTES = str.maketrans(
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`]+`", re.DOTALL)
 _QUOTED = re.compile(r"\"([^\"]{1,400})\"|(?<![\w'])'([^'\s](?:[^']|(?<=\w)'(?=\w)){0,400})'(?!\w)")
 _ADDRESS = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\b(?:[\w-]+\.)+(?:com|org|net|io|dev|edu|gov|co|uk|de)\b(?:/[^\s]*)?",
+    r"(?:[a-z][a-z0-9+.-]{0,15}://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"
+    r"|(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:com|org|net|io|dev|edu|gov|co|uk|de)\b(?:/[^\s]*)?",
     re.IGNORECASE,
 )
 _WITH_A_SLASH = re.compile(r"(?:~|\.{0,2})/[\w.*/~-]+|[A-Za-z]:\\.+|\w[\w.-]*(?:/[\w.*-]+){2,}/?")
@@ -52,6 +55,8 @@ _CURRENCY = {
     "₿": "bitcoin",
 }
 _OPERATORS = frozenset("+-*/^=<>|&~×÷√∑∫≤≥≠≈∞%°")
+# What is longer, without a blank, is taken to the letter.
+_LONGEST_CHUNK = 64
 _ENDS = ".,;:!?…)]}>\"'"
 _OPENS = "([{<\"'¿¡"
 _CUT = "\n.!?;:"
@@ -81,17 +86,19 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
-    """A text in pieces: its tokens, what stood in quotes (folded, its words only) and in backticks."""
+    """A text in pieces: its tokens, what stood in quotes (folded, its words only; `literal`: as it is) and in backticks, and what is left of the text."""
 
     tokens: tuple[Token, ...]
     quoted: tuple[str, ...]
     code: tuple[str, ...]
     addresses: tuple[str, ...]
+    literal: tuple[str, ...]
+    rest: str
 
 
 def plain(text: str) -> str:
     """Fold what looks the same: compatibility forms, quotes, dashes, spaces."""
-    return unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_QUOTES)
 
 
 def folded_words(text: str) -> str:
@@ -100,9 +107,8 @@ def folded_words(text: str) -> str:
 
 
 def cut(text: str) -> Cut:
-    """Cut a text, whose length the caller bounds, into tokens."""
-    text = plain(text)
-    code = tuple(" ".join(found.strip("`").split()) for found in _FENCED.findall(text))
+    """Cut a text that `plain` folded, and whose length the caller bounds, into tokens."""
+    code = tuple(_unfenced(found) for found in _FENCED.findall(text))
     text = _FENCED.sub(" ", text) if code else text
     addresses = (
         tuple(found.rstrip(".,;:!?)'").rstrip("/").casefold() for found in _ADDRESS.findall(text))
@@ -110,15 +116,28 @@ def cut(text: str) -> Cut:
         else ()
     )
     text = _ADDRESS.sub(" ", text) if addresses else text
-    quoted = tuple(words for one, other in _QUOTED.findall(text) if (words := folded_words(one or other)))
+    literal = tuple(one or other for one, other in _QUOTED.findall(text))
+    quoted = tuple(words for found in literal if (words := folded_words(found)))
     tokens: list[Token] = []
     first = True
     shouted = text.isupper()
-    for chunk in text.split():
+    chunks = text.split()
+    for index, chunk in enumerate(chunks):
+        after = chunks[index + 1] if index + 1 < len(chunks) else ""
+        sign = standing(chunk, chunks[index - 1] if index else "", after)
+        if sign:
+            tokens.append(Token(sign, SIGN))
+        if sign is not None:
+            first = first or (sign == "" and set(chunk) <= set(".!?"))
+            continue
+        if not chunk.isalpha():
+            tokens.extend(Token(sign, SIGN) for sign in around(chunk))
         core = chunk.lstrip(_OPENS)
         core = core.rstrip(_ENDS) or core
         if core == "US" and not shouted:
             tokens.append(Token("usa", WORD, first, capital=True))
+        elif len(core) > _LONGEST_CHUNK:
+            tokens.append(Token(core, PLACE, first))
         elif core.isalpha():
             tokens.append(Token(core.casefold(), WORD, first, core[0].isupper()))
         else:
@@ -127,7 +146,12 @@ def cut(text: str) -> Cut:
         first = ends in ".!?;:" and ends != ""
         if first or ends == ",":
             tokens.append(Token(ends, STOP))
-    return Cut(tokens=tuple(tokens), quoted=quoted, code=code, addresses=addresses)
+    return Cut(tokens=tuple(tokens), quoted=quoted, code=code, addresses=addresses, literal=literal, rest=text)
+
+
+def _unfenced(found: str) -> str:
+    """Give what stands in backticks as it is, but for the name of the language and the lines' ends around it."""
+    return found.strip("`").strip("\n").rstrip()
 
 
 def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - a fact of the chunk, not a switch
@@ -202,7 +226,7 @@ def _take_runs(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FB
             tokens.append(Token(_number(run, runs[index - 1] if index else ""), NUMBER, first and index == 0))
             if index and runs[index - 1] in _CURRENCY:
                 tokens.append(Token(_CURRENCY[runs[index - 1]], WORD))
-        elif run[0].isalpha():
+        elif run[0].isalnum():
             _take_word(run, first and index == 0, core[0].isupper(), tokens)
         elif run == "%":
             tokens.append(Token("percent", WORD))

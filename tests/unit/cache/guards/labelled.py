@@ -1,7 +1,7 @@
 """The development set: pairs of questions, with whether the answer to one answers the other. Our own writing.
 
-`pairs_*.jsonl` is split in halves by a hash of the pair: the even half is tuned on, the odd one is held out. `seen.jsonl`
-was looked at as a whole, and is tuned on. `fresh.jsonl` was written after the tuning, in another style, and is only measured.
+`pairs_*.jsonl` is split in halves by a hash of the pair: the even half is tuned on, the odd one is held out. `seen*.jsonl`
+were looked at as a whole, and are tuned on. `fresh.jsonl` was written after the tuning, in another style, and is only measured.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ def sets() -> dict[str, list[Pair]]:
     """Give the pairs by what they are for."""
     pairs = load("pairs_*.jsonl")
     return {
-        "tuned on": [*(pair for pair in pairs if not pair.odd), *load("seen.jsonl")],
+        "tuned on": [*(pair for pair in pairs if not pair.odd), *load("seen*.jsonl")],
         "held out": [pair for pair in pairs if pair.odd],
         "fresh": load("fresh.jsonl"),
     }

@@ -280,7 +280,8 @@ def test_the_same_question_in_other_words_is_served(asked, kept):
 def test_what_is_too_long_to_be_read_must_be_the_same():
     text = "Summarise this. " + "It was a dark night. " * 300
 
-    assert refusal(text, text.upper() + "\n") == ""
+    assert refusal(text, text + "\n") == ""
+    assert refusal(text, text.upper()) == "length"
     assert refusal(text, text + "The end.") == "length"
     assert refusal(text, "Summarise this.") == "length"
 

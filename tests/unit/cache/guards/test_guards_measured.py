@@ -35,7 +35,7 @@ def test_guards_alone_answer_one_trap_in_a_hundred_wrongly_at_most_and_serve_mor
     pairs = sets()[part]
 
     assert share([pair for pair in pairs if not pair.same], unrefused) <= 0.01
-    assert share([pair for pair in pairs if pair.same], unrefused) >= 0.55
+    assert share([pair for pair in pairs if pair.same], unrefused) >= 0.60
 
 
 @pytest.mark.embedded
@@ -49,7 +49,7 @@ def test_behind_the_real_embedding_the_same_holds():
         return float(vectors[pair.asked] @ vectors[pair.kept]) >= THRESHOLD and unrefused(pair)
 
     assert share([pair for pair in pairs if not pair.same], served) <= 0.01
-    assert share([pair for pair in pairs if pair.same], served) >= 0.55
+    assert share([pair for pair in pairs if pair.same], served) >= 0.60
 
 
 async def embedded(embedder, texts):
