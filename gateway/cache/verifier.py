@@ -100,12 +100,13 @@ async def say(model: str, prompt: Prompt, asking: Asking, call: Call, *, budget:
     except (SwitchgearError, OSError) as error:
         log.info("cache.verifier.failed", call=call.id, model=model, error=type(error).__name__)
         return "failed"
+    else:
+        return _read(word.text)
     finally:
         if word is None:
             budget.give_unpriced(asking.estimate(model, prompt))  # who did not wait for the answer pays for it, too
         else:
             budget.give(word.cost)
-    return _read(word.text)
 
 
 def compared(task: str, texts: dict[str, str], output_tokens: int, new_id: NewId) -> Prompt:
