@@ -244,3 +244,10 @@ def test_a_page_is_read_block_by_block():
 def test_output_is_compared_in_order():
     assert missing_line("one …\nthree", "zero\none two\nthree\n") is None
     assert missing_line("three\none …", "one two\nthree\n") == "one …"
+
+
+def test_no_page_waits_for_what_another_server_of_it_has_printed():
+    """A file is emptied by the server that begins, a moment after the page looks into it."""
+    for page in PAGES:
+        written = re.findall(r"switchgear serve .* > (\S+)", (ROOT / page).read_text(encoding="utf-8"))
+        assert len(written) == len(set(written)), page

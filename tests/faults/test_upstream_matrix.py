@@ -13,7 +13,17 @@ import httpx2
 import pytest
 
 from tests.faults.faulty_upstream import APIS, asked, faulty_upstream
-from tests.faults.upstream_faults import BROKEN, FAULTS, LATE, Answered, CutOff, Error, gigantic, nothing_said
+from tests.faults.upstream_faults import (
+    BROKEN,
+    FAULTS,
+    LATE,
+    UNTIL_A_TIMEOUT,
+    Answered,
+    CutOff,
+    Error,
+    gigantic,
+    nothing_said,
+)
 from tests.journeys.running_gateway import running
 
 CONFIG = """
@@ -30,7 +40,11 @@ models:
   messages: {{targets: [{{provider: messages, model: talker}}], on_unsupported: drop}}
   embeddings: {{targets: [{{provider: embeddings, model: talker}}], on_unsupported: drop}}
 """
-TIMEOUTS = "{connect: 0.5, first_token: 0.5, idle: 0.5, total: 1.5}"
+HASTY = "{connect: 0.5, first_token: 0.5, idle: 0.5, total: 1.5}"
+"""For an upstream that is late: nothing else may be what the caller hears of."""
+
+PATIENT = "{connect: 5, first_token: 5, idle: 5, total: 8}"
+"""For every other fault: a machine that is busy is not an upstream that is late."""
 KEY = {"BACK_KEY": "a-key-for-the-back"}
 
 # dialect of the client, API of the upstream, streamed
@@ -49,11 +63,15 @@ async def upstream(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-async def gateway(tmp_path_factory, upstream):
+async def gateways(tmp_path_factory, upstream):
+    """One of each temper, by whether it is the hasty one."""
     url = f"http://127.0.0.1:{upstream.port}"
-    config = CONFIG.format(url=url, timeouts=TIMEOUTS)
-    async with running(tmp_path_factory.mktemp("gateway"), config, environ=KEY) as gateway:
-        yield gateway
+    hasty, patient = (CONFIG.format(url=url, timeouts=timeouts) for timeouts in (HASTY, PATIENT))
+    async with (
+        running(tmp_path_factory.mktemp("hasty"), hasty, environ=KEY) as one,
+        running(tmp_path_factory.mktemp("patient"), patient, environ=KEY) as other,
+    ):
+        yield {True: one, False: other}
 
 
 def error_of(dialect, body):
@@ -152,8 +170,9 @@ async def run_fault(gateway, whole, streamed, combinations=COMBINATIONS):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_of_the_upstream_is_a_clear_error_for_every_caller(gateway, upstream, fault):
+async def test_a_fault_of_the_upstream_is_a_clear_error_for_every_caller(gateways, upstream, fault):
     make, whole, streamed = FAULTS[fault]
+    gateway = gateways[fault in UNTIL_A_TIMEOUT]
     upstream.behave = make(upstream)
 
     await run_fault(gateway, whole, streamed)
@@ -163,7 +182,8 @@ async def test_a_fault_of_the_upstream_is_a_clear_error_for_every_caller(gateway
             await anyio.sleep(0.005)
 
 
-async def test_an_answer_without_choices_is_none_but_a_model_may_have_nothing_to_say(gateway, upstream):
+async def test_an_answer_without_choices_is_none_but_a_model_may_have_nothing_to_say(gateways, upstream):
+    gateway = gateways[False]
     upstream.behave = nothing_said(upstream)
 
     await run_fault(gateway, Answered(), None, [("messages", "messages", False), ("responses", "responses", False)])
@@ -186,7 +206,7 @@ def closed_port():
 
 
 async def elsewhere(tmp_path, url, expected):
-    async with running(tmp_path, CONFIG.format(url=url, timeouts=TIMEOUTS), environ=KEY) as gateway:
+    async with running(tmp_path, CONFIG.format(url=url, timeouts=HASTY), environ=KEY) as gateway:
         await run_fault(gateway, expected, None)
         assert gateway.idle
         assert pools_are_whole(gateway)

@@ -287,3 +287,12 @@ FAULTS = {
     "503": (plain(refuse(503, headers=b"retry-after: 9\r\n")), Error(status=503, text="It said so.", retry_after="9"), None),
     "529": (plain(refuse(529)), Error(status=503, text="It said so.", retry_after="1"), None),
 }  # fmt: skip
+
+UNTIL_A_TIMEOUT = {
+    "silent",
+    "head, then silence",
+    "stalls in the middle",
+    "slow drip",
+    "silence after the last event",
+}
+"""The faults that only a timeout ends."""
