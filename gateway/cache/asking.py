@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.core.answer import Answer, AnswerBuilder
 from gateway.core.cached import CacheWish
-from gateway.core.call import OPENED, Call, opened
+from gateway.core.call import Call, opened
 from gateway.core.caller import Caller
 from gateway.core.content import Content, EmbeddingInput, Operation, Prompt
 from gateway.core.errors import UpstreamBroken
@@ -110,7 +110,7 @@ class Asking:
         content = call.content
         if content is None:
             # Nobody had to look inside, as it went out.
-            content = DIALECTS[call.dialect.removeprefix(OPENED)].decode_call(call.fields)
+            content = DIALECTS[call.dialect].decode_call(call.fields)
         asked = msgspec.structs.replace(
             opened(call),
             content=content,
@@ -132,7 +132,8 @@ class Asking:
         return Call(
             id=self._new_id(_PREFIX),
             operation=operation,
-            dialect=f"{OPENED}{dialect}",
+            dialect=dialect,
+            opened=True,
             model=model,
             stream=False,
             caller=_in_the_operators_name(call),

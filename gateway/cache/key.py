@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.items import Json
 
 IGNORED: Final = frozenset(
@@ -91,8 +91,7 @@ class Keys:
             # Who is nobody's user is told apart by the key, and both may speak for users of their own.
             own = ("user", caller.user) if caller.user else ("nobody", caller.kind, caller.id)
             who = (*own, user_of(call.fields))
-        dialect = call.dialect.removeprefix(OPENED)
-        return _encode((caller.tenant, sharing, who, namespace, dialect, call.operation, call.headers))
+        return _encode((caller.tenant, sharing, who, namespace, call.dialect, call.operation, call.headers))
 
 
 def canonical(fields: Mapping[str, Json]) -> bytes:

@@ -19,6 +19,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see. `background` is what nobody waits for, as the
     lines of a batch: others go before it. `shadow_of` is the id of the call that this one is a copy of, made to compare answers;
     empty for every other. `cache` is what the client asks of the cache, None where it says nothing.
+    An `opened` call goes out by its Items and comes back as events: its body is never passed on, nor is an answer's.
     """
 
     id: str
@@ -37,14 +38,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     background: bool = False
     shadow_of: str = ""
     cache: CacheWish | None = None
-
-
-OPENED = "items:"
-"""Before the name of a call's dialect: no upstream speaks that, so the call goes out by its Items and comes back as events."""
+    opened: bool = False
 
 
 def opened(call: Call) -> Call:
     """Give the call as one that goes out by its Items, so that its answer comes back as events, never as bytes."""
-    if call.dialect.startswith(OPENED):
-        return call
-    return msgspec.structs.replace(call, dialect=OPENED + call.dialect)
+    return call if call.opened else msgspec.structs.replace(call, opened=True)

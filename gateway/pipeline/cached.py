@@ -283,7 +283,7 @@ class Cached:
     async def _serve(self, asked: _Asked, entry: Entry, status: CacheStatus) -> bool:
         """Give an entry's answer; whether it could be read."""
         call, send = asked.call, asked.send
-        if call.dialect not in DIALECTS or (call.stream and call.operation == "generate"):
+        if call.opened or call.dialect not in DIALECTS or (call.stream and call.operation == "generate"):
             answer = read(entry)
             if answer is None:
                 return False

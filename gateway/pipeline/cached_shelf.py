@@ -14,7 +14,7 @@ from gateway.cache.semantic import Question, SemanticLayer
 from gateway.config.cache_settings import ModelCacheSettings
 from gateway.core.answer import Answer
 from gateway.core.cached import CacheWish
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.ids import NewId
 from gateway.core.items import Json
 from gateway.core.usage import Usage
@@ -118,7 +118,7 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
             version=depends.version,
             namespace=wish.namespace,
             tags=tuple(f"{name}={value}" for name, value in call.caller.tags),
-            dialect=call.dialect.removeprefix(OPENED),
+            dialect=call.dialect,
             operation=call.operation,
             target=answer.started.target,
             made=now,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.content import ModerationInput
 from gateway.core.errors import UpstreamBroken
 from gateway.core.events import Event, Moderations
@@ -49,7 +49,8 @@ class ModerationJudge:
         return Call(
             id=new_id("mod_"),
             operation="moderate",
-            dialect=f"{OPENED}openai_moderations",
+            dialect="openai_moderations",
+            opened=True,
             model=self._model,
             stream=False,
             caller=call.caller,

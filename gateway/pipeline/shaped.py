@@ -75,7 +75,7 @@ class Shaped:
                 await send(Spent(target=self._rungs.target.name, usage=attempt.used, why="repair"))
             failed = attempt.failure()
             # A text that is to be gone on with is no conversation that could be told what was wrong.
-            most = 0 if call.dialect.endswith(COMPLETIONS) else self._settings.repairs
+            most = 0 if call.dialect == COMPLETIONS else self._settings.repairs
             if repairs >= most or self._means.now() >= left:
                 raise failed
             repairs += 1

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.errors import InvalidRequest, UnsupportedParameter
 from gateway.core.target import FORMS
 from gateway.providers.vllm.fields import RENAMED
@@ -28,7 +28,7 @@ def refuse_unclear(call: Call) -> None:
     extended = fields.get(EXTENSION) is not None
     if extended:
         _check_extension(fields[EXTENSION])
-    dialect = call.dialect.removeprefix(OPENED)
+    dialect = call.dialect
     if dialect in _OPENAI:
         if not RENAMED.keys().isdisjoint(fields):
             _refuse_renamed(fields)

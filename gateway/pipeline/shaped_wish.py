@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.content import Content, CustomTool, FunctionTool, OutputFormat, Prompt
 from gateway.core.items import Json
 from gateway.core.target import FORMS
@@ -86,15 +86,13 @@ def wish_of(call: Call) -> Wish | None:
         tool.name: tool.parameters or {} for tool in prompt.tools if isinstance(tool, FunctionTool) and tool.strict
     }
     words = None
-    if output is None and call.dialect.endswith(COMPLETIONS):
+    if output is None and call.dialect == COMPLETIONS:
         output = _beside_prompt(call.fields.get("response_format"))
     if output is None and isinstance(extension := call.fields.get(EXTENSION), dict):
         output, words = _extended(extension)
     if output is None and words is None and not strict:
         return None
-    return Wish(
-        output=output, strict=strict, offered=_offered(prompt), pauses=call.dialect.endswith(_PAUSING), words=words
-    )
+    return Wish(output=output, strict=strict, offered=_offered(prompt), pauses=call.dialect == _PAUSING, words=words)
 
 
 def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
@@ -102,7 +100,7 @@ def schemas_of(call: Call) -> Iterator[tuple[str, Mapping[str, Json]]]:
     wish, prompt = wish_of(call), call.content
     if wish is None or not isinstance(prompt, Prompt):
         return
-    dialect = call.dialect.removeprefix(OPENED)
+    dialect = call.dialect
     if output_param(call) == EXTENSION:
         if wish.output is not None and wish.output.schema is not None:
             yield f"{EXTENSION}.json", wish.output.schema
@@ -122,7 +120,7 @@ def param_of(call: Call, wish: Wish) -> str:
 
 def output_param(call: Call) -> str:
     """Give the parameter in which a caller asks for the form of a text."""
-    dialect = call.dialect.removeprefix(OPENED)
+    dialect = call.dialect
     output = call.content.output if isinstance(call.content, Prompt) else None
     if (output is None or output.kind not in FORMS) and isinstance(call.fields.get(EXTENSION), dict):
         return EXTENSION

@@ -9,7 +9,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from gateway.config.provider_settings import AnthropicSettings
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.content import Operation
 from gateway.core.responder import Responder
 from gateway.core.target import Target
@@ -120,7 +120,7 @@ class AnthropicProvider:
 
     def loses(self, call: Call) -> tuple[str, ...]:
         """Give what of a call Anthropic's API has no place for."""
-        if call.operation != "generate" or call.dialect.removeprefix(OPENED) in PATHS:
+        if call.operation != "generate" or call.dialect in PATHS:
             return ()
         return parameters_lost(ANTHROPIC_MESSAGES, call.content)
 

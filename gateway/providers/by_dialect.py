@@ -11,16 +11,27 @@ from gateway.core.responder import Responder, Send
 
 
 class ByDialect:
-    """A Responder: the call's own dialect where the upstream speaks it, else the one to translate to."""
+    """A Responder: the call's own dialect where the upstream speaks it, else the one to translate to.
 
-    def __init__(self, name: str, own: Mapping[str, Responder], translated: Mapping[Operation, Responder]) -> None:
+    `own` passes on what came, `opened` says in the same dialects what a call's Items say.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        own: Mapping[str, Responder],
+        translated: Mapping[Operation, Responder],
+        opened: Mapping[str, Responder] = {},
+    ) -> None:
         self._name = name
         self._own = own
+        self._opened = opened
         self._translated = translated
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Pass the call on. Raises InvalidRequest where the upstream has no API for such a call."""
-        responder = self._own.get(call.dialect) or self._translated.get(call.operation)
+        spoken = self._opened if call.opened else self._own
+        responder = spoken.get(call.dialect) or self._translated.get(call.operation)
         if responder is None:
             msg = f"The model {call.model!r} is served by {self._name}, which has no API to {_VERBS[call.operation]}."
             raise InvalidRequest(msg, param="model")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.content import Operation, Prompt
 from gateway.core.responder import Responder
 from gateway.core.target import Target
@@ -133,18 +133,19 @@ def responder(name: str, access: Access, apis: Sequence[str], target: Target, ad
     """Give what answers calls for `target` on an upstream that speaks `apis`."""
     wires = {api: OpenAIWire(access, *APIS[api], adapt=adapt) for api in apis}
     own: dict[str, Responder] = {}
+    opened: dict[str, Responder] = {}
     for api, wire in wires.items():
         dialect = APIS[api][0].name
         own[dialect] = Exchange(wire, target, verbatim=True)
         if api in _TRANSLATE_TO["generate"] or api == "completions":
             # What an opened call asks for fits its own API best.
-            own[OPENED + dialect] = Exchange(wire, target, verbatim=False)
+            opened[dialect] = Exchange(wire, target, verbatim=False)
     translated: dict[Operation, Responder] = {}
     for operation, candidates in _TRANSLATE_TO.items():
         spoken = next((api for api in candidates if api in wires), None)
         if spoken is not None:
             translated[operation] = Exchange(wires[spoken], target, verbatim=False)
-    return ByDialect(name, own, translated)
+    return ByDialect(name, own, translated, opened)
 
 
 def operations(apis: Sequence[str]) -> frozenset[Operation]:
@@ -159,7 +160,7 @@ def dialects(apis: Sequence[str]) -> frozenset[str]:
 
 def loses(apis: Sequence[str], call: Call) -> tuple[str, ...]:
     """Give what of a call cannot be carried to an upstream that speaks `apis`."""
-    if call.operation != "generate" or call.dialect.removeprefix(OPENED) in dialects(apis):
+    if call.operation != "generate" or call.dialect in dialects(apis):
         return ()
     spoken = next((api for api in _TRANSLATE_TO["generate"] if api in apis), None)
     return () if spoken is None else parameters_lost(APIS[spoken][0], call.content)

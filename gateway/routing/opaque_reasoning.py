@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.content import Prompt
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Json, Reasoning
@@ -43,7 +43,7 @@ def key_of(opaque: str) -> bytes | None:
 
 def may_hold(call: Call) -> bool:
     """Whether there may be any in a call. Asked of every call: no more is looked at than the shape of its turns."""
-    dialect, fields = _dialect(call), call.fields
+    dialect, fields = call.dialect, call.fields
     if dialect == "openai_chat":
         for turn in _list(fields.get("messages")):
             if isinstance(turn, dict) and "reasoning_details" in turn:
@@ -61,7 +61,7 @@ def may_hold(call: Call) -> bool:
 
 def asks_for(call: Call) -> bool:
     """Whether an answer may hold some."""
-    dialect, fields = _dialect(call), call.fields
+    dialect, fields = call.dialect, call.fields
     if dialect == "openai_chat":
         return not _ASKS_FOR_CHAT.isdisjoint(fields)
     if dialect == "anthropic_messages":
@@ -82,7 +82,7 @@ def without(call: Call, foreign: Callable[[bytes], bool]) -> tuple[Call, tuple[s
     if not places:
         return call, ()
     names = tuple(dict.fromkeys(_path(place) for place in places))
-    fields, dialect = dict(call.fields), _dialect(call)
+    fields, dialect = dict(call.fields), call.dialect
     top = "input" if dialect == "openai_responses" else "messages"
     fields[top] = _STRIPPERS[dialect](fields[top], {place[1:] for place in places})
     content = call.content
@@ -105,7 +105,7 @@ def _is_foreign(item: Reasoning, foreign: Callable[[bytes], bool]) -> bool:
 
 
 def _found(call: Call) -> Iterator[tuple[bytes, Place]]:
-    finder = _FINDERS.get(_dialect(call))
+    finder = _FINDERS.get(call.dialect)
     if finder is None:
         return
     for opaque, place in finder(call.fields):
@@ -200,11 +200,6 @@ def _waits_for_tool(messages: list[Any]) -> bool:
         block.get("type") for block in _list(None if last is None else last.get("content")) if isinstance(block, dict)
     ]
     return "tool_use" in blocks and blocks[0] not in ("thinking", "redacted_thinking")
-
-
-def _dialect(call: Call) -> str:
-    """Give the dialect that a call's fields are in, also where it goes out by its Items: for a cascade, a vote, or to be gone on with."""
-    return call.dialect.removeprefix(OPENED)
 
 
 def _path(place: Place) -> str:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from gateway.accounting.limits.prompt_texts import PICTURE_TOKENS, texts_of
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.items import Json
 from gateway.core.usage import BYTES_A_TOKEN
 
@@ -61,7 +61,7 @@ def estimate(call: Call, count_input: CountInput, outputs: Outputs) -> Estimate:
     fields = call.fields
     bound = -1
     # Only what its own API has: an upstream would overlook another one's field.
-    for name in _BOUNDS.get(call.dialect.removeprefix(OPENED), _BOUND):
+    for name in _BOUNDS.get(call.dialect, _BOUND):
         value = fields.get(name)
         if type(value) is int and value > bound:  # True is an int to Python, but not to an upstream
             bound = value

@@ -58,7 +58,7 @@ class Fitted:
 
 def _hints(call: Call) -> tuple[str, ...]:
     """Name what goes to the model as it came, and changes nothing there."""
-    if call.dialect not in _VERBATIM:
+    if call.opened or call.dialect not in _VERBATIM:
         return ()
     return tuple(
         name for name, value in call.fields.items() if name in HINTS and value not in (None, False, "", [], {})

@@ -105,7 +105,7 @@ def _turns(call: Call) -> int:
 
 
 FINDERS: Final[Mapping[str, Callable[[Facts], Any]]] = {
-    "api": lambda facts: facts.call.dialect.removeprefix("items:"),
+    "api": lambda facts: facts.call.dialect,
     "caller": lambda facts: facts.call.caller.id,
     "complexity": lambda facts: complexity_of(facts.call).score,
     "end_user": lambda facts: key_of_user(facts.call) or "",

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.content import Prompt
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Message, Text
@@ -27,8 +27,6 @@ log = structlog.get_logger()
 
 _OF_THE_TARGET: Final = ("target", "busy")
 _CHAT: Final = "openai_chat"
-_BEGUN: Final = f"{OPENED}begun"
-"""Not every API of a target knows answers that have begun: such a call goes out in the one that others are translated to."""
 _GO_ON: Final[dict[str, Any]] = {"continue_final_message": True, "add_generation_prompt": False}
 """vLLM's fields, which its chat API takes beside OpenAI's."""
 
@@ -143,4 +141,4 @@ def _begun(call: Call, text: str, seat: Seat) -> Call:
         # What has been said counts; how many tokens that were, nobody knows exactly.
         most = max(most - len(text) // BYTES_A_TOKEN, 1)
     prompt = msgspec.structs.replace(prompt, items=(*prompt.items, said), rest=rest, max_output_tokens=most)
-    return msgspec.structs.replace(call, content=prompt, dialect=_BEGUN)
+    return msgspec.structs.replace(call, content=prompt, dialect=_CHAT)

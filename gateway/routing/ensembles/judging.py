@@ -15,7 +15,7 @@ import structlog
 
 from gateway.config.ensemble_settings import JudgeSettings
 from gateway.core.answer import Answer
-from gateway.core.call import OPENED, Call
+from gateway.core.call import Call
 from gateway.core.content import Prompt
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import Spent
@@ -115,7 +115,8 @@ class Judge:
         return Call(
             id=call.id,
             operation="generate",
-            dialect=f"{OPENED}openai_chat",
+            dialect="openai_chat",
+            opened=True,
             model=self._settings.model,
             stream=False,
             caller=call.caller,

@@ -22,7 +22,7 @@ def unsuitable(call: Call) -> str:
     prompt = call.content
     if call.operation != "generate" or not isinstance(prompt, Prompt):
         return "only what generates is answered by several"
-    if call.dialect.endswith(_COMPLETIONS):
+    if call.dialect == _COMPLETIONS:
         return "raw completions cannot be translated"
     if any(isinstance(tool, Foreign) for tool in prompt.tools) or _names(prompt, _TOOLS):
         return "it has tools that the provider runs"

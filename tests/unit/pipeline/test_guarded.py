@@ -286,7 +286,7 @@ async def test_a_guarded_call_goes_out_by_its_items():
     inner = Says("ok")
     await Client().ask(inner, output(), output(mode="window"))
 
-    assert inner.calls[0].dialect == "items:openai_chat"
+    assert inner.calls[0].opened
 
 
 async def test_who_does_not_match_is_not_judged():

@@ -117,7 +117,7 @@ async def test_the_body_that_could_go_out_as_it_came_is_clean_too():
     await ask(chat(says(CANARY), user=CANARY, metadata={"by": CANARY}), upstream, rule())
 
     assert CANARY.encode() not in upstream.calls[0].body
-    assert upstream.calls[0].dialect == "items:openai_chat"
+    assert upstream.calls[0].opened
 
 
 async def test_where_nothing_is_found_the_call_is_the_same_one_and_bytes_may_come_back():

@@ -50,7 +50,7 @@ async def test_a_valid_answer_passes_and_says_how_it_was_made(asked):
 
     assert caller.text == GOOD
     assert caller.answer.started.structured == "native"
-    assert inner.asked[0].dialect == f"items:{asked.dialect}"
+    assert (inner.asked[0].dialect, inner.asked[0].opened) == (asked.dialect, True)
     assert inner.asked[0].content.output == asked.content.output
 
 

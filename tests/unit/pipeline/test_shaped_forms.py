@@ -44,7 +44,7 @@ def body(dialect="openai_chat", **fields):
     ],
 )
 def test_what_is_not_understood_is_refused_by_name(fields, param):
-    for dialect in ("openai_chat", "items:openai_completions"):
+    for dialect in ("openai_chat", "openai_completions"):
         with pytest.raises(InvalidRequest) as raised:
             refuse_unclear(body(dialect, **fields))
         assert raised.value.param == param

@@ -128,7 +128,7 @@ async def test_log_probabilities_are_asked_for_and_not_passed_on():
     heard = await ask(cascade(World(), small, Upstream("b/large"), escalate_on=("low_confidence",)))
 
     assert small.asked[0].content.logprobs is True
-    assert small.asked[0].dialect == "items:openai_chat"  # so that the answer comes as what can be looked at
+    assert small.asked[0].opened  # so that the answer comes as what can be looked at
     assert [delta.logprobs for delta in heard.of(TextDelta)] == [None]
     assert [part.logprobs for item in heard.answer.items for part in item.parts] == [None]
 

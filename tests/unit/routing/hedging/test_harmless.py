@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from gateway.core.call import opened
 from gateway.routing.hedging.harmless import is_harmless
 from tests.unit.routing.routing_doubles import call_of
 
@@ -53,7 +54,7 @@ def test_harmless(made):
         call("anthropic_messages", messages=[], container="c_1"),
         call("openai_responses", input="hi"),
         call("openai_responses", input="hi", store=True),
-        call("items:openai_responses", input="hi"),
+        opened(call("openai_responses", input="hi")),
         call("openai_responses", input="hi", store=None),
         call("openai_responses", input="hi", store=False, background=True),
         call("openai_responses", input="hi", store=False, previous_response_id="resp_1"),
