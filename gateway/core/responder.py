@@ -37,6 +37,21 @@ def lane_of(send: Send) -> Lane | None:
     return lane
 
 
+def lane_with(send: Send, look: Callable[[bytes], None]) -> Lane | None:
+    """Give the short way of `send` with a look at each piece that it has taken; None where it offers none."""
+    inner = lane_of(send)
+    if inner is None:
+        return None
+
+    def take(data: bytes) -> bool:
+        taken = inner(data)
+        if taken:
+            look(data)
+        return taken
+
+    return take
+
+
 class Responder(Protocol):
     """Answers a call by pushing events: one `Started`, then events, then one `Finished`; or it raises.
 

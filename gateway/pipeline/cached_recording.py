@@ -23,7 +23,7 @@ from gateway.core.events import (
     Verbatim,
 )
 from gateway.core.items import Foreign, Item, Json, Message, Reasoning, Refusal, Text
-from gateway.core.responder import Lane, Send, lane_of
+from gateway.core.responder import Lane, Send, lane_with
 from gateway.pipeline.shadowed_answer import read_bytes
 
 _WHOLE: Final = ("stop", "stop_sequence")
@@ -67,17 +67,7 @@ class Recording:
 
     def lane(self) -> Lane | None:
         """The short way of the one behind it, with a copy of each piece."""
-        inner = lane_of(self._send)
-        if inner is None:
-            return None
-
-        def take(data: bytes) -> bool:
-            taken = inner(data)
-            if taken:
-                self._take(data)
-            return taken
-
-        return take
+        return lane_with(self._send, self._take)
 
     def _take(self, data: bytes) -> None:
         self._size += len(data)

@@ -23,7 +23,7 @@ from gateway.core.events import (
     Verbatim,
 )
 from gateway.core.items import Item, Json, Message, Refusal, Text, ToolCall
-from gateway.core.responder import Lane, Send, lane_of
+from gateway.core.responder import Lane, Send, lane_with
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.dialect import Dialect
@@ -88,17 +88,7 @@ class Heard:
 
     def lane(self) -> Lane | None:
         """The short way of the one behind it, with a copy of each piece."""
-        inner = None if self._send is None else lane_of(self._send)
-        if inner is None:
-            return None
-
-        def take(data: bytes) -> bool:
-            taken = inner(data)
-            if taken:
-                self._keep(data)
-            return taken
-
-        return take
+        return None if self._send is None else lane_with(self._send, self._keep)
 
     @property
     def usage(self) -> Usage | None:

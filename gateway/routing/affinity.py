@@ -17,7 +17,7 @@ from gateway.core.call import Call
 from gateway.core.errors import UpstreamRefused
 from gateway.core.events import Event, ItemFinished, Started, Verbatim
 from gateway.core.items import Reasoning
-from gateway.core.responder import Lane, Responder, Send, lane_of
+from gateway.core.responder import Lane, Responder, Send, lane_with
 from gateway.core.target import Target
 from gateway.routing.opaque_reasoning import SHORTEST, asks_for, key_of, may_hold, opaque_keys, without
 from gateway.routing.seat import Seat
@@ -159,17 +159,7 @@ class Learning:
 
     def lane(self) -> Lane | None:
         """The short way, with a look at each piece."""
-        inner = lane_of(self._send)
-        if inner is None:
-            return None
-
-        def take(data: bytes) -> bool:
-            taken = inner(data)
-            if taken:
-                self._look(data)
-            return taken
-
-        return take
+        return lane_with(self._send, self._look)
 
     def _look(self, data: bytes) -> None:
         if self._signature or any(mark in data for mark in _TELLING):

@@ -18,10 +18,8 @@ from typing import Any, Final
 
 import msgspec
 from anyio import CancelScope, Event, create_task_group
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from gateway.core.clock import Clock
@@ -40,6 +38,7 @@ from gateway.stores.answers_coding import (
 )
 from gateway.stores.patience import Patience
 from gateway.stores.redis_line import RedisLine, open_line
+from gateway.stores.redis_pool import open_pool
 
 FIND_SECONDS: Final = 0.05
 """The longest that a call waits for Redis, whatever the timeout is: it could have asked its target meanwhile."""
@@ -108,17 +107,7 @@ class RedisAnswers:
         connections: int = 16,
         name: str = "switchgear",
     ) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=max(connections, MOST_FLIGHTS + 4),
-            # Every exchange has Patience's deadline; one of the driver's own would also run while this process is busy.
-            timeout=None,
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            # A second try would double the wait of a call; the breaker is the answer to a Redis that fails.
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        pool = open_pool(url, max(connections, MOST_FLIGHTS + 4))
         self._redis = Redis(connection_pool=pool)
         self._pool = pool
         self._wall = clock.wall

@@ -16,9 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 from anyio import Event, create_task_group
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway.core.clock import Clock
@@ -27,6 +25,7 @@ from gateway.stores import counters_scripts as scripts
 from gateway.stores.counter_windows import SLOTS, Calendar, Rolling, Window, span_at
 from gateway.stores.counters import LEASE_SECONDS, Bucket, Observe, Outcome
 from gateway.stores.patience import Patience
+from gateway.stores.redis_pool import open_pool
 
 log = structlog.get_logger()
 
@@ -95,17 +94,7 @@ class RedisCounters:
         name: str = "switchgear",
         lease: float = LEASE_SECONDS,
     ) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            # Every exchange has Patience's deadline; one of the driver's own would also run while this process is busy.
-            timeout=None,
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            # A second try would double the wait of a call; the breaker is the answer to a Redis that fails.
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        pool = open_pool(url, connections)
         self._redis = Redis(connection_pool=pool)
         self._pool = pool
         self._clock = clock

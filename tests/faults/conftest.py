@@ -17,3 +17,10 @@ def _postgres_server() -> Iterator[PostgresServer]:
 def _redis_server() -> Iterator[RedisServer]:
     with redis_server() as server:
         yield server
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis of the test's own, which may be stopped and killed."""
+    with redis_server() as running:
+        yield running

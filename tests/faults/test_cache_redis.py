@@ -1,7 +1,7 @@
 """The cache through what becomes of Redis: stopped, killed, emptied, full, and with somebody else's things under its keys."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from uuid import uuid4
@@ -17,21 +17,10 @@ from gateway.stores.answers_listing import tidy
 from gateway.stores.answers_memory import MemoryAnswers
 from gateway.stores.answers_redis import FIND_SECONDS, RedisAnswers
 from gateway.stores.answers_shared import MOST_WAITING, SharedAnswers
-from tests.servers import RedisServer, redis_server
+from tests.servers import RedisServer
 
 PATIENT = 10.0  # for what must not be lost, on a machine with other things to do
 SLACK = 0.1  # the same machine, at one moment
-
-
-@pytest.fixture(name="redis_server")
-def _redis_server() -> Iterator[RedisServer]:
-    with redis_server() as running:
-        yield running
-
-
-@pytest.fixture
-def server(redis_server) -> RedisServer:
-    return redis_server
 
 
 @asynccontextmanager

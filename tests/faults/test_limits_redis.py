@@ -1,7 +1,7 @@
 """Limits through what becomes of Redis: stopped, killed, emptied, slow. Real servers, real signals."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -15,22 +15,11 @@ from gateway.stores.counters import Bucket
 from gateway.stores.counters_memory import MemoryCounters
 from gateway.stores.counters_redis import RedisCounters
 from gateway.stores.counters_shared import SharedCounters
-from tests.servers import RedisServer, redis_server
+from tests.servers import RedisServer
 
 MONTH = Calendar(unit="month")
 TIMEOUT = 0.25
 PATIENT = 10.0  # for what must not be lost, on a machine with other things to do
-
-
-@pytest.fixture(name="redis_server")
-def _redis_server() -> Iterator[RedisServer]:
-    with redis_server() as running:
-        yield running
-
-
-@pytest.fixture
-def server(redis_server) -> RedisServer:
-    return redis_server
 
 
 @asynccontextmanager

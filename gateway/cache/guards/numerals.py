@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.cache.guards.tokens import NUMBER, WORD, Token
+from gateway.cache.guards.tokens import MONTHS, NUMBER, WORD, Token
 
 _ONES = dict(
     zip(
@@ -66,34 +66,7 @@ _ORDINALS = dict(
 ) | {"twentieth": 20, "thirtieth": 30, "fortieth": 40, "fiftieth": 50, "hundredth": 100, "thousandth": 1000}
 _FIXED = {"dozen": "12", "half": "1/2", "halves": "1/2", "firstly": "1th", "secondly": "2th"}
 _ROMAN = {"ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "xi": "11", "xii": "12", "xiii": "13", "xiv": "14", "xv": "15", "xvi": "16", "xviii": "18", "xix": "19", "xx": "20", "xxi": "21"}  # fmt: skip
-MONTHS = frozenset(
-    [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-    ]
-)
+_MONTHS = frozenset(MONTHS) | {"jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"}
 _BEFORE_MONTHS = frozenset(
     [
         "in",
@@ -119,7 +92,7 @@ def is_month(tokens: Sequence[Token], index: int) -> bool:
     """Tell whether a word that may be a month is one: beside a number, or where months stand."""
     text = tokens[index].text
     if text not in {"may", "march"}:
-        return text in MONTHS
+        return text in _MONTHS
     beside = [tokens[at] for at in (index - 1, index + 1) if 0 <= at < len(tokens)]
     return any(token.kind == NUMBER for token in beside) or (index > 0 and tokens[index - 1].text in _BEFORE_MONTHS)
 
@@ -144,7 +117,7 @@ def _dated(tokens: list[Token]) -> list[Token]:
     for index, token in enumerate(tokens):
         if token.kind == NUMBER and token.text.endswith("th"):
             around = tokens[max(0, index - 2) : index + 3]
-            if any(other.text in MONTHS and other.text != "may" for other in around) or _by_may(tokens, index):
+            if any(other.text in _MONTHS and other.text != "may" for other in around) or _by_may(tokens, index):
                 tokens[index] = Token(token.text[:-2], NUMBER, token.first)
     return tokens
 

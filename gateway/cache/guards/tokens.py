@@ -60,7 +60,7 @@ _LONGEST_CHUNK = 64
 _ENDS = ".,;:!?…)]}>\"'"
 _OPENS = "([{<\"'¿¡"
 _CUT = "\n.!?;:"
-_MONTHS = [
+MONTHS = (
     "january",
     "february",
     "march",
@@ -73,7 +73,7 @@ _MONTHS = [
     "october",
     "november",
     "december",
-]
+)
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -182,8 +182,8 @@ def _take(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FBT001 
 
 def _take_date(found: re.Match[str], tokens: list[Token]) -> None:
     year, month, day = (int(part) for part in found.groups())
-    if 1 <= month <= len(_MONTHS):
-        tokens.extend((Token(_MONTHS[month - 1], WORD), Token(str(day), NUMBER), Token(str(year), NUMBER)))
+    if 1 <= month <= len(MONTHS):
+        tokens.extend((Token(MONTHS[month - 1], WORD), Token(str(day), NUMBER), Token(str(year), NUMBER)))
     else:
         tokens.append(Token(found.group().casefold(), PLACE))
 
