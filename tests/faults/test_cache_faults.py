@@ -45,7 +45,10 @@ class World:
         self.http = http
 
     async def ask(self, text="hello", *, api="chat", stream=False, model="talker"):
-        return await self.http.post(APIS[api], json=asked(api, stream=stream, text=text, model=model))
+        body = asked(api, stream=stream, text=text, model=model)
+        if api == "responses":
+            body["store"] = False  # what the upstream keeps is not for the cache to give again
+        return await self.http.post(APIS[api], json=body)
 
     async def told(self, *args, **more):
         answer = await self.ask(*args, **more)
