@@ -101,13 +101,13 @@ def test_aliases_that_multiply_are_stopped_before_they_cost_anything():
     # The "billion laughs": nine levels of nine.
     lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 10)]
-    start = time.perf_counter()
+    start = time.process_time()
 
     ((line, _, path, message),) = faults("\n".join(lines))
 
     assert (line, path) == (5, "l4[1]")
     assert "20,000" in message
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_an_alias_within_its_own_value_is_a_fault():

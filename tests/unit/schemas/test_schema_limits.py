@@ -63,12 +63,12 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_schema_is_refused_and_the_limit_named(name):
     schema, limit = HOSTILE[name]
-    began = time.perf_counter()
+    began = time.process_time()
 
     with pytest.raises(UnsupportedSchema, match=limit):
         check(schema)
 
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1  # of the processor: a machine with other things to do is slower
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,12 @@ def test_any_words_in_a_row_are_read(words):
     ],
 )
 def test_a_hundred_kilobytes_are_judged_at_once(text):
-    began = time.perf_counter()
+    began = time.process_time()
     for length in (100_000, MOST_CHARACTERS, 1_000):
         refusal(text[:length], text[: length - 1] + "?")
 
     # Three comparisons, one of the longest text that is read; a runaway pattern takes minutes.
-    assert time.perf_counter() - began < 1.5
+    assert time.process_time() - began < 1.5
 
 
 TWO = [one + other for one in "abcdefghijklmnopqrstuvwxyz" for other in "abcdefghijklmnopqrstuvwxyz"]
