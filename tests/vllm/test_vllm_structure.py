@@ -102,7 +102,7 @@ def test_a_required_tool_is_called_through_messages(gateway):
 
 
 def test_what_vllm_does_not_know_of_a_schema_is_checked_afterwards(gateway):
-    """`uniqueItems` is a 400 of vLLM's and `multipleOf` is ignored: the one is left out of what is sent, both are judged."""
+    """`uniqueItems` is left out of what is sent. `multipleOf` goes, and where vLLM has no grammar for it, the answer comes by another step."""
     schema = {
         "type": "object",
         "properties": {
@@ -123,7 +123,7 @@ def test_what_vllm_does_not_know_of_a_schema_is_checked_afterwards(gateway):
             ends.append(error.body["code"])
             continue
         choice = raw.parse().choices[0]
-        assert raw.headers["x-switchgear-structured"].startswith("vllm")
+        assert raw.headers["x-switchgear-structured"].partition(";")[0] in ("vllm", "tool", "prompt")
         if choice.finish_reason == "stop":
             jsonschema.validate(json.loads(choice.message.content), schema)
 
