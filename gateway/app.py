@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,15 +13,19 @@ from starlette.routing import Router
 
 from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
+from gateway.agents.counts import Counts as RunCounts
 from gateway.api import (
     admin,
     batches,
     chat,
     completions,
+    conversations,
     count_tokens,
     embeddings,
     files,
     health,
+    input_tokens,
+    kept_responses,
     messages,
     metrics,
     models,
@@ -62,13 +66,15 @@ from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
 from gateway.pipeline.shaped_judging import judging_means
 from gateway.policy_source import PolicySource
-from gateway.providers.vllm.provider import VllmProvider
+from gateway.providers.provider import Provider
+from gateway.providers.vllm.readings import vllm_readings
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
 from gateway.routing.overload.line import Lines
 from gateway.routing.readings import target_readings
 from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.rollouts.split import Splits
+from gateway.runs_opening import Runs, open_runs
 from gateway.schemas.worker import Judging
 from gateway.stores.rollouts import RolloutStore
 from gateway.telemetry.call_log import open_call_log
@@ -107,7 +113,7 @@ class Application:
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
         self.semantic, self.scored = self._open_semantic(clock)
-        counts = Counts()
+        counts, run_counts = Counts(), RunCounts()
         self.metrics = CallMetrics(
             [
                 *self._readings(clock),
@@ -116,6 +122,7 @@ class Application:
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *(counts.metrics if settings.batches is not None else ()),
+                *(run_counts.metrics if settings.runs is not None else ()),
                 *(*ensembles.metrics, *structured.metrics),
                 *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
@@ -157,7 +164,7 @@ class Application:
             configuration=self._configuration,
             stores=self.governance.stores,
         )
-        self.batching = self._open_batching(counts)
+        self.batching, self.runs = self._open_batching(counts), self._open_runs(run_counts)
         self.asgi = self._paths(clock.wall())
 
     def _sinks(self) -> list[Sink]:
@@ -196,6 +203,12 @@ class Application:
             settings, self.edge, counts, kept.ring, files=kept.files, batches=kept.batches, kept=kept.bytes
         )
 
+    def _open_runs(self, counts: RunCounts) -> Runs | None:
+        settings, kept = self.settings.runs, self.governance.kept
+        if settings is None or kept is None:
+            return None
+        return open_runs(settings, self.edge, counts, kept.ring, runs=kept.runs, conversations=kept.conversations)
+
     def _score_store(self) -> RolloutStore | None:
         kept = self.governance.kept
         return None if kept is None else kept.rollouts
@@ -208,6 +221,9 @@ class Application:
 
     def _find_provider(self, name: str) -> ProviderSettings | None:
         return self.live.current().settings.providers.get(name)
+
+    def _providers(self) -> Iterable[Provider]:
+        return self.live.current().providers.values()
 
     def _readings(self, clock: Clock) -> list[Reading]:
         began = clock.monotonic()
@@ -233,14 +249,7 @@ class Application:
                 labels=("code",),
                 kind="counter",
             ),
-            Reading("switchgear_vllm_requests_running", "As vLLM says.", self._loads("running"), labels=("provider",)),
-            Reading("switchgear_vllm_requests_waiting", "As vLLM says.", self._loads("waiting"), labels=("provider",)),
-            Reading(
-                "switchgear_vllm_kv_cache_usage",
-                "From 0 to 1, as vLLM says.",
-                self._loads("kv_cache_usage"),
-                labels=("provider",),
-            ),
+            *vllm_readings(self._providers),
             Reading("switchgear_uptime_seconds", "Time since the start.", lambda: {(): clock.monotonic() - began}),
             *process_metrics(version=__version__, started_at=clock.wall(), writer=log_writer),
         ]
@@ -249,24 +258,19 @@ class Application:
         """Tell who counts, by error code, the requests that the HTTP server refused by itself."""
         self._refused = refused
 
-    def _loads(self, figure: str) -> Callable[[], dict[tuple[str, ...], float]]:
-        def read() -> dict[tuple[str, ...], float]:
-            providers = self.live.current().providers.values()
-            loads = [(provider.name, provider.load()) for provider in providers if isinstance(provider, VllmProvider)]
-            return {(name,): getattr(load, figure) for name, load in loads if load is not None}
-
-        return read
-
     def _paths(self, started_at: float) -> Paths:
         edge, audit = self.edge, self.governance.services.audit
-        desk = None if self.batching is None else self.batching.desk
+        desk, runs = None if self.batching is None else self.batching.desk, self.runs
+        run_desk, said = (None, None) if runs is None else (runs.desk, runs.conversations)
         cache, semantic = CacheDesk(store=self.caching.store, calls=self.metrics.cached.values), self.semantic
         if semantic is not None:
             cache = msgspec.structs.replace(cache, semantic=semantic.figures, switch=semantic.switch)
         hot = {
             module.PATH: module.endpoint(edge)
-            for module in (chat, responses, messages, embeddings, completions, count_tokens, moderations, rerank)
+            for module in (chat, messages, embeddings, completions, count_tokens, moderations, rerank)
         }
+        hot[responses.PATH] = responses.endpoint(edge, run_desk)
+        hot[input_tokens.PATH] = input_tokens.endpoint(edge, run_desk)
         plain: dict[str, AsgiApp] = {
             models.LIST_PATH: models.list_endpoint(edge, started_at),
             models.ONE_PATH: models.one_endpoint(edge, started_at),
@@ -275,6 +279,8 @@ class Application:
             metrics.PATH: metrics.endpoint(edge, self.metrics.render),
             openapi.JSON_PATH: openapi.json_endpoint(edge),
             openapi.PAGE_PATH: openapi.page_endpoint(edge),
+            **kept_responses.endpoints(edge, run_desk, audit),
+            **conversations.endpoints(edge, said, audit, most=0 if runs is None else runs.most_items),
             **files.endpoints(edge, None if self.batching is None else self.batching.cabinet, audit),
             **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
@@ -314,9 +320,10 @@ class Application:
                 tasks.start_soon(self.shadowing.run)
             if self.batching is not None:
                 tasks.start_soon(self.batching.runner.run)
+            if self.runs is not None:
+                tasks.start_soon(self.runs.executor.run)
             yield
-            if self.batching is not None:
-                await self.batching.runner.finish(self.settings.server.drain_timeout)
+            await self._finish_work(self.settings.server.drain_timeout)
             if self.shadowing is not None:
                 await self.shadowing.finish(self.settings.server.drain_timeout)
             tasks.cancel_scope.cancel()
@@ -328,6 +335,14 @@ class Application:
         await self.governance.finish()
         if self._spans is not None:
             await self._spans.aclose()
+
+    async def _finish_work(self, seconds: float) -> None:
+        """Let what nobody waits for come to a good end, all of it within the same time."""
+        async with create_task_group() as tasks:
+            if self.batching is not None:
+                tasks.start_soon(self.batching.runner.finish, seconds)
+            if self.runs is not None:
+                tasks.start_soon(self.runs.executor.finish, seconds)
 
     def _take_record(self, record: Record) -> None:
         self.governance.limits.limiter.settle_soon(record)

@@ -37,6 +37,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     tags: tuple[tuple[str, str], ...]
     estimate: int | None
     parent: str = ""
+    run: str = ""
 
 
 class Line(msgspec.Struct, frozen=True):

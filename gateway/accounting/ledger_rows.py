@@ -86,6 +86,7 @@ def row_of(record: Record) -> LedgerRow:
         cache_entry=record.cache_entry,
         saved_tokens=None if record.saved is None else min(record.saved.total, _MOST_TOKENS),
         saved_nano=None if record.saved_nano is None else min(record.saved_nano, _MOST_NANO),
+        run=record.run,
     )
 
 
@@ -148,6 +149,7 @@ def opened_of(call: Call, targets: tuple[str, ...], now: float) -> Opened:
         tags=caller.tags,
         estimate=len(call.body) // BYTES_A_TOKEN if call.operation in _MADE_OF_TOKENS else None,
         parent=call.shadow_of,
+        run=call.run,
     )
 
 
@@ -190,6 +192,7 @@ def interrupted_row(opened: Opened, pricing: Pricing) -> LedgerRow:
         cost_nano=None if usage is None else pricing.nano(target, usage),
         prices=pricing.version,
         parent=opened.parent,
+        run=opened.run,
     )
 
 

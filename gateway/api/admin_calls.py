@@ -47,8 +47,9 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
         where = visible(asked, None)
         ledger = services.the_ledger
         for relay in edge.in_progress.values():
-            if relay.call.id == asked.id and _is_seen(relay.call, where):
-                return json_document(_in_progress(relay.call, edge))
+            call = relay.call
+            if call is not None and call.id == asked.id and _is_seen(call, where):
+                return json_document(_in_progress(call, edge))
         ids = (asked.id, *(f"{asked.id}.{number}" for number in range(1, MOST_BESIDE + 1)))
         query = RowQuery(where=where, ids=ids, limit=len(ids))
         found = await ledger.find_rows(query)

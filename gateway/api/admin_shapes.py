@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -63,8 +64,8 @@ def decode_body(body: bytes, shape: type[T], *, depth: int = 10) -> T:
     return _converted(decode_object(body, depth=depth), shape, strict=True)
 
 
-def decode_query(query: bytes, shape: type[T]) -> T:
-    """Give a query string as `shape`; a name given twice is refused. Raises InvalidRequest."""
+def decode_query(query: bytes, shape: type[T], *, lists: Collection[str] = ()) -> T:
+    """Give a query string as `shape`; a name given twice is refused, but for `lists` (also written as `name[]`). Raises InvalidRequest."""
     try:
         pairs = parse_qsl(
             query.decode("ascii"),
@@ -76,8 +77,13 @@ def decode_query(query: bytes, shape: type[T]) -> T:
     except ValueError as exc:  # UnicodeDecodeError is one too
         msg = "The query string is not well-formed: names and values, percent-encoded UTF-8, at most 50."
         raise InvalidRequest(msg) from exc
-    given: dict[str, Any] = dict(pairs)
-    if len(given) != len(pairs):
+    given: dict[str, Any] = {}
+    for name in lists:
+        if values := [value for written, value in pairs if written in (name, f"{name}[]")]:
+            given[name] = values
+    single = [(name, value) for name, value in pairs if name.removesuffix("[]") not in lists]
+    given |= dict(single)
+    if len(dict(single)) != len(single):
         msg = "A parameter of the query string was given more than once."
         raise InvalidRequest(msg)
     return _converted(given, shape, strict=False)

@@ -46,6 +46,7 @@ _FILTERS = (
     "provider",
     "served",
     "agent",
+    "run",
     "operation",
     "dialect",
     "error",
@@ -69,6 +70,7 @@ class Filters(Body, frozen=True, kw_only=True):
     provider: Values | None = None
     served: Values | None = None
     agent: Values | None = None
+    run: Values | None = None
     operation: Values | None = None
     dialect: Values | None = None
     error: Values | None = None

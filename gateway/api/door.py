@@ -5,23 +5,21 @@ A raw ASGI class, because this is the hot path: no middleware, no Request object
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 import structlog
 
 from gateway.api.asgi import AsgiSend, Receive, Scope
+from gateway.api.attending import attend
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge, Generation, refuse_while_draining
 from gateway.api.errors import reply_error
 from gateway.api.identity import KeysWanted, raise_contradiction
-from gateway.api.interruption import Interruption
-from gateway.api.lookup import find_route
 from gateway.api.relay import DocumentRelay, Relay, StreamRelay
 from gateway.cache.wishes import CONTROL, HEADERS, wish_of
 from gateway.core.cached import CacheWish
 from gateway.core.call import Call
-from gateway.core.caller import Caller
+from gateway.core.caller import ANONYMOUS, Caller
 from gateway.core.errors import (
     ClientLeft,
     InternalError,
@@ -29,12 +27,14 @@ from gateway.core.errors import (
     MethodNotAllowed,
     SwitchgearError,
 )
+from gateway.core.items import Json
 from gateway.core.record import Record
+from gateway.core.responder import Responder
 from gateway.core.strict_json import decode_object
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.splice import cut
 from gateway.pipeline.authorized import offered
-from gateway.pipeline.route import Route
+from gateway.pipeline.lookup import find_route
 from gateway.pipeline.shaped_wish import asks_for_form, decode_formed
 
 log = structlog.get_logger()
@@ -61,9 +61,10 @@ class Door:
         call_id = edge.new_id("call_")
         generation = edge.current()
         generation.hold()
-        asked = _Asked(call_id, received)
+        asked = Asked(call_id, received)
         try:
-            call, route = await self._admit(scope, receive, generation, asked)
+            found = await self._read(scope, receive, generation, asked)
+            call, responder = self._admit(generation, asked, found)
         except ClientLeft as error:
             self._record_refusal(error, asked)
         except SwitchgearError as error:
@@ -72,7 +73,7 @@ class Door:
             log.exception("call.crashed", call=call_id)
             await self._refuse(send, InternalError(), asked)
         else:
-            await self._answer(scope, receive, call, route, self._relay(scope, call, send))
+            await attend(edge, scope, call, responder, self._relay(scope, call, send))
         finally:
             generation.release()
 
@@ -83,8 +84,9 @@ class Door:
         direct = scope.get("extensions", {}).get("switchgear.answer")
         return StreamRelay(call, self._dialect, send, now, direct)
 
-    async def _admit(self, scope: Scope, receive: Receive, generation: Generation, asked: _Asked) -> tuple[Call, Route]:
-        edge, dialect = self._edge, self._dialect
+    async def _read(self, scope: Scope, receive: Receive, generation: Generation, asked: Asked) -> Reading:
+        """Establish the caller, take the body in, and check what every dialect has: model and stream."""
+        edge = self._edge
         refuse_while_draining(scope)
         if scope["method"] != "POST":
             msg = f"{scope['path']} takes POST, not {scope['method']}."
@@ -95,10 +97,10 @@ class Door:
             caller = identity.caller(found.authorization, found.api_key, peer, found.forwarded, found.origin)
         except KeysWanted:
             caller = await identity.admit(found.authorization, found.api_key, peer, found.forwarded, found.origin)
-        asked.caller = caller
+        asked.caller = found.caller = caller
         check_media_type(found.content_type, found.content_encoding)
-        body = await read_body(receive, edge.body_bytes)
-        fields = decode_object(body, depth=edge.json_depth)
+        found.body = await read_body(receive, edge.body_bytes)
+        fields = found.fields = decode_object(found.body, depth=edge.json_depth)
         model = fields.get("model")
         if not isinstance(model, str) or not model:
             msg = "`model` is required and must be a non-empty string."
@@ -109,6 +111,12 @@ class Door:
             msg = "`stream` must be true or false."
             raise InvalidRequest(msg, param="stream")
         asked.stream = bool(stream)
+        return found
+
+    def _admit(self, generation: Generation, asked: Asked, found: Reading) -> tuple[Call, Responder]:
+        """Make the call of a request, and find who answers it."""
+        edge, dialect, model = self._edge, self._dialect, asked.model
+        body, fields, caller = found.body, found.fields, found.caller
         wish: CacheWish | None = None
         if "cache" in fields:
             # It is for us: no upstream sees it.
@@ -139,38 +147,13 @@ class Door:
             background=edge.background,
             cache=wish,
         )
-        return call, route
+        return call, route.responder
 
-    async def _answer(self, scope: Scope, receive: Receive, call: Call, route: Route, relay: Relay) -> None:
-        edge = self._edge
-        interruption = Interruption()
-        departure = scope.get("extensions", {}).get("switchgear.departure")
-        if departure is not None:
-            departure.subscribe(lambda: interruption.interrupt(ClientLeft("The client closed its connection.")))
-        edge.in_progress[interruption] = relay
-        try:
-            await route.responder(call, relay)
-        except asyncio.CancelledError:
-            error = interruption.settle()
-            if error is None:
-                raise
-            if not isinstance(error, ClientLeft):
-                await relay.fail(error)
-        except SwitchgearError as error:
-            await relay.fail(error)
-        except Exception:
-            log.exception("call.crashed", call=call.id)
-            await relay.fail(InternalError())
-        finally:
-            del edge.in_progress[interruption]
-            if departure is not None:
-                departure.unsubscribe()
-
-    async def _refuse(self, send: AsgiSend, error: SwitchgearError, asked: _Asked) -> None:
+    async def _refuse(self, send: AsgiSend, error: SwitchgearError, asked: Asked) -> None:
         self._record_refusal(error, asked)
         await reply_error(send, self._dialect, error, [(b"x-switchgear-call-id", asked.call_id.encode())])
 
-    def _record_refusal(self, error: SwitchgearError, asked: _Asked) -> None:
+    def _record_refusal(self, error: SwitchgearError, asked: Asked) -> None:
         """Record a request that never became a call, with what was known of it by then."""
         clock = self._edge.clock
         duration = clock.monotonic() - asked.received
@@ -204,7 +187,7 @@ class Door:
         )
 
 
-class _Asked:
+class Asked:
     """What is known of a request so far."""
 
     __slots__ = ("call_id", "caller", "model", "received", "stream")
@@ -217,14 +200,18 @@ class _Asked:
         self.stream = False
 
 
-class _Headers:
-    """The headers that the door reads."""
+class Reading:
+    """What the door reads of a request: headers, who calls, the body and its fields."""
 
     __slots__ = (
-        "api_key", "authorization", "cache", "content_encoding", "content_type", "forwarded", "origin", "passed", "session", "trace",
+        "api_key", "authorization", "body", "cache", "caller", "content_encoding", "content_type", "fields", "forwarded", "origin", "passed",
+        "session", "trace",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        self.body = b""
+        self.fields: dict[str, Json] = {}
+        self.caller = ANONYMOUS
         self.authorization: bytes | None = None
         self.api_key: bytes | None = None
         self.content_type: bytes | None = None
@@ -237,9 +224,9 @@ class _Headers:
         self.passed: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
+def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Reading:
     """One pass over the headers: who calls and from where, whether the body is JSON, in which trace, what an upstream may see."""
-    found = _Headers()
+    found = Reading()
     for name, value in headers:
         field = _FIELDS.get(name)
         if field is not None:
@@ -257,7 +244,7 @@ def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
     return found
 
 
-def _note_wish(found: _Headers, name: bytes, value: bytes) -> None:
+def _note_wish(found: Reading, name: bytes, value: bytes) -> None:
     wishes = found.cache
     if wishes is None:
         wishes = found.cache = {}

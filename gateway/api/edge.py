@@ -10,11 +10,11 @@ from anyio import move_on_after, sleep
 
 from gateway.api.asgi import Scope
 from gateway.api.identity import Identity
-from gateway.api.interruption import Interruption
-from gateway.api.relay import Relay
+from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError, Unavailable
 from gateway.core.ids import NewId
+from gateway.pipeline.interruption import Interruption
 from gateway.pipeline.recorded import TakeRecord
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
@@ -47,6 +47,23 @@ class Generation(Protocol):
         ...
 
 
+class Answering(Protocol):
+    """An answer on its way to a client. `call` is None where the client only looks on at what goes on without it."""
+
+    @property
+    def call(self) -> Call | None:
+        """What is answered."""
+        ...
+
+    async def fail(self, error: SwitchgearError) -> None:
+        """End the answer with an error."""
+        ...
+
+    async def keep_alive(self, idle: float) -> None:
+        """Write something that says nothing, when nothing was written for `idle` seconds."""
+        ...
+
+
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """Shared by all endpoints of one app.
 
@@ -62,7 +79,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     json_depth: int
     configuration: Callable[[], dict[str, object]]
     stores: Callable[[], Mapping[str, Mapping[str, str]]] = dict
-    in_progress: dict[Interruption, Relay] = {}
+    in_progress: dict[Interruption, Answering] = {}
     background: bool = False
 
     def interrupt_all(self, error: SwitchgearError) -> None:

@@ -34,13 +34,32 @@ DIALECTS: Mapping[str, Dialect] = {
 """Where a call from inside may go."""
 
 
+def rights_now(caller: Caller, ring: KeyRing | None, wall: Callable[[], float], made: str) -> Caller:
+    """Give a caller of earlier as it is now: one who came with a virtual key has the rights that the key has now.
+
+    `made` names what the key began. Raises KeyRevoked and KeyExpired, when it does not work any more.
+    """
+    if ring is None or caller.kind not in ("key", "service"):
+        return caller
+    held = ring.holder(caller.id)
+    now = wall()
+    if held is None or (held.revoked and now >= held.works_until):
+        msg = f"The API key that made this {made} was revoked."
+        raise KeyRevoked(msg)
+    if now >= held.works_until:
+        msg = f"The API key that made this {made} has expired."
+        raise KeyExpired(msg)
+    ring.note_use(held.caller.id, now)
+    return held.caller
+
+
 class KnownCaller(Identity):
     """Lets in one caller, whatever the headers say. One who came with a virtual key has the rights that the key has now."""
 
     def __init__(self, caller: Caller, ring: KeyRing | None, wall: Callable[[], float]) -> None:
         super().__init__()
         self._caller = caller
-        self._keys = ring if caller.kind in ("key", "service") else None
+        self._ring = ring
         self._wall = wall
 
     def caller(
@@ -52,18 +71,7 @@ class KnownCaller(Identity):
         origin: bytes | None = None,
     ) -> Caller:
         """Give the caller. Raises KeyRevoked and KeyExpired, when the key does not work any more."""
-        if self._keys is None:
-            return self._caller
-        held = self._keys.holder(self._caller.id)
-        now = self._wall()
-        if held is None or (held.revoked and now >= held.works_until):
-            msg = "The API key that made this batch was revoked."
-            raise KeyRevoked(msg)
-        if now >= held.works_until:
-            msg = "The API key that made this batch has expired."
-            raise KeyExpired(msg)
-        self._keys.note_use(held.caller.id, now)
-        return held.caller
+        return rights_now(self._caller, self._ring, self._wall, "batch")
 
 
 class _AsSeenBy:

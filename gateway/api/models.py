@@ -8,11 +8,11 @@ from typing import Any
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
 from gateway.api.errors import dialect_of
-from gateway.api.lookup import find_route
 from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
 from gateway.core.errors import NotFound
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.pipeline.authorized import offered
+from gateway.pipeline.lookup import find_route
 from gateway.pipeline.route import Route
 from gateway.routing.rollouts.versions import VersionedPool
 

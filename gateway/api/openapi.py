@@ -2,7 +2,7 @@
 
 Request bodies are those of the APIs that they mirror; every field of the official clients is taken, so the schemas name the
 main ones and leave the rest open. The admin API describes itself in `openapi_admin`,
-files and batches in `openapi_files`. The page's examples name configured
+files and batches in `openapi_files`, stored responses and conversations in `openapi_responses`. The page's examples name configured
 models, so it is made anew for each request.
 """
 
@@ -22,6 +22,8 @@ from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
 from gateway.api.openapi_admin import TAG, AdminOperation, admin_paths
 from gateway.api.openapi_files import OPERATIONS as FILE_OPERATIONS
 from gateway.api.openapi_files import TAG as FILES_TAG
+from gateway.api.openapi_responses import OPERATIONS as RESPONSE_OPERATIONS
+from gateway.api.openapi_responses import TAG as RESPONSES_TAG
 from gateway.api.openapi_schemas import ANSWERS, REQUESTS, open_object, stream_schema
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.content import Operation as Kind
@@ -55,8 +57,12 @@ OPERATIONS: tuple[Operation, ...] = (
         body={"model": "small", "messages": _MESSAGES},
     ),
     Operation(
-        path="/v1/responses", method="post", summary="OpenAI Responses, stateless", streams=True,
+        path="/v1/responses", method="post", summary="OpenAI Responses, stored or stateless", streams=True,
         body={"model": "small", "input": "Say hello."},
+    ),
+    Operation(
+        path="/v1/responses/input_tokens", method="post", summary="OpenAI's count of a response's input",
+        kind="count_tokens", body={"model": "small", "input": "Say hello."},
     ),
     Operation(
         path="/v1/messages", method="post", summary="Anthropic Messages", streams=True,
@@ -102,6 +108,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _described(operation)
+    paths |= admin_paths(RESPONSE_OPERATIONS)
     paths |= admin_paths(FILE_OPERATIONS)
     paths |= admin_paths()
     return {
@@ -117,6 +124,7 @@ def document() -> dict[str, Any]:
         },
         "security": [{"bearer": []}, {"apiKey": []}],
         "tags": [
+            {"name": RESPONSES_TAG, "description": "Stored responses, and conversations."},
             {"name": FILES_TAG, "description": "Files, and batches of many calls."},
             {"name": TAG, "description": "Administration: each role's key does what the role may do."},
         ],
@@ -232,7 +240,7 @@ def _looks_fit(route: Route, kind: Kind) -> bool:
 
 
 def _page(operations: Sequence[Operation]) -> str:
-    shown: list[Operation | AdminOperation] = [*operations, *FILE_OPERATIONS, *ADMIN_OPERATIONS]
+    shown: list[Operation | AdminOperation] = [*operations, *RESPONSE_OPERATIONS, *FILE_OPERATIONS, *ADMIN_OPERATIONS]
     rows = "".join(map(_row, shown))
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Switchgear {__version__}</title><style>

@@ -81,7 +81,19 @@ REQUESTS: dict[str, dict[str, Schema]] = {
         "parallel_tool_calls": _of("boolean", "Whether one turn may call several tools."),
         "text": open_object({"format": _ANY, "verbosity": _TEXT}),
         "reasoning": open_object({"effort": _TEXT, "summary": _TEXT}),
-        "store": _of("boolean", "Nothing is stored here; send the whole conversation each time."),
+        "store": _of("boolean", "Whether the response is kept, where the server keeps any.", default=True),
+        "background": _of("boolean", "Answer at once, and work on without anybody waiting.", default=False),
+        "previous_response_id": _of(["string", "null"], "The response to go on from."),
+        "conversation": _of(["string", "object", "null"], "The conversation to go on from, and to add to."),
+        "metadata": _of(["object", "null"], "Names and values, for people and programs."),
+    },
+    "/v1/responses/input_tokens": {
+        "model": _MODEL,
+        "input": _of(["string", "array"], "Text, or the conversation as items.", items=_ANY),
+        "instructions": _of("string", "What the model is told beforehand."),
+        "tools": _TOOLS,
+        "previous_response_id": _of(["string", "null"], "The response to go on from."),
+        "conversation": _of(["string", "object", "null"], "The conversation to go on from."),
     },
     "/v1/messages": {
         "model": _MODEL,
@@ -159,6 +171,9 @@ ANSWERS: dict[str, Schema] = {
     ),
     "/v1/responses": open_object(
         {"id": _TEXT, "object": _TEXT, "model": _TEXT, "status": _TEXT, "output": _list(_ANY), "usage": _ITEMS_USAGE}
+    ),
+    "/v1/responses/input_tokens": open_object(
+        {"object": _of("string"), "input_tokens": _INTEGER}, ["object", "input_tokens"]
     ),
     "/v1/messages": open_object(
         {

@@ -10,7 +10,6 @@ from gateway.accounting.limits.estimates import Outputs, estimate
 from gateway.api.asgi import Receive, Scope
 from gateway.api.body import check_media_type, read_body
 from gateway.api.edge import Edge
-from gateway.api.lookup import find_route
 from gateway.api.plain import CALLER, Document, PlainEndpoint, json_document
 from gateway.core.call import Call
 from gateway.core.decision import Considered
@@ -24,6 +23,7 @@ from gateway.dialects.openai_completions import OPENAI_COMPLETIONS
 from gateway.dialects.openai_embeddings import OPENAI_EMBEDDINGS
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.authorized import offered
+from gateway.pipeline.lookup import find_route
 from gateway.pipeline.route import Route
 from gateway.routing.condition import Condition
 from gateway.routing.ensembles.ensemble import asks_several, foretold

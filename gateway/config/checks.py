@@ -28,6 +28,7 @@ from gateway.config.governance_checks import (
     limit_findings,
     pepper_findings,
     protection_findings,
+    run_findings,
     secrets_findings,
 )
 from gateway.config.health_checks import health_check_findings, spawned_findings
@@ -235,6 +236,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, _exposure),
     (Settings, pepper_findings),
     (Settings, batch_findings),
+    (Settings, run_findings),
     (Settings, protection_findings),
     (Settings, secrets_findings),
     (Settings, _loops),

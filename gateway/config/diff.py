@@ -28,6 +28,7 @@ _FIXED_AT_START: Final = (
     "ledger",
     "audit",
     "batches",
+    "runs",
     *_FIXED_IN_ACCESS,
     *_FIXED_IN_CACHE,
 )

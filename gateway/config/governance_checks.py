@@ -80,6 +80,13 @@ def batch_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(path=("batches", "keep_ended_days"), message=message)
 
 
+def run_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield that responses are kept in the database."""
+    if settings.runs is not None and settings.database is None:
+        message = "responses are kept in the database: set database, for example {kind: sqlite}"
+        yield Finding(path=("runs",), needs=("database",), message=message)
+
+
 def pepper_findings(settings: Settings) -> Iterator[Finding]:
     """Yield that replicas on one PostgreSQL need one pepper."""
     if isinstance(settings.database, PostgresSettings) and settings.access.pepper is None:

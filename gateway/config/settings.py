@@ -22,6 +22,7 @@ from gateway.config.protection_settings import ProtectionSettings
 from gateway.config.provider_settings import HeaderName, HeaderValue, HttpUrl, ProviderSettings, TimeoutSettings
 from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.routing_settings import AbilitySettings, RoutingSettings
+from gateway.config.run_settings import RunSettings
 from gateway.config.secret import Secret
 from gateway.config.secrets_settings import SecretsSettings
 from gateway.config.shadow_settings import ShadowSettings
@@ -300,4 +301,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     ledger: Annotated[LedgerSettings, Meta(description="The ledger.")] = LedgerSettings()
     audit: Annotated[AuditSettings, Meta(description="The audit log.")] = AuditSettings()
+    runs: Annotated[
+        RunSettings | None, Meta(description="Stored responses, and runs in the background; null has neither.")
+    ] = None
     batches: Annotated[BatchSettings | None, Meta(description="Files and batches; null has neither.")] = None

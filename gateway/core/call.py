@@ -18,7 +18,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     the monotonic time of arrival. `session` is what the client says that the call belongs to (its `x-session-id`), `trace` its
     `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see. `background` is what nobody waits for, as the
     lines of a batch: others go before it. `shadow_of` is the id of the call that this one is a copy of, made to compare answers;
-    empty for every other. `cache` is what the client asks of the cache, None where it says nothing.
+    empty for every other. `run` is the id of the run (a stored response) that makes the call, empty where none does. `cache` is what the client asks of the cache, None where it says nothing.
     An `opened` call goes out by its Items and comes back as events: its body is never passed on, nor is an answer's.
     """
 
@@ -39,6 +39,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     shadow_of: str = ""
     cache: CacheWish | None = None
     opened: bool = False
+    run: str = ""
 
 
 def opened(call: Call) -> Call:

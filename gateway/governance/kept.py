@@ -8,11 +8,13 @@ from gateway.accounting.ledger import Ledger
 from gateway.api.admin_services import Services
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.batches_sql import SqlBatches
+from gateway.stores.conversations_sql import SqlConversations
 from gateway.stores.database import Database
 from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.rollouts_sql import SqlRollouts
+from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.shadows_sql import SqlShadows
 
 
@@ -28,5 +30,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     batches: SqlBatches
     rollouts: SqlRollouts
     shadows: SqlShadows
+    runs: SqlRuns
+    conversations: SqlConversations
     bytes: FileBytes | None
     first_key: str | None

@@ -27,6 +27,7 @@ from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
 from gateway.stores.batches_sql import SqlBatches
 from gateway.stores.budgets_sql import SqlBudgets
+from gateway.stores.conversations_sql import SqlConversations
 from gateway.stores.database import Database, DatabaseRefused, open_database
 from gateway.stores.directory_sql import SqlDirectory
 from gateway.stores.file_bytes import FileBytes
@@ -35,6 +36,7 @@ from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
 from gateway.stores.rollouts_sql import SqlRollouts
+from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.shadows_sql import SqlShadows
 
 
@@ -94,6 +96,8 @@ async def _on(
         batches=batches,
         rollouts=SqlRollouts(database),
         shadows=shadows,
+        runs=SqlRuns(database),
+        conversations=SqlConversations(database),
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

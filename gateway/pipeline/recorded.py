@@ -179,6 +179,7 @@ class Recorded:
             saved=saved,
             saved_nano=saved_nano,
             structured=watch.structured or ("" if started is None else started.structured),
+            run=call.run,
         )
 
     def _cost_of(self, target: str | None, usage: Usage | None, *, hit: bool) -> int | None:

@@ -51,11 +51,14 @@ class Database:
         self.reason = ""
         self._engines = engines
         self._timeout = timeout
+        # The pools serve whoever asks first when a connection comes back, and that is often who gave it back: others
+        # would wait for as long as somebody is busy.
+        self._turns = {engine: anyio.Semaphore(size) for engine, size in engines.sizes()}
 
     def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction that writes; it is committed at the end, or rolled back when the body raises.
 
-        On SQLite one at a time, in the order of asking. Raises StoreUnavailable, Conflict and InvalidRequest for what
+        On SQLite one at a time; in the order of asking. Raises StoreUnavailable, Conflict and InvalidRequest for what
         the driver raises in it; when the commit fails, whether it was done is not known.
         """
         return self._transaction(self._engines.writer)
@@ -81,6 +84,24 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        turns = self._turns[engine]
+        await self._wait(turns)
+        try:
+            async with self._connected(engine) as connection:
+                yield connection
+        finally:
+            turns.release()
+        self._went_well()
+
+    async def _wait(self, turns: anyio.Semaphore) -> None:
+        try:
+            with anyio.fail_after(self._timeout):
+                await turns.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("Every connection to the database is busy.", retry_after=1.0) from None
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         connection = await self._acquire(engine)
         try:
             transaction = await connection.begin()
@@ -92,7 +113,6 @@ class Database:
             # Rolls back what was not committed; also for a caller that is being cancelled, and never for longer than this.
             with anyio.move_on_after(self._timeout + _GRACE, shield=True):
                 await self._release(connection)
-        self._went_well()
 
     async def _acquire(self, engine: AsyncEngine) -> AsyncConnection:
         connection = engine.connect()

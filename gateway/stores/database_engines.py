@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ import msgspec
 import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from gateway.config.database_settings import PostgresSettings, SqliteSettings
 from gateway.stores.sqlite_connection import SqliteConnection, connect
@@ -38,6 +39,12 @@ class Engines(msgspec.Struct, frozen=True, kw_only=True):
     reader: AsyncEngine
     migrator: AsyncEngine
     drivers: weakref.WeakSet[Any]
+
+    def sizes(self) -> Iterator[tuple[AsyncEngine, int]]:
+        """Yield the engines that are used all the time, and how many connections each has."""
+        for engine in (self.writer, self.reader):
+            pool = engine.pool
+            yield engine, pool.size() if isinstance(pool, QueuePool) else 1
 
     async def aclose(self, timeout: float) -> None:
         """Close every connection, in good order where that takes no longer than `timeout` seconds."""
@@ -156,7 +163,8 @@ def _postgres(
             "server_settings": {
                 "application_name": "switchgear",
                 "statement_timeout": str(int(seconds * 1000)),
-                "idle_in_transaction_session_timeout": str(int(seconds * 10_000)),
+                # A process that is stopped in the middle of one would keep its rows from all others.
+                "idle_in_transaction_session_timeout": str(int(seconds * 1000)),
                 "timezone": "UTC",
             },
         },

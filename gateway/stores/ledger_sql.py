@@ -207,6 +207,7 @@ def _read(row: RowMapping) -> LedgerRow:
         cache_entry=row["cache_entry"],
         saved_tokens=row["saved_tokens"],
         saved_nano=row["saved_nano"],
+        run=row["run"],
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, text
 
 from gateway.stores.metadata import DOCUMENT, METADATA
+
+OF_A_RUN: Final = text("run <> ''")
+"""Most rows are of none; written out, so that both databases see that the partial index serves."""
 
 LEDGER: Final = Table(
     "ledger",
@@ -49,7 +52,9 @@ LEDGER: Final = Table(
     Column("cache_entry", Text, nullable=False, server_default=""),
     Column("saved_tokens", BigInteger),
     Column("saved_nano", BigInteger),
+    Column("run", Text, nullable=False, server_default=""),
     Index("ix_ledger_started_ms", "started_ms", "id"),
     Index("ix_ledger_tenant", "tenant", "started_ms", "id"),
     Index("ix_ledger_user_id", "tenant", "user_id", "started_ms"),
+    Index("ix_ledger_run", "run", sqlite_where=OF_A_RUN, postgresql_where=OF_A_RUN),
 )

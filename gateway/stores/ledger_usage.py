@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, or_,
 from gateway.core.errors import InvalidRequest
 from gateway.stores.ledger import BESIDE_KINDS, DIMENSIONS, MOST_GROUPS, PERIODS, TAG, UsageQuery, UsageRow, storable
 from gateway.stores.ledger_periods import DAY_MS, HOUR_MS, day_name, hour_name, month_starts, spans
-from gateway.stores.ledger_tables import LEDGER
+from gateway.stores.ledger_tables import LEDGER, OF_A_RUN
 
 _RENAMED: Final = {"user": "user_id", "key": "key_id"}
 _MOST_VALUES: Final = 1000
@@ -53,6 +53,8 @@ def conditions(
         if len(values) > _MOST_VALUES:
             raise InvalidRequest(f"A filter has {_MOST_VALUES} values at most.", param=name)
         found.append(_plain(dialect, name).in_([storable(value) for value in values]))
+        if name == "run" and all(values):
+            found.append(and_(OF_A_RUN))
     if since is not None:
         found.append(LEDGER.c.started_ms >= milliseconds(since))
     if until is not None:

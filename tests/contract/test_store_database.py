@@ -90,6 +90,32 @@ async def test_writers_wait_for_each_other_and_none_is_lost(database):
     assert len(await names(database)) == 21
 
 
+async def test_who_writes_all_the_time_lets_others_have_their_turn(database):
+    """The pools give a connection to whoever asks next, and that is who has just given it back."""
+    writers = 1 if database.kind == "sqlite" else 4  # half of the eight connections
+    written = 0
+    async with anyio.create_task_group() as tasks:
+
+        async def write_on() -> None:
+            nonlocal written
+            while True:
+                async with database.begin() as connection:
+                    await connection.execute(sqlalchemy.text("SELECT 1"))
+                written += 1
+
+        for _ in range(writers):
+            tasks.start_soon(write_on)
+        with anyio.fail_after(10):
+            while written < writers:
+                await anyio.lowlevel.checkpoint()
+            before = written
+            await insert(database, "a")
+        between = written - before
+        tasks.cancel_scope.cancel()
+
+    assert between <= 4 * writers
+
+
 async def test_a_writer_waits_no_longer_than_the_time_limit(database_settings):
     database = await open_database(msgspec.structs.replace(database_settings, timeout=1.0))
     began = time.monotonic()

@@ -53,7 +53,7 @@ def ledger(database):
 async def test_a_row_comes_back_as_it_went_in(ledger):
     whole = row(
         1, tags={"cost centre": "4711"}, agent="helper", route=("a/b", "up/gpt"), stream=True, error="upstream_timeout", status=504,
-        finish_reason="stop", duration=1.25, first_token=0.5, estimated=True, parent="call_0", started_at=NOON + 0.125,
+        finish_reason="stop", duration=1.25, first_token=0.5, estimated=True, parent="call_0", started_at=NOON + 0.125, run="resp_1",
     )  # fmt: skip
     bare = LedgerRow(id="call_bare", kind="tool", started_at=NOON, status=200)
     await ledger.insert([whole, bare])
@@ -93,6 +93,20 @@ async def test_what_was_used_beside_an_answer_is_no_call_but_costs(ledger):
     (sums,) = await ledger.usage(UsageQuery())
 
     assert (sums.calls, sums.input, sums.cost_nano) == (1, 20, 1_000_000_006)
+
+
+async def test_the_calls_of_a_run_are_found_and_summed_by_it(ledger):
+    await ledger.insert([row(1, run="resp_1"), row(2, run="resp_2"), row(3, run="resp_1"), row(4)])
+
+    async def ids(*values: str) -> list[str]:
+        return [each.id for each in (await ledger.find_rows(RowQuery(where={"run": values}))).rows]
+
+    assert await ids("resp_1") == [row(3).id, row(1).id]
+    assert await ids("resp_2", "") == [row(4).id, row(2).id]
+    assert await ids("") == [row(4).id]
+    assert await ids() == []
+    sums = await ledger.usage(UsageQuery(by=("run",)))
+    assert [(each.group, each.calls) for each in sums] == [(("",), 1), (("resp_1",), 2), (("resp_2",), 1)]
 
 
 async def test_a_decision_comes_back_whole(ledger):

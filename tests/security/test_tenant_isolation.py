@@ -317,7 +317,7 @@ async def test_a_name_is_text_wherever_it_goes(world, text):
 @pytest.mark.parametrize("text", INJECTIONS)
 async def test_a_filter_is_a_value_wherever_it_goes(world, theirs, text):
     for path in ("usage", "calls"):
-        for name in ("team", "user", "key", "kind", "model", "provider", "agent", "operation", "dialect", "error"):
+        for name in ("team", "user", "key", "kind", "model", "provider", "agent", "run", "operation", "error"):
             answer = await world.ask(("owner", OTHER), "GET", f"/admin/{path}", params={name: text})
             assert answer.status_code == 200
             assert "secret" not in answer.text

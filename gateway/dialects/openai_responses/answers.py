@@ -26,7 +26,7 @@ _CALLERS_FAULT = ("invalid_", "image_", "empty_", "unsupported_", "context_lengt
 
 def encode_document(answer: Answer, call: Call) -> bytes:
     """Give the Response for a whole answer to `call`."""
-    document = ResponseDocument(call)
+    document = ResponseDocument(call.fields, call.id)
     document.start(answer.started)
     cut_off = incomplete_reason(answer.finished, refuses=any(map(refuses, answer.items))) is not None
     last = len(answer.items) - 1

@@ -1,7 +1,8 @@
 """A request body of `POST /v1/responses` to the hub's prompt: every field is checked, and none is lost.
 
-Stateless: what refers to stored responses is refused by name. `store: true` is accepted, because it is the API's default and
-clients send it without meaning it; every answer then says `store: false`, so nobody is misled. What asks for
+Stateless: what refers to stored responses is refused by name; a server that keeps them (the setting `runs`) takes those fields out
+before. `store: true` is accepted, because it is the API's default and clients send it without meaning it; every stateless answer
+says `store: false`, so nobody is misled. What asks for
 nothing (nulls, empty instructions, `background: false`) is kept, to go back as it came.
 """
 
@@ -18,6 +19,7 @@ from gateway.dialects.openai_responses.written import keep
 LOGPROBS = "message.output_text.logprobs"
 """The `include` value that asks for log probabilities."""
 
+_WHERE = " here: stored responses are not available. The setting `runs` makes them so, for calls over HTTP."
 _STORED = ("previous_response_id", "conversation", "prompt")
 _NOTHING: tuple[tuple[str, Json], ...] = (("background", False), ("instructions", ""), ("text", {}), ("tools", []))
 _KEPT_STRINGS = ("prompt_cache_key", "prompt_cache_retention", "safety_identifier")
@@ -61,11 +63,13 @@ def decode_prompt(fields: dict[str, Json]) -> Prompt:
 def _refuse_stored(reader: Reader) -> None:
     for name in _STORED:
         if reader.take(name) is not None:
-            msg = f"`{name}` is not supported: stored responses are not available. Send the whole conversation as `input`."
-            raise InvalidRequest(msg, param=name)
+            raise InvalidRequest(
+                f"`{name}` is not supported{_WHERE} Send the whole conversation as `input`.", param=name
+            )
     if reader.boolean("background"):  # false stays in the rest
-        msg = "`background` is not supported: stored responses are not available. Leave it out and read the answer."
-        raise InvalidRequest(msg, param="background")
+        raise InvalidRequest(
+            f"`background` is not supported{_WHERE} Leave it out and read the answer.", param="background"
+        )
 
 
 def _check_envelope(reader: Reader) -> None:

@@ -1,7 +1,7 @@
 """The Response document that a client sees: an echo of its request, and how far the answer is.
 
-Strict clients want many fields non-null whatever the request said; here are the API's defaults for them. `store` is always
-false: nothing is kept.
+Strict clients want many fields non-null whatever the request said; here are the API's defaults for them. `store` is true only of
+a response that is kept.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.call import Call
 from gateway.core.errors import ContextLengthExceeded, InvalidOutput, InvalidRequest, SwitchgearError
 from gateway.core.events import Finished, Started
 from gateway.core.items import Json
+from gateway.core.usage import Usage
 from gateway.dialects.answer_ids import answer_id
 from gateway.dialects.openai_errors import about_output
 from gateway.dialects.openai_responses.usage import encode_usage
@@ -45,52 +45,79 @@ _DEFAULTS: dict[str, Json] = {
 }
 
 
-class ResponseDocument:
-    """Writes the Response at each point of one answer. The echo is encoded once, for it may hold long instructions."""
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """What the document of a response that is kept, or goes on from one, says from its beginning to its end, whoever answers.
 
-    def __init__(self, call: Call) -> None:
-        request = call.fields
-        self._call = call.id
+    `created` is in whole seconds since 1970; `previous` and `conversation` are what it goes on from, empty where it does not.
+    """
+
+    id: str
+    created: int
+    model: str
+    background: bool = False
+    previous: str = ""
+    conversation: str = ""
+    kept: bool = True
+
+
+class ResponseDocument:
+    """Writes the Response at each point of one answer. The echo is encoded once, for it may hold long instructions.
+
+    `request` is the body of the request, `call` the id of the call that answers it; `stored` is for a response that is kept.
+    """
+
+    def __init__(self, request: dict[str, Json], call: str, stored: Stored | None = None) -> None:
+        self._call = call
+        self._stored = stored is not None and stored.kept
         echo = {name: default if request.get(name) is None else request[name] for name, default in _DEFAULTS.items()}
         echo["text"] = {"format": {"type": "text"}, **(request.get("text") or {})}
         echo["reasoning"] = {"effort": None, "summary": None, **(request.get("reasoning") or {})}
         echo["tools"] = [_tool(tool) for tool in echo["tools"]]
         if echo["service_tier"] == "auto":
             echo["service_tier"] = "default"
-        self._echo = {name: msgspec.Raw(_encode(value)) for name, value in echo.items()}
+        self._echo: dict[str, Json] = {name: msgspec.Raw(_encode(value)) for name, value in echo.items()}
         self._begin: dict[str, Json] = {}
         self.id = ""
+        if stored is not None:
+            self._echo |= {
+                "background": stored.background,
+                "previous_response_id": stored.previous or None,
+                "conversation": {"id": stored.conversation} if stored.conversation else None,
+            }
+            self._say(stored.id, stored.created, stored.model)
 
     def start(self, started: Started) -> None:
         """Take who answers."""
-        self.id = answer_id(started.id, self._call, "resp_")
-        self._begin = {
-            "id": self.id,
-            "object": "response",
-            "created_at": started.created,
-            "model": started.model,
-        }
+        self._say(answer_id(started.id, self._call, "resp_"), started.created, started.model)
 
-    def running(self) -> dict[str, Json]:
-        """Give the document while the answer is on its way."""
-        return self._document("in_progress", (), None)
+    def _say(self, name: str, created: int, model: str) -> None:
+        self.id = name
+        self._begin = {"id": name, "object": "response", "created_at": created, "model": model}
+
+    def running(self, output: Sequence[Json] = (), status: str = "in_progress") -> dict[str, Json]:
+        """Give the document while the answer is on its way, or waits to be begun."""
+        return self._document(status, output, None)
 
     def finished(self, finished: Finished, output: Sequence[Json]) -> dict[str, Json]:
         """Give the complete document; its status is completed or incomplete."""
         refuses = any(part.get("type") == "refusal" for item in output for part in item.get("content") or ())
         reason = incomplete_reason(finished, refuses=refuses)
-        document = self._document("incomplete" if reason else "completed", output, finished)
+        document = self._document("incomplete" if reason else "completed", output, finished.usage)
         if reason:
             document["incomplete_details"] = {"reason": reason}
         return document
 
-    def failed(self, error: SwitchgearError, output: Sequence[Json]) -> dict[str, Json]:
+    def failed(self, error: SwitchgearError, output: Sequence[Json], usage: Usage | None = None) -> dict[str, Json]:
         """Give the document of an answer that broke off."""
-        document = self._document("failed", output, None)
+        document = self._document("failed", output, usage)
         document["error"] = {"code": failure_code(error), "message": error.message, **about_output(error)}
         return document
 
-    def _document(self, status: str, output: Sequence[Json], finished: Finished | None) -> dict[str, Json]:
+    def cancelled(self, output: Sequence[Json], usage: Usage | None) -> dict[str, Json]:
+        """Give the document of an answer that somebody ended."""
+        return self._document("cancelled", output, usage)
+
+    def _document(self, status: str, output: Sequence[Json], usage: Usage | None) -> dict[str, Json]:
         return {
             **self._begin,
             "status": status,
@@ -99,8 +126,8 @@ class ResponseDocument:
             "incomplete_details": None,
             **self._echo,
             "output": output,
-            "store": False,
-            "usage": None if finished is None else encode_usage(finished.usage),
+            "store": self._stored,
+            "usage": encode_usage(usage),
         }
 
 

@@ -32,10 +32,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ResponsesEventEncoder:
-    """Encodes one answer."""
+    """Encodes one answer. `document` is there for one that writes another document than a call's own."""
 
-    def __init__(self, call: Call) -> None:
-        self._document = ResponseDocument(call)
+    def __init__(self, call: Call, document: ResponseDocument | None = None) -> None:
+        self._document = document or ResponseDocument(call.fields, call.id)
         self._sequence = 0
         self._started = False
         self._ended = False

@@ -65,6 +65,18 @@ def test_an_agents_row_names_it():
     assert row_of(record(1)).agent == ""
 
 
+def test_a_row_names_the_run_that_made_its_call_however_it_ended():
+    beside = (Beside("up/slow", "hedge", Usage(input=7), 70),)
+    made = record(1, run="resp_1", beside=beside)
+    opened = opened_of(call(1, run="resp_1"), TARGETS, NOW)
+    (line,) = decode_lines(encode_opened(opened))
+
+    assert [row.run for row in (row_of(made), *rows_beside(made))] == ["resp_1", "resp_1"]
+    assert line.opened == opened
+    assert interrupted_row(opened, OneDollarAToken()).run == "resp_1"
+    assert (row_of(record(1)).run, interrupted_row(opened_of(call(1), TARGETS, NOW), OneDollarAToken()).run) == ("", "")
+
+
 def test_a_call_that_its_process_did_not_survive_is_estimated_and_priced():
     row = interrupted_row(opened_of(call(1), TARGETS, NOW), OneDollarAToken())
 

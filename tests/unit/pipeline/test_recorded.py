@@ -62,10 +62,10 @@ class Stage:
     async def send(self, event):
         self.sent.append(event)
 
-    async def run(self, operation="generate", **fields):
+    async def run(self, operation="generate", run="", **fields):
         call = Call(
             id="call_1", operation=operation, dialect="openai_chat", model="chat", stream=True, caller=Caller(id="key_7"),
-            received=99.0, body=b"x" * 40, fields=fields,
+            received=99.0, body=b"x" * 40, fields=fields, run=run,
         )  # fmt: skip
         await self._stage(call, self.send)
 
@@ -100,6 +100,14 @@ async def test_a_call_that_succeeded_is_recorded_whole():
     assert (record.status, record.error, record.finish_reason) == (200, None, "stop")
     assert (record.usage, record.cost) == (USAGE, 15.0)
     assert record.dropped == ("seed",)
+
+
+@pytest.mark.parametrize("run", ["", "resp_1"])
+async def test_the_run_that_made_a_call_stands_in_its_record(run):
+    stage = Stage(playing(*ANSWER))
+    await stage.run(run=run)
+
+    assert stage.record.run == run
 
 
 async def test_times_run_from_the_arrival_of_the_call():

@@ -1,0 +1,185 @@
+"""What a model is given in a run: the items of what it goes on from, its own input, and its own output so far, in wire form.
+
+A run goes on from a previous response, and that perhaps from another, or from a conversation. A response that failed or was
+cancelled can be gone on from: what it was asked, and what was said to its end, counts. Of an answer that broke off nothing does,
+and neither does a call of a tool that was cut off in the middle. Instructions are not inherited. All of it is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NoReturn
+
+import msgspec
+
+from gateway.agents.desk import no_conversation, no_response
+from gateway.agents.means import Means
+from gateway.core.content import Content
+from gateway.core.errors import Conflict, ContextLengthExceeded, InvalidRequest
+from gateway.core.ids import NewId
+from gateway.core.items import Json
+from gateway.dialects.openai_responses import OPENAI_RESPONSES
+from gateway.dialects.openai_responses.kept_items import spread_input, whole_item
+from gateway.stores.runs import LIVE, Run, RunItem
+
+PREVIOUS: Final = "previous_response_id"
+CONVERSATION: Final = "conversation"
+_OURS: Final = ("background", "cache", CONVERSATION, "input", PREVIOUS, "store", "stream")
+"""Fields that are for this server, and no model's."""
+_PAGE: Final = 100
+_encode = msgspec.json.Encoder().encode
+
+
+class Prompted(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes to a model: the fields of its request, the same as JSON, and decoded."""
+
+    fields: dict[str, Json]
+    body: bytes
+    content: Content
+
+
+def origins(fields: dict[str, Json]) -> tuple[str, str]:
+    """Give the ids of the response and of the conversation that a request goes on from, empty where it does not. Raises InvalidRequest."""
+    previous, conversation = fields.get(PREVIOUS), fields.get(CONVERSATION)
+    if previous is not None and (not isinstance(previous, str) or not previous):
+        _refuse("must be the id of a response.", PREVIOUS)
+    if isinstance(conversation, dict):
+        conversation = conversation.get("id") or 0
+    if conversation is not None and (not isinstance(conversation, str) or not conversation):
+        _refuse("must be the id of a conversation, or an object with its `id`.", CONVERSATION)
+    if previous and conversation:
+        _refuse(f"and `{CONVERSATION}` exclude each other: a response goes on from one of them.", PREVIOUS)
+    return previous or "", conversation or ""
+
+
+def _refuse(what: str, param: str) -> NoReturn:
+    msg = f"`{param}` {what}"
+    raise InvalidRequest(msg, param=param)
+
+
+def validate(fields: dict[str, Json]) -> None:
+    """Check a request by itself, so that an error names the client's own field. Raises InvalidRequest."""
+    given: Json = fields.get("input")
+    if not given and (fields.get(PREVIOUS) or fields.get(CONVERSATION)):
+        # There may be nothing to add to what was said; whether that is nothing, shows later.
+        given = given if given not in (None, "", []) else "-"
+    OPENAI_RESPONSES.decode_call({**_for_model(fields), "input": given})
+
+
+def _for_model(fields: dict[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in fields.items() if name not in _OURS}
+
+
+def input_items(fields: dict[str, Json], new_id: NewId) -> tuple[RunItem, ...]:
+    """Give the items of a request that was validated, each whole and with an id of its own."""
+    items: dict[str, RunItem] = {}
+    for index, item in enumerate(spread_input(fields.get("input"))):
+        body = whole_item(item, new_id, taken=items)
+        items[body["id"]] = RunItem(id=body["id"], place="input", index=index, body=body)
+    return tuple(items.values())
+
+
+class Context:
+    """Gathers what runs are given."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+
+    async def check(self, tenant: str, previous: str, conversation: str) -> None:
+        """Raise what keeps a run from going on from there: NotFound, and Conflict for a response that has not ended."""
+        await self._chain(tenant, previous)
+        if conversation and await self._means.conversations.find(tenant, conversation) is None:
+            raise no_conversation(conversation, CONVERSATION)
+
+    async def gather(self, run: Run, own: Sequence[RunItem]) -> Prompted:
+        """Give what the model is given next; `own` are the run's items so far. Raises NotFound, InvalidRequest."""
+        bodies = _Bounded(self._means.settings.context_items, self._means.settings.context_bytes)
+        if run.conversation:
+            await self._add_conversation(run, bodies)
+        elif run.previous:
+            for earlier in reversed(await self._chain(run.tenant, run.previous)):
+                bodies.add(_counting(await self._means.runs.items(earlier.id)))
+        bodies.add(_counting(own))
+        fields = {**_for_model(run.request), "model": run.model, "stream": True, "input": bodies.items}
+        content = OPENAI_RESPONSES.decode_call(fields)
+        return Prompted(fields=fields, body=_encode({**fields, "input": bodies.raw()}), content=content)
+
+    async def _chain(self, tenant: str, previous: str) -> Sequence[Run]:
+        """Give a response and those that it goes on from, the last first."""
+        chain: list[Run] = []
+        name = previous
+        while name:
+            if len(chain) >= self._means.settings.chain:
+                msg = f"The response goes on from more than {self._means.settings.chain} others: begin anew, or use a conversation."
+                raise InvalidRequest(msg, param=PREVIOUS)
+            found = await self._ended(tenant, name)
+            chain.append(found)
+            if found.conversation:
+                # It went on from a conversation, whose items of that time are not known any more.
+                _refuse("names a response of a conversation: go on with `conversation`.", PREVIOUS)
+            name = found.previous
+        return chain
+
+    async def _ended(self, tenant: str, name: str) -> Run:
+        found = await self._means.runs.find(tenant, name)
+        if found is None:
+            raise no_response(name, PREVIOUS)
+        if found.status in LIVE:
+            msg = f"The response {name!r} has not ended yet: wait for its end, or cancel it."
+            raise Conflict(msg, param=PREVIOUS)
+        return found
+
+    async def _add_conversation(self, run: Run, bodies: _Bounded) -> None:
+        last, own = "", run.id
+        while True:
+            page = await self._means.conversations.items(
+                run.tenant, run.conversation, after=last, limit=_PAGE, order="asc"
+            )
+            if page is None:
+                raise no_conversation(run.conversation, CONVERSATION)
+            bodies.add(_said(item.body) for item in page if item.run != own and not _is_cut_off(item.body))
+            if len(page) < _PAGE:
+                return
+            last = page[-1].id
+
+
+class _Bounded:
+    """Items in wire form, no more and no larger than they may be."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self.items: list[dict[str, Json]] = []
+        self._most = most
+        self._room = most_bytes
+        self._encoded: list[bytes] = []
+
+    def add(self, bodies: Iterator[dict[str, Json]]) -> None:
+        """Take some more. Raises ContextLengthExceeded."""
+        for body in bodies:
+            data = _encode(body)
+            self._room -= len(data)
+            if len(self.items) >= self._most or self._room < 0:
+                msg = "What the response goes on from is larger than this server gives to a model: begin anew, or compact it."
+                raise ContextLengthExceeded(msg, param="input")
+            self.items.append(body)
+            self._encoded.append(data)
+
+    def raw(self) -> msgspec.Raw:
+        """Give them as one JSON array."""
+        return msgspec.Raw(b"[" + b",".join(self._encoded) + b"]")
+
+
+def _counting(items: Sequence[RunItem]) -> Iterator[dict[str, Json]]:
+    """Give what counts of a run's items."""
+    return (_said(item.body) for item in items if item.place == "input" or not _is_cut_off(item.body))
+
+
+def _is_cut_off(body: dict[str, Json]) -> bool:
+    """Whether it is a call of a tool whose arguments are not whole."""
+    return body.get("status") == "incomplete" and str(body.get("type")).endswith("_call")
+
+
+def _said(body: dict[str, Json]) -> dict[str, Json]:
+    """Give an item as a client would send it: ids that were made here mean nothing to an upstream."""
+    if body.get("role") in ("user", "system", "developer") or str(body.get("type")).endswith("_output"):
+        return {name: value for name, value in body.items() if name not in ("id", "status")}
+    return body

@@ -1,0 +1,284 @@
+"""Executes runs in this process: takes leases on those that nobody executes, keeps the leases, and gives them back when it goes.
+
+Every process of a deployment has one. A run that waits to be executed costs no task and no connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from gateway.agents.answering import Answering, Asking
+from gateway.agents.attended import Attended
+from gateway.agents.desk import Take
+from gateway.agents.holding import Holding
+from gateway.agents.journal import Journal, Scribe
+from gateway.agents.means import Means
+from gateway.core.errors import ClientLeft, InternalError, StoreUnavailable, SwitchgearError, Unavailable
+from gateway.stores.runs import Entry, Fenced, Run, RunItem
+
+log = structlog.get_logger()
+
+CANCEL_POLL: Final = 0.5
+"""Seconds between two looks whether somebody wants the end of a run, on whatever replica that was said."""
+MOST_HOLDERS: Final = 50
+"""Who have tried a run before it is given up: it may be what ended them."""
+_SWEEP_SECONDS: Final = 300.0
+_LAST_SECONDS: Final = 5.0
+"""For the last write of a run that is ended from outside."""
+_AT_ONE_LOOK: Final = 32
+
+
+class Executor:
+    """Executes runs until it is cancelled, or told to `finish`."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._held: dict[str, Holding] = {}
+        self._background = 0
+        self._wake = anyio.Event()
+        self._idle = anyio.Event()
+        self._leaving = False
+        self._scribe = Scribe(means)
+        self._tasks: TaskGroup | None = None
+
+    def wake(self) -> None:
+        """Look now: there is a new run."""
+        self._wake.set()
+
+    def holds(self, run: str, tenant: str) -> bool:
+        """Whether this process executes a run, and it is that tenant's."""
+        holding = self._held.get(run)
+        return holding is not None and holding.run.tenant == tenant
+
+    def reserve(self) -> bool:
+        """Take a place for a background run; False where there is none. It is for `start`, or given up."""
+        if self._tasks is None or self._leaving or self._background >= self._means.settings.at_once:
+            return False
+        self._background += 1
+        return True
+
+    def give_up_place(self) -> None:
+        """Give a place back that was taken, and nothing started."""
+        self._background -= 1
+        self._idle.set()
+
+    def start(self, run: Run) -> None:
+        """Execute a run that is in the journal under a lease of this process, in a place that was reserved."""
+        if self._tasks is None:
+            msg = "runs are executed only while the server runs"
+            raise RuntimeError(msg)
+        self._tasks.start_soon(self._execute, run)
+
+    def cancel(self, run: str) -> None:
+        """End a run, if this process executes it."""
+        holding = self._held.get(run)
+        if holding is not None:
+            holding.end("cancelled")
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            tasks.start_soon(self._scribe.run)
+            tasks.start_soon(self._keep_leases)
+            tasks.start_soon(self._watch_cancels)
+            tasks.start_soon(self._sweep)
+            while True:
+                self._wake = anyio.Event()
+                try:
+                    await self._look(tasks)
+                except SwitchgearError:
+                    pass  # the database says so itself, and the next look comes
+                except Exception:
+                    log.exception("runs.crashed")  # whatever it is, it is not worth the server
+                with anyio.move_on_after(self._means.settings.poll):
+                    await self._wake.wait()
+
+    async def finish(self, seconds: float) -> None:
+        """Begin nothing any more; wait so long at most for what runs here, and leave the rest to others."""
+        self._leaving = True
+        with anyio.move_on_after(seconds):
+            await self._until_idle()
+        for holding in tuple(self._held.values()):
+            holding.end("left")
+        with anyio.move_on_after(_LAST_SECONDS):
+            await self._until_idle()
+
+    async def _until_idle(self) -> None:
+        while self._background:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    async def answer(self, run: Run, items: Sequence[RunItem], asking: Asking, take: Take) -> Run:
+        """Execute a run for somebody who waits for it, in the task of the caller; give it as it ended.
+
+        Raises what keeps it from beginning; a cancellation of the task ends it.
+        """
+        holding = Holding(run)
+        journal = self._scribe.open(holding)
+        sink = Attended(self._means, run, items, journal, take, lambda: self._hold(holding))
+        answering = Answering(self._means, run, sink, asking, items)
+        try:
+            await answering()
+        except asyncio.CancelledError as cancelled:
+            ours = holding.settle()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
+                await _end_attended(answering, holding, _reason(cancelled))
+            if not ours:
+                raise
+            if holding.why == "lost":
+                msg = "The response could not be kept any more."
+                raise Unavailable(msg) from None
+        finally:
+            journal.close()
+            self._let_go(holding)
+        return sink.run
+
+    async def _look(self, tasks: TaskGroup) -> None:
+        """Take what nobody executes, as much as there is room for."""
+        means = self._means
+        while not self._leaving:
+            room = min(means.settings.at_once - self._background, _AT_ONE_LOOK)
+            if room <= 0:
+                return
+            now = means.clock.wall()
+            claimed = await means.runs.claim(means.owner, now=now, until=now + means.settings.lease, most=room)
+            for run in claimed:
+                self._background += 1
+                tasks.start_soon(self._execute, run)
+            if len(claimed) < room:
+                return
+
+    async def _execute(self, run: Run) -> None:
+        holding = Holding(run)
+        self._hold(holding)
+        journal = self._scribe.open(holding)
+        answering = Answering(self._means, run, journal)
+        try:
+            await self._go(run, answering)
+        except asyncio.CancelledError:
+            ours = holding.settle()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
+                await self._leave(answering, holding, journal)
+            if not ours:
+                raise
+        except Fenced:
+            log.warning("run.fenced", run=run.id, epoch=run.epoch)
+        except StoreUnavailable as error:
+            log.warning("run.left", run=run.id, reason=error.message)
+        except Exception:
+            log.exception("run.crashed", run=run.id)
+        finally:
+            journal.close()
+            self._let_go(holding)
+            self._background -= 1
+            self._idle.set()
+            self.wake()
+
+    async def _go(self, run: Run, answering: Answering) -> None:
+        if run.epoch > 1:
+            self._means.counts.takeovers.add()
+            log.info("run.taken_over", run=run.id, tenant=run.tenant, epoch=run.epoch, written=run.next_seq)
+        if run.epoch > MOST_HOLDERS:
+            await answering.give_up(InternalError("The response was begun too often, and never came to its end."))
+            return
+        if run.next_seq or run.spent.steps:
+            await answering.restore()
+        if run.cancel_requested_at is not None:
+            await answering.cancel()
+        elif not run.background:
+            await answering.fail(Unavailable("The server that answered went away before the answer was complete."))
+        else:
+            await answering()
+
+    async def _leave(self, answering: Answering, holding: Holding, journal: Journal) -> None:
+        """Do what is left to do for a run whose execution was ended from outside."""
+        run = holding.run
+        try:
+            if holding.why == "cancelled":
+                await answering.cancel()
+            elif holding.why != "lost":
+                await journal.write(Entry())
+                await self._means.runs.release(run.id, run.epoch)
+                log.info("run.released", run=run.id, tenant=run.tenant)
+        except SwitchgearError as error:
+            log.warning("run.left", run=run.id, reason=error.message)
+
+    def _hold(self, holding: Holding) -> None:
+        self._held[holding.run.id] = holding
+        self._means.counts.live = len(self._held)
+
+    def _let_go(self, holding: Holding) -> None:
+        if self._held.get(holding.run.id) is holding:
+            del self._held[holding.run.id]
+        self._means.counts.live = len(self._held)
+
+    async def _keep_leases(self) -> None:
+        lease = self._means.settings.lease
+        while True:
+            await anyio.sleep(lease / 3)
+            for holding in tuple(self._held.values()):
+                await self._renew(holding, lease)
+
+    async def _renew(self, holding: Holding, lease: float) -> None:
+        run, wall = holding.run, self._means.clock.wall
+        try:
+            held = await self._means.runs.renew(run.id, run.epoch, until=wall() + lease)
+        except Fenced:
+            if self._held.get(run.id) is holding:
+                self._means.counts.fenced.add()
+                holding.end("lost")
+        except SwitchgearError:
+            # Who waits for the answer gets it, also where it cannot be kept.
+            if run.background and wall() >= holding.until:
+                holding.end("lost")
+        else:
+            holding.until = held.until
+            if held.cancel_requested:
+                holding.end("cancelled")
+
+    async def _watch_cancels(self) -> None:
+        while True:
+            await anyio.sleep(CANCEL_POLL)
+            if self._held:
+                try:
+                    wanted = await self._means.runs.cancel_requested(tuple(self._held))
+                except SwitchgearError:
+                    continue  # the database says so itself
+                for run in wanted:
+                    self.cancel(run)
+
+    async def _sweep(self) -> None:
+        """Forget what is to be kept no longer."""
+        while True:
+            try:
+                removed = 0
+                while count := await self._means.runs.remove_expired(self._means.clock.wall()):
+                    removed += count
+                if removed:
+                    log.info("runs.forgotten", runs=removed)
+            except SwitchgearError as error:
+                log.warning("runs.untidy", reason=error.message)
+            await anyio.sleep(_SWEEP_SECONDS)
+
+
+async def _end_attended(answering: Answering, holding: Holding, reason: SwitchgearError | None) -> None:
+    """Write the end of a run whose client, or whose server, does not wait for it any longer."""
+    if not answering.begun or holding.why == "lost":
+        return
+    if reason is None or isinstance(reason, ClientLeft):
+        await answering.cancel()
+    else:
+        await answering.fail(reason)
+
+
+def _reason(cancelled: asyncio.CancelledError) -> SwitchgearError | None:
+    """Give the error that a cancellation carries, where it does."""
+    said = cancelled.args[0] if cancelled.args else None
+    return said if isinstance(said, SwitchgearError) else None

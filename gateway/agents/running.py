@@ -1,0 +1,221 @@
+"""Runs, for those who ask for them: begins them, tells what becomes of them, and ends them. Executing them is the executor's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+import msgspec
+
+from gateway.agents.answering import Asking, document_of, encoder_of
+from gateway.agents.context import Context, input_items, origins, validate
+from gateway.agents.desk import Draft, Ear, Take, no_response
+from gateway.agents.executor import Executor
+from gateway.agents.means import DAY, Means
+from gateway.core.errors import Conflict, LimitExceeded
+from gateway.core.items import Json
+from gateway.dialects.openai_responses.stored_encode import TERMINAL
+from gateway.pipeline.authorized import offered
+from gateway.pipeline.lookup import find_route
+from gateway.stores.runs import LIVE, Entry, Run, RunEvent, RunItem
+
+_PAGE: Final = 500
+_POLL: Final = 0.25
+"""Seconds between two looks into the journal for one who follows a run of another process."""
+_LOCAL_POLL: Final = 2.0
+"""The same for one of this process, where news come by themselves."""
+_CANCEL_SECONDS: Final = 1.0
+_REMOVE_SECONDS: Final = 5.0
+
+_decode = msgspec.json.Decoder(dict[str, Json]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Running:
+    """A RunDesk."""
+
+    def __init__(self, means: Means, executor: Executor) -> None:
+        self._means = means
+        self._executor = executor
+        self._context = Context(means)
+
+    async def begin(self, draft: Draft) -> Run:
+        """Begin a run that nobody waits for (`background`): it is in the journal when this returns."""
+        run, items = self._read(draft, background=True)
+        await self._context.check(run.tenant, run.previous, run.conversation)
+        # Where there is room for it, it is executed here: nobody has to look for it.
+        here = self._executor.reserve()
+        try:
+            kept = self._leased(run) if here else run
+            if not await self._means.runs.add(kept, items, most_live=self._means.settings.unfinished):
+                raise self._too_many()
+            if here:
+                self._executor.start(kept)
+                here = False
+        finally:
+            if here:
+                self._executor.give_up_place()
+        self._means.counts.begun.add(("background",))
+        self._executor.wake()
+        return run
+
+    def _too_many(self) -> LimitExceeded:
+        most = self._means.settings.unfinished
+        msg = f"{most} background responses wait or run already: wait until one of them has ended, or cancel it."
+        return LimitExceeded(msg, limit="runs.unfinished", window="now", retry_after=5.0)
+
+    def _leased(self, run: Run) -> Run:
+        """Give a run that begins with a lease of this process."""
+        means, now = self._means, run.created_at
+        return msgspec.structs.replace(
+            run,
+            status="in_progress",
+            started_at=now,
+            lease_owner=means.owner,
+            lease_until=now + means.settings.lease,
+            epoch=1,
+        )
+
+    async def answer(self, draft: Draft, take: Take, ear: Ear) -> Run:
+        """Begin a run and wait for its end; its events go to `take`. Who is cancelled meanwhile has left: the run is cancelled, too.
+
+        Raises what keeps it from beginning, and then nothing is kept. What happens after the first event is told by events.
+        """
+        run, items = self._read(draft, background=False)
+        run = self._leased(run)
+        asking = Asking(
+            received=draft.received,
+            call=draft.call,
+            ear=ear,
+            session=draft.session,
+            trace=draft.trace,
+            headers=draft.headers,
+        )
+        self._means.counts.begun.add(("foreground",))
+        return await self._executor.answer(run, items, asking, take)
+
+    async def spelled_out(self, draft: Draft) -> dict[str, Json]:
+        """Give a body that says the same without what is stored: all that comes before as items of its `input`. Raises NotFound."""
+        run, items = self._read(draft, background=False)
+        prompted = await self._context.gather(run, items)
+        return {**prompted.fields, "stream": run.streams, "store": False}
+
+    def _read(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:
+        """Give the run that a request asks for. Raises InvalidRequest, ModelNotFound."""
+        means, fields, caller = self._means, draft.fields, draft.caller
+        validate(fields)
+        previous, conversation = origins(fields)
+        generation = means.current()
+        find_route(
+            generation.routes, draft.model, shown=lambda near: offered(generation.authorizer, caller, near.subject)
+        )
+        now, days = means.clock.wall(), means.settings.keep_days
+        run = Run(
+            id=means.new_id("resp_"),
+            tenant=caller.tenant,
+            caller=caller,
+            model=draft.model,
+            status="queued",
+            created_at=now,
+            request={name: value for name, value in fields.items() if name != "input"},
+            background=background,
+            streams=bool(fields.get("stream")),
+            previous=previous,
+            conversation=conversation,
+            expires_at=None if days is None else now + days * DAY,
+        )
+        return run, input_items(fields, means.new_id)
+
+    async def follow(self, tenant: str, run: str, take: Take, *, after: int = -1) -> None:
+        """Give the events that follow number `after`, those to come as well, until the terminal one has been given. Raises NotFound."""
+        if not self._executor.holds(run, tenant):
+            await self.find(tenant, run)
+        with self._means.listeners.following(run) as listener:
+            known: Sequence[RunEvent] = await self._means.runs.events(run, after=after, limit=_PAGE)
+            while True:
+                for event in known:
+                    await take(event)
+                    after = event.seq
+                    if event.name in TERMINAL:
+                        return
+                if len(known) >= _PAGE:
+                    known = await self._means.runs.events(run, after=after, limit=_PAGE)
+                    continue
+                news = await listener.wait(_LOCAL_POLL if self._executor.holds(run, tenant) else _POLL)
+                known = listener.take(after) if news else ()
+                if known:
+                    continue
+                known = await self._means.runs.events(run, after=after, limit=_PAGE)
+                if not known and (await self.find(tenant, run)).status not in LIVE:
+                    # It may have ended between the two looks.
+                    known = await self._means.runs.events(run, after=after, limit=_PAGE)
+                    if not known:
+                        return
+
+    async def find(self, tenant: str, run: str) -> Run:
+        """Give a run. Raises NotFound."""
+        found = await self._means.runs.find(tenant, run)
+        if found is None:
+            raise no_response(run)
+        return found
+
+    async def document(self, run: Run) -> dict[str, Json]:
+        """Give the Response document of a run as it stands now: whole where it has ended, with what is done so far elsewhere."""
+        if run.response is not None:
+            return run.response
+        items = () if run.status == "queued" else await self._means.runs.items(run.id, "output")
+        document = document_of(run).running([item.body for item in items], run.status)
+        return _decode(_encode(document))
+
+    async def cancel(self, tenant: str, run: str) -> Run:
+        """End a run, and give it as it is when it has ended, or after a second. Raises NotFound, and Conflict for one that was not in the background."""
+        found = await self.find(tenant, run)
+        if not found.background:
+            msg = f"The response {run!r} is not a background response: whoever waits for it ends it by leaving."
+            raise Conflict(msg)
+        return await self._end(found, _CANCEL_SECONDS)
+
+    async def _end(self, run: Run, seconds: float) -> Run:
+        """Have a run ended, and wait so long for that."""
+        if run.status not in LIVE:
+            return run
+        means = self._means
+        now = means.clock.wall()
+        with means.listeners.following(run.id) as listener:
+            ended = await means.runs.request_cancel(run.tenant, run.id, now=now, ended=_ended(run, now))
+            if ended is None:
+                return await self.find(run.tenant, run.id)
+            if ended.status not in LIVE:
+                means.counts.ended.add((ended.status,))
+                means.listeners.tell(run.id, await means.runs.events(run.id))
+                return ended
+            self._executor.cancel(run.id)
+            with anyio.move_on_after(seconds):
+                while ended.status in LIVE:
+                    await listener.wait(0.1)
+                    ended = await self.find(run.tenant, run.id)
+        return ended
+
+    async def remove(self, tenant: str, run: str) -> None:
+        """Forget a run; one that is live is cancelled first. Raises NotFound."""
+        await self._end(await self.find(tenant, run), _REMOVE_SECONDS)
+        if not await self._means.runs.remove(tenant, run):
+            await self.find(tenant, run)
+
+    async def input_items(self, tenant: str, run: str) -> Sequence[RunItem]:
+        """Give the items of a run's input, in order. Raises NotFound."""
+        await self.find(tenant, run)
+        return await self._means.runs.items(run, "input")
+
+
+def _ended(run: Run, now: float) -> Entry:
+    """Give the end of a run that nobody has begun to execute: its stream begins and ends at once."""
+    encoder = encoder_of(run)
+    said = encoder.begin() + encoder.cancel()
+    return Entry(
+        events=[RunEvent(seq=seq, name=name, data=data) for seq, name, data in said],
+        status="cancelled",
+        response=_decode(said[-1][2])["response"],
+        ended_at=now,
+    )

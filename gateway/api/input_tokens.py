@@ -1,0 +1,42 @@
+"""POST /v1/responses/input_tokens: how many tokens a request for a response puts in, before it is made."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.agents.desk import Draft, RunDesk
+from gateway.api.asgi import Receive, Scope
+from gateway.api.door import Asked, Door, Reading
+from gateway.api.edge import Edge, Generation
+from gateway.api.responses_envelope import read_origins
+from gateway.dialects.openai_responses.input_tokens import INPUT_TOKENS
+from gateway.dialects.openai_responses.reader import Reader
+
+PATH = "/v1/responses/input_tokens"
+
+
+def endpoint(edge: Edge, desk: RunDesk | None = None) -> Door:
+    """Give the ASGI endpoint; without a desk a request can refer to nothing that is kept."""
+    return Door(edge, INPUT_TOKENS) if desk is None else _CountingDoor(edge, desk)
+
+
+class _CountingDoor(Door):
+    """A door that puts what is kept in the place of what refers to it."""
+
+    def __init__(self, edge: Edge, desk: RunDesk) -> None:
+        super().__init__(edge, INPUT_TOKENS)
+        self._desk = desk
+
+    async def _read(self, scope: Scope, receive: Receive, generation: Generation, asked: Asked) -> Reading:
+        found = await super()._read(scope, receive, generation, asked)
+        if any(read_origins(Reader(found.fields))):
+            draft = Draft(
+                caller=found.caller,
+                model=asked.model,
+                fields=found.fields,
+                received=asked.received,
+                call=asked.call_id,
+            )
+            found.fields = await self._desk.spelled_out(draft)
+            found.body = msgspec.json.encode(found.fields)
+        return found

@@ -1,0 +1,136 @@
+"""The door of responses that are kept: what asks for nothing to be kept goes the way of all calls, everything else to the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import msgspec
+import structlog
+
+from gateway.agents.desk import Draft, RunDesk
+from gateway.api.asgi import AsgiSend, Receive, Scope
+from gateway.api.attending import attend
+from gateway.api.door import Asked, Door, Reading
+from gateway.api.edge import Edge, Generation
+from gateway.api.responses_envelope import Envelope, read_envelope
+from gateway.api.run_relay import RunDocument, RunStream
+from gateway.cache.wishes import wish_of
+from gateway.core.call import Call
+from gateway.core.errors import ClientLeft, InternalError, SwitchgearError
+from gateway.core.events import Event
+from gateway.core.responder import NOTHING, Responder, Send
+from gateway.dialects.openai_responses import OPENAI_RESPONSES
+from gateway.pipeline.authorized import Authorized, offered
+from gateway.pipeline.lookup import find_route
+
+log = structlog.get_logger()
+
+
+class ResponsesDoor(Door):
+    """The ASGI endpoint where a desk keeps responses."""
+
+    def __init__(self, edge: Edge, desk: RunDesk) -> None:
+        super().__init__(edge, OPENAI_RESPONSES)
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        """Answer one request."""
+        edge = self._edge
+        generation = edge.current()
+        generation.hold()
+        asked = Asked(edge.new_id("call_"), edge.clock.monotonic())
+        try:
+            found = await self._read(scope, receive, generation, asked)
+            envelope = read_envelope(found.fields)
+            answer: Callable[[], Awaitable[None]]
+            if envelope.stateless:
+                call, responder = self._admit(generation, asked, found)
+                answer = partial(self._pass_on, scope, send, call, responder)
+            else:
+                draft, call = self._draft(generation, asked, found, envelope)
+                answer = partial(self._keep, scope, send, asked, draft, call)
+        except ClientLeft as error:
+            self._record_refusal(error, asked)
+        except SwitchgearError as error:
+            await self._refuse(send, error, asked)
+        except Exception:
+            log.exception("call.crashed", call=asked.call_id)
+            await self._refuse(send, InternalError(), asked)
+        else:
+            await answer()
+        finally:
+            generation.release()
+
+    async def _pass_on(self, scope: Scope, send: AsgiSend, call: Call, responder: Responder) -> None:
+        await attend(self._edge, scope, call, responder, self._relay(scope, call, send))
+
+    def _draft(self, generation: Generation, asked: Asked, found: Reading, envelope: Envelope) -> tuple[Draft, Call]:
+        """Make a draft, and the call that stands for it here. Raises ModelNotFound; Forbidden, where nobody would wait for it later."""
+        caller, authorizer = found.caller, generation.authorizer
+        fields = dict(found.fields)
+        wish = wish_of(found.cache or {}, fields.pop("cache", None))
+        if wish is not None:
+            given = msgspec.structs.asdict(wish)
+            fields["cache"] = {name: value for name, value in given.items() if value not in (None, "")}
+        route = find_route(generation.routes, asked.model, shown=lambda near: offered(authorizer, caller, near.subject))
+        session = None if found.session is None else found.session.decode("latin-1")
+        call = Call(
+            id=asked.call_id,
+            operation="generate",
+            dialect=OPENAI_RESPONSES.name,
+            model=asked.model,
+            stream=asked.stream,
+            caller=caller,
+            received=asked.received,
+            body=found.body,
+            fields=fields,
+            background=envelope.background,
+        )
+        if envelope.background:
+            Authorized(_nobody, authorizer=authorizer, subject=route.subject)(call, _nowhere)
+        draft = Draft(
+            caller=caller,
+            model=asked.model,
+            fields=fields,
+            received=asked.received,
+            call=asked.call_id,
+            session=session,
+            trace=found.trace,
+            headers=found.passed,
+        )
+        return draft, call
+
+    async def _keep(self, scope: Scope, send: AsgiSend, asked: Asked, draft: Draft, call: Call) -> None:
+        now = self._edge.clock.monotonic
+        relay = RunStream(call, send, now) if call.stream else RunDocument(call, send, now)
+
+        async def answer(call: Call, relay: RunDocument | RunStream) -> None:
+            try:
+                run = await (
+                    self._desk.begin(draft) if call.background else self._desk.answer(draft, relay.take, relay)
+                )
+            except SwitchgearError as error:
+                if not relay.asked:
+                    self._record_refusal(error, asked)
+                raise
+            if isinstance(relay, RunDocument):
+                await relay.answer(await self._desk.document(run))
+                return
+            if call.background:
+                await self._desk.follow(run.tenant, run.id, relay.take)
+            await relay.end()
+
+        await attend(self._edge, scope, call, answer, relay)
+
+
+def _nobody(call: Call, send: Send) -> Awaitable[None]:
+    """Answer nothing: only whether somebody may ask is asked."""
+    del call, send
+    return NOTHING
+
+
+def _nowhere(event: Event) -> Awaitable[None]:
+    """Take nothing in."""
+    del event
+    return NOTHING

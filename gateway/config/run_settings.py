@@ -1,0 +1,46 @@
+"""Settings of stored responses and the runs behind them: how long they are kept, how many run here, and what bounds them."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Stored responses, their runs, and conversations. They need `database`."""
+
+    keep_days: Annotated[
+        int | None,
+        Meta(
+            ge=1, le=36_500, description="Days after which a response is forgotten; null keeps it until it is deleted."
+        ),
+    ] = 30
+    unfinished: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Most background responses of one tenant that wait or run.")
+    ] = 1000
+    at_once: Annotated[
+        int, Meta(ge=1, le=10_000, description="Most background responses that one process runs at once; others wait.")
+    ] = 128
+    lease: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=3600,
+            description="Seconds after which another process takes over a run whose process does not say that it lives.",
+        ),
+    ] = 15.0
+    poll: Annotated[
+        float, Meta(gt=0, le=60, description="Seconds between two looks for runs that other processes made or left.")
+    ] = 1.0
+    run_timeout: Annotated[
+        float, Meta(gt=0, le=604_800, description="Most seconds that a run may execute; then it fails.")
+    ] = 3600.0
+    chain: Annotated[
+        int, Meta(ge=1, le=10_000, description="Most responses that one goes on from, by previous_response_id.")
+    ] = 500
+    context_items: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Most items that a model is given, and that a conversation has.")
+    ] = 10_000
+    context_bytes: Annotated[
+        int, Meta(ge=1024, le=1024**3, description="Most bytes of the items that a model is given (default 32 MiB).")
+    ] = 32 * 1024 * 1024

@@ -1,0 +1,171 @@
+"""The stream of a response that is kept: several answers of models, perhaps by several processes, as one stream with one end.
+
+It begins and ends once, its items and events are numbered through, and what was used is added up. A process that takes over
+reads the events that are written, and goes on after them; what its predecessor left open it closes as incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.core.call import Call
+from gateway.core.errors import SwitchgearError
+from gateway.core.events import (
+    ArgumentsDelta,
+    Event,
+    Finished,
+    ItemFinished,
+    ItemStarted,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+)
+from gateway.core.items import Json
+from gateway.core.usage import Usage
+from gateway.dialects.openai_responses.heard import Heard
+from gateway.dialects.openai_responses.response_object import ResponseDocument
+from gateway.dialects.openai_responses.stream_decode import ResponsesEventDecoder
+from gateway.dialects.openai_responses.stream_encode import ResponsesEventEncoder
+
+TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
+"""The events of which one, and only one, ends a stream. A response that was cancelled ends as an incomplete one, for no client
+knows another event; its document says `cancelled`."""
+
+Numbered = tuple[int, str, bytes]
+"""An event of the stream: its sequence number, its name, and its data as JSON."""
+
+
+class StoredEventEncoder(ResponsesEventEncoder):
+    """Encodes one stored response. `call` stands for its request: its id and its fields are what documents echo."""
+
+    def __init__(self, call: Call, document: ResponseDocument) -> None:
+        super().__init__(call, document)
+        self._heard: dict[int, Heard] = {}
+        self._step: list[int] = []
+        self._finished: Finished | None = None
+        self.usage: Usage | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the beginning has been said."""
+        return self._started
+
+    def begin(self) -> list[Numbered]:
+        """Give the beginning of the stream."""
+        self._started = True
+        running = {"response": self._document.running()}
+        return self._cut(self._write("response.created", running) + self._write("response.in_progress", running))
+
+    def take(self, event: Event) -> list[Numbered]:
+        """Give what a client reads for one event of a model's answer. Its beginning and its end are not those of the response."""
+        if isinstance(event, Started):
+            return []
+        if isinstance(event, Finished):
+            self._finished = event
+            self.usage = _sum(self.usage, event.usage)
+            return self._cut(self._release(cut_off=self._is_cut_off(event)))
+        self._hear(event)
+        return self._cut(self.encode(event))
+
+    def end_step(self) -> list[dict[str, Json]]:
+        """Give the items of the answer that has finished, in wire form; what follows is another answer."""
+        items = [self._output[place] for place in self._step]
+        self._step, self._heard = [], {}
+        return items
+
+    def finish(self) -> list[Numbered]:
+        """Give the end of a response whose last answer has finished."""
+        finished = self._finished or Finished()
+        return self._cut(self._finish(msgspec.structs.replace(finished, usage=self.usage)))
+
+    def break_off(self) -> list[Numbered]:
+        """Close what is open as incomplete: the answer that said it will not be heard to its end."""
+        data = self._release(cut_off=True)
+        for index, heard in sorted(self._heard.items()):
+            if index in self._open:
+                self._held = ItemFinished(index=index, item=heard.completed(heard.item))
+                data += self._release(cut_off=True)
+        self.end_step()
+        return self._cut(data)
+
+    def fail(self, error: SwitchgearError) -> list[Numbered]:
+        """Give the end of a response that failed."""
+        before = self.break_off()
+        document = self._document.failed(error, self._so_far(), self.usage)
+        return before + self._cut(self._write("response.failed", {"response": document}))
+
+    def cancel(self) -> list[Numbered]:
+        """Give the end of a response that somebody ended."""
+        before = self.break_off()
+        document = self._document.cancelled(self._so_far(), self.usage)
+        return before + self._cut(self._write("response.incomplete", {"response": document}))
+
+    def restore(self, written: Iterable[tuple[str, bytes]], used: Usage | None) -> None:
+        """Go on after events (name, data) that are written already, from the first on. Raises UpstreamBroken for what are none."""
+        decoder, count, done = ResponsesEventDecoder(), 0, dict[int, Json]()
+        for name, data in written:
+            count += 1
+            for event in decoder.feed(name, data):
+                self.take(event)
+            if name == "response.output_item.done":
+                fields = msgspec.json.decode(data)
+                done[fields["output_index"]] = fields["item"]
+                self._release(cut_off=False)
+        self._started = count > 0
+        self._output = done  # as it was said, be it incomplete
+        self._sequence, self.usage, self._finished = count, used, None
+
+    def pass_over(self, count: int) -> None:
+        """Go on after so many events, of which nothing more is known."""
+        self._started = count > 0
+        self._sequence = count
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, ItemStarted):
+            self._heard[event.index] = Heard(event.index, event.item)
+            return
+        heard = self._heard.get(event.index) if isinstance(event, _DELTAS) else None
+        if heard is None:
+            return
+        if isinstance(event, TextDelta):
+            heard.more("text", event.part, event.text, None)
+        elif isinstance(event, RefusalDelta):
+            heard.more("refusal", event.part, event.text, None)
+        elif isinstance(event, ReasoningDelta):
+            heard.more("summary" if event.kind == "summary" else "thinking", event.part, event.text, None)
+        elif isinstance(event, ArgumentsDelta):
+            heard.more("arguments", 0, event.text, None)
+
+    def _release(self, *, cut_off: bool) -> bytes:
+        held = self._held
+        if held is not None:
+            self._step.append(self._open[held.index].place)
+            self._heard.pop(held.index, None)
+        return super()._release(cut_off=cut_off)
+
+    def _cut(self, data: bytes) -> list[Numbered]:
+        """Give whole server-sent events as what they are made of."""
+        blocks = data.split(b"\n\n")[:-1]
+        first = self._sequence - len(blocks)
+        events = []
+        for number, block in enumerate(blocks, first):
+            name, _, said = block.partition(b"\ndata: ")
+            events.append((number, name[_NAME:].decode("ascii"), said))
+        return events
+
+
+def _sum(before: Usage | None, usage: Usage | None) -> Usage | None:
+    if before is None or usage is None:
+        return before or usage
+    counted = {
+        name: getattr(before, name) + getattr(usage, name)
+        for name in ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
+    }
+    return Usage(**counted, estimated=before.estimated or usage.estimated)
+
+
+_DELTAS = (TextDelta, RefusalDelta, ReasoningDelta, ArgumentsDelta)
+_NAME = len(b"event: ")

@@ -1,0 +1,222 @@
+"""The port of the run journal: what is known of each run, and the only way to change it. Who executes a run holds its lease.
+
+A run is one stored response of the Responses API and how it came about. It lives here and not in a coroutine: whoever holds the
+lease folds what is written to a state, and the state says what is next. Every write names the epoch of the lease under which it
+was made; a writer whose lease went to somebody else is fenced off. Events are numbered from 0, without gaps, and the terminal one
+comes last and once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from gateway.core.caller import Caller
+from gateway.core.errors import Conflict
+from gateway.core.items import Json
+
+RunStatus = Literal["queued", "in_progress", "waiting", "completed", "incomplete", "failed", "cancelled"]
+"""`waiting` is for a person: the API shows such a response as completed, with what it asks in its output."""
+
+LIVE: Final[tuple[RunStatus, ...]] = ("queued", "in_progress")
+"""Of what somebody executes, or is about to."""
+
+Place = Literal["input", "output"]
+
+
+class Fenced(Conflict):
+    """A write under a lease that is over: the run belongs to another holder, or has ended."""
+
+    code = "run_fenced"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run may use at most; None is no limit. `nano` is in nano-dollars, `seconds` the time that it executes."""
+
+    steps: int | None = None
+    tool_calls: int | None = None
+    tokens: int | None = None
+    nano: int | None = None
+    seconds: float | None = None
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run has used. `seconds` are those in which it was executed, not those in which it waited."""
+
+    steps: int = 0
+    tool_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    nano: int = 0
+    seconds: float = 0.0
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run. Times are seconds since 1970, None for what has not happened.
+
+    `request` is the body of the request as it came, without its `input`; `caller` is who asked, and in whose name its model and
+    tools are called. `previous` is the response that it goes on from, `conversation` the conversation whose items come before
+    its own; both empty where there is none. `continues` is the run whose approval was answered by this one. `version` is the
+    version of the agent that it began with. `epoch` counts the holders of its lease: 0 when nobody held it yet. `next_seq` is
+    the number of its next event. `response` is the document of a run that has ended.
+    """
+
+    id: str
+    tenant: str
+    caller: Caller
+    model: str
+    status: RunStatus
+    created_at: float
+    request: dict[str, Json] = {}
+    background: bool = False
+    streams: bool = False
+    previous: str = ""
+    conversation: str = ""
+    continues: str = ""
+    agent: str = ""
+    version: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    deadline_at: float | None = None
+    expires_at: float | None = None
+    cancel_requested_at: float | None = None
+    lease_owner: str = ""
+    lease_until: float | None = None
+    epoch: int = 0
+    next_seq: int = 0
+    limits: Limits = Limits()
+    spent: Spent = Spent()
+    response: dict[str, Json] | None = None
+
+
+class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a run as it goes to the client: `data` is the JSON text of the server-sent event named `name`."""
+
+    seq: int
+    name: str
+    data: bytes
+
+
+class RunItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One item of a run's input or output in the API's wire form. `index` counts from 0 among those of its place."""
+
+    id: str
+    place: Place
+    index: int
+    body: dict[str, Json]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written at once: events that follow each other, items that are whole, what has been used by now.
+
+    `status`, where it is set, ends the run (or puts it to wait) at `ended_at`, with these events as its last; `response` is then
+    its document. It is none of `LIVE`.
+    """
+
+    events: Sequence[RunEvent] = ()
+    items: Sequence[RunItem] = ()
+    spent: Spent | None = None
+    status: RunStatus | None = None
+    ended_at: float | None = None
+    response: dict[str, Json] | None = None
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of one run, which follow each other, written under the lease of `epoch`."""
+
+    run: str
+    epoch: int
+    events: Sequence[RunEvent]
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What the holder of a lease learns when it renews it."""
+
+    until: float
+    cancel_requested: bool
+
+
+class RunStore(Protocol):
+    """Keeps runs. Everything raises StoreUnavailable when it cannot be asked."""
+
+    async def add(self, run: Run, items: Sequence[RunItem], *, most_live: int | None = None) -> bool:
+        """Keep a new run with its input; False when its tenant has that many live ones.
+
+        It may come with a lease (`lease_owner`, `lease_until`, `epoch` 1 and status `in_progress`). Raises Conflict when its id is taken.
+        """
+        ...
+
+    async def claim(self, owner: str, *, now: float, until: float, most: int) -> Sequence[Run]:
+        """Take leases on some runs that are queued, or in progress under a lease that is over, the oldest first.
+
+        Each comes as it then is: in progress, with a new epoch. Two who claim at once never get the same.
+        """
+        ...
+
+    async def renew(self, run: str, epoch: int, *, until: float) -> Held:
+        """Keep a lease. Raises Fenced when it has gone to another holder, or the run has ended."""
+        ...
+
+    async def release(self, run: str, epoch: int) -> None:
+        """Give a lease back, so that another may claim the run at once; who gave it back is fenced, too. Raises Fenced."""
+        ...
+
+    async def write(self, run: str, epoch: int, entry: Entry) -> None:
+        """Write what happened, all of it or nothing.
+
+        Raises Fenced when the lease is another's or the run has ended, and Conflict when the events do not begin with its next
+        number and follow each other, or an item's place is taken. That its end has been asked for keeps nobody from
+        writing: a holder that is faster than the news ends its run as it did end.
+        """
+        ...
+
+    async def append(self, pieces: Sequence[Piece]) -> Sequence[str]:
+        """Write events of several runs, at most one piece of each, in one transaction: what many runs say costs little more than what one says.
+
+        Gives the runs of which nothing was written because `write` would refuse it; those of all others are written.
+        """
+        ...
+
+    async def cancel_requested(self, runs: Sequence[str]) -> Sequence[str]:
+        """Give those of these runs that are in progress and whose end has been asked for: one look for all that a process executes."""
+        ...
+
+    async def request_cancel(self, tenant: str, run: str, *, now: float, ended: Entry) -> Run | None:
+        """Ask for a run's end; None when the tenant has none of that id.
+
+        A queued run ends now, with the entry `ended`, whose events begin with number 0: nobody has written any. Of one that waits
+        only the status changes, to that of `ended`: its events and its document have been given out as its last. One in progress
+        is marked, for its holder to end it; one that has ended stays as it is. Gives the run as it then is.
+        """
+        ...
+
+    async def find(self, tenant: str | None, run: str) -> Run | None:
+        """Give one, or None when the tenant has none of that id; a tenant of None is any."""
+        ...
+
+    async def list(
+        self, tenant: str | None, *, after: str = "", limit: int = 20, status: RunStatus | None = None, agent: str = ""
+    ) -> Sequence[Run]:
+        """Give a page, the newest first. `after` is the id of the last one before; one that is not there gives nothing."""
+        ...
+
+    async def events(self, run: str, *, after: int = -1, limit: int = 500) -> Sequence[RunEvent]:
+        """Give events that follow number `after`, in order."""
+        ...
+
+    async def items(self, run: str, place: Place | None = None) -> Sequence[RunItem]:
+        """Give the items of a run in order, its input before its output."""
+        ...
+
+    async def remove(self, tenant: str, run: str) -> bool:
+        """Forget a run that nobody executes, and all that was written of it; False when the tenant has none of that id.
+
+        Raises Conflict for one that is live.
+        """
+        ...
+
+    async def remove_expired(self, now: float, *, most: int = 500) -> int:
+        """Forget runs that nobody executes and that are to be kept no longer; give how many."""
+        ...

@@ -1,0 +1,245 @@
+"""The run journal in a SQL database: one adapter for SQLite and PostgreSQL. What writers do to a run is in `runs_writing.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.core.errors import Conflict
+from gateway.stores.database import Database
+from gateway.stores.ledger import storable
+from gateway.stores.runs import LIVE, Entry, Held, Piece, Place, Run, RunEvent, RunItem, RunStatus
+from gateway.stores.runs_rows import body_row, item_rows, read_events, read_item, read_run, run_row
+from gateway.stores.runs_tables import IS_LIVE, RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
+from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_entries, changes, fenced, holding
+
+_REMOVED_AT_ONCE: Final = 25
+"""Runs in one transaction: a long one keeps all others waiting on SQLite."""
+
+_BY_TENANT: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 7246911))")
+"""On PostgreSQL two who begin at once would not see each other's run, and there would be one too many."""
+
+_RENEW: Final = IF_HELD.returning(RUNS.c.cancel_requested_at)
+
+
+class SqlRuns:
+    """The run store over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writer = RunWriter(database)
+
+    async def add(self, run: Run, items: Sequence[RunItem], *, most_live: int | None = None) -> bool:
+        """Keep a new run with its input; False when its tenant has that many live ones. Raises Conflict when its id is taken."""
+        async with self._database.begin() as connection:
+            if most_live is not None and await self._live(connection, run.tenant) >= most_live:
+                return False
+            await connection.execute(insert(RUNS), run_row(run))
+            await connection.execute(insert(RUN_BODIES), body_row(run))
+            if items:
+                await connection.execute(insert(RUN_ITEMS), item_rows(run.id, items))
+        return True
+
+    async def _live(self, connection: AsyncConnection, tenant: str) -> int:
+        if self._database.kind == "postgres":
+            await connection.execute(_BY_TENANT, {"tenant": tenant})
+        live = select(func.count()).select_from(RUNS).where(RUNS.c.tenant == tenant, IS_LIVE)
+        return (await connection.execute(live)).scalar_one()
+
+    async def claim(self, owner: str, *, now: float, until: float, most: int) -> Sequence[Run]:
+        """Take leases on some runs that are queued, or in progress under a lease that is over, the oldest first."""
+        columns = RUNS.c
+        free = or_(columns.status == "queued", columns.lease_until.is_(None), columns.lease_until <= now)
+        due = _runs().where(IS_LIVE, free).order_by(columns.created_at, columns.id).limit(most)
+        # PostgreSQL passes over what another one is claiming at this moment; on SQLite nobody else is here.
+        due = due.with_for_update(of=RUNS, skip_locked=True)
+        taken = {"status": "in_progress", "lease_owner": owner, "lease_until": until}
+        async with self._database.begin() as connection:
+            found = [read_run(row) for row in (await connection.execute(due)).mappings()]
+            if found:
+                change = update(RUNS).where(columns.id.in_([run.id for run in found]))
+                started = func.coalesce(columns.started_at, now)
+                await connection.execute(change.values(epoch=columns.epoch + 1, started_at=started, **taken))
+        return [
+            msgspec.structs.replace(
+                run, epoch=run.epoch + 1, started_at=now if run.started_at is None else run.started_at, **taken
+            )
+            for run in found
+        ]
+
+    async def renew(self, run: str, epoch: int, *, until: float) -> Held:
+        """Keep a lease. Raises Fenced when it has gone to another holder, or the run has ended."""
+        values = {**holding(run, epoch), "lease_until": until}
+        async with self._database.begin() as connection:
+            row = (await connection.execute(_RENEW, values)).first()
+        if row is None:
+            raise fenced(run)
+        return Held(until=until, cancel_requested=row.cancel_requested_at is not None)
+
+    async def release(self, run: str, epoch: int) -> None:
+        """Give a lease back, so that another may claim the run at once; who gave it back is fenced, too. Raises Fenced."""
+        values = {**holding(run, epoch), "lease_owner": "", "lease_until": None}
+        async with self._database.begin() as connection:
+            done = await connection.execute(IF_HELD, values)
+        if not done.rowcount:
+            raise fenced(run)
+
+    async def write(self, run: str, epoch: int, entry: Entry) -> None:
+        """Write what happened, all of it or nothing. Raises Fenced, and Conflict when the events or items do not fit to what is there."""
+        await self._writer.write(run, epoch, entry)
+
+    async def append(self, pieces: Sequence[Piece]) -> Sequence[str]:
+        """Write events of several runs in one transaction; give the runs of which nothing was written."""
+        return await self._writer.append(pieces)
+
+    async def cancel_requested(self, runs: Sequence[str]) -> Sequence[str]:
+        """Give those of these runs that are in progress and whose end has been asked for."""
+        if not runs:
+            return []
+        columns = RUNS.c
+        asked = select(columns.id).where(columns.id.in_(runs), columns.cancel_requested_at.is_not(None))
+        async with self._database.connect() as connection:
+            return list((await connection.execute(asked.where(columns.status == "in_progress"))).scalars())
+
+    async def request_cancel(self, tenant: str, run: str, *, now: float, ended: Entry) -> Run | None:
+        """Ask for a run's end; None when the tenant has none of that id. Gives the run as it then is."""
+        async with self._database.begin() as connection:
+            found = await _find(connection, tenant, run, for_update=True)
+            if found is None or (change := _cancelling(found, now, ended)) is None:
+                return found
+            if change.events and change.events[0].seq != found.next_seq:
+                raise Conflict(OUT_OF_ORDER)
+            values = {"cancel_requested_at": now, "next_seq": found.next_seq + len(change.events), **changes(change)}
+            await connection.execute(update(RUNS).where(RUNS.c.id == found.id).values(values))
+            await add_entries(connection, [(found.id, found.epoch, change)])
+            return await _find(connection, tenant, run)
+
+    async def find(self, tenant: str | None, run: str) -> Run | None:
+        """Give one, or None when the tenant has none of that id; a tenant of None is any."""
+        async with self._database.connect() as connection:
+            return await _find(connection, tenant, run)
+
+    async def list(
+        self, tenant: str | None, *, after: str = "", limit: int = 20, status: RunStatus | None = None, agent: str = ""
+    ) -> Sequence[Run]:
+        """Give a page, the newest first. `after` is the id of the last one before; one that is not there gives nothing."""
+        columns = RUNS.c
+        page = _runs().where(_of(tenant))
+        if status is not None:
+            page = page.where(columns.status == status)
+        if agent:
+            page = page.where(columns.agent == storable(agent))
+        async with self._database.connect() as connection:
+            if after:
+                last = select(columns.created_at, columns.id).where(_is(tenant, after))
+                at = (await connection.execute(last)).first()
+                if at is None:
+                    return []
+                page = page.where(tuple_(columns.created_at, columns.id) < tuple_(*at))
+            ordered = page.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit)
+            return [read_run(row) for row in (await connection.execute(ordered)).mappings()]
+
+    async def events(self, run: str, *, after: int = -1, limit: int = 500) -> Sequence[RunEvent]:
+        """Give events that follow number `after`, in order."""
+        columns = RUN_EVENTS.c
+        # Numbers have no gaps, so that they say which rows hold so many.
+        rows = select(columns.first, columns.body).where(
+            columns.run == storable(run), columns.last > after, columns.first <= after + limit
+        )
+        async with self._database.connect() as connection:
+            found = (await connection.execute(rows.order_by(columns.last))).mappings().all()
+        return [event for row in found for event in read_events(row) if after < event.seq <= after + limit]
+
+    async def items(self, run: str, place: Place | None = None) -> Sequence[RunItem]:
+        """Give the items of a run in order, its input before its output."""
+        columns = RUN_ITEMS.c
+        found = select(RUN_ITEMS).where(columns.run == storable(run))
+        if place is not None:
+            found = found.where(columns.place == place)
+        async with self._database.connect() as connection:
+            rows = await connection.execute(found.order_by(columns.place, columns.position))
+            return [read_item(row) for row in rows.mappings()]
+
+    async def remove(self, tenant: str, run: str) -> bool:
+        """Forget a run that nobody executes, and all that was written of it; False when there is none. Raises Conflict for one that is live."""
+        async with self._database.begin() as connection:
+            status = select(RUNS.c.status).where(_is(tenant, run)).with_for_update()
+            found = (await connection.execute(status)).scalar_one_or_none()
+            if found is None:
+                return False
+            if found in LIVE:
+                raise Conflict("The response is still in progress: cancel it first.")
+            await _remove(connection, [run])
+        return True
+
+    async def remove_expired(self, now: float, *, most: int = 500) -> int:
+        """Forget runs that nobody executes and that are to be kept no longer; give how many."""
+        columns = RUNS.c
+        expired = select(columns.id).where(columns.expires_at <= now, columns.status.not_in(LIVE))
+        removed = 0
+        while removed < most:
+            some = expired.limit(min(_REMOVED_AT_ONCE, most - removed)).with_for_update(skip_locked=True)
+            async with self._database.begin() as connection:
+                runs = list((await connection.execute(some)).scalars())
+                await _remove(connection, runs)
+            removed += len(runs)
+            if len(runs) < _REMOVED_AT_ONCE:
+                break
+        return removed
+
+
+def _runs() -> Select[Any]:
+    return select(RUNS, *(column for column in RUN_BODIES.columns if column.name != "run")).join(
+        RUN_BODIES, RUN_BODIES.c.run == RUNS.c.id
+    )
+
+
+def _of(tenant: str | None) -> ColumnElement[bool]:
+    return true() if tenant is None else RUNS.c.tenant == tenant
+
+
+def _is(tenant: str | None, run: str) -> ColumnElement[bool]:
+    return and_(RUNS.c.id == storable(run), _of(tenant))
+
+
+def _cancelling(run: Run, now: float, ended: Entry) -> Entry | None:
+    """What is written when a run's end is asked for; None when nothing is."""
+    status = ended.status or "cancelled"
+    at = now if ended.ended_at is None else ended.ended_at
+    if run.status == "queued":
+        return msgspec.structs.replace(ended, status=status, ended_at=at)
+    if run.status == "waiting":
+        return Entry(status=status, ended_at=at)
+    return Entry() if run.status == "in_progress" and run.cancel_requested_at is None else None
+
+
+async def _find(connection: AsyncConnection, tenant: str | None, run: str, *, for_update: bool = False) -> Run | None:
+    found = _runs().where(_is(tenant, run))
+    if for_update:
+        found = found.with_for_update(of=RUNS)
+    row = (await connection.execute(found)).mappings().first()
+    return None if row is None else read_run(row)
+
+
+async def _remove(connection: AsyncConnection, runs: Sequence[str]) -> None:
+    if runs:
+        await connection.execute(delete(RUNS).where(RUNS.c.id.in_(runs)))
+        for table in (RUN_BODIES, RUN_EVENTS, RUN_ITEMS):
+            await connection.execute(delete(table).where(table.c.run.in_(runs)))
