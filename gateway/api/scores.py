@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from anyio import move_on_after, sleep
+from anyio import sleep
 from msgspec import Meta
 
 from gateway.api.admin_rights import rights_of, sees
@@ -31,6 +31,8 @@ MOST_SCORES = 20
 """Scores that one call can have."""
 ENDING_SECONDS = 1.0
 """For which a score waits for its call to end: who has read the answer may be faster than the record of it."""
+
+_LOOKS = 50
 
 
 class NewScore(Body, frozen=True, kw_only=True):
@@ -95,9 +97,10 @@ class _Scores:
 
     async def _end(self, call: str) -> None:
         """Wait a moment for a call that is in progress, and see to it that those that ended just now are known."""
-        with move_on_after(ENDING_SECONDS):
-            while any(relay.call.id == call for relay in self._in_progress.values()):
-                await sleep(ENDING_SECONDS / 50)
+        for _ in range(_LOOKS):
+            if all(relay.call.id != call for relay in self._in_progress.values()):
+                break
+            await sleep(ENDING_SECONDS / _LOOKS)
         self._hand_on()
 
     async def _look_up(self, call: str) -> Recent | None:
