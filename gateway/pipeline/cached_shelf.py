@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.cache.encoding import decode, encode
 from gateway.cache.key import Depends, Keys
-from gateway.cache.questions import asked
+from gateway.cache.questions import asked, is_conversation
 from gateway.cache.semantic import Question, SemanticLayer
 from gateway.config.cache_settings import ModelCacheSettings
 from gateway.core.answer import Answer
@@ -84,6 +84,12 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
             model=self.depends.model,
             threshold=wish.threshold,
         )
+
+    def unasked(self, call: Call) -> str:
+        """Give why similar questions are not looked for where `question` gave none, as far as there is a word for it."""
+        if self.semantic is None or call.operation != "generate":
+            return ""
+        return "conversation" if is_conversation(call.fields) else ""
 
     def keep(
         self,

@@ -100,6 +100,8 @@ class World:
         self.model = Model()
         self.touched = set(touched)
         chance = settings.pop("chance", lambda: 0.0)
+        if "semantic_settings" in settings:
+            settings["semantic"] = settings.pop("semantic_settings")
         self.store = store or MemoryAnswers(most_bytes=10**7, entry_bytes=10**6, clock=self.clock, chance=lambda: 0.0)
         self.settings = ModelCacheSettings(**{"pace": 0.0, **settings})
         self._ids = 0
