@@ -18,9 +18,12 @@ from gateway.core.call import Call
 from gateway.core.ids import NewId
 from gateway.core.items import Json
 from gateway.core.usage import Usage
+from gateway.routing.choosing.said import last_words
 from gateway.stores.answers import AnswerStore, Entry
 
 ENTRY_PREFIX: Final = "entry_"
+MOST_QUESTION: Final = 512
+"""Characters that are kept of a question that no similar one is looked for by."""
 UNWISHED: Final = CacheWish()
 
 Age = Literal["fresh", "stale", "old", "gone"]
@@ -118,7 +121,7 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
             id=entry,
             key=key,
             partition="" if question is None else question.partition,
-            question="" if question is None else question.text,
+            question=_asked_in(call) if question is None else question.text,
             tenant=call.caller.tenant,
             model=depends.model,
             version=depends.version,
@@ -140,6 +143,14 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
     def key(self, call: Call, fields: Mapping[str, Json], wish: CacheWish) -> str:
         """Give the key of a call with these fields. Raises ValueError for what has none."""
         return self.keys.key(call, fields, wish.namespace)
+
+
+def _asked_in(call: Call) -> str:
+    """Give how the last words of a user begin, for people who look for an entry; empty for what is no question."""
+    if call.operation != "generate":
+        return ""
+    # Half a surrogate pair is no text to other stores.
+    return last_words(call)[:MOST_QUESTION].encode("utf-8", "replace").decode()
 
 
 def read(entry: Entry) -> Answer | None:
