@@ -119,6 +119,18 @@ async def test_what_data_protection_has_touched_is_not_kept():
     assert [(await world.ask()).told for _ in range(3)] == ["miss", "miss", "exact"]
 
 
+@pytest.mark.parametrize("more", [{}, {"stream": False, "content": False}], ids=["stream", "document"])
+async def test_an_answer_that_was_held_to_a_form_says_so_again(more):
+    """Stream or document, the header is that of the answer which was kept."""
+    world = World()
+    world.model.structured = "native; repairs=1"
+    await world.ask()
+
+    for _ in range(2):
+        heard = await world.ask(**more)
+        assert (heard.told, heard.of(Started)[0].structured) == ("exact", "native; repairs=1")
+
+
 async def test_of_a_long_question_its_beginning_is_kept_as_a_text_that_every_store_takes():
     world = World()
     messages = [{"role": "user", "content": "\ud83d" + "long " * 1000}]
