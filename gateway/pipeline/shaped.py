@@ -124,8 +124,8 @@ class Shaped:
         # A text in words is short, and what is not of its form can be asked for again as long as nothing is out.
         whole = wish.words is not None and step == "prompt"
         if call.stream and not sent.restores and not whole:
-            bare, early = step == "prompt", step not in _EMULATED or wish.output is None
-            flow = Flowing(send, wish, means.judge, means.prefix_of, bare=bare, early=early)
+            early = step not in _EMULATED or wish.output is None
+            flow = Flowing(send, wish, means.judge, means.prefix_of, early=early)
         return Attempt(send, wish, means.judge, told, flow, sent)
 
 
