@@ -287,7 +287,7 @@ class Application:
             route_explain.PATH: route_explain.endpoint(edge),
             **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts, cache),
             scores.PATH: scores.endpoint(
-                edge, self.governance.services, self.rollouts, self._score_store(), self.scored
+                edge, self.governance.services, self.rollouts, self._score_store(), self.scored, self.recorder.flush
             ),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}

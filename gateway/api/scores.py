@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
+from anyio import sleep
 from msgspec import Meta
 
 from gateway.api.admin_rights import rights_of, sees
@@ -27,6 +29,10 @@ TAG = "scores"
 _DEPTH = 5
 MOST_SCORES = 20
 """Scores that one call can have."""
+ENDING_SECONDS = 1.0
+"""For which a score waits for its call to end: who has read the answer may be faster than the record of it."""
+
+_LOOKS = 50
 
 
 class NewScore(Body, frozen=True, kw_only=True):
@@ -38,10 +44,15 @@ class NewScore(Body, frozen=True, kw_only=True):
 
 
 def endpoint(
-    edge: Edge, services: Services, conductor: Conductor, store: RolloutStore | None, cache: ScoredAnswers | None = None
+    edge: Edge,
+    services: Services,
+    conductor: Conductor,
+    store: RolloutStore | None,
+    cache: ScoredAnswers | None = None,
+    hand_on: Callable[[], None] = lambda: None,
 ) -> PlainEndpoint:
-    """Give the endpoint. Without a store scores of recent calls count, and are not kept."""
-    scores = _Scores(edge, services, conductor, store, cache)
+    """Give the endpoint. Without a store scores of recent calls count, and are not kept. `hand_on` hands on the records that wait."""
+    scores = _Scores(edge, services, conductor, store, cache, hand_on)
 
     async def compute(scope: Scope, receive: Receive) -> Document:
         identifier = scope["path_params"]["call"][:200]
@@ -64,28 +75,51 @@ class _Scores:
         conductor: Conductor,
         store: RolloutStore | None,
         cache: ScoredAnswers | None,
+        hand_on: Callable[[], None],
     ) -> None:
         self._cache = cache
         self._clock = edge.clock
+        self._in_progress = edge.in_progress
         self._ledger = services.ledger
+        self._write_ledger = services.write_ledger
         self._conductor = conductor
         self._store = store
+        self._hand_on = hand_on
 
     async def find(self, call: str, caller: Caller) -> Recent:
         """Give a call of this caller's, or any that an administrator sees. Raises NotFound, for others' calls too."""
+        await self._end(call)
         found = await self._look_up(call)
         if found is None or not _may_score(caller, found):
             msg = "There is no such call of yours here. Its id is the header x-switchgear-call-id."
             raise NotFound(msg)
         return found
 
+    async def _end(self, call: str) -> None:
+        """Wait a moment for a call that is in progress, and see to it that those that ended just now are known."""
+        for _ in range(_LOOKS):
+            if all(relay.call.id != call for relay in self._in_progress.values()):
+                break
+            await sleep(ENDING_SECONDS / _LOOKS)
+        self._hand_on()
+
     async def _look_up(self, call: str) -> Recent | None:
         recent = self._conductor.recent.get(call)
         if recent is not None:
             return recent
+        hit = None if self._cache is None else self._cache.hits.find(call)
+        if hit is not None:
+            return _recent(hit)
+        found = await self._in_ledger(call)
+        if found is None and self._write_ledger is not None:
+            # Its row may be waiting for others.
+            await self._write_ledger()
+            found = await self._in_ledger(call)
+        return found
+
+    async def _in_ledger(self, call: str) -> Recent | None:
         if self._ledger is None:
-            hit = None if self._cache is None else self._cache.hits.find(call)
-            return None if hit is None else _recent(hit)
+            return None
         rows = (await self._ledger.find_rows(RowQuery(ids=(call,), limit=1))).rows
         if not rows:
             return None
@@ -110,18 +144,29 @@ class _Scores:
             version=found.version,
             at=self._clock.wall(),
         )
-        if self._store is not None and len(await self._store.scores(call)) >= MOST_SCORES:
+        kept = () if self._store is None else await self._store.scores(call)
+        if len(kept) >= MOST_SCORES and score.name not in {one.name for one in kept}:
             msg = f"A call has at most {MOST_SCORES} scores."
             raise Conflict(msg)
-        new = self._conductor.score_once(call, body.name) if self._store is None else await self._store.add_score(score)
-        if not new:
-            msg = f"This call has a score named {body.name!r} already."
-            raise Conflict(msg, param="name")
+        if self._store is None:
+            standing = self._conductor.score_once(call, score)
+        else:
+            standing = None if await self._store.add_score(score) else _named(await self._store.scores(call), score)
+        if standing is not None:
+            return await self._better(standing, score)
         if found.version:
             self._conductor.score(found.model, found.version, body.name, score.value, at=found.started_at)
         evicted = "" if self._cache is None else await self._cache.scored(call, score.value)
         shown = _shown(score)
         return json_document({**shown, "evicted": evicted} if evicted else shown, status=201)
+
+    async def _better(self, standing: Score, score: Score) -> Document:
+        """Somebody says something else of a call than before: what is counted stays, but a bad answer goes. Raises Conflict where none does."""
+        evicted = "" if self._cache is None else await self._cache.thought_better(score.call, score.value)
+        if not evicted:
+            msg = f"This call has a score named {score.name!r} already."
+            raise Conflict(msg, param="name")
+        return json_document({**_shown(standing), "evicted": evicted})
 
     async def list(self, call: str) -> Document:
         scores = () if self._store is None else await self._store.scores(call)
@@ -132,6 +177,10 @@ def _may_score(caller: Caller, found: Recent) -> bool:
     if caller.id == found.caller and caller.tenant == found.tenant:
         return True
     return "write" in rights_of(caller.role) and sees(caller, found.tenant)
+
+
+def _named(scores: Sequence[Score], score: Score) -> Score:
+    return next((one for one in scores if one.name == score.name), score)
 
 
 def _recent(hit: RecentHit) -> Recent:

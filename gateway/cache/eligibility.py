@@ -8,6 +8,8 @@ from typing import Final, Protocol
 from gateway.core.call import Call
 from gateway.core.items import Json
 
+DEFAULT_TEMPERATURE: Final = 1.0
+"""That of a call which names none, in every API."""
 _MANY: Final = ("n", "best_of")
 _LOGPROBS: Final = ("logprobs", "top_logprobs", "prompt_logprobs")
 _STATE: Final = ("background", "previous_response_id", "conversation", "container", "context_management", "store")
@@ -32,7 +34,7 @@ class Bounds(Protocol):
 
     @property
     def most_temperature(self) -> float:
-        """Calls with a higher one are not cached."""
+        """Calls with a higher one are not cached, nor those that name none where it is below `DEFAULT_TEMPERATURE`."""
         ...
 
     @property
@@ -65,8 +67,10 @@ def is_remembered(call: Call) -> bool:
 
 def _generating(fields: Mapping[str, Json], bounds: Bounds) -> str:
     if _TELLING.isdisjoint(fields):
-        return ""
+        return "temperature" if bounds.most_temperature < DEFAULT_TEMPERATURE else ""
     temperature = fields.get("temperature")
+    if temperature is None:
+        temperature = DEFAULT_TEMPERATURE
     if isinstance(temperature, (int, float)) and temperature > bounds.most_temperature:
         return "temperature"
     if several := _several(fields):

@@ -24,6 +24,7 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     tokens: TokenCount | None = None
     dropped: tuple[str, ...] = ()
     emulated: tuple[str, ...] = ()
+    structured: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,6 +47,7 @@ def encode(answer: Answer) -> bytes:
         tokens=result if isinstance(result, TokenCount) else None,
         dropped=started.dropped,
         emulated=started.emulated,
+        structured=started.structured,
     )
     try:
         return _encode(written)
@@ -70,6 +72,7 @@ def decode(data: bytes) -> Answer:
             target=written.target,
             dropped=written.dropped,
             emulated=written.emulated,
+            structured=written.structured,
         ),
         items=written.items,
         result=result,

@@ -126,7 +126,7 @@ class Layer:
         if self._state.false_hits.off:
             return Found(why="switched_off")
         if not self._searched(question):
-            return Found(why="conversation" if question.said else "too_long")
+            return Found(why="too_long" if len(question.text) > MOST_TEXT else "conversation")
         try:
             with anyio.fail_after(self._settings.timeout):
                 vector = await self._vector(question.text, call)

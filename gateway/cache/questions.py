@@ -43,6 +43,17 @@ def asked(fields: Mapping[str, Json], *, conversations: bool = False) -> Asked |
     return Asked(text=text, said=said, rest={**fields, name: [*before, {**last, "content": None}]})
 
 
+def is_conversation(fields: Mapping[str, Json]) -> bool:
+    """Whether something but instructions was said before a user's last words."""
+    value = fields.get("messages" if "messages" in fields else "input")
+    if not isinstance(value, list) or len(value) < 2:
+        return False
+    last = value[-1]
+    if not isinstance(last, dict) or last.get("role") != "user":
+        return False
+    return any(not isinstance(one, dict) or one.get("role") not in _INSTRUCTING for one in value[:-1])
+
+
 def _said(before: list[Json]) -> tuple[str, ...] | None:
     """Give what users and the assistant said; None where there is more than texts, as a tool's result."""
     said = []

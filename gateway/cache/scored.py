@@ -45,8 +45,19 @@ class ScoredAnswers:
             return ""
         if self._learns is not None:
             self._learns.scored(hit, right=value >= BAD)
-        if value >= BAD:
+        return "" if value >= BAD else await self._evict(call, hit)
+
+    async def thought_better(self, call: str, value: float) -> str:
+        """Take a score of a call that had a better one: as `scored`, but what evicts nothing any more teaches nothing."""
+        hit = self.hits.find(call)
+        if hit is None or value >= BAD:
             return ""
+        evicted = await self._evict(call, hit)
+        if evicted and self._learns is not None:
+            self._learns.scored(hit, right=False)
+        return evicted
+
+    async def _evict(self, call: str, hit: RecentHit) -> str:
         try:
             gone = await self._answers.remove(Selection(entry=hit.entry, tenant=hit.tenant))
         except StoreUnavailable:

@@ -121,7 +121,7 @@ def _within(name: str, value: Json, most: float, *, above_zero: bool = False) ->
     if not good or not 0 <= value <= most or (above_zero and value == 0):
         _refuse(
             name,
-            f"must be a number {'above' if above_zero else 'from'} 0 {'and at most' if above_zero else 'to'} {most:g}",
+            f"must be a number {'above' if above_zero else 'from'} 0 {'and at most' if above_zero else 'to'} {most:.10g}",
         )
     return float(value)
 

@@ -28,7 +28,7 @@ def announcement(
     `first_key` is the administrator's that was just made; `is_open` says whether anybody on this machine is let in.
     """
     is_open = not settings.server.keys if is_open is None else is_open
-    access = "no keys configured: open to everybody on this machine" if is_open else "keys are asked for"
+    access = _open_to(settings) if is_open else "keys are asked for"
     lines = [f"Switchgear listens on {url_of(host, port)} ({access})"]
     for name, model in list(settings.models.items())[:MOST_MODELS]:
         served = ", ".join(f"{target.provider}/{target.model}" for target in model.every_target)
@@ -40,6 +40,15 @@ def announcement(
     lines.append("Try:")
     lines.append(f"  {_curl(settings, local_url_of(host, port), directory, is_open=is_open)}")
     return "\n".join(lines)
+
+
+def _open_to(settings: Settings) -> str:
+    """Say who is let in while nobody has a key, and what changes that."""
+    if settings.database is None:
+        return "no keys configured: open to everybody on this machine"
+    file = settings.access.bootstrap_key_file
+    first = "the first key" if file is None else f"the first key, in {file}"
+    return f"open to everybody on this machine until another key is made; administering takes {first}"
 
 
 def _curl(settings: Settings, url: str, directory: Path, *, is_open: bool) -> str:

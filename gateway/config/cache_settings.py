@@ -122,7 +122,7 @@ class ModelCacheSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "tenant"
     most_temperature: Annotated[
         float,
-        Meta(ge=0, le=2, description="Calls with a higher temperature are not cached; one that is not said is not."),
+        Meta(ge=0, le=2, description="Calls with a higher temperature are not cached; one that names none has 1."),
     ] = 1.0
     tools: Annotated[bool, Meta(description="Cache answers to calls that offer tools, where none is called.")] = False
     stale_while_revalidate: Annotated[

@@ -153,7 +153,9 @@ class Cached:
         if entry is not None and await self._known(asked, entry):
             return
         asked.question = self._shelf.question(asked.call, asked.wish)
-        if asked.question is not None and await self._similar(asked, asked.question):
+        if asked.question is None:
+            asked.why = self._shelf.unasked(asked.call)
+        elif await self._similar(asked, asked.question):
             return
         await self._together(asked, partial(self._made, asked))
 

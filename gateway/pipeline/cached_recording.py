@@ -104,7 +104,13 @@ def _bare(answer: Answer, target: str, finished: Finished) -> Answer:
     return msgspec.structs.replace(
         answer,
         started=Started(
-            id="", model=began.model, created=0, target=target, dropped=began.dropped, emulated=began.emulated
+            id="",
+            model=began.model,
+            created=0,
+            target=target,
+            dropped=began.dropped,
+            emulated=began.emulated,
+            structured=began.structured,
         ),
         finished=msgspec.structs.replace(end, usage=used, estimate=end.estimate or finished.estimate),
     )

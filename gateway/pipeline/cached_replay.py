@@ -160,6 +160,7 @@ class _Template:
             content_type=_JSON,
             dropped=began.dropped,
             emulated=began.emulated,
+            structured=began.structured,
             version=began.version,
         )
         return started, Verbatim(written), self._finished

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.cache.encoding import decode, encode
 from gateway.cache.key import Depends, Keys
-from gateway.cache.questions import asked
+from gateway.cache.questions import asked, is_conversation
 from gateway.cache.semantic import Question, SemanticLayer
 from gateway.config.cache_settings import ModelCacheSettings
 from gateway.core.answer import Answer
@@ -18,9 +18,12 @@ from gateway.core.call import Call
 from gateway.core.ids import NewId
 from gateway.core.items import Json
 from gateway.core.usage import Usage
+from gateway.routing.choosing.said import last_words
 from gateway.stores.answers import AnswerStore, Entry
 
 ENTRY_PREFIX: Final = "entry_"
+MOST_QUESTION: Final = 512
+"""Characters that are kept of a question that no similar one is looked for by."""
 UNWISHED: Final = CacheWish()
 
 Age = Literal["fresh", "stale", "old", "gone"]
@@ -85,6 +88,12 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
             threshold=wish.threshold,
         )
 
+    def unasked(self, call: Call) -> str:
+        """Give why similar questions are not looked for where `question` gave none, as far as there is a word for it."""
+        if self.semantic is None or call.operation != "generate":
+            return ""
+        return "conversation" if is_conversation(call.fields) else ""
+
     def keep(
         self,
         call: Call,
@@ -112,7 +121,7 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
             id=entry,
             key=key,
             partition="" if question is None else question.partition,
-            question="" if question is None else question.text,
+            question=_asked_in(call) if question is None else question.text,
             tenant=call.caller.tenant,
             model=depends.model,
             version=depends.version,
@@ -134,6 +143,14 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
     def key(self, call: Call, fields: Mapping[str, Json], wish: CacheWish) -> str:
         """Give the key of a call with these fields. Raises ValueError for what has none."""
         return self.keys.key(call, fields, wish.namespace)
+
+
+def _asked_in(call: Call) -> str:
+    """Give how the last words of a user begin, for people who look for an entry; empty for what is no question."""
+    if call.operation != "generate":
+        return ""
+    # Half a surrogate pair is no text to other stores.
+    return last_words(call)[:MOST_QUESTION].encode("utf-8", "replace").decode()
 
 
 def read(entry: Entry) -> Answer | None:

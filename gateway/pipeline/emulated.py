@@ -145,7 +145,12 @@ def instructed(prompt: Prompt, names: Collection[str]) -> Prompt:
     """Say in words which form the answer is to have, after all other instructions, so that the beginning of a prompt stays the same."""
     if prompt.output is None or _OUTPUTS.isdisjoint(names):
         return prompt
-    said = Message(role="system", parts=(Text(text=_form_in_words(prompt.output)),))
+    return told_last(prompt, _form_in_words(prompt.output))
+
+
+def told_last(prompt: Prompt, text: str) -> Prompt:
+    """Give the prompt with one more instruction, after all others."""
+    said = Message(role="system", parts=(Text(text=text),))
     at = next((at for at, item in enumerate(prompt.items) if not _instructs(item)), len(prompt.items))
     return msgspec.structs.replace(prompt, items=(*prompt.items[:at], said, *prompt.items[at:]))
 

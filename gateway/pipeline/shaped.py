@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from typing import Final
 
 import anyio
+import msgspec
 
 from gateway.config.structured_settings import StructuredSettings
 from gateway.core.call import Call
@@ -18,8 +19,9 @@ from gateway.core.errors import InvalidOutput, SwitchgearError, UnsupportedSchem
 from gateway.core.events import Spent
 from gateway.core.responder import Responder, Send
 from gateway.pipeline.shaped_attempt import Attempt, Told
+from gateway.pipeline.shaped_extension import Saying, is_extended, refuse_unknown, taken_up
 from gateway.pipeline.shaped_flow import Flowing
-from gateway.pipeline.shaped_forms import COMPLETIONS
+from gateway.pipeline.shaped_forms import COMPLETIONS, EXTENSION
 from gateway.pipeline.shaped_ladder import Rungs, Step, amended, refuses_form, repairing, tool_name
 from gateway.pipeline.shaped_means import Means
 from gateway.pipeline.shaped_sent import Sent
@@ -41,13 +43,22 @@ class Shaped:
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer through the inner responder. Raises InvalidOutput."""
         wish, prompt = wish_of(call), call.content
-        if wish is None or not isinstance(prompt, Prompt):
+        if not isinstance(prompt, Prompt):
+            return self._inner(call, send)
+        if is_extended(call):
+            if self._rungs.own == "native":
+                refuse_unknown(call, words=self._rungs.target.shapes)
+                prompt = prompt if wish is None else taken_up(prompt, wish)
+            elif wish is None:
+                # Only the target looks at a grammar.
+                return self._inner(call, Saying(send, self._rungs.own))
+        if wish is None:
             return self._inner(call, send)
         return self._shape(call, prompt, wish, send)
 
     async def _shape(self, call: Call, prompt: Prompt, wish: Wish, send: Send) -> None:
         left = self._rungs.target.timeouts.total + self._means.now()
-        steps = self._rungs.steps(call, prompt, wish)
+        steps = self._rungs.steps(msgspec.structs.replace(call, content=prompt), prompt, wish)
         repairs, failed = 0, None
         while True:
             try:
@@ -105,12 +116,20 @@ class Shaped:
     def _attempt(self, send: Send, call: Call, wish: Wish, step: Step, repairs: int, sent: Sent) -> Attempt:
         told = Told(
             structured=step + (f"; repairs={repairs}" if repairs else ""),
-            emulated=(wish.output.kind,) if wish.output is not None and step in _EMULATED else (),
+            emulated=_emulated(wish) if step in _EMULATED else (),
             param=param_of(call, wish),
             raw_bytes=self._settings.raw_bytes,
         )
         means, flow = self._means, None
-        if call.stream and not sent.restores:
-            bare, early = step == "prompt", step not in _EMULATED or wish.output is None
-            flow = Flowing(send, wish, means.judge, means.prefix_of, bare=bare, early=early)
+        # A text in words is short, and what is not of its form can be asked for again as long as nothing is out.
+        whole = wish.words is not None and step == "prompt"
+        if call.stream and not sent.restores and not whole:
+            early = step not in _EMULATED or wish.output is None
+            flow = Flowing(send, wish, means.judge, means.prefix_of, early=early)
         return Attempt(send, wish, means.judge, told, flow, sent)
+
+
+def _emulated(wish: Wish) -> tuple[str, ...]:
+    if wish.words is not None:
+        return (EXTENSION,)
+    return () if wish.output is None else (wish.output.kind,)

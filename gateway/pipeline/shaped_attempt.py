@@ -13,6 +13,7 @@ from gateway.core.events import ASIDE, CutShort, Event, Finished, ItemFinished, 
 from gateway.core.items import Item
 from gateway.core.responder import Send
 from gateway.core.usage import Usage
+from gateway.pipeline.shaped_extension import bare
 from gateway.pipeline.shaped_faults import Judge, cut, faults_in, raw_of, spoken
 from gateway.pipeline.shaped_flow import Flowing
 from gateway.pipeline.shaped_sent import Sent
@@ -97,7 +98,7 @@ class Attempt:
             raise InternalError
         items = self._sent.restored(self._items[index] for index in sorted(self._items))
         faults = await self._faults(items, finished)
-        if faults and not self.out and (found := only_documents(items)) is not None:
+        if faults and not self.out and (found := self._without_more(items)) is not None:
             found = self._sent.restored(found)
             better = await self._faults(found, finished)
             items, faults = (items, faults) if better else (found, better)
@@ -110,6 +111,13 @@ class Attempt:
             if self.used is not None:
                 await self._send(CutShort(usage=self.used))
             raise self.failure()
+
+    def _without_more(self, items: tuple[Item, ...]) -> tuple[Item, ...] | None:
+        """Give the answer without what a model writes around one."""
+        if self._wish.words is None:
+            return only_documents(items)
+        # Who decodes by a grammar writes nothing around a text.
+        return bare(items) if self._told.emulated else None
 
     async def _faults(self, items: Sequence[Item], finished: Finished) -> list[str]:
         return await faults_in(spoken(items, finished), self._wish, self._judge)

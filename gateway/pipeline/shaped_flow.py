@@ -50,11 +50,10 @@ PrefixOf = Callable[[Mapping[str, Json]], Prefix]
 
 
 class _Document:
-    """The text of one choice. `bare` leaves out what a model writes behind a whole object or array."""
+    """The text of one choice, without what a model writes behind a whole object or array."""
 
-    def __init__(self, prefix: Prefix, *, bare: bool) -> None:
+    def __init__(self, prefix: Prefix) -> None:
         self._prefix = prefix
-        self._bare = bare
         self.begun = False
         self.said = ""
         self.trimmed = False
@@ -62,7 +61,7 @@ class _Document:
     def feed(self, text: str) -> str:
         """Take a piece, and give what goes out of it. Raises ValueError where it can be no document of that form."""
         self.begun = self.begun or bool(text.strip())
-        out = "".join(self._pieces(text)) if self._bare else self._checked(text)
+        out = "".join(self._pieces(text))
         self.said += out
         return out
 
@@ -89,12 +88,11 @@ class _Document:
 class Flowing:
     """A Flow: `early` says that what a model thinks may go out before its text. `out` says whether anything has gone out."""
 
-    def __init__(self, send: Send, wish: Wish, judge: Judge, prefix_of: PrefixOf, *, bare: bool, early: bool) -> None:
+    def __init__(self, send: Send, wish: Wish, judge: Judge, prefix_of: PrefixOf, *, early: bool) -> None:
         self._send = send
         self._wish = wish
         self._judge = judge
         self._prefix_of = prefix_of
-        self._bare = bare
         self._early = early
         self._held: list[Event] = []
         self._late: list[ItemFinished] = []
@@ -206,7 +204,7 @@ class Flowing:
         number = self._choices.get(event.index, 0)
         document = self._documents.get(number)
         if document is None:
-            document = self._documents[number] = _Document(self._prefix_of(self._wish.schema), bare=self._bare)
+            document = self._documents[number] = _Document(self._prefix_of(self._wish.schema))
         out = document.feed(event.text)
         if out == event.text:
             return event, document.begun

@@ -17,6 +17,14 @@ EXTENSION: Final = "structured_outputs"
 COMPLETIONS: Final = "openai_completions"
 _FORMAT: Final = "response_format"
 _KINDS: Final = ("json", "json_object", "regex", "choice", "grammar", "structural_tag")
+_EXPECTED: Final = {
+    "json": "a JSON schema: an object, or its JSON as a text",
+    "json_object": "true",
+    "regex": "a text: a regular expression",
+    "choice": "a list of texts, at least one",
+    "grammar": "a text: a grammar",
+    "structural_tag": "an object, or its JSON as a text",
+}
 _OPENAI: Final = frozenset({"openai_chat", COMPLETIONS})
 
 
@@ -70,7 +78,7 @@ def _check_extension(value: Any) -> None:
         msg = f"`{EXTENSION}` takes exactly one of {', '.join(_KINDS)}."
         raise InvalidRequest(msg, param=EXTENSION)
     if not _is_understood(named[0], value[named[0]]):
-        msg = f"`{EXTENSION}.{named[0]}` is not of its kind."
+        msg = f"`{EXTENSION}.{named[0]}` must be {_EXPECTED[named[0]]}."
         raise InvalidRequest(msg, param=f"{EXTENSION}.{named[0]}")
 
 

@@ -21,6 +21,7 @@ from gateway.core.items import Json, Message, Text
 from gateway.core.target import FORMS, Target
 from gateway.dialects.parameters import without
 from gateway.pipeline.emulated import instructed
+from gateway.pipeline.shaped_extension import in_words
 from gateway.pipeline.shaped_sent import Sent, Strictness, sent
 from gateway.pipeline.shaped_wish import Wish
 
@@ -61,6 +62,8 @@ class Rungs(msgspec.Struct, frozen=True, kw_only=True):
 
     def steps(self, call: Call, prompt: Prompt, wish: Wish) -> list[Step]:
         """Give the steps to take for a call: the first, and what is left should the target refuse the form."""
+        if wish.words is not None and self.own == "native":
+            return ["prompt"]
         if prompt.output is None or prompt.output.kind not in FORMS or self.own == "grammar":
             # Only tools are strict, or the form is one of the target's own; or it says itself what its grammar cannot say.
             return [self.own]
@@ -84,8 +87,9 @@ def amended(call: Call, prompt: Prompt, wish: Wish, step: Step, rungs: Rungs) ->
     Raises UnsupportedSchema where the target's strict mode has no words for the schema.
     """
     output = prompt.output
-    if output is not None and step == "prompt":
-        prompt = msgspec.structs.replace(instructed(prompt, [output.kind]), output=None)
+    if step == "prompt" and (output is not None or wish.words is not None):
+        asked = instructed(prompt, [output.kind]) if output is not None else in_words(prompt, wish.words or {})
+        prompt = msgspec.structs.replace(asked, output=None)
         prompt = without(prompt, "system") if "system" in rungs.target.without else prompt
     elif output is not None and step == "tool":
         prompt = _with_tool(prompt, output)

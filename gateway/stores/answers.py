@@ -18,7 +18,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer that is kept. Times are in seconds since 1970: it is served until `fresh_until`, and kept until `kept_until`.
 
     `key` is the digest of all that the answer depends on, `partition` that of all but the question (empty where nobody looks for similar
-    questions), `question` its text (empty likewise). `answer` is the answer as `gateway.cache.encoding` writes it. `usage` is what the
+    questions), `question` its text (of which there may be only the beginning where `partition` is empty). `answer` is the answer as `gateway.cache.encoding` writes it. `usage` is what the
     target used for it.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.core.cached import HITS
 from gateway.core.record import Record
 from gateway.telemetry.metrics import Counter, Metric
 
@@ -28,8 +29,8 @@ class StructuredMetrics:
     def take(self, records: Sequence[Record]) -> None:
         """Count a batch of records."""
         for record in records:
-            if not record.structured:
-                continue
+            if not record.structured or record.cache in HITS:
+                continue  # what is given again was counted when it was made
             step, _, repairs = record.structured.partition("; repairs=")
             self._answers.add((record.known_model, step, _outcome(record)))
             if repairs:

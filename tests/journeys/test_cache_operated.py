@@ -96,6 +96,7 @@ async def test_an_answer_is_kept_listed_shown_and_removed(workplace):
         assert (entry["tenant"], entry["model"], entry["operation"]) == ("default", "demo", "generate")
         shown = (await one.admin(path=f"/{entry['id']}")).json()
         assert shown["answer"]["items"][0]["parts"][0]["text"] == first[1]
+        assert (shown["question"], shown["semantic"]) == ("What is a busbar?", False)
         assert [record.cache for record in one.gateway.records] == ["miss", "exact"]  # and metrics have them as well
         stats = (await one.admin(path="/stats")).json()
         assert {one["cache"]: one["calls"] for one in stats["calls"]} == {"miss": 1, "exact": 1}
@@ -122,6 +123,27 @@ async def test_a_tenants_administrator_removes_its_own_answers_alone(workplace):
 
         assert (await one.ask("What is a relay?", key=keys[0]))[0] == "miss"
         assert (await one.ask("What is a relay?", key=keys[1]))[0] == "exact"
+
+
+async def test_a_question_is_removed_by_how_it_begins_whichever_api_it_was_asked_in(workplace, redis_server):
+    async with front(workplace, SHARED, {"REDIS_URL": redis_server.url}) as one:
+        await one.up()
+        body = {"model": "demo", "max_tokens": 50, "system": "Be short."}
+        said = {"role": "user", "content": [{"type": "text", "text": "What is a relay?"}]}
+        for path, more in (
+            ("chat/completions", {"messages": [{"role": "system", "content": "Who are you?"}, said]}),
+            ("messages", {"messages": [said]}),
+            ("responses", {"input": "What is a relay?", "system": None, "max_tokens": None}),
+        ):
+            asked = {name: value for name, value in (body | more).items() if value is not None}
+            answer = await one.http.post(f"/v1/{path}", json=asked, headers=one.owner)
+            assert answer.status_code == 200, answer.text
+        await one.ask("Who is there?")
+        await one.shared(4)
+
+        assert (await one.admin("DELETE", prefix="What is a r")).json()["entries"] == 3
+        assert (await one.admin("DELETE", prefix="Who are you?")).json()["entries"] == 0
+        assert (await one.ask("Who is there?"))[0] == "exact"
 
 
 async def test_two_replicas_share_answers_and_forget_together(workplace, redis_server):

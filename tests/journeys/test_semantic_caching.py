@@ -58,6 +58,12 @@ class Front:
                 await anyio.sleep(0.02)
         return call
 
+    async def score(self, answer, value):
+        """What is said of an answer, at once."""
+        call = answer.headers["x-switchgear-call-id"]
+        body = {"name": "thumb", "value": value}
+        return await self.http.post(f"/v1/calls/{call}/scores", json=body, headers=self.owner)
+
     async def tenant(self, name, role="member"):
         tenant = (await self.http.post("/admin/tenants", json={"name": name}, headers=self.owner)).json()["id"]
         body = {"name": name, "tenant": tenant, **({"role": role} if role else {})}
@@ -178,12 +184,60 @@ models: {demo: {targets: [{provider: script, model: demo}], cache: exact}}
         front = Front(gateway, http, "none")
         front.owner = {}
         await front.ask(ASKED)
-        call = await front.recorded(await front.ask(ASKED))
-
-        scored = await http.post(f"/v1/calls/{call}/scores", json={"name": "thumb", "value": 0})
+        scored = await front.score(await front.ask(ASKED), 0)
 
         assert scored.json()["evicted"]
         assert (await front.status(ASKED)).startswith("miss")
+
+        hit = await front.ask(ASKED)
+        assert "evicted" not in (await front.score(hit, True)).json()
+        again = await front.score(hit, False)
+        assert (again.status_code, again.json()["value"], "evicted" in again.json()) == (200, 1.0, True)
+
+
+async def test_a_thumbs_down_right_after_the_answer_evicts_at_once(front):
+    """Records are handed on in batches, and rows are written later still: who clicks at once waits for neither."""
+    for text, found in ((ASKED, "exact"), (SAME, "semantic")):
+        await front.ask(ASKED)
+        hit = await front.ask(text)
+        assert hit.headers["x-switchgear-cache"] == found
+
+        scored = await front.score(hit, False)
+
+        assert scored.status_code == 201, scored.text
+        assert scored.json()["evicted"] == hit.headers["x-switchgear-cache-entry"]
+
+
+async def test_an_answer_of_the_model_can_be_scored_right_after_it_as_well(front):
+    scored = await front.score(await front.ask(ASKED), False)
+
+    assert (scored.status_code, "evicted" in scored.json()) == (201, False)
+    assert await front.status(ASKED) == "exact"
+
+
+async def test_a_call_that_never_was_is_not_waited_for(front):
+    began = time.monotonic()
+    answers = [await front.http.get(f"/v1/calls/call_none{number}/scores", headers=front.owner) for number in range(10)]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert time.monotonic() - began < 5
+
+
+async def test_who_thinks_better_of_it_evicts_what_was_praised(front):
+    """The score that stands is the first; the answer goes all the same."""
+    await front.ask(ASKED)
+    hit = await front.ask(SAME)
+    assert (await front.score(hit, 1)).status_code == 201
+
+    again = await front.score(hit, False)
+
+    assert (again.status_code, again.json()["value"]) == (200, 1.0)
+    assert again.json()["evicted"] == hit.headers["x-switchgear-cache-entry"]
+    assert (await front.status("How could I reset my password?")).startswith("miss")
+    listed = await front.http.get(f"/v1/calls/{again.json()['call']}/scores", headers=front.owner)
+    assert [one["value"] for one in listed.json()["data"]] == [1.0]
+    assert (await front.score(hit, False)).status_code == 409
+    assert (await front.score(hit, 1)).status_code == 409
 
 
 async def test_a_thumbs_down_of_a_miss_evicts_nothing(front):

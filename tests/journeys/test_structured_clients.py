@@ -14,9 +14,11 @@ CONFIG = """
 providers:
   chat: {{kind: openai_compatible, base_url: "{url}/v1", apis: [chat]}}
   both: {{kind: openai_compatible, base_url: "{url}/v1", apis: [chat, responses]}}
+  gpu: {{kind: vllm, base_url: "{url}/v1", load_interval: 0}}
   messages: {{kind: anthropic, base_url: "{url}", api_key: "env:KEY"}}
 models:
   chat: chat/talker
+  gpu: gpu/talker
   both: both/talker
   messages: messages/talker
   tool: {{targets: [{{provider: chat, model: talker, abilities: {{json_schema: false}}}}]}}
@@ -289,13 +291,27 @@ async def test_where_nothing_may_be_emulated_the_call_is_the_targets_to_refuse(w
     ],
 )  # fmt: skip
 async def test_the_forms_of_vllm_are_judged_as_well(world, client, extension, good, bad):
-    asked = {"model": "chat", "messages": user(), "extra_body": {"structured_outputs": extension}}
-    says(world, good)
-    assert (await client.chat.completions.create(**asked)).choices[0].message.content == good
-    assert world[0].asked[-1]["structured_outputs"] == extension
-    says(world, bad)
-    with pytest.raises(openai.UnprocessableEntityError):
-        await client.chat.completions.create(**asked)
+    for model in ("gpu", "chat", "messages"):
+        asked = {"model": model, "messages": user(), "extra_body": {"structured_outputs": extension}}
+        says(world, good)
+        assert (await client.chat.completions.create(**asked)).choices[0].message.content == good
+        # Only a server that knows it is told so; the others are asked in their own ways.
+        assert world[0].asked[-1].get("structured_outputs") == (extension if model == "gpu" else None)
+        says(world, bad)
+        with pytest.raises(openai.UnprocessableEntityError):
+            await client.chat.completions.create(**asked)
+
+
+async def test_a_grammar_goes_to_who_keeps_it_and_to_nobody_else(world, client):
+    asked = {"messages": user(), "extra_body": {"structured_outputs": {"grammar": "root ::= 'a'"}}}
+    says(world, "a")
+    raw = await client.chat.completions.with_raw_response.create(model="gpu", **asked)
+    assert raw.headers["x-switchgear-structured"] == "vllm"
+    for model in ("chat", "both", "messages"):
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.chat.completions.create(model=model, **asked)
+        assert caught.value.body["param"] == "structured_outputs.grammar"
+    assert len(world[0].asked) == 1
 
 
 async def test_metrics_count_what_became_of_such_answers(world, client):

@@ -24,7 +24,8 @@ def refuse_unknown(body: Body, accepted: Iterable[str], *, what: str = "", inert
         value = body[name]
         if value is None or value in ([], {}) or (isinstance(inert, Mapping) and value in inert.get(name, ())):
             continue
-        message = f"{what}{name!r} is not supported by the embedded model."
+        named = f"`{what}{name}`" if what else repr(name)
+        message = f"{named} is not supported by the embedded model."
         raise UnsupportedParameter(message, param=f"{what}{name}")
 
 

@@ -24,7 +24,7 @@ from gateway.routing.rollouts.evidence import SCORE_OF, Seen, count
 from gateway.routing.rollouts.seen import seen_of
 from gateway.routing.rollouts.split import Splits
 from gateway.routing.rollouts.tally import Tally
-from gateway.stores.rollouts import RolloutState, RolloutStore
+from gateway.stores.rollouts import RolloutState, RolloutStore, Score
 
 log = structlog.get_logger()
 
@@ -105,7 +105,7 @@ class Conductor:
         self._running: dict[str, Running] = {}
         self._lock = anyio.Lock()
         self.recent: OrderedDict[str, Recent] = OrderedDict()
-        self._scored: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._scored: OrderedDict[tuple[str, str], Score] = OrderedDict()
         self.healthy = True
 
     def configure(self, models: Mapping[str, ModelSettings]) -> None:
@@ -191,14 +191,15 @@ class Conductor:
         )
         count(known.tally, known.compared, seen)
 
-    def score_once(self, call: str, name: str) -> bool:
-        """Note, where no store does, that a call has a score; False when it has one of that name."""
-        if (call, name) in self._scored:
-            return False
-        self._scored[call, name] = None
+    def score_once(self, call: str, score: Score) -> Score | None:
+        """Note, where no store does, that a call has a score; give the one of that name that it has already."""
+        known = self._scored.get((call, score.name))
+        if known is not None:
+            return known
+        self._scored[call, score.name] = score
         while len(self._scored) > MOST_CALLS:
             self._scored.popitem(last=False)
-        return True
+        return None
 
     async def run(self) -> None:
         """Look at the evidence again and again, until cancelled."""

@@ -31,8 +31,8 @@ class Lowered(msgspec.Struct, frozen=True, kw_only=True):
 
     def restore(self, value: Any) -> Any:
         """Take out of an answer what was only put in for the provider: the wrapping, and nulls for members that are absent."""
-        if self.wrapped and isinstance(value, dict):
-            value = value.get(WRAPPED)
+        if self.wrapped and isinstance(value, dict) and WRAPPED in value:
+            value = value[WRAPPED]  # what is not in its wrapping is judged as the model said it
         return _Restoring(self.original).whole(value) if self.nulled else value
 
 

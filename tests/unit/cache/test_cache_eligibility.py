@@ -106,7 +106,17 @@ def test_the_temperature_is_the_operators():
 
     assert why_not(call({"temperature": 0.1}), strict) == "temperature"
     assert why_not(call({"temperature": 0}), strict) == ""
-    assert why_not(call({"messages": []}), strict) == ""
+
+
+def test_a_call_that_names_no_temperature_has_that_of_the_apis():
+    """It is 1: where only cooler calls are cached, such a one is none of them."""
+    for most, why in ((0, "temperature"), (0.99, "temperature"), (1, ""), (2, "")):
+        bounds = ModelCacheSettings(most_temperature=most)
+        assert why_not(call({"messages": []}), bounds) == why
+        assert why_not(call({"messages": [], "n": 1}), bounds) == why
+        assert why_not(call({"messages": [], "temperature": None}), bounds) == why
+    embedding = call({"input": "x"}, operation="embed")
+    assert why_not(embedding, ModelCacheSettings(most_temperature=0)) == ""
 
 
 def test_copies_counts_and_calls_that_a_guardrail_has_changed_are_not_cached():

@@ -12,7 +12,9 @@ from gateway.core.events import Embeddings, Finished, Moderations, Ranking, Star
 from gateway.core.items import Audio, Document, Foreign, Image, Message, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gateway.core.usage import Usage
 
-STARTED = Started(id="", model="m", created=0, target="up/m", dropped=("seed",), emulated=("n",))
+STARTED = Started(
+    id="", model="m", created=0, target="up/m", dropped=("seed",), emulated=("n",), structured="tool; repairs=1"
+)
 USAGE = Usage(input=1, cache_read=2, cache_write=3, cache_write_1h=4, output=5, reasoning=6, estimated=True)
 ITEMS = (
     Reasoning(

@@ -38,6 +38,11 @@ def test_wishes_are_understood_and_all_of_them_hold(given, option, wish):
     assert wish_of(headers(**given), option) == wish
 
 
+def test_a_bound_is_told_in_plain_digits():
+    with pytest.raises(InvalidRequest, match="above 0 and at most 31536000"):
+        wish_of({}, {"ttl": 1e12})
+
+
 def test_who_says_nothing_wishes_nothing():
     assert wish_of({}, None) is None
 

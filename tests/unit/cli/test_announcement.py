@@ -39,6 +39,16 @@ def test_it_says_where_who_and_what(announced):
     assert body_of(lines[-1])["model"] == "demo"
 
 
+def test_with_a_database_it_says_what_the_first_key_is_for_and_what_closes_the_door(announced):
+    kept = "127.0.0.1}\ndatabase: {kind: sqlite, path: d.db}\naccess: {bootstrap_key_file: first.key"
+    lines = announced("{demo: s/demo}", keys=f"host: {kept}", is_open=True)
+
+    assert lines[0].endswith(
+        "(open to everybody on this machine until another key is made; administering takes the first key, in first.key)"
+    )
+    assert "keys are asked for" in announced("{demo: s/demo}", keys=f"host: {kept}", is_open=False)[0]
+
+
 def test_what_listens_everywhere_is_tried_on_this_machine(announced):
     assert "http://0.0.0.0:8080" in announced("{demo: s/demo}", host="0.0.0.0")[0]
     assert "curl http://127.0.0.1:8080/" in announced("{demo: s/demo}", host="0.0.0.0")[-1]

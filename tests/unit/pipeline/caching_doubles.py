@@ -47,6 +47,7 @@ class Model:
         self.target = TARGET
         self.parts = None
         self.extra = ()
+        self.structured = ""
 
     async def __call__(self, call, send):
         self.asked.append(call)
@@ -56,7 +57,8 @@ class Model:
         if self.error is not None:
             raise self.error
         message = Message(role="assistant", parts=self.parts or (Text(text=f"{self.text} {number}"),))
-        await send(Started(id=f"upstream-{number}", model="m-2026", created=1, target=self.target))
+        began = Started(id=f"upstream-{number}", model="m-2026", created=1, target=self.target)
+        await send(msgspec.structs.replace(began, structured=self.structured))
         await send(ItemStarted(index=0, item=msgspec.structs.replace(message, parts=())))
         for event in self.extra:
             await send(event)
@@ -100,6 +102,8 @@ class World:
         self.model = Model()
         self.touched = set(touched)
         chance = settings.pop("chance", lambda: 0.0)
+        if "semantic_settings" in settings:
+            settings["semantic"] = settings.pop("semantic_settings")
         self.store = store or MemoryAnswers(most_bytes=10**7, entry_bytes=10**6, clock=self.clock, chance=lambda: 0.0)
         self.settings = ModelCacheSettings(**{"pace": 0.0, **settings})
         self._ids = 0

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from gateway.cache.key import Keys
+from gateway.core.answer import Answer
 from gateway.core.cached import CacheWish
 from gateway.core.call import opened
 from gateway.core.caller import Caller
@@ -14,6 +15,7 @@ from gateway.core.items import Foreign, Refusal, Text
 from gateway.core.usage import Usage
 from gateway.pipeline.cached import renewal
 from gateway.pipeline.cached_recording import Recording
+from gateway.pipeline.cached_shelf import MOST_QUESTION
 from tests.unit.pipeline.caching_doubles import ADA, TARGET, USED, Heard, World
 
 
@@ -115,6 +117,29 @@ async def test_an_answer_that_ended_with_a_stop_sequence_is_whole():
 async def test_what_data_protection_has_touched_is_not_kept():
     world = World(touched=["call_" + f"{1:024x}"])
     assert [(await world.ask()).told for _ in range(3)] == ["miss", "miss", "exact"]
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": False, "content": False}], ids=["stream", "document"])
+async def test_an_answer_that_was_held_to_a_form_says_so_again(more):
+    """Stream or document, the header is that of the answer which was kept."""
+    world = World()
+    world.model.structured = "native; repairs=1"
+    await world.ask()
+
+    for _ in range(2):
+        heard = await world.ask(**more)
+        assert (heard.told, heard.of(Started)[0].structured) == ("exact", "native; repairs=1")
+
+
+async def test_of_a_long_question_its_beginning_is_kept_as_a_text_that_every_store_takes():
+    world = World()
+    messages = [{"role": "user", "content": "\ud83d" + "long " * 1000}]
+    call = msgspec.structs.replace(world.call(), fields={"model": "m", "messages": messages})
+    answer = Answer(started=Started(id="1", model="m", created=1, target=TARGET), finished=Finished())
+    world.shelf.keep(call, "key", answer, entry="entry_1")
+
+    (entry,) = await world.store.entries(["entry_1"])
+    assert entry.question == "?" + ("long " * 1000)[: MOST_QUESTION - 1]
 
 
 async def test_an_answer_that_a_guardrail_stops_on_its_way_is_not_kept():

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from gateway.cache.semantic import Found
+from gateway.config.cache_settings import SemanticSettings
 from gateway.core.cached import CacheWish
 from gateway.core.events import Cached as Told
 from tests.unit.pipeline.caching_doubles import World
@@ -98,16 +99,47 @@ async def test_a_refusal_says_why(world, layer):
     assert heard.of(Told)[-1].similarity == 0.91
 
 
-async def test_conversations_and_what_is_no_question_ask_nobody(world, layer):
-    talk = [
-        {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Hello"},
-        {"role": "user", "content": "K2?"},
-    ]
-    await world.ask("unused", messages=talk)
+TALK = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello"},
+    {"role": "user", "content": "K2?"},
+]
+WITH_A_TOOL = [
+    {"role": "user", "content": "K2?"},
+    {
+        "role": "assistant",
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "1", "content": "8611"},
+    {"role": "user", "content": "In feet?"},
+]
 
+
+@pytest.mark.parametrize("talk", [TALK, WITH_A_TOOL])
+async def test_conversations_ask_nobody_and_say_so(world, layer, talk):
+    heard = await world.ask("unused", messages=talk)
+
+    assert heard.told == "miss; conversation"
     assert not layer.asked
     assert not layer.kept
+
+
+async def test_what_is_no_question_asks_nobody(world, layer):
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    heard = await world.ask("unused", messages=[{"role": "user", "content": [picture]}])
+
+    assert heard.told == "miss"
+    assert not layer.asked
+
+
+async def test_a_conversation_of_a_model_with_exact_answers_says_nothing_of_it():
+    assert (await World().ask("unused", messages=TALK)).told == "miss"
+
+
+async def test_a_conversation_that_may_be_looked_for_is(layer):
+    world = World(semantic=layer, mode="semantic", semantic_settings=SemanticSettings(conversations=True))
+    assert (await world.ask("unused", messages=TALK)).told == "miss; no_neighbour"
+    assert (await world.ask("unused", messages=WITH_A_TOOL)).told == "miss; conversation"
 
 
 async def test_who_wants_it_anew_or_not_at_all_asks_nobody(world, layer):

@@ -62,10 +62,10 @@ async def test_a_free_text_for_a_strict_tool_is_an_error():
 @pytest.mark.parametrize("extension", [{"choice": ["yes", "no"]}, {"regex": "yes|no"}])
 async def test_what_is_no_json_is_judged_as_it_goes_out(extension):
     asked = call(structured_outputs=extension)
-    assert (await ask(Inner(answer("yes")), asked)).text == "yes"
+    assert (await ask(Inner(answer("yes")), asked, own="vllm")).text == "yes"
     for text in (" yes", "yes\n", ""):
         with pytest.raises(InvalidOutput) as raised:
-            await ask(Inner(answer(text)), asked)
+            await ask(Inner(answer(text)), asked, own="vllm")
         assert raised.value.param == "structured_outputs"
 
 

@@ -30,7 +30,7 @@ async def test_what_cannot_become_valid_is_asked_for_again_while_nothing_is_out(
     assert len([event for event in caller.events if isinstance(event, Started)]) == 1
 
 
-@pytest.mark.parametrize("bad", [BAD, GOOD[:-1], f"{GOOD}{{", '{"city": 1', '{"country": "F', f"{GOOD} so"])
+@pytest.mark.parametrize("bad", [BAD, GOOD[:-1], f"{GOOD}{{", '{"city": 1', '{"country": "F', f"{GOOD} so ["])
 async def test_what_turns_out_invalid_after_it_began_ends_with_an_error(bad):
     caller = Caller()
     with pytest.raises(InvalidOutput) as caught:
@@ -57,12 +57,25 @@ async def test_what_stands_in_a_fence_is_found_at_the_end(text, size):
 
 
 @pytest.mark.parametrize("size", [1, 3, 8, 1000])
-async def test_what_a_model_writes_behind_its_document_is_left_out(size):
+@pytest.mark.parametrize(
+    "step", [{}, {"own": "vllm"}, {"lost": ("json_schema",)}, {"lost": ("json_schema",), "tools": False}]
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_a_model_writes_behind_its_document_is_left_out(size, step, stream):
+    """In a stream as in a whole answer, on every step: where the document ends is known in both."""
     inner = Inner(answer(f"{GOOD}\n\nAnything else?"), size=size)
-    caller = await ask(inner, ASKED, lost=("json_schema",), tools=False, repairs=0)
+    caller = await ask(inner, call(response_format=FORMAT, stream=stream), repairs=0, **step)
 
     assert caller.text == GOOD
     assert caller.answer.items[0].parts[0].text == GOOD
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_stands_behind_the_arguments_that_are_the_answer_is_left_out(stream):
+    inner = Inner(answer(called(f"{GOOD} I hope it helps.", name="place")))
+    caller = await ask(inner, call(response_format=FORMAT, stream=stream), repairs=0, lost=("json_schema",))
+
+    assert caller.text == GOOD
 
 
 async def test_a_second_document_is_an_error():

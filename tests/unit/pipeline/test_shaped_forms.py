@@ -50,6 +50,11 @@ def test_what_is_not_understood_is_refused_by_name(fields, param):
         assert raised.value.param == param
 
 
+def test_what_is_expected_is_said():
+    with pytest.raises(InvalidRequest, match=r"`structured_outputs\.choice` must be a list of texts, at least one"):
+        refuse_unclear(body(structured_outputs={"choice": []}))
+
+
 def test_two_forms_are_refused_in_every_dialect():
     schema = {"type": "json_schema", "schema": SCHEMA}
     for dialect, fields in (

@@ -84,6 +84,14 @@ def test_openai_takes_objects_only_so_that_another_answer_is_wrapped(schema):
     assert lowered.restores
 
 
+def test_an_answer_without_its_wrapping_is_judged_as_the_model_said_it():
+    """Else the caller reads that null is no string, which nobody said."""
+    schema = {"type": "string"}
+    answer = openai_strict.lower(schema).restore({})
+
+    assert [str(one) for one in compiled(schema).judge(answer)] == ['$: {} is not of type "string"']
+
+
 def test_anthropic_keeps_members_optional_and_loses_bounds():
     lowered = anthropic.lower(ORDER)
 

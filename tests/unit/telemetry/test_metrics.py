@@ -13,6 +13,7 @@ from gateway.telemetry.call_log import JsonCallLog
 from gateway.telemetry.line_writer import LineWriter
 from gateway.telemetry.metrics import MAX_SERIES, CallMetrics, Counter, Histogram, Reading
 from gateway.telemetry.process_metrics import process_metrics
+from gateway.telemetry.structured_metrics import StructuredMetrics
 
 
 def record(**changes):
@@ -81,6 +82,17 @@ def test_the_time_spent_here_is_told_apart_from_waiting_for_the_upstream():
     found = taken(record(first_token=0.5, upstream=0.4))
 
     assert found["switchgear_overhead_seconds_sum"] == [({}, pytest.approx(0.1))]
+
+
+def test_an_answer_of_a_form_is_counted_when_it_is_made_and_not_when_it_is_given_again():
+    metrics = StructuredMetrics()
+    metrics.take([record(structured="native; repairs=1", cache=status) for status in ("", "miss", "exact", "stale")])
+
+    told = [line for metric in metrics.metrics for line in metric.render() if not line.startswith("#")]
+    assert told == [
+        'switchgear_structured_total{model="chat",step="native",outcome="valid"} 2',
+        'switchgear_structured_repairs_total{model="chat",step="native"} 2',
+    ]
 
 
 def test_large_counts_are_exact():

@@ -43,6 +43,11 @@ KEPT = [
 ]
 
 
+def test_what_is_not_taken_is_named_as_the_caller_wrote_it():
+    with pytest.raises(UnsupportedParameter, match=r"^`structured_outputs\.whitespace_pattern` is not supported"):
+        promised(regex="a", whitespace_pattern=" ")
+
+
 @pytest.mark.parametrize(("wanted", "text", "_"), KEPT)
 async def test_what_was_asked_for_is_derived_by_the_grammar_and_kept(judging, wanted, text, _):
     promise = promised(**wanted)

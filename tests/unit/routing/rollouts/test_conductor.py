@@ -15,6 +15,7 @@ from gateway.routing.rollouts.course import steered, switched
 from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.rollouts.report import report
 from gateway.routing.rollouts.split import Splits
+from gateway.stores.rollouts import Score
 
 VERSIONS = {name: VersionSettings(targets=(TargetSettings(provider="up", model=name),)) for name in ("v1", "v2")}
 ROLLOUT = RolloutSettings(
@@ -203,8 +204,13 @@ async def test_what_is_remembered_of_calls_is_bounded(world):
     assert len(world.conductor.recent) == MOST_CALLS
     assert "call_0" not in world.conductor.recent
 
-    assert world.conductor.score_once("call_1", "good")
-    assert not world.conductor.score_once("call_1", "good")
+
+async def test_the_first_score_of_a_name_stands(world):
+    first = Score(
+        call="call_1", name="good", value=1.0, comment="", caller="", tenant="", model="m", version="v1", at=0
+    )
+    assert world.conductor.score_once("call_1", first) is None
+    assert world.conductor.score_once("call_1", msgspec.structs.replace(first, value=0.0)) == first
 
 
 async def test_metrics_tell_of_shares_calls_errors_and_state(world):
