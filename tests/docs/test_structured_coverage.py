@@ -15,7 +15,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "structured-coverage.md").
     "shown",
     [
         f"| bytes of the schema (as compact JSON) | {limits.MAX_BYTES:,} |",
-        f"| nesting | {limits.MAX_DEPTH} levels |",
+        f"| nesting | {limits.MAX_DEPTH} levels;",
         f"| parts (schemas in the schema) | {limits.MAX_PARTS:,} |",
         f"`prefixItems` | {limits.MAX_BRANCHES:,} |",
         f"`patternProperties` | {limits.MAX_PROPERTIES:,} |",
