@@ -18,7 +18,7 @@ def listed(rule: Any) -> list[str]:
 
 def enough(allowed: Mapping[str, Any], out: Mapping[str, Any]) -> bool:
     """Whether as many members are `allowed` as the object `out` has at least."""
-    return sum(part is not False for part in allowed.values()) >= out.get("minProperties", 0)
+    return sum(part is not False for part in allowed.values()) >= int(out.get("minProperties", 0))
 
 
 def pattern_of(rule: dict[str, Any]) -> str | None:
