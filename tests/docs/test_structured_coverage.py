@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.providers.embedded import promises, structured
+from gateway.providers.embedded import endurance, promises, room, structured
 from gateway.schemas import judging_child, limits, worker
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "structured-coverage.md").read_text().split())
@@ -15,7 +15,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "structured-coverage.md").
     "shown",
     [
         f"| bytes of the schema (as compact JSON) | {limits.MAX_BYTES:,} |",
-        f"| nesting | {limits.MAX_DEPTH} levels |",
+        f"| nesting | {limits.MAX_DEPTH} levels;",
         f"| parts (schemas in the schema) | {limits.MAX_PARTS:,} |",
         f"`prefixItems` | {limits.MAX_BRANCHES:,} |",
         f"`patternProperties` | {limits.MAX_PROPERTIES:,} |",
@@ -27,6 +27,10 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "structured-coverage.md").
         f"more than {limits.LIGHT_BYTES // 1024} KiB",
         f"more than {worker.AT_ONCE_EFFORT:,} checks or has more than {worker.AT_ONCE_BYTES // 1024} KiB",
         f"deadline of {worker.DEADLINE:g} seconds and {judging_child.MEMORY // 1024**3} GiB of memory",
+        f"every {room.LETTERS_A_TOKEN} characters",
+        f"beyond {room.MOST_COUNTED:,} elements",
+        f"process take {endurance.MEMORY // 1024**3} GiB more",
+        f"for {endurance.SILENCE} seconds over a grammar",
         f"one of up to {promises.MOST_CHOICES:,} strings",
         f"at most {promises.MOST_BYTES // 1024} KiB",
     ],

@@ -69,3 +69,27 @@ async def test_what_a_stop_sequence_has_cut_is_no_success(gateway, number):
     assert heard.error["code"] == "invalid_output"
     assert heard.error["violations"]
     assert heard.error["raw"].startswith("{"), heard.error
+
+
+async def test_a_name_that_comes_twice_is_asked_for_again_and_then_a_clear_error(gateway):
+    """No grammar knows which names it has admitted before: here it admits nothing but the one name, twice."""
+    schema = {
+        "type": "object",
+        "propertyNames": {"pattern": "^a$"},
+        "additionalProperties": {"const": 1},
+        "minProperties": 2,
+    }
+
+    answer, heard = await ask(gateway, 3, {**schema, "maxProperties": 2})
+
+    assert answer.status_code == 422
+    assert heard.error["code"] == "invalid_output"
+    assert heard.error["raw"] == '{"a": 1, "a": 1}'
+    assert answer.headers["x-switchgear-structured"] == "grammar; repairs=1"
+
+
+async def test_a_pattern_that_looks_around_is_judged_instead_of_refused(gateway):
+    _, heard = await ask(gateway, 3, {"type": "string", "pattern": "^(?!b)[ab]{2}$"}, temperature=0)
+
+    assert heard.finished or heard.error["code"] == "invalid_output"
+    assert heard.error is None or set(heard.error["raw"]) <= set('"ab')

@@ -70,7 +70,7 @@ def subschemas(schema: Any) -> Iterator[Any]:
 
 def without_compiler_options(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Give `schema` without `x-guidance`: with it a client could switch the grammar compiler to lenient."""
-    kept: dict[str, Any] = _mapped(schema, without_compiler_options)
+    kept: dict[str, Any] = each_child(schema, without_compiler_options)
     kept.pop("x-guidance", None)
     return kept
 
@@ -96,7 +96,7 @@ def _walk(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _walk(child)
 
 
-def _mapped(schema: Mapping[str, Any], change: Any) -> dict[str, Any]:
+def each_child(schema: Mapping[str, Any], change: Any) -> dict[str, Any]:
     """Copy `schema` with `change` applied to each direct child that is an object."""
 
     def each(value: Any) -> Any:
@@ -116,7 +116,7 @@ def _mapped(schema: Mapping[str, Any], change: Any) -> dict[str, Any]:
 def _narrow(schema: dict[str, Any], *, closing: bool) -> dict[str, Any]:
     if not schema.keys() - _ANNOTATIONS:
         return {**schema, **_anything(FREE_DEPTH)}
-    out = _mapped(schema, lambda child: _narrow(child, closing=closing))
+    out = each_child(schema, lambda child: _narrow(child, closing=closing))
     for keyword in ("properties", "patternProperties"):
         if isinstance(out.get(keyword), dict):
             out[keyword] = {k: _anything(FREE_DEPTH) if v is True else v for k, v in out[keyword].items()}
@@ -219,7 +219,7 @@ def _at_level(part: dict[str, Any], recursive: set[str], level: int) -> Any:
     """Copy `part` so that what it says about recursive definitions points to their copies of `level`."""
     name = part.get("$ref")
     if name not in recursive:
-        return _mapped(part, lambda child: _at_level(child, recursive, level))
+        return each_child(part, lambda child: _at_level(child, recursive, level))
     return {**part, "$ref": f"{name}@{level}"} if level <= RECURSION_DEPTH else False
 
 

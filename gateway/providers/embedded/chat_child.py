@@ -24,6 +24,7 @@ from gateway.providers.embedded import request_fields as field
 from gateway.providers.embedded.choices import Choice, Event, Folded, usage
 from gateway.providers.embedded.compiling import Compiling
 from gateway.providers.embedded.conversation import read_messages
+from gateway.providers.embedded.endurance import bound_memory
 from gateway.providers.embedded.generation import Generation, read_chat, read_text
 from gateway.providers.embedded.llama import Llama, load
 from gateway.providers.embedded.loopback import LoopbackApp, Reply, serve, take_stdin, take_stdout
@@ -42,7 +43,7 @@ class ChatService:
         self._llama = llama
         self._model = model
         self._judging = Judging(size=1)
-        self._compiling = Compiling()
+        self._compiling = Compiling(room=llama.context)
 
     def app(self, token: str) -> LoopbackApp:
         """Give the ASGI application that serves the endpoints to the holder of `token`."""
@@ -54,16 +55,16 @@ class ChatService:
             "GET /slots": self.slots,
             "GET /v1/models": self.models,
         }
-        return LoopbackApp(routes, token=token)
+        return LoopbackApp(routes, token=token, beside=self._llama.vigil.keep)
 
     async def chat(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/chat/completions."""
-        read = partial(read_chat, body, slots=self._llama.slots, end=self._llama.end_token)
+        read = partial(read_chat, body, slots=self._llama.slots, end=self._llama.end_token, room=self._llama.context)
         await self._answer(await self._read(read, body), reply)
 
     async def completions(self, body: dict[str, Any], reply: Reply) -> None:
         """POST /v1/completions."""
-        read = partial(read_text, body, slots=self._llama.slots, end=self._llama.end_token)
+        read = partial(read_text, body, slots=self._llama.slots, end=self._llama.end_token, room=self._llama.context)
         await self._answer(await self._read(read, body), reply)
 
     async def tokenize(self, body: dict[str, Any], reply: Reply) -> None:
@@ -185,6 +186,7 @@ def main() -> None:
         # On a line of its own, in one write: llama.cpp's thread may be in the middle of one of its lines.
         os.write(2, f"\nfatal: {Path(options.model).name} is no model that llama.cpp can load\n".encode())
         os._exit(1)
+    bound_memory()
     serve(ChatService(llama, options.id).app(token), announce)
 
 

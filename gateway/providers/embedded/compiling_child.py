@@ -1,6 +1,6 @@
 """Compiling child: the program that tries what a body asks of its answer's form, as a child of the chat child that can be killed.
 
-`python -m gateway.providers.embedded.compiling_child`. Frames as `gateway.schemas.judging_child` has them. It gives no grammar: what it
+`python -m gateway.providers.embedded.compiling_child`. It tries the compiler that checks, then the engine's own. Frames as `gateway.schemas.judging_child` has them. It gives no grammar: what it
 has compiled in time, its parent compiles again.
 """
 
@@ -13,30 +13,36 @@ import msgspec
 
 from gateway.core.errors import SwitchgearError
 from gateway.providers.embedded.generation import try_form
+from gateway.providers.embedded.rehearsal import Rehearsal
 from gateway.schemas.judging_child import Verdict, out_of_memory, serve
+
+BY_ENGINE = "The schema cannot be enforced by the model's engine"
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """Compile what `fields` of a body ask for, within `seconds`."""
+    """Compile what `fields` of a body ask for, within `seconds`, for answers of `room` tokens."""
 
     fields: dict[str, Any]
     seconds: float
+    room: int
 
 
 def main() -> None:
     """Serve trials until stdin ends."""
     decoder = msgspec.json.Decoder(Trial)
+    rehearsal = Rehearsal()
 
     def job(frame: bytes) -> tuple[float, Any]:
         trial = decoder.decode(frame)
-        return trial.seconds, partial(_tried, trial.fields)
+        return trial.seconds, partial(_tried, trial, rehearsal)
 
     serve(job)
 
 
-def _tried(fields: dict[str, Any]) -> Verdict:
+def _tried(trial: Trial, rehearsal: Rehearsal) -> Verdict:
     try:
-        try_form(fields)
+        grammar = try_form(trial.fields, room=trial.room)
+        fault = "" if grammar is None else rehearsal.fault(grammar)
     except SwitchgearError:
         # Who reads the body says what is wrong with it, and that as quickly.
         return Verdict()
@@ -44,7 +50,7 @@ def _tried(fields: dict[str, Any]) -> Verdict:
         return Verdict(refused="The schema leads on too far to be compiled.")
     except MemoryError:
         return Verdict(refused=out_of_memory())
-    return Verdict()
+    return Verdict(refused=f"{BY_ENGINE}: {fault}." if fault else None)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.core.errors import UnsupportedSchema
+from gateway.providers.embedded.member_names import MEMBERS, enough, listed, pattern_of
+from gateway.providers.embedded.wider_pattern import wider
 from gateway.schemas import keywords as kw
 from gateway.schemas.judge import compiled
 from gateway.schemas.limits import MAX_DEPTH, MAX_PARTS
@@ -93,7 +95,15 @@ class _Rewriting:
         self._deeper(out)
         if out.get("not") in (True, {}):
             return False
-        for step in (self._numbers, self._listed, self._formats, self._arrays, self._dependent, self._conditional):
+        for step in (
+            self._numbers,
+            self._listed,
+            self._formats,
+            self._patterns,
+            self._arrays,
+            self._dependent,
+            self._conditional,
+        ):
             out = step(out)
         out = self._negated(self._counted(self._names_of_members(self._combined(out))))
         return self._unevaluated(out)
@@ -208,6 +218,14 @@ class _Rewriting:
         # Any other is only an annotation: the judge does not know it either.
         return {word: value for word, value in out.items() if word != "format"}
 
+    def _patterns(self, out: dict[str, Any]) -> dict[str, Any]:
+        pattern = out.get("pattern")
+        if not isinstance(pattern, str) or (simple := wider(pattern)) == pattern:
+            return out
+        self._lost.add("pattern")
+        rest = {word: value for word, value in out.items() if word != "pattern"}
+        return {**rest, "pattern": simple} if simple else rest
+
     def _arrays(self, out: dict[str, Any]) -> dict[str, Any]:
         if out.pop("uniqueItems", False) and not self._distinct(out):
             self._lost.add("uniqueItems")
@@ -292,21 +310,28 @@ class _Rewriting:
         return None if target is None else merged([target, rest])
 
     def _names_of_members(self, out: dict[str, Any]) -> dict[str, Any]:
-        """Only the listed members, by names that are allowed; or any, by names of the pattern."""
+        """Only the listed members, by names that are allowed; or any, by names of a pattern; else names are the judge's."""
         rule = out.pop("propertyNames", None)
         if rule is None or rule is True:
             return out
+        branching = out.keys() & {*kw.SAME_LIST, "$ref"}
+        rest = out.get("additionalProperties", True if branching else out.get("unevaluatedProperties", True))
         judge = compiled({"$defs": self._rewritten, **rule} if isinstance(rule, dict) else {"not": {}})
-        names = out.get("properties") or {}
+        wanted = [*(out.get("required") or ()), *(listed(rule) if "patternProperties" not in out else ())]
+        names = dict.fromkeys(wanted, rest) | (out.get("properties") or {})
         allowed = {name: part if not judge.judge(name) else False for name, part in names.items()}
-        if isinstance(rule, dict) and isinstance(rule.get("enum"), list):
-            rest = out.get("additionalProperties", True)
-            allowed |= {name: rest for name in rule["enum"] if isinstance(name, str) and name not in allowed}
-        pattern = rule.get("pattern") if isinstance(rule, dict) else None
-        out = {**out, "properties": allowed, "additionalProperties": False}
-        if pattern and rule.keys() <= {"pattern", "type"} and "patternProperties" not in out and not names:
-            out["patternProperties"] = {pattern: True}
-        return {"type": "object", **out} if "type" not in out else out
+        closed = {"type": "object", **out, "properties": allowed, "additionalProperties": False}
+        if rule is False or listed(rule) or (names and enough(allowed, out)):
+            return closed
+        pattern = pattern_of(rule)
+        if pattern is None or names or "patternProperties" in out:
+            self._lost.add("propertyNames")
+            return out
+        if rest is False:
+            return closed
+        # A tiny model goes on with members for ever.
+        most = max(MEMBERS, out.get("minProperties", 0))
+        return {"maxProperties": most, **closed, "patternProperties": {pattern: rest}}
 
     def _counted(self, out: dict[str, Any]) -> dict[str, Any]:
         """The compiler counts the members of an object only where all that are listed are required."""

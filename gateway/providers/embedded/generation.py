@@ -21,6 +21,7 @@ from gateway.core.errors import InvalidRequest
 from gateway.providers.embedded import request_fields as field
 from gateway.providers.embedded.conversation import read_messages
 from gateway.providers.embedded.promises import Promise, read_promise
+from gateway.providers.embedded.room import ROOM
 from gateway.providers.embedded.structured import lark_grammar
 from gateway.providers.embedded.tool_calls import ToolPlan, grammar
 from gateway.providers.embedded.tool_choice import read_tools
@@ -80,8 +81,11 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     promise: Promise | None = None
 
 
-def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Generation:
-    """Read the body of /v1/chat/completions; `end` is the model's end token. Raises InvalidRequest (or a kind of it) naming what is wrong."""
+def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None, room: int = ROOM) -> Generation:
+    """Read the body of /v1/chat/completions; `end` is the model's end token, `room` the tokens that an answer can have.
+
+    Raises InvalidRequest (or a kind of it) naming what is wrong.
+    """
     field.refuse_unknown(body, _CHAT | RENAMED.keys(), inert=_INERT)
     tools = read_tools(body)
     native = _sampling(body)
@@ -89,8 +93,8 @@ def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
     if limit is not None:
         native["max_tokens"] = limit
     native.setdefault("max_tokens", DEFAULT_LIMIT)
-    promise = read_promise(body)
-    constraint = _grammar(promise, tools, end)
+    promise = read_promise(body, room=room)
+    constraint = _grammar(promise, tools, end, room)
     if constraint is not None:
         native["grammar"] = constraint
     top = field.integer(body, "top_logprobs", 0, 20)
@@ -104,13 +108,13 @@ def read_chat(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
     return msgspec.structs.replace(wanted, promise=promise)
 
 
-def read_text(body: dict[str, Any], *, slots: int, end: int | None = None) -> Generation:
-    """Read the body of /v1/completions; `end` as above. Raises InvalidRequest (or a kind of it) naming what is wrong."""
+def read_text(body: dict[str, Any], *, slots: int, end: int | None = None, room: int = ROOM) -> Generation:
+    """Read the body of /v1/completions; `end` and `room` as above. Raises InvalidRequest (or a kind of it) naming what is wrong."""
     field.refuse_unknown(body, _TEXT | RENAMED.keys(), inert=_INERT)
     native = _sampling(body)
     native.setdefault("max_tokens", DEFAULT_TEXT_LIMIT)
-    promise = read_promise(body)
-    constraint = _grammar(promise, None, end)
+    promise = read_promise(body, room=room)
+    constraint = _grammar(promise, None, end, room)
     if constraint is not None:
         native["grammar"] = constraint
     top = field.integer(body, "logprobs", 0, 5)
@@ -121,9 +125,9 @@ def read_text(body: dict[str, Any], *, slots: int, end: int | None = None) -> Ge
     return msgspec.structs.replace(wanted, promise=promise)
 
 
-def try_form(body: dict[str, Any]) -> None:
-    """Compile what a body asks of its answer's form. Raises InvalidRequest (or a kind of it)."""
-    _grammar(read_promise(body), read_tools(body), None)
+def try_form(body: dict[str, Any], *, room: int) -> str | None:
+    """Compile what a body asks of its answer's form, and give the grammar. Raises InvalidRequest (or a kind of it)."""
+    return _grammar(read_promise(body, room=room), read_tools(body), None, room)
 
 
 def _generation(
@@ -214,9 +218,10 @@ def _is_token(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
-def _grammar(promise: Promise | None, tools: ToolPlan | None, end: int | None) -> str | None:
+def _grammar(promise: Promise | None, tools: ToolPlan | None, end: int | None, room: int) -> str | None:
     if tools is None:
         return None if promise is None else lark_grammar(promise.rules, end=end)
     if promise is not None and promise.kind != "schema":
         raise InvalidRequest("'structured_outputs' with tools takes a schema only.", param=promise.param)
-    return grammar(tools, document=None if promise is None else promise.rules.partition("%json ")[2], end=end)
+    document = None if promise is None else promise.rules.partition("%json ")[2]
+    return grammar(tools, document=document, end=end, room=room)

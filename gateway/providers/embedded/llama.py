@@ -24,6 +24,7 @@ import xllamacpp
 from anyio.streams.memory import MemoryObjectSendStream
 
 from gateway.core.errors import InternalError, InvalidRequest, SwitchgearError, Unavailable
+from gateway.providers.embedded.endurance import Vigil
 
 Kind = Literal["chat", "text"]
 Event = dict[str, Any]
@@ -49,6 +50,7 @@ class Llama:
         self._slots = anyio.CapacityLimiter(slots)
         self.slots = slots
         self.context = context
+        self.vigil = Vigil()
         self.end_token = self._find_end_token()
 
     @property
@@ -93,14 +95,19 @@ class Llama:
         options = {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
 
         def on_event(event: Event) -> bool:
+            self.vigil.heard()
             if not left.now:
                 anyio.from_thread.run_sync(_offer, send, event)
             return left.now
 
+        def run() -> None:
+            with self.vigil.over(constrained="grammar" in request):
+                handle({**request, **options}, on_event)
+
         with send:
             try:
                 # Not abandoned when cancelled: the slot is free when the native call is over, not before.
-                await anyio.to_thread.run_sync(handle, {**request, **options}, on_event, limiter=self._slots)
+                await anyio.to_thread.run_sync(run, limiter=self._slots)
             except RuntimeError as exc:
                 # What xllamacpp raises for a request that llama.cpp refuses before it has a slot.
                 _offer(send, {"error": {"code": 400, "message": str(exc)}})

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.core.errors import InvalidOutput, InvalidRequest, UnsupportedParameter, UnsupportedSchema
 from gateway.providers.embedded import request_fields as field
+from gateway.providers.embedded.room import ROOM
 from gateway.providers.embedded.structured import admits, compile_json, lark_grammar, lark_of, regex_rule
 from gateway.providers.embedded.tool_calls import ToolPlan
 from gateway.providers.vllm.fields import RENAMED
@@ -71,23 +72,23 @@ async def keep_arguments(plan: ToolPlan, calls: Mapping[int, tuple[str, str]], j
             raise InvalidOutput(message, param="tools", violations=(listed,), raw=f"{name}({arguments})")
 
 
-def read_promise(body: Mapping[str, Any]) -> Promise | None:
-    """Read `response_format` and `structured_outputs`. Raises InvalidRequest (or a kind of it) naming what is wrong."""
+def read_promise(body: Mapping[str, Any], *, room: int = ROOM) -> Promise | None:
+    """Read `response_format` and `structured_outputs`; `room` as in `compile_schema`. Raises InvalidRequest (or a kind of it) naming what is wrong."""
     for name in body.keys() & RENAMED.keys():
         if body[name] is not None:
             message = f"The embedded model does not know `{name}`. Use {RENAMED[name]}."
             raise UnsupportedParameter(message, param=name)
-    by_format = _by_format(body.get("response_format"))
+    by_format = _by_format(body.get("response_format"), room)
     given = body.get(_FORM)
     if given is None:
         return by_format
     if by_format is not None:
         message = "'response_format' and 'structured_outputs' both say what the answer is to be: leave one out."
         raise InvalidRequest(message, param=_FORM)
-    return _by_vllm(field.mapping(given, _FORM))
+    return _by_vllm(field.mapping(given, _FORM), room)
 
 
-def _by_format(value: Any) -> Promise | None:
+def _by_format(value: Any, room: int) -> Promise | None:
     if value is None:
         return None
     wanted = field.mapping(value, "response_format")
@@ -95,15 +96,15 @@ def _by_format(value: Any) -> Promise | None:
     if kind == "text":
         return None
     if kind == "json_object":
-        return _of_schema({"type": "object"}, "response_format")
+        return _of_schema({"type": "object"}, "response_format", room)
     if kind != "json_schema":
         raise InvalidRequest("The type is text, json_object or json_schema.", param="response_format.type")
     given = field.mapping(wanted.get("json_schema"), "response_format.json_schema")
     where = "response_format.json_schema.schema"
-    return _of_schema(field.mapping(given.get("schema", {"type": "object"}), where), where)
+    return _of_schema(field.mapping(given.get("schema", {"type": "object"}), where), where, room)
 
 
-def _by_vllm(wanted: dict[str, Any]) -> Promise:
+def _by_vllm(wanted: dict[str, Any], room: int) -> Promise:
     field.refuse_unknown(wanted, _KINDS, what=f"{_FORM}.", inert=_INERT)
     named = [name for name in _KINDS if wanted.get(name) not in (None, False)]
     if len(named) != 1:
@@ -111,10 +112,10 @@ def _by_vllm(wanted: dict[str, Any]) -> Promise:
     name = named[0]
     value, where = wanted[name], f"{_FORM}.{name}"
     if name == "json":
-        return _of_schema(_schema(value, where), where)
+        return _of_schema(_schema(value, where), where, room)
     if name == "json_object":
         field.boolean(wanted, name)
-        return _of_schema({"type": "object"}, where)
+        return _of_schema({"type": "object"}, where, room)
     if name == "choice":
         return _of_choices(field.sequence(value, where), where)
     text = field.text(value, where)
@@ -130,11 +131,11 @@ def _schema(value: Any, where: str) -> dict[str, Any]:
     return field.mapping(value, where)
 
 
-def _of_schema(schema: dict[str, Any], where: str) -> Promise:
+def _of_schema(schema: dict[str, Any], where: str, room: int) -> Promise:
     try:
         # The judge of the finished text is made before anything is generated: a schema without one is refused.
         compiled(schema)
-        rules = f"answer: %json {compile_json(schema)}"
+        rules = f"answer: %json {compile_json(schema, room=room)}"
     except UnsupportedSchema as error:
         raise UnsupportedSchema(error.message, param=where) from error
     return Promise(kind="schema", rules=rules, param=where, schema=schema)

@@ -15,6 +15,7 @@ import msgspec
 from gateway.core.errors import UnsupportedSchema
 from gateway.providers.embedded.bounded_schema import bounded, subschemas
 from gateway.providers.embedded.enforceable import enforceable
+from gateway.providers.embedded.room import ROOM, fitting
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -30,23 +31,25 @@ _COMPILER_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_
 _OVERLAPPING = {**_COMPILER_OPTIONS, "coerce_one_of": True}
 
 
-def compile_schema(schema: Mapping[str, Any], *, end: int | None = None) -> str:
+def compile_schema(schema: Mapping[str, Any], *, end: int | None = None, room: int = ROOM) -> str:
     """Give the llguidance (Lark) grammar of the JSON documents that satisfy `schema`; `end` as in `lark_grammar`.
 
-    Raises UnsupportedSchema with the reason: too large, too deep, a remote reference, or a keyword that cannot be enforced.
+    `room` is how many tokens an answer can have. Raises UnsupportedSchema with the reason: too large, too deep, a remote reference, or
+    a keyword that cannot be enforced.
     """
-    return lark_grammar(f"answer: %json {compile_json(schema)}", end=end)
+    return lark_grammar(f"answer: %json {compile_json(schema, room=room)}", end=end)
 
 
-def compile_json(schema: Mapping[str, Any]) -> str:
+def compile_json(schema: Mapping[str, Any], *, room: int = ROOM) -> str:
     """Give the checked schema as the JSON text that stands behind `%json` in a grammar of its own. Raises UnsupportedSchema."""
-    return enforced(schema)[0]
+    return enforced(schema, room=room)[0]
 
 
-def enforced(schema: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+def enforced(schema: Mapping[str, Any], *, room: int = ROOM) -> tuple[str, tuple[str, ...]]:
     """Give what `compile_json` gives, and the keywords that only the judge of the finished text enforces."""
     _check_limits(schema)
     rewritten, lost = enforceable(schema)
+    rewritten = fitting(rewritten, room)
     reason = ""
     # What was bounded may not compile where the original does (a bound beside an exotic keyword): the original is as right.
     for candidate in (bounded(rewritten), rewritten):

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.core.errors import UnsupportedSchema
 from gateway.core.ids import new_id
+from gateway.providers.embedded.room import ROOM
 from gateway.providers.embedded.structured import compile_json, lark_grammar
 
 Mode = Literal["auto", "required"]
@@ -59,10 +60,10 @@ def call_text(name: str, arguments: str) -> str:
     return f'{OPEN}{{"name": "{name}", "arguments": {arguments}{CLOSE}'
 
 
-def grammar(plan: ToolPlan, *, document: str | None = None, end: int | None = None) -> str:
+def grammar(plan: ToolPlan, *, document: str | None = None, end: int | None = None, room: int = ROOM) -> str:
     """Give the grammar of an answer: calls, or (mode auto) plain text, or `document` (the JSON text of a schema) instead of text.
 
-    `end` as in `lark_grammar`. Raises UnsupportedSchema whose `param` names the tool's parameters.
+    `end` and `room` as in `compile_schema`. Raises UnsupportedSchema whose `param` names the tool's parameters.
     """
     rules = ["answer: calls" if plan.mode == "required" else "answer: plain | calls"]
     if plan.mode == "auto":
@@ -74,7 +75,7 @@ def grammar(plan: ToolPlan, *, document: str | None = None, end: int | None = No
         head = _quoted(f'{OPEN}{{"name": "{tool.name}", "arguments": ')
         rules.append(f"call_{number}: {head} arguments_{number} {_quoted(CLOSE)}")
         try:
-            rules.append(f"arguments_{number}: %json {compile_json(tool.parameters)}")
+            rules.append(f"arguments_{number}: %json {compile_json(tool.parameters, room=room)}")
         except UnsupportedSchema as error:
             raise UnsupportedSchema(error.message, param=f"{tool.where}.parameters") from error
     return lark_grammar("\n".join(rules), end=end)

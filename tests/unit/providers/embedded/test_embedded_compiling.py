@@ -16,9 +16,9 @@ def forked(levels):
 
     def part(at):
         inner = {"$ref": f"#/$defs/d{at + 1}", "type": "object"}
-        return {**CLOSED, "properties": {"a": inner, "b": inner}, "required": ["a", "b"]}
+        return {**CLOSED, "properties": {"a": inner, "b": inner}}
 
-    end = {**CLOSED, "properties": {"z": {"type": "string"}}, "required": ["z"]}
+    end = {**CLOSED, "properties": {"z": {"type": "string"}}}
     definitions = {f"d{at}": part(at) for at in range(1, levels)}
     return {**part(0), "$defs": {**definitions, f"d{levels}": end}}
 

@@ -102,7 +102,7 @@ def test_recursion_ends_at_a_depth():
     ("schema", "said"),
     [
         ({"not": {}}, "allows nothing"),
-        ({"type": "string", "pattern": "(?=a)b"}, "look-around"),
+        ({"type": "object", "patternProperties": {"(?=a)b": {}}}, "look-around"),
         ({"$ref": "https://example.com/schema.json"}, "inside the schema"),
         ({"properties": {"a": {"$ref": "file:///etc/passwd"}}}, "inside the schema"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "Unsatisfiable"),
@@ -205,3 +205,64 @@ def test_what_the_compiler_lacks_is_said_in_what_it_has(schema, text, other):
     assert compiled(schema).violations(other)
     assert admits(schema, text)
     assert not admits(schema, other)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "other"),
+    [
+        ("^(?=.*[0-9])[a-z0-9]{4,8}$", "abcd", "abc"),
+        ("^(?!ab(c|d)[)])[a-z]+(?<=x)$", "ab", "1"),
+        (r"^\(\?=[(?=)]$", "(?==", "x"),
+        (r"^(?:(?=a)|b)c$", "bc", "a"),
+        (r"^([ab])\1$", "anything", None),
+        (r"^(?<q>[ab])\k<q>$", "anything", None),
+    ],
+)
+def test_what_a_pattern_looks_around_or_back_for_is_left_to_the_judge_and_the_rest_is_not(pattern, text, other):
+    schema = {"type": "string", "pattern": pattern}
+
+    assert enforced(schema)[1] == (() if pattern.startswith(r"^\(") else ("pattern",))
+    assert admits(schema, json.dumps(text))
+    assert other is None or not admits(schema, json.dumps(other))
+
+
+NAMED = {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "other"),
+    [
+        ({**NAMED, "propertyNames": {"pattern": "^[A-Z]{3}$"}}, '{"ABC": 1}', '{"ABC": "word"}'),
+        ({**NAMED, "propertyNames": {"pattern": "^[A-Z]{3}$"}, "maxProperties": 2}, '{"ABC": 1, "DEF": 2}', '{"abc": 1}'),
+        ({**NAMED, "propertyNames": {"maxLength": 3}}, '{"abc": 1}', '{"abcd": 1}'),
+        ({**NAMED, "propertyNames": {"maxLength": 3}}, '{"abc": 1}', '{"abc": true}'),
+        ({**NAMED, "propertyNames": {"minLength": 1}}, '{"abc": 1}', '{"": 1}'),
+        ({**NAMED, "propertyNames": {"minLength": 4, "maxLength": 4}}, '{"abcd": 1}', '{"abc": 1}'),
+        ({**NAMED, "propertyNames": {"minLength": 50}}, json.dumps({"a" * 50: 1}), '{"abc": 1}'),
+        ({**NAMED, "propertyNames": {"maxLength": 0}}, '{"": 1}', '{"a": 1}'),
+        ({**NAMED, "propertyNames": {"enum": ["a", "b"]}}, '{"a": 1}', '{"a": "word"}'),
+        ({**NAMED, "propertyNames": {"pattern": "^[a-z]+$"}, "required": ["x"]}, '{"x": 1}', '{"x": "word"}'),
+        ({"propertyNames": {"pattern": "^[a-z]+$"}, "type": "object"}, '{"x": null}', '{"X": null}'),
+    ],
+)  # fmt: skip
+def test_members_by_names_that_are_allowed_have_values_that_are(schema, text, other):
+    assert "propertyNames" not in enforced(schema)[1]
+    assert compiled(schema).violations(text) == ()
+    assert compiled(schema).violations(other)
+    assert admits(schema, text)
+    assert not admits(schema, other)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**NAMED, "propertyNames": {"format": "uuid"}},
+        {**NAMED, "propertyNames": {"pattern": "^a", "maxLength": 3}},
+        {**NAMED, "propertyNames": {"pattern": "^a"}, "properties": {"ab": {"type": "integer"}}, "minProperties": 2},
+        {**NAMED, "propertyNames": {"maxLength": 3}, "patternProperties": {"^a": {"type": "integer"}}},
+    ],
+)
+def test_names_that_no_grammar_can_say_are_left_to_the_judge_and_values_are_not(schema):
+    assert "propertyNames" in enforced(schema)[1]
+    assert admits(schema, '{"ab": 1, "ac": 1}')
+    assert not admits(schema, '{"ab": "word"}')
