@@ -80,7 +80,7 @@ def test_a_wrong_value_is_named(fields, param):
 
 
 def test_a_schema_that_cannot_be_enforced_names_its_place():
-    bad = {"type": "object", "properties": {"a": {"pattern": "(?=a)b"}}}
+    bad = {"type": "object", "properties": {"a": {"minLength": 10**9}}}
     tool = {"type": "function", "function": {"name": "f", "parameters": bad}}
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": bad}}
 
