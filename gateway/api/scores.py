@@ -98,7 +98,7 @@ class _Scores:
     async def _end(self, call: str) -> None:
         """Wait a moment for a call that is in progress, and see to it that those that ended just now are known."""
         for _ in range(_LOOKS):
-            if all(relay.call.id != call for relay in self._in_progress.values()):
+            if not any(one.call is not None and one.call.id == call for one in self._in_progress.values()):
                 break
             await sleep(ENDING_SECONDS / _LOOKS)
         self._hand_on()
