@@ -18,6 +18,8 @@ _HERE = Path(__file__).parent
 _VOCABULARY = _HERE.parents[1] / "providers" / "embedded" / "minilm-vocab.txt"
 _CHOICE = re.compile(r"\(([^()]*)\)")
 _SHORTEST_STEMMED = 4
+# Before the words beside which a group is one.
+_BESIDE = "|"
 
 
 class Branch(msgspec.Struct):
@@ -30,10 +32,13 @@ class Branch(msgspec.Struct):
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     """The words. `groups` maps a word (and its stem) to the numbers of its groups, `kinds` to the sections that it stands in.
 
-    `phrases` is the tree of phrases, word by word.
+    `beside` has, of a group that is one only in some company, the stems of which one must be there. `exact` are the groups of
+    spellings and short forms. `phrases` is the tree of phrases, word by word.
     """
 
     groups: dict[str, frozenset[int]]
+    beside: dict[int, frozenset[str]]
+    exact: frozenset[int]
     kinds: dict[str, frozenset[str]]
     irregular: dict[str, str]
     companions: dict[str, frozenset[str]]
@@ -96,8 +101,10 @@ def lexicon() -> Lexicon:
     groups: dict[str, set[int]] = {}
     companions: dict[str, set[str]] = {}
     number = 0
-    own = frozenset(word for lines in sections.values() for line in lines for word in line)
+    own = frozenset(word for lines in sections.values() for line in lines for word in line if word != _BESIDE)
     stemmer = functools.partial(_stem, irregular=irregular, known=frozenset(known), own=own)
+    beside: dict[int, frozenset[str]] = {}
+    exact: set[int] = set()
     for section, lines in sections.items():
         if section == "irregular":
             continue
@@ -109,13 +116,20 @@ def lexicon() -> Lexicon:
             if section == "sums":
                 continue
             number += 1
-            for word in line:
+            group = line[: line.index(_BESIDE)] if _BESIDE in line else line
+            if len(group) < len(line):
+                beside[number] = frozenset(map(stemmer, line[len(group) + 1 :]))
+            if section == "variants":
+                exact.add(number)
+            for word in group:
                 for form in {word, stemmer(word)}:
                     kinds.setdefault(form, set()).add(section)
-                    if len(line) > 1:
+                    if len(group) > 1:
                         groups.setdefault(form, set()).add(number)
     return Lexicon(
         groups={word: frozenset(numbers) for word, numbers in groups.items()},
+        beside=beside,
+        exact=frozenset(exact),
         kinds={word: frozenset(names) for word, names in kinds.items()},
         irregular=irregular,
         companions={word: frozenset(heads) for word, heads in companions.items()},

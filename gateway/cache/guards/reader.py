@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.cache.guards import grammar, numerals
 from gateway.cache.guards.lexicon import Lexicon, stem
-from gateway.cache.guards.tokens import NUMBER, STOP, WORD, Token
+from gateway.cache.guards.tokens import NAME, NUMBER, STOP, WORD, Token
 
 _END = Token("", STOP)
 # The marker of a word that stands in a clause of its own: when I run, if it rains.
@@ -68,6 +68,9 @@ class Reader:
                 self._count(index, token)
             elif token.kind == WORD:
                 self._word(index, token)
+            elif token.kind == NAME:
+                # Its mark keeps it from the small word that is written alike.
+                self._add(index, msgspec.structs.replace(token, text=token.text + "'"), frozenset())
         self._conclude()
 
     def _conclude(self) -> None:
@@ -94,14 +97,19 @@ class Reader:
         if "born" in stems:
             self.tense = ""
         self._settle_wording(stems)
-        self.words = [self._implied(word, stems) for word in self.words]
+        self.words = [self._implied(self._in_company(word, stems), stems) for word in self.words]
+
+    def _in_company(self, word: Word, stems: set[str]) -> Word:
+        """Take from a word the meanings that it has only beside others that are not here: a tyre is not updated."""
+        beside = self.lexicon.beside
+        groups = frozenset(group for group in word.groups if not beside.get(group, stems).isdisjoint(stems))
+        return word if groups == word.groups else msgspec.structs.replace(word, groups=groups)
 
     def _settle_wording(self, stems: set[str]) -> None:
         """Is eating it safe, is shipping it possible, the date of it: other words for may one, does one, when."""
         if self.asks == "yes_or_no" and any(word.verb for word in self.words):
             if "safe" in stems and not self.modal:
                 self.modal = "can"
-                self.words = [_dispensable(word) if word.stem == "safe" else word for word in self.words]
             self.words = [_dispensable(word) if word.stem == "possible" else word for word in self.words]
             if self.modal == "can" and not stems.isdisjoint(grammar.SERVICES):
                 self.modal = ""
@@ -176,6 +184,9 @@ class Reader:
 
     def _frame(self, kind: str) -> None:
         self._clause = ""
+        if kind in {"now", "past"}:
+            self.tense = self.tense or kind
+            return
         self._questions.append((True, kind))
         self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
         self._boundary("")

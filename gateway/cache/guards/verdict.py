@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.cache.guards.alignment import aligned
+from gateway.cache.guards.alignment import aligned, anchored
 from gateway.cache.guards.letters import told_apart
 from gateway.cache.guards.order import turned
 from gateway.cache.guards.reader import Word
@@ -114,7 +114,18 @@ def _literal(asked: Reading, kept: Reading) -> str:
         quotes_held(quoted, asked) for quoted in kept.quoted
     ):
         return "quoted strings"
-    return "" if _same_numbers(asked.numbers, kept.numbers) else "numbers"
+    if not _same_numbers(asked.numbers, kept.numbers):
+        return "numbers"
+    return _other_letters(asked, kept)
+
+
+def _other_letters(asked: Reading, kept: Reading) -> str:
+    """Compare letters that name something, and their places: divide a by b, divide b by a."""
+    if asked.letters == kept.letters:
+        return ""
+    if sorted(asked.letters) != sorted(kept.letters):
+        return "names"
+    return "" if asked.asks == kept.asks == "compare" else "direction"
 
 
 def _same_numbers(asked: tuple[str, ...], kept: tuple[str, ...]) -> bool:
@@ -186,7 +197,7 @@ def _both_have(asked: Reading, kept: Reading, kind: str) -> bool:
 def _verbal(asked: Reading, kept: Reading) -> str:
     alignment = aligned(asked, kept)
     left, right = alignment.asked, alignment.kept
-    bare = not alignment.pairs and not asked.numbers and not asked.code and not asked.addresses
+    bare = not anchored(asked, kept, alignment.pairs) and not asked.numbers and not asked.code and not asked.addresses
     if bare or _both_lack(left, right) or any(not word.optional for word in (*left, *right)):
         return _why(left, right)
     return "direction" if turned(asked, kept, alignment.pairs) else ""
