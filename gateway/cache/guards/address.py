@@ -8,20 +8,70 @@ import msgspec
 
 from gateway.cache.guards.tokens import NAME, STOP, WORD, Token
 
-_GREETINGS = frozenset("hi hello hey hiya greetings thanks thank thx cheers sorry dear sincerely".split())
-_ANYWHERE = frozenset("please pls plz kindly ok okay well lol haha btw um uh hmm so now just really quite".split())
+_GREETINGS = frozenset(
+    ["hi", "hello", "hey", "hiya", "greetings", "thanks", "thank", "thx", "cheers", "sorry", "dear", "sincerely"]
+)
+_ANYWHERE = frozenset(
+    [
+        "please",
+        "pls",
+        "plz",
+        "kindly",
+        "ok",
+        "okay",
+        "well",
+        "lol",
+        "haha",
+        "btw",
+        "um",
+        "uh",
+        "hmm",
+        "so",
+        "now",
+        "just",
+        "really",
+        "quite",
+    ]
+)
 # After these a word is spoken of.
 _SPOKEN_OF = frozenset(
-    "say says saying said spell spelled spelling translate translated mean meaning write call word phrase term pronounce type "
-    "define of between vs versus does as".split()
+    [
+        "say",
+        "says",
+        "saying",
+        "said",
+        "spell",
+        "spelled",
+        "spelling",
+        "translate",
+        "translated",
+        "mean",
+        "meaning",
+        "write",
+        "call",
+        "word",
+        "phrase",
+        "term",
+        "pronounce",
+        "type",
+        "define",
+        "of",
+        "between",
+        "vs",
+        "versus",
+        "does",
+        "as",
+    ]
 )
-_SPOKEN_OF_GREETINGS = _SPOKEN_OF | frozenset("a an the for is or to with answer use".split())
+_SPOKEN_OF_GREETINGS = _SPOKEN_OF | frozenset(
+    ["a", "an", "the", "for", "is", "or", "to", "with", "answer", "use", "in"]
+)
 _MEANS = frozenset(["mean", "means", "meaning", "vs", "versus", "or"])
 # What goes with a greeting, and may stand between it and the language that it is asked for in.
-_LONGER = frozenset("you very much so a lot morning afternoon evening night".split())
-_LEADING = frozenset("and but many with best kind so oh ok also".split())
+_LONGER = frozenset(["you", "very", "much", "so", "a", "lot", "morning", "afternoon", "evening", "night"])
+_LEADING = frozenset(["and", "but", "many", "with", "best", "kind", "so", "oh", "ok", "also"])
 _NOUNS = frozenset(["a", "an", "the", "my", "this", "that"])
-_GOES_ON = frozenset("in on at of for is was with by from near to dry without".split())
+_GOES_ON = frozenset(["in", "on", "at", "of", "for", "is", "was", "with", "by", "from", "near", "to", "dry", "without"])
 
 
 def marked(tokens: list[Token]) -> list[Token]:
@@ -66,7 +116,9 @@ def _is_asked_about(tokens: Sequence[Token], index: int) -> bool:
 def _is_mentioned(tokens: Sequence[Token], index: int) -> bool:
     """Whether a small word is spoken of (what does ok mean), or a noun (dig a well)."""
     before, after = _text(tokens, index - 1), _text(tokens, index + 1)
-    if before in _SPOKEN_OF and (after == "" or after in _MEANS or after in _GOES_ON or before in {"say", "spell", "word", "translate"}):
+    if before in _SPOKEN_OF and (
+        after == "" or after in _MEANS or after in _GOES_ON or before in {"say", "spell", "word", "translate"}
+    ):
         return True
     if after in {"mean", "means"}:
         return True

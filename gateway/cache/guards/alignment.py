@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.cache.guards.lexicon import lexicon, stem
-from gateway.cache.guards.reader import Word
 from gateway.cache.guards.reading import Reading
 from gateway.cache.guards.slips import is_slip
+from gateway.cache.guards.word import Word
 
 # With more words without a match than this on a side, no slip of the pen is looked for.
 _MOST_SLIPS = 8

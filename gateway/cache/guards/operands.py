@@ -8,27 +8,51 @@ from gateway.cache.guards.grammar import NAMED_WORDS
 
 # What no article stands before: the sentence goes on with these after a name.
 _AFTER_A_NAME = frozenset(
-    "by to from in of on at with into onto as than then and or vs versus is are was were be does did has had if not when "
-    "where while equals equal divided times plus minus imply implies over modulo mod xor squared cubed".split()
+    ["by", "to", "from", "in", "of", "on", "at", "with", "into", "onto", "as", "than", "then", "and", "or", "vs", "versus", "is", "are", "was", "were", "be", "does", "did", "has", "had", "if", "not", "when", "where", "while", "equals", "equal", "divided", "times", "plus", "minus", "imply", "implies", "over", "modulo", "mod", "xor", "squared", "cubed"]
 )  # fmt: skip
-_AFTER_I = frozenset("is equals equal squared cubed modulo mod times plus minus".split())
+_AFTER_I = frozenset(["is", "equals", "equal", "squared", "cubed", "modulo", "mod", "times", "plus", "minus"])
 # What is told apart by letters, and is no verb.
 _LABELLED = frozenset(
-    "vitamin hepatitis option influenza exhibit appendix section class column variable vector matrix factor candidate "
-    "player person company product protein letter vertex blood phase stage chapter volume diabetes error".split()
+    ["vitamin", "hepatitis", "option", "influenza", "exhibit", "appendix", "section", "class", "column", "variable", "vector", "matrix", "factor", "candidate", "player", "person", "company", "product", "protein", "letter", "vertex", "blood", "phase", "stage", "chapter", "volume", "diabetes", "error"]
 )  # fmt: skip
 # These may be verbs: plan a trip, type a letter.
 _LABELLED_NOUNS = frozenset(
-    "plan type point group grade level part schedule side line set step gate zone block row cell node team series key "
-    "note string answer choice event angle war title case form size category tier bracket".split()
+    ["plan", "type", "point", "group", "grade", "level", "part", "schedule", "side", "line", "set", "step", "gate", "zone", "block", "row", "cell", "node", "team", "series", "key", "note", "string", "answer", "choice", "event", "angle", "war", "title", "case", "form", "size", "category", "tier", "bracket"]
 )  # fmt: skip
 _BEFORE_NOUNS = frozenset(
-    "is are was were the a an of in on at with about between and or my this that blood world under over what".split()
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "the",
+        "a",
+        "an",
+        "of",
+        "in",
+        "on",
+        "at",
+        "with",
+        "about",
+        "between",
+        "and",
+        "or",
+        "my",
+        "this",
+        "that",
+        "blood",
+        "world",
+        "under",
+        "over",
+        "what",
+    ]
 )
 # A where clause, a for loop: these are words that are spoken of.
 _KEYWORDS = tuple([word] for word in NAMED_WORDS)
-_AUXILIARIES = frozenset("is are was were does do did".split())
-_NAMED_ALREADY = frozenset("the letter variable index constant parameter number of over for let solve".split())
+_AUXILIARIES = frozenset(["is", "are", "was", "were", "does", "do", "did"])
+_NAMED_ALREADY = frozenset(
+    ["the", "letter", "variable", "index", "constant", "parameter", "number", "of", "over", "for", "let", "solve"]
+)
 _AROUND = "([{<\"'.,;:!?)]}>"
 _ENDS = ".,;:!?)]}\"'"
 
@@ -41,9 +65,9 @@ def names(chunks: Sequence[str]) -> frozenset[int]:
     compared = any(chunk.strip(_AROUND) == "b" for chunk in chunks)
     found = set()
     for index, word in enumerate(bare):
-        if word == "a" and _is_named(chunks, bare, index, compared=compared):
-            found.add(index)
-        elif word == "i" and _is_index(chunks, bare, index):
+        if (word == "a" and _is_named(chunks, bare, index, compared=compared)) or (
+            word == "i" and _is_index(chunks, bare, index)
+        ):
             found.add(index)
     return frozenset(found)
 
@@ -58,10 +82,10 @@ def _is_named(chunks: Sequence[str], bare: Sequence[str], index: int, *, compare
         return after[0].isalpha()
     if not any(letter.isalnum() or letter in "\"'`_" for letter in after) or _glued(after):
         return True
-    if "than" in bare[index + 2 : index + 4] and len(follows) > 1:
-        # Is a bigger than b, is a more expensive than b; but: is a cat bigger than a dog.
-        if bare[index + 2] == "than" or follows in {"more", "less"}:
-            return True
+    # Is a bigger than b, is a more expensive than b; but: is a cat bigger than a dog.
+    nearest = bare[index + 2 : index + 4]
+    if len(follows) > 1 and (nearest[:1] == ["than"] or ("than" in nearest and follows in {"more", "less"})):
+        return True
     before = bare[index - 1] if index else ""
     ends = index + 2 == len(chunks)
     if ends and ((before in {"does", "did"}) or (index == 1 and before in _AUXILIARIES)):

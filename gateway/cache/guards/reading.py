@@ -9,9 +9,10 @@ import msgspec
 from gateway.cache.guards import address, grammar, numerals
 from gateway.cache.guards.letters import Written, layout, written
 from gateway.cache.guards.lexicon import Lexicon, lexicon
-from gateway.cache.guards.reader import Reader, Word
+from gateway.cache.guards.reader import Reader
 from gateway.cache.guards.spelling import corrected
 from gateway.cache.guards.tokens import CODE, NAME, NUMBER, PLACE, SIGN, STOP, WORD, Token, cut, plain
+from gateway.cache.guards.word import Word
 
 # What is longer than one of these is not cut up at all: it must be the same.
 MOST_CHARACTERS = 1_000
@@ -110,9 +111,7 @@ def _signs(tokens: Sequence[Token]) -> Iterator[str]:
             yield token.text
         elif token.kind == SIGN:
             around = tokens[index - 1] if index else None, tokens[index + 1] if index + 1 < len(tokens) else None
-            left, right = (
-                side.text if side and (side.kind == NUMBER or _is_letter(side)) else "" for side in around
-            )
+            left, right = (side.text if side and (side.kind == NUMBER or _is_letter(side)) else "" for side in around)
             yield f"{left} {token.text} {right}"
 
 

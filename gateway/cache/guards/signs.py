@@ -81,7 +81,8 @@ def around(chunk: str) -> list[str]:
     found: list[str] = []
     body = chunk.rstrip(".,;:?\"'")
     core = body.strip("([{<>}])!.,;:?\"'")
-    if not core.isalpha() or any(letter in "[]{}" for letter in body):
+    named = len(core) == 1 and body == f"({core})"
+    if named or not core.isalpha() or any(letter in "[]{}" for letter in body):
         brackets = "".join(letter for letter in body if letter in "([{}])")
         if brackets and not core.endswith("(s"):
             found.append(brackets)

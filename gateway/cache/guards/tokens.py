@@ -57,6 +57,7 @@ _CURRENCY = {
     "₽": "ruble",
     "₿": "bitcoin",
 }
+_SAID = {"%": "percent", "&": "and"}
 _OPERATORS = frozenset("+-*/^=<>|&~×÷√∑∫≤≥≠≈∞%°")
 # What is longer, without a blank, is taken to the letter.
 _LONGEST_CHUNK = 64
@@ -247,10 +248,8 @@ def _take_runs(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FB
             tokens.append(Token(run, NAME, first and index == 0))
         elif run[0].isalnum():
             _take_word(run, first and index == 0, core[0].isupper(), tokens)
-        elif run == "%":
-            tokens.append(Token("percent", WORD))
-        elif run == "&":
-            tokens.append(Token("and", WORD))
+        elif run in _SAID:
+            tokens.append(Token(_SAID[run], WORD))
         elif run in _CURRENCY:
             if index + 1 == len(runs) or not runs[index + 1][0].isdigit():
                 tokens.append(Token(_CURRENCY[run], WORD))

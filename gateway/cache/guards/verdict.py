@@ -5,8 +5,8 @@ from __future__ import annotations
 from gateway.cache.guards.alignment import aligned, anchored
 from gateway.cache.guards.letters import told_apart
 from gateway.cache.guards.order import turned
-from gateway.cache.guards.reader import Word
 from gateway.cache.guards.reading import Reading, quotes_held, read
+from gateway.cache.guards.word import Word
 
 # Every name that `refusal` can give.
 GUARDS = (
@@ -203,11 +203,14 @@ def _verbal(asked: Reading, kept: Reading) -> str:
     return "direction" if turned(asked, kept, alignment.pairs) else ""
 
 
+_NEVER_IMPLIED = ("dates", "apart")
+
+
 def _both_lack(left: tuple[Word, ...], right: tuple[Word, ...]) -> bool:
-    """Tell whether both sides have a word too many. What a phrase only implies does not count; a day is no month."""
+    """Tell whether both sides have a word too many. What a phrase only implies does not count; a day is no month, some are not all."""
     if not left or not right:
         return False
-    if any("dates" in word.kinds for word in left) and any("dates" in word.kinds for word in right):
+    if any(all(any(kind in word.kinds for word in side) for side in (left, right)) for kind in _NEVER_IMPLIED):
         return True
     return not all(word.implied for word in left) and not all(word.implied for word in right)
 
