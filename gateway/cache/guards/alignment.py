@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.cache.guards.lexicon import stem
-from gateway.cache.guards.reader import Word
+from gateway.cache.guards.lexicon import lexicon, stem
 from gateway.cache.guards.reading import Reading
 from gateway.cache.guards.slips import is_slip
+from gateway.cache.guards.word import Word
 
 # With more words without a match than this on a side, no slip of the pen is looked for.
 _MOST_SLIPS = 8
@@ -43,6 +43,17 @@ def aligned(asked: Reading, kept: Reading) -> Alignment:
         asked=tuple(asked.words[index] for index in left),
         kept=tuple(kept.words[index] for index in right),
     )
+
+
+def anchored(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether a pair is of one word on both sides. Where all are only of like meaning, nothing says in which sense."""
+    exact = lexicon().exact
+    for one, other in pairs:
+        first, second = asked.words[one], kept.words[other]
+        alike = first.groups & second.groups
+        if first.stem == second.stem or not alike or alike & exact:
+            return True
+    return False
 
 
 class _Places:

@@ -62,6 +62,59 @@ ADJUNCTS = frozenset(["in", "on", "at", "during", "after", "before", "since"])
 FOCUS = frozenset(["only", "solely", "merely", "even", "alone", "mostly", "nearly", "almost"])
 # Who can do these for others does: can you ship, do you ship.
 SERVICES = frozenset(["ship", "deliver", "delivery"])
+# With an article these are another thing than without: a cold, cold.
+COUNTED = frozenset(
+    [
+        "cold",
+        "light",
+        "glass",
+        "paper",
+        "iron",
+        "time",
+        "room",
+        "work",
+        "right",
+        "left",
+        "good",
+        "second",
+        "minute",
+        "fast",
+        "general",
+        "minor",
+        "major",
+        "experience",
+        "copper",
+        "rubber",
+        "tin",
+        "wood",
+        "fire",
+        "cloth",
+        "chicken",
+        "lamb",
+        "turkey",
+        "rock",
+        "stone",
+        "capital",
+        "interest",
+        "return",
+        "dark",
+        "mean",
+        "potential",
+        "reading",
+        "saying",
+        "being",
+        "polish",
+        "solid",
+        "liquid",
+        "gas",
+        "standard",
+        "public",
+        "private",
+        "native",
+    ]
+)
+# When these do is the time of day.
+OPENING = frozenset(["open", "close", "openinghours", "breakfast", "lunch", "dinner"])
 # What is easy to learn is learnt: the subject is what it is done to.
 EASY = frozenset(
     ["safe", "easy", "hard", "difficult", "dangerous", "expensive", "cheap", "legal", "possible", "okay", "ok"]

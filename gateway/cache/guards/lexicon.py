@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,9 @@ _HERE = Path(__file__).parent
 _VOCABULARY = _HERE.parents[1] / "providers" / "embedded" / "minilm-vocab.txt"
 _CHOICE = re.compile(r"\(([^()]*)\)")
 _SHORTEST_STEMMED = 4
+# Before the words beside which a group is one.
+_BESIDE = "|"
+_NO_GROUPS = frozenset(["irregular", "companions", "sums"])
 
 
 class Branch(msgspec.Struct):
@@ -30,10 +33,13 @@ class Branch(msgspec.Struct):
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     """The words. `groups` maps a word (and its stem) to the numbers of its groups, `kinds` to the sections that it stands in.
 
-    `phrases` is the tree of phrases, word by word.
+    `beside` has, of a group that is one only in some company, the stems of which one must be there. `exact` are the groups of
+    spellings and short forms. `phrases` is the tree of phrases, word by word.
     """
 
     groups: dict[str, frozenset[int]]
+    beside: dict[int, frozenset[str]]
+    exact: frozenset[int]
     kinds: dict[str, frozenset[str]]
     irregular: dict[str, str]
     companions: dict[str, frozenset[str]]
@@ -41,6 +47,10 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     phrases: Branch
     known: frozenset[str]
     own: frozenset[str]
+
+    def kinds_of(self, text: str) -> frozenset[str]:
+        """Give the sections that a word or what it is a form of stands in."""
+        return self.kinds.get(text, frozenset()) | self.kinds.get(stem(text), frozenset())
 
 
 def _lines(name: str) -> Iterator[str]:
@@ -83,40 +93,54 @@ def _phrases() -> Branch:
     return root
 
 
+class _Meanings(msgspec.Struct):
+    """The groups of words by number, as they are read."""
+
+    groups: dict[str, set[int]] = {}
+    beside: dict[int, frozenset[str]] = {}
+    exact: set[int] = set()
+    kinds: dict[str, set[str]] = {}
+
+
+def _meanings(sections: dict[str, list[list[str]]], stemmer: Callable[[str], str]) -> _Meanings:
+    found = _Meanings()
+    lines = [(name, line) for name, lines in sections.items() if name not in _NO_GROUPS for line in lines]
+    for number, (section, line) in enumerate(lines):
+        group = line[: line.index(_BESIDE)] if _BESIDE in line else line
+        if len(group) < len(line):
+            found.beside[number] = frozenset(map(stemmer, line[len(group) + 1 :]))
+        if section == "variants":
+            found.exact.add(number)
+        for word in group:
+            # Normally says little, but a normal distribution is one.
+            for form in {word} if section == "filler" else {word, stemmer(word)}:
+                found.kinds.setdefault(form, set()).add(section)
+                if len(group) > 1:
+                    found.groups.setdefault(form, set()).add(number)
+    return found
+
+
 @functools.cache
 def lexicon() -> Lexicon:
     """Give the words, read at the first use (some 100 ms)."""
     sections = _sections()
-    irregular = {form: line[0] for line in sections["irregular"] for form in line[1:]}
+    irregular = {form: line[0] for line in sections["irregular"] for form in line}
     vocabulary = _VOCABULARY.read_text(encoding="utf-8").splitlines()
     known = {word for word in vocabulary if len(word) > 1 and word.isalpha()}
     known.update(word for lines in sections.values() for line in lines for word in line)
     known.update(irregular)
-    kinds: dict[str, set[str]] = {}
-    groups: dict[str, set[int]] = {}
-    companions: dict[str, set[str]] = {}
-    number = 0
-    own = frozenset(word for lines in sections.values() for line in lines for word in line)
+    own = frozenset(word for lines in sections.values() for line in lines for word in line if word != _BESIDE)
     stemmer = functools.partial(_stem, irregular=irregular, known=frozenset(known), own=own)
-    for section, lines in sections.items():
-        if section == "irregular":
-            continue
-        for line in lines:
-            if section == "companions":
-                for word in line[1:]:
-                    companions.setdefault(stemmer(word), set()).add(stemmer(line[0]))
-                continue
-            if section == "sums":
-                continue
-            number += 1
-            for word in line:
-                for form in {word, stemmer(word)}:
-                    kinds.setdefault(form, set()).add(section)
-                    if len(line) > 1:
-                        groups.setdefault(form, set()).add(number)
+    companions: dict[str, set[str]] = {}
+    for head, *others in sections["companions"]:
+        for word in others:
+            companions.setdefault(stemmer(word), set()).add(stemmer(head))
+    meanings = _meanings(sections, stemmer)
     return Lexicon(
-        groups={word: frozenset(numbers) for word, numbers in groups.items()},
-        kinds={word: frozenset(names) for word, names in kinds.items()},
+        groups={word: frozenset(numbers) for word, numbers in meanings.groups.items()},
+        beside=meanings.beside,
+        exact=frozenset(meanings.exact),
+        kinds={word: frozenset(names) for word, names in meanings.kinds.items()},
         irregular=irregular,
         companions={word: frozenset(heads) for word, heads in companions.items()},
         sums=tuple(tuple(line) for line in sections["sums"]),

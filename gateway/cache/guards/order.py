@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.cache.guards import grammar
-from gateway.cache.guards.reader import CLAUSE, Word
 from gateway.cache.guards.reading import Reading
+from gateway.cache.guards.word import CLAUSE, Word
 
 # Most pairs of matched words that are looked at: a text of more words must have them in the same order.
 _MOST_MATCHED = 24
@@ -33,6 +33,8 @@ def turned(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> b
         return True
     if asked.passive != kept.passive:
         return _passive_turned(asked, kept, ordered)
+    if _done_to_whom(asked, kept, ordered):
+        return True
     return any(
         first[1] > second[1] and not _explained(asked, kept, first, second)
         for index, first in enumerate(ordered)
@@ -50,6 +52,16 @@ def _stranded(one: Reading, other: Reading) -> bool:
     ):
         return False
     return any(word.marker in one.stranded - other.stranded for word in other.words)
+
+
+def _done_to_whom(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether who did it is asked here, and to whom it was done there: who is paying, who is being paid."""
+    if not {asked.asks, kept.asks} <= {"who", "which"} or asked.does or kept.does:
+        return False
+    return any(
+        asked.words[one].done != kept.words[other].done and asked.words[one].verb and kept.words[other].verb
+        for one, other in pairs
+    )
 
 
 def _stems(reading: Reading) -> set[str]:

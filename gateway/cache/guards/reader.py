@@ -6,40 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.cache.guards import grammar, numerals
+from gateway.cache.guards import company, grammar, numerals
 from gateway.cache.guards.lexicon import Lexicon, stem
-from gateway.cache.guards.tokens import NUMBER, STOP, WORD, Token
+from gateway.cache.guards.tokens import NAME, NUMBER, STOP, WORD, Token
+from gateway.cache.guards.word import CLAUSE, Word
 
 _END = Token("", STOP)
-# The marker of a word that stands in a clause of its own: when I run, if it rains.
-CLAUSE = "clause"
-
-
-class Word(msgspec.Struct, frozen=True):
-    """A word with a meaning. `marker` is the preposition before it, `number` the number that counts it.
-
-    `noun` says of a verb that it may be a noun here, `inflected` of a verb that its form lets its subject stand elsewhere (a participle, a noun made of it), `cluster` and `segment` say what it is coordinated with by and, or, vs.
-    """
-
-    text: str
-    stem: str
-    groups: frozenset[int]
-    kinds: frozenset[str]
-    marker: str
-    modifier: bool
-    number: str
-    cluster: int
-    segment: int
-    verb: bool
-    noun: bool
-    inflected: bool
-    optional: bool
-    implied: bool
-    capital: bool
-
-
-def _dispensable(word: Word) -> Word:
-    return msgspec.structs.replace(word, optional=True, implied=True)
 
 
 class Reader:
@@ -68,6 +40,9 @@ class Reader:
                 self._count(index, token)
             elif token.kind == WORD:
                 self._word(index, token)
+            elif token.kind == NAME:
+                # Its mark keeps it from the small word that is written alike.
+                self._add(index, msgspec.structs.replace(token, text=token.text + "'"), frozenset())
         self._conclude()
 
     def _conclude(self) -> None:
@@ -89,40 +64,39 @@ class Reader:
             self.words = [word for word in self.words if word.stem not in {"translate", "translation"}]
         for total, *parts in self.lexicon.sums:
             if stems.issuperset(parts):
-                self.words = [self._summed(word, total, parts) for word in self.words if word.stem not in parts[1:]]
+                kept = [word for word in self.words if word.stem not in parts[1:]]
+                self.words = [company.summed(word, total, parts, self.lexicon) for word in kept]
                 stems = {word.stem for word in self.words}
         if "born" in stems:
             self.tense = ""
         self._settle_wording(stems)
-        self.words = [self._implied(word, stems) for word in self.words]
+        self.words = [company.settled(word, stems, self.lexicon) for word in self.words]
 
     def _settle_wording(self, stems: set[str]) -> None:
         """Is eating it safe, is shipping it possible, the date of it: other words for may one, does one, when."""
         if self.asks == "yes_or_no" and any(word.verb for word in self.words):
-            if "safe" in stems and not self.modal:
-                self.modal = "can"
-                self.words = [_dispensable(word) if word.stem == "safe" else word for word in self.words]
-            self.words = [_dispensable(word) if word.stem == "possible" else word for word in self.words]
+            if "safe" in stems:
+                self.modal = self.modal or "can"
+                # Is it safe to eat raw eggs, is eating raw eggs safe.
+                self.words.sort(key=lambda word: word.stem == "safe")
+            self.words = [company.dispensable(word) if word.stem == "possible" else word for word in self.words]
             if self.modal == "can" and not stems.isdisjoint(grammar.SERVICES):
                 self.modal = ""
+        self._settle_time(stems)
         if not self.asks and len(self.words) > 1 and self.words[-1].text == "date":
             self.asks = "when"
             self.words = self.words[:-1]
 
-    def _summed(self, word: Word, total: str, parts: list[str]) -> Word:
-        if word.stem != parts[0]:
-            return word
-        groups = self.lexicon.groups.get(total, frozenset())
-        return msgspec.structs.replace(
-            word, text=total, stem=total, groups=groups, kinds=self._kinds(total), optional=False
-        )
-
-    def _implied(self, word: Word, stems: set[str]) -> Word:
-        """A word may go missing beside one that says it already: the capital (city), an email (address)."""
-        heads = self.lexicon.companions.get(word.stem)
-        if word.optional or not heads or heads.isdisjoint(stems - {word.stem}):
-            return word
-        return msgspec.structs.replace(word, optional=True)
+    def _settle_time(self, stems: set[str]) -> None:
+        """What year was it says when it was; what time it was, and what year it is, do not."""
+        said = {"year"} if self.tense == "past" or "born" in stems else set[str]()
+        said |= {"time"} if not stems.isdisjoint(grammar.OPENING) else set()
+        self.words = [
+            msgspec.structs.replace(word, optional=False, implied=False)
+            if word.implied and word.text in {"year", "time"} - said
+            else word
+            for word in self.words
+        ]
 
     def _stop(self, token: Token) -> None:
         self._clause = ""
@@ -135,7 +109,7 @@ class Reader:
     def _count(self, index: int, token: Token) -> None:
         self.numbers.append(token.text)
         self._number = token.text
-        if "units" in self._kinds(self._after(index).text):
+        if "units" in self.lexicon.kinds_of(self._after(index).text):
             self._boundary("#")
 
     def _boundary(self, marker: str) -> None:
@@ -147,9 +121,6 @@ class Reader:
 
     def _before(self, index: int) -> str:
         return self.tokens[index - 1].text if index else ""
-
-    def _kinds(self, text: str) -> frozenset[str]:
-        return self.lexicon.kinds.get(text, frozenset()) | self.lexicon.kinds.get(stem(text), frozenset())
 
     def _word(self, index: int, token: Token) -> None:
         text = token.text
@@ -164,7 +135,7 @@ class Reader:
         elif text in grammar.QUESTION_WORDS:
             self._question(index, token)
         elif self._is_main(index, text):
-            self._add(index, token, self._kinds(text))
+            self._add(index, token, self.lexicon.kinds_of(text))
         elif text in grammar.AUXILIARIES and not numerals.is_month(self.tokens, index):
             self._auxiliary(index, token)
         elif text in grammar.JOINS:
@@ -176,6 +147,9 @@ class Reader:
 
     def _frame(self, kind: str) -> None:
         self._clause = ""
+        if kind in {"now", "past"}:
+            self.tense = self.tense or kind
+            return
         self._questions.append((True, kind))
         self.modal = self.modal or (kind if kind in grammar.MODAL_QUESTIONS else "")
         self._boundary("")
@@ -258,7 +232,7 @@ class Reader:
             "like",
         }:
             self.stranded.add(text)
-        if text == "to" and (follows in grammar.AUXILIARIES or "verbs" in self._kinds(follows)):
+        if text == "to" and (follows in grammar.AUXILIARIES or "verbs" in self.lexicon.kinds_of(follows)):
             self._boundary("")
             return
         near = {token.text for token in self.tokens[max(0, index - 6) : index]}
@@ -277,10 +251,10 @@ class Reader:
             kind, left = grammar.ORDERS[token.text]
             self._questions.append((True, kind))
             if left:
-                self._add(index, Token(left, WORD), self._kinds(left.rstrip("~")))
+                self._add(index, Token(left, WORD), self.lexicon.kinds_of(left.rstrip("~")))
             return
         named = always or (token.text == "a" and token.capital and not token.first)
-        kinds = self._kinds(token.text.rstrip("~"))
+        kinds = self.lexicon.kinds_of(token.text.rstrip("~"))
         if not named and self._is_empty(index, token, kinds):
             return
         self._task(index, token)
@@ -308,6 +282,8 @@ class Reader:
         text = token.text.rstrip("~")
         base = stem(text)
         before = self._before(index)
+        if before in {"a", "an"} and text in grammar.COUNTED and self._ends_phrase(index):
+            text = base = f"a {text}"
         verb = ("verbs" in kinds or (text != base and text.endswith(("ed", "ing")))) and before not in grammar.ARTICLES
         inflected = self._inflected(index, text, base)
         noun = "ambiguous" in kinds and not inflected and not (before.startswith("?") or before in grammar.BEFORE_VERBS)
@@ -332,6 +308,7 @@ class Reader:
                 verb=verb,
                 noun=noun,
                 inflected=inflected,
+                done=text != base and not text.endswith(("s", "ing")) and before in grammar.TO_BE,
                 optional=token.text.endswith("~")
                 or ("optional" in kinds and self._may_miss(index, text))
                 or (text in grammar.CATEGORIES and self._after(index).capital),
@@ -367,6 +344,10 @@ class Reader:
         """Whether an article begins another phrase: a tomato | a fruit or a vegetable."""
         before = self._before(index)
         return bool(self.words) and before == self.words[-1].text
+
+    def _ends_phrase(self, index: int) -> bool:
+        after = self._after(index)
+        return after.kind == STOP or after.text in grammar.PREPOSITIONS or after.text in grammar.AUXILIARIES
 
     def _is_place(self, text: str) -> bool:
         return "places" in self.lexicon.kinds.get(text, ())

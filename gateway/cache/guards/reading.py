@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from gateway.cache.guards import grammar, numerals
+from gateway.cache.guards import address, grammar, numerals
 from gateway.cache.guards.letters import Written, layout, written
 from gateway.cache.guards.lexicon import Lexicon, lexicon
-from gateway.cache.guards.reader import Reader, Word
+from gateway.cache.guards.reader import Reader
 from gateway.cache.guards.spelling import corrected
-from gateway.cache.guards.tokens import CODE, PLACE, SIGN, STOP, WORD, Token, cut, plain
+from gateway.cache.guards.tokens import CODE, NAME, NUMBER, PLACE, SIGN, STOP, WORD, Token, cut, plain
+from gateway.cache.guards.word import Word
 
 # What is longer than one of these is not cut up at all: it must be the same.
 MOST_CHARACTERS = 1_000
@@ -27,6 +28,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "en"
     quoted: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    letters: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     negations: tuple[str, ...] = ()
@@ -59,7 +61,7 @@ def read(text: str) -> Reading:
     pieces = cut(same)
     if len(pieces.tokens) > _MOST_TOKENS:
         return _unread(text)
-    tokens = numerals.composed(_possessives(pieces.tokens))
+    tokens = address.marked(numerals.composed(_possessives(pieces.tokens)))
     said = [token.text for token in tokens if token.kind != STOP]
     language = grammar.language(text, [token.text for token in tokens if token.kind == WORD])
     words = lexicon()
@@ -73,7 +75,8 @@ def read(text: str) -> Reading:
         folded=" ".join((*said, *pieces.code, *pieces.addresses)),
         language=language,
         quoted=pieces.quoted,
-        code=(*pieces.code, *(token.text for token in tokens if token.kind in {CODE, SIGN})),
+        code=(*pieces.code, *_signs(tokens)),
+        letters=tuple(token.text for token in tokens if _is_letter(token)),
         addresses=(*pieces.addresses, *(token.text for token in tokens if token.kind == PLACE)),
         numbers=tuple(reader.numbers),
         negations=tuple(sorted(reader.negations)),
@@ -90,6 +93,26 @@ def read(text: str) -> Reading:
         words=tuple(reader.words),
         said=frozenset(said),
     )
+
+
+def _is_letter(token: Token) -> bool:
+    """Tell whether a token is a letter that names something: x, plan b."""
+    named = token.kind == NAME or (token.kind == WORD and token.text not in _SMALL)
+    return named and len(token.text) == 1 and token.text.isalpha()
+
+
+_SMALL = frozenset("aiustdmr")
+
+
+def _signs(tokens: Sequence[Token]) -> Iterator[str]:
+    """Give code, and signs with the letters and numbers on both sides of them: a? is not ?a."""
+    for index, token in enumerate(tokens):
+        if token.kind == CODE:
+            yield token.text
+        elif token.kind == SIGN:
+            around = tokens[index - 1] if index else None, tokens[index + 1] if index + 1 < len(tokens) else None
+            left, right = (side.text if side and (side.kind == NUMBER or _is_letter(side)) else "" for side in around)
+            yield f"{left} {token.text} {right}"
 
 
 def _unread(text: str) -> Reading:
@@ -144,11 +167,22 @@ def _replaced(tokens: list[Token], words: Lexicon) -> list[Token]:
             at += 1
             continue
         found.extend(Token(word, WORD, token.first and not index) for index, word in enumerate(meaning))
+        if meaning and meaning[0] in _TIMED:
+            found.extend(Token(f"?{tense}", WORD) for tense in _tense(tokens[at:end]))
         if token.first and not meaning and end < len(tokens):
             # What follows a greeting begins the sentence.
             tokens[end] = msgspec.structs.replace(tokens[end], first=True)
         at = end
     return found
+
+
+# What a phrase of these kinds says of the time counts: how old was it, how old is it.
+_TIMED = frozenset(["?what", "?whats", "?how_many", "?how_much"])
+
+
+def _tense(tokens: Sequence[Token]) -> list[str]:
+    said = {grammar.TENSES.get(token.text, "") for token in tokens if token.text not in {"do", "have"}}
+    return [tense for tense in ("past", "now") if tense in said][:1]
 
 
 def _phrase_at(tokens: list[Token], at: int, words: Lexicon) -> tuple[int, tuple[str, ...]]:
@@ -157,7 +191,7 @@ def _phrase_at(tokens: list[Token], at: int, words: Lexicon) -> tuple[int, tuple
     end = at
     meaning: tuple[str, ...] = ()
     for place in range(at, len(tokens)):
-        following = None if tokens[place].kind == STOP else branch.following.get(tokens[place].text)
+        following = None if tokens[place].kind in {NAME, STOP} else branch.following.get(tokens[place].text)
         if following is None:
             break
         branch = following

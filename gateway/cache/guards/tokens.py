@@ -7,9 +7,12 @@ import unicodedata
 
 import msgspec
 
-from gateway.cache.guards.signs import around, standing
+from gateway.cache.guards.operands import names
+from gateway.cache.guards.signs import around, behind, closed_up, standing, verbatim
 
 WORD, NUMBER, CODE, PLACE, SIGN, STOP = "word", "number", "code", "url or id", "sign", "stop"
+# A word that is spoken of, and not used: the letter in vitamin a, the word in how do you say hello.
+NAME = "name"
 
 # Quotation marks, apostrophes, hyphens, minus and blank in their many forms.
 _QUOTES = str.maketrans(
@@ -54,6 +57,7 @@ _CURRENCY = {
     "₽": "ruble",
     "₿": "bitcoin",
 }
+_SAID = {"%": "percent", "&": "and"}
 _OPERATORS = frozenset("+-*/^=<>|&~×÷√∑∫≤≥≠≈∞%°")
 # What is longer, without a blank, is taken to the letter.
 _LONGEST_CHUNK = 64
@@ -121,7 +125,8 @@ def cut(text: str) -> Cut:
     tokens: list[Token] = []
     first = True
     shouted = text.isupper()
-    chunks = text.split()
+    chunks = closed_up(text).split()
+    named = names(chunks)
     for index, chunk in enumerate(chunks):
         after = chunks[index + 1] if index + 1 < len(chunks) else ""
         sign = standing(chunk, chunks[index - 1] if index else "", after)
@@ -130,11 +135,17 @@ def cut(text: str) -> Cut:
         if sign is not None:
             first = first or (sign == "" and set(chunk) <= set(".!?"))
             continue
+        if literal_chunk := verbatim(chunk):
+            tokens.append(Token(literal_chunk, CODE, first))
+            first = _stopped(chunk, tokens)
+            continue
         if not chunk.isalpha():
             tokens.extend(Token(sign, SIGN) for sign in around(chunk))
         core = chunk.lstrip(_OPENS)
         core = core.rstrip(_ENDS) or core
-        if core == "US" and not shouted:
+        if index in named:
+            tokens.append(Token(core.casefold(), NAME, first, core[0].isupper()))
+        elif core == "US" and not shouted:
             tokens.append(Token("usa", WORD, first, capital=True))
         elif len(core) > _LONGEST_CHUNK:
             tokens.append(Token(core, PLACE, first))
@@ -142,11 +153,18 @@ def cut(text: str) -> Cut:
             tokens.append(Token(core.casefold(), WORD, first, core[0].isupper()))
         else:
             _take(core, first, tokens)
-        ends = chunk.rstrip("\"')]}")[-1:]
-        first = ends in ".!?;:" and ends != ""
-        if first or ends == ",":
-            tokens.append(Token(ends, STOP))
+        tokens.extend(Token(sign, SIGN) for sign in behind(chunk, after))
+        first = _stopped(chunk, tokens)
     return Cut(tokens=tuple(tokens), quoted=quoted, code=code, addresses=addresses, literal=literal, rest=text)
+
+
+def _stopped(chunk: str, tokens: list[Token]) -> bool:
+    """Note the mark that ends a chunk, and tell whether it ends a sentence."""
+    ends = chunk.rstrip("\"')]}")[-1:]
+    first = ends in ".!?;:" and ends != ""
+    if first or ends == ",":
+        tokens.append(Token(ends, STOP))
+    return first
 
 
 def _unfenced(found: str) -> str:
@@ -226,12 +244,12 @@ def _take_runs(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FB
             tokens.append(Token(_number(run, runs[index - 1] if index else ""), NUMBER, first and index == 0))
             if index and runs[index - 1] in _CURRENCY:
                 tokens.append(Token(_CURRENCY[runs[index - 1]], WORD))
+        elif run in {"a", "i"} and len(runs) > 1 and _beside_a_sign(runs, index):
+            tokens.append(Token(run, NAME, first and index == 0))
         elif run[0].isalnum():
             _take_word(run, first and index == 0, core[0].isupper(), tokens)
-        elif run == "%":
-            tokens.append(Token("percent", WORD))
-        elif run == "&":
-            tokens.append(Token("and", WORD))
+        elif run in _SAID:
+            tokens.append(Token(_SAID[run], WORD))
         elif run in _CURRENCY:
             if index + 1 == len(runs) or not runs[index + 1][0].isdigit():
                 tokens.append(Token(_CURRENCY[run], WORD))
@@ -241,6 +259,11 @@ def _take_runs(core: str, first: bool, tokens: list[Token]) -> None:  # noqa: FB
             or (ord(run) > 0x2000 and unicodedata.category(run[0]) in {"So", "Sm"})
         ):
             tokens.append(Token(run, SIGN))
+
+
+def _beside_a_sign(runs: list[str], index: int) -> bool:
+    """Tell whether a letter within a chunk is an operand: a/b, 2*a; an article stands by itself."""
+    return any(runs[at] not in "-'&" for at in (index - 1, index + 1) if 0 <= at < len(runs))
 
 
 def _take_word(run: str, first: bool, capital: bool, tokens: list[Token]) -> None:  # noqa: FBT001 - facts of the chunk

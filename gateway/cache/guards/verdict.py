@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.cache.guards.alignment import aligned
+from gateway.cache.guards.alignment import aligned, anchored
 from gateway.cache.guards.letters import told_apart
 from gateway.cache.guards.order import turned
-from gateway.cache.guards.reader import Word
 from gateway.cache.guards.reading import Reading, quotes_held, read
+from gateway.cache.guards.word import Word
 
 # Every name that `refusal` can give.
 GUARDS = (
@@ -114,7 +114,18 @@ def _literal(asked: Reading, kept: Reading) -> str:
         quotes_held(quoted, asked) for quoted in kept.quoted
     ):
         return "quoted strings"
-    return "" if _same_numbers(asked.numbers, kept.numbers) else "numbers"
+    if not _same_numbers(asked.numbers, kept.numbers):
+        return "numbers"
+    return _other_letters(asked, kept)
+
+
+def _other_letters(asked: Reading, kept: Reading) -> str:
+    """Compare letters that name something, and their places: divide a by b, divide b by a."""
+    if asked.letters == kept.letters:
+        return ""
+    if sorted(asked.letters) != sorted(kept.letters):
+        return "names"
+    return "" if asked.asks == kept.asks == "compare" else "direction"
 
 
 def _same_numbers(asked: tuple[str, ...], kept: tuple[str, ...]) -> bool:
@@ -186,17 +197,20 @@ def _both_have(asked: Reading, kept: Reading, kind: str) -> bool:
 def _verbal(asked: Reading, kept: Reading) -> str:
     alignment = aligned(asked, kept)
     left, right = alignment.asked, alignment.kept
-    bare = not alignment.pairs and not asked.numbers and not asked.code and not asked.addresses
+    bare = not anchored(asked, kept, alignment.pairs) and not asked.numbers and not asked.code and not asked.addresses
     if bare or _both_lack(left, right) or any(not word.optional for word in (*left, *right)):
         return _why(left, right)
     return "direction" if turned(asked, kept, alignment.pairs) else ""
 
 
+_NEVER_IMPLIED = ("dates", "apart")
+
+
 def _both_lack(left: tuple[Word, ...], right: tuple[Word, ...]) -> bool:
-    """Tell whether both sides have a word too many. What a phrase only implies does not count; a day is no month."""
+    """Tell whether both sides have a word too many. What a phrase only implies does not count; a day is no month, some are not all."""
     if not left or not right:
         return False
-    if any("dates" in word.kinds for word in left) and any("dates" in word.kinds for word in right):
+    if any(all(any(kind in word.kinds for word in side) for side in (left, right)) for kind in _NEVER_IMPLIED):
         return True
     return not all(word.implied for word in left) and not all(word.implied for word in right)
 

@@ -242,4 +242,4 @@ def test_no_phrase_begins_with_nothing_and_every_group_is_found():
     words = lexicon()
 
     assert "" not in words.phrases.following
-    assert words.groups["password"] & words.groups["passcode"]
+    assert words.groups["employee"] & words.groups["worker"]
