@@ -180,7 +180,7 @@ def _replaced(tokens: list[Token], words: Lexicon) -> list[Token]:
 _TIMED = frozenset(["?what", "?whats", "?how_many", "?how_much"])
 
 
-def _tense(tokens: Sequence[Token]) -> list[str]:
+def _tense(tokens: Sequence[Token]) -> Sequence[str]:
     said = {grammar.TENSES.get(token.text, "") for token in tokens if token.text not in {"do", "have"}}
     return [tense for tense in ("past", "now") if tense in said][:1]
 
