@@ -32,6 +32,7 @@ PEOPLE = {
     "him": "them",
 }  # fmt: skip
 SUBJECTS = {"i": "first", "we": "first", "you": "second"}
+OBJECT_PRONOUNS = frozenset(["me", "us", "him", "them"])
 # A word before one of these is named, not used: a for loop is not a while loop.
 NAMED_WORDS = frozenset(["loop", "loops", "statement", "statements", "keyword", "keywords", "clause", "operator"])
 NOUNS_TOO = frozenset(["will", "can", "may", "might", "must", "have", "do", "does", "was"])
@@ -106,6 +107,7 @@ COUNTED = frozenset(
         "polish",
         "solid",
         "liquid",
+        "square",
         "gas",
         "standard",
         "public",

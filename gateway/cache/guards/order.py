@@ -56,7 +56,13 @@ def _stranded(one: Reading, other: Reading) -> bool:
 
 def _done_to_whom(asked: Reading, kept: Reading, pairs: Sequence[tuple[int, int]]) -> bool:
     """Tell whether who did it is asked here, and to whom it was done there: who is paying, who is being paid."""
-    if not {asked.asks, kept.asks} <= {"who", "which"} or asked.does or kept.does:
+    kinds = {asked.asks, kept.asks}
+    modal = asked.modal or kept.modal
+    if kinds == {"who"} and asked.does != kept.does and not (modal or asked.stranded or kept.stranded):
+        # Who did the king succeed, who succeeded the king.
+        return True
+    perfect = kinds == {"yes_or_no"} and ({"been", "being"} & asked.said) != ({"been", "being"} & kept.said)
+    if not (kinds <= {"who", "which"} or perfect) or asked.does or kept.does:
         return False
     return any(
         asked.words[one].done != kept.words[other].done and asked.words[one].verb and kept.words[other].verb

@@ -24,6 +24,7 @@ class Reader:
         self.negations: list[str] = []
         self.owners: set[str] = set()
         self.subjects: set[str] = set()
+        self.objects: list[str] = []
         self.joins: set[str] = set()
         self.stranded: set[str] = set()
         self.joined: set[int] = set()
@@ -232,7 +233,11 @@ class Reader:
             "like",
         }:
             self.stranded.add(text)
-        if text == "to" and (follows in grammar.AUXILIARIES or "verbs" in self.lexicon.kinds_of(follows)):
+        if (
+            text == "to"
+            and not self._before(index).startswith("happen")
+            and (follows in grammar.AUXILIARIES or "verbs" in self.lexicon.kinds_of(follows))
+        ):
             self._boundary("")
             return
         near = {token.text for token in self.tokens[max(0, index - 6) : index]}
@@ -263,6 +268,8 @@ class Reader:
     def _person(self, text: str) -> None:
         if text in grammar.OWNERS:
             self.owners.add(grammar.OWNERS[text])
+        if text in grammar.OBJECT_PRONOUNS:
+            self.objects.append(text)
         if text in grammar.SUBJECTS:
             self.subjects.add(grammar.SUBJECTS[text])
 
@@ -323,7 +330,12 @@ class Reader:
     def _modifies(self, index: int) -> None:
         """In "from a Python list" the preposition is the list's: what stands before another word only modifies."""
         last = self.words[-1] if self.words else None
-        if last and last.text == self._before(index) and last.marker not in {"", "#"} and last.cluster == self._cluster:
+        if (
+            last
+            and last.text == self._before(index)
+            and last.marker not in {"", "#", "after", "before"}
+            and last.cluster == self._cluster
+        ):
             self.words[-1] = msgspec.structs.replace(last, modifier=True)
 
     def _may_miss(self, index: int, text: str) -> bool:

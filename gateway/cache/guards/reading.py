@@ -37,6 +37,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     modal: str = ""
     owners: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
+    objects: tuple[str, ...] = ()
     joins: frozenset[str] = frozenset()
     stranded: frozenset[str] = frozenset()
     passive: bool = False
@@ -85,6 +86,7 @@ def read(text: str) -> Reading:
         modal=reader.modal,
         owners=frozenset(reader.owners),
         subjects=frozenset(reader.subjects),
+        objects=tuple(reader.objects),
         joins=frozenset(reader.joins),
         stranded=frozenset(reader.stranded),
         passive=reader.passive,
@@ -180,9 +182,9 @@ def _replaced(tokens: list[Token], words: Lexicon) -> list[Token]:
 _TIMED = frozenset(["?what", "?whats", "?how_many", "?how_much"])
 
 
-def _tense(tokens: Sequence[Token]) -> Sequence[str]:
+def _tense(tokens: Sequence[Token]) -> list[str]:
     said = {grammar.TENSES.get(token.text, "") for token in tokens if token.text not in {"do", "have"}}
-    return [tense for tense in ("past", "now") if tense in said][:1]
+    return sorted(said & {"past", "now"}, reverse=True)[:1]
 
 
 def _phrase_at(tokens: list[Token], at: int, words: Lexicon) -> tuple[int, tuple[str, ...]]:

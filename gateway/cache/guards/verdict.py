@@ -165,8 +165,23 @@ def _other_person(asked: Reading, kept: Reading) -> bool:
         return True
     if asked.owners and kept.owners and asked.owners != kept.owners:
         return True
+    if _turned_on_me(asked, kept) or _turned_on_me(kept, asked):
+        return True
+    if asked.objects != kept.objects and sorted(asked.objects) == sorted(kept.objects):
+        return True
     general = asked.modal or kept.modal or "how_to" in {asked.asks, kept.asks}
     return bool(asked.subjects and kept.subjects) and asked.subjects.isdisjoint(kept.subjects) and not general
+
+
+def _turned_on_me(one: Reading, other: Reading) -> bool:
+    """Tell whether who asks does it there, and it is done to them here; or whether we do it here, and you do it there."""
+    if {"me", "us"} & set(one.objects) and not other.objects and "first" in other.subjects - one.subjects:
+        return True
+    plain = one.asks == other.asks == "yes_or_no" and not one.modal and not other.modal
+    return plain and not one.said.isdisjoint(_WE) and other.said.isdisjoint(_WE) and "you" in other.said - one.said
+
+
+_WE = frozenset(["i", "we"])
 
 
 def _same_kind(asked: Reading, kept: Reading) -> bool:

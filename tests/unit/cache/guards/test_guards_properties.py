@@ -19,7 +19,7 @@ QUESTIONS = sorted({text for pair in PAIRS for text in (pair.asked, pair.kept)})
 PLAIN = [
     text
     for text in QUESTIONS
-    if text.isascii() and not any(letter in "`'\"/_-.@#$%^*+=<>()|&~:" for letter in text[:-1])
+    if text.isascii() and not any(letter in "`'\"/_-.@#$%^*+=<>()[]{}|&~:" for letter in text[:-1])
 ]
 # No letter by itself, no unit and no name that is also a word.
 CASELESS = [
