@@ -7,6 +7,7 @@ the place of all state: it is read by the connection.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +20,8 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch  # RFC 9110: a tok
 _IN_VALUES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _MOST_NAMES = 512
 _WITHOUT_BODY = (204, 304)
+_LINE = b": ".join
+_WAITED_FOR = "message_event"
 
 
 _NAMES_SEEN: set[bytes] = set()
@@ -57,6 +60,21 @@ class Answer:
         else:
             raise RuntimeError(f"unexpected ASGI message {message['type']!r}")
 
+    def whole(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Write a whole response at once, beside `send`. False when it was not written: the client is slow, or gone."""
+        cycle = self._cycle
+        if cycle.flow.write_paused or cycle.disconnected or cycle.response_started:
+            return False
+        self._start(cycle, status, headers)
+        if cycle.chunked_encoding or self._left != len(body) or cycle.scope["method"] == "HEAD":
+            self._body(cycle, body, more=False)
+            return True
+        self._left = 0
+        cycle.transport.write(self._head + body)
+        self._head = b""
+        self._end(cycle)
+        return True
+
     def write(self, body: bytes) -> bool:
         """Write a piece of a chunked body at once, beside `send`. False when it was not written: the client is slow, or gone."""
         cycle = self._cycle
@@ -73,25 +91,27 @@ class Answer:
         return True
 
     def _start(self, cycle: RequestResponseCycle, status: int, headers: Any) -> None:
-        lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in headers])
+        lines = b"\r\n".join([*map(_LINE, headers), b""])
         # All that HTTP allows in a value taken away, nothing may be left but the ends of the lines.
         if lines.translate(None, _IN_VALUES) != b"\r\n" * len(headers):
             raise RuntimeError("a response header has characters that HTTP does not allow")
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
         cycle.chunked_encoding = False
-        framed = False
-        for name, value in headers:
-            if name not in _NAMES_SEEN:
+        named = dict(headers)
+        if not named.keys() <= _NAMES_SEEN:
+            for name in named:
                 _check_name(name)
-            if name == b"content-length":
-                self._left = int(value)
-                framed = True
-            elif name == b"connection" and b"close" in value.lower():
-                cycle.keep_alive = False
+        length = named.get(b"content-length")
+        if length is not None:
+            self._left = int(length)
+        if b"connection" in named and any(
+            b"close" in value.lower() for name, value in headers if name == b"connection"
+        ):
+            cycle.keep_alive = False
         if not cycle.keep_alive and b"connection: close" not in lines:
             lines += b"connection: close\r\n"
-        if not framed and status not in _WITHOUT_BODY and cycle.scope["method"] != "HEAD":
+        if length is None and status not in _WITHOUT_BODY and cycle.scope["method"] != "HEAD":
             cycle.chunked_encoding = True
             lines += b"transfer-encoding: chunked\r\n"
         self._head = b"%b%b\r\n" % (_STATUS_LINES[status], lines)
@@ -120,7 +140,8 @@ class Answer:
         if self._left:
             raise RuntimeError("the response's body is shorter than its content-length")
         cycle.response_complete = True
-        cycle.message_event.set()
+        if _WAITED_FOR in cycle.__dict__:  # else there is nobody to wake
+            cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()

@@ -12,6 +12,8 @@ close: closing with unread input would reset the connection and could destroy th
 
 import asyncio
 import math
+from collections.abc import Awaitable
+from types import CoroutineType
 from typing import Any, cast
 
 import httptools
@@ -20,12 +22,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.server.answer import Answer
-from gateway.server.asgi import ASGIApp
+from gateway.server import head as heads
+from gateway.server.cycle import Head, answer_to, close, disconnect, head_of, raised
 from gateway.server.deadlines import LINGER_SECONDS
-from gateway.server.departure import ANSWER, DEPARTURE, SERVER, Departure
-from gateway.server.head import body_too_large, check_head, origin_form, without_upgrade
-from gateway.server.refusal import Refused, as_refused, refusal_bytes
+from gateway.server.departure import DEPARTURE, SERVER, Departure
+from gateway.server.refusal import Headers, Refused, as_refused, refusal_bytes
 from gateway.server.state import EdgeState
 from gateway.server.wire import ResponseTransport, TimedFlow
 
@@ -67,6 +68,8 @@ class HardenedProtocol(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._declined_upgrade = False
         self._pending: Refused | None = None
+        self._head: Head | None = None
+        self._messages = 0  # completed by this read
         self._unsent = 0
 
     # The connection
@@ -89,7 +92,7 @@ class HardenedProtocol(HttpToolsProtocol):
         """Tell the request that is being handled."""
         self._phase = ENDED
         self.deadline = self.write_deadline = math.inf
-        self._pending = None
+        self._pending = self._head = None
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
             disconnect(self._running)
@@ -139,8 +142,10 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse one read, then see whether it ended inside a message."""
-        if self._phase == ENDED:
+        between = self._phase == WAITING and not self._head_read and not self._answering
+        if self._phase == ENDED or (between and self._take_repeated(data)):
             return
+        self._head, self._messages = None, 0
         if self._phase == BODY:
             self._body_read += len(data)
         else:
@@ -157,6 +162,21 @@ class HardenedProtocol(HttpToolsProtocol):
             self._decline_upgrade(data[upgraded_at:])
         elif self._phase != WAITING or self._head_read:
             self._ended_inside_message()
+        elif between and self._messages == 1 and self.cycle.keep_alive:
+            self._head = head_of(data, self._body_size, self.url, self.headers, cast("Any", self.scope))
+
+    def _take_repeated(self, data: bytes) -> bool:
+        """Take in a request whose head is the last one's, if it is one: the parser stands between two requests, and stays there."""
+        head = self._head
+        body = None if head is None or self.edge.draining else head.body(data)
+        if head is None or body is None:
+            return False
+        cycle = self.cycle = head.cycle(self, self.edge, body)
+        self.url, self.headers, self.scope = head.url, head.headers, cycle.scope
+        self._body_size = len(body)
+        self.deadline = math.inf
+        self._start_asgi_task(cycle, self.app)
+        return True
 
     def _ended_inside_message(self) -> None:
         options = self.edge.options
@@ -167,7 +187,7 @@ class HardenedProtocol(HttpToolsProtocol):
                 self._timed_flow.take_paused()
                 self.deadline = self._now() + options.body_timeout
         elif self._head_read > options.header_bytes + options.target_bytes:
-            self._refuse(self._head_too_large())
+            self._refuse(heads.head_too_large(self._header_bytes, self._header_count))
         elif self._phase == HEAD and self.deadline == math.inf:
             self.deadline = self._now() + options.header_timeout
 
@@ -182,8 +202,7 @@ class HardenedProtocol(HttpToolsProtocol):
         """Part of the request target."""
         self.url += url
         if len(self.url) > self.edge.options.target_bytes:
-            message = f"The request target is longer than {self.edge.options.target_bytes} bytes."
-            raise Refused(414, "target_too_long", message)
+            raise heads.target_too_long(self.edge.options.target_bytes)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; trailers are counted by `_ended_inside_message`, and dropped: they come too late to be trusted."""
@@ -193,19 +212,19 @@ class HardenedProtocol(HttpToolsProtocol):
         headers.append((name.lower(), value.rstrip(b" \t")))
         self._head_size += len(name) + len(value)
         if self._head_size > self._header_bytes or len(headers) > self._header_count:
-            raise self._head_too_large()
+            raise heads.head_too_large(self._header_bytes, self._header_count)
 
     def on_headers_complete(self) -> None:
         """Check the head, then start the request or queue it."""
         self._head_read = 0
         if self.parser.should_upgrade():
-            self._check_upgrade()
+            heads.check_upgrade(self.parser.get_method(), self.headers)
             self._declined_upgrade = True
             return
         self._body_bytes = self.edge.options.large_bodies.get(self.url, self.edge.options.body_bytes)
-        self.expect_100_continue = check_head(self.parser.get_http_version(), self.headers, self._body_bytes)
+        self.expect_100_continue = heads.check_head(self.parser.get_http_version(), self.headers, self._body_bytes)
         if not self.url.startswith(b"/"):
-            self.url, authority = origin_form(self.url)
+            self.url, authority = heads.origin_form(self.url)
             self.headers[:] = [(b"host", authority), *(header for header in self.headers if header[0] != b"host")]
         if len(self.pipeline) >= self.edge.options.pipelined:
             raise Refused(429, "too_many_pipelined_requests", "Wait for answers before sending more requests.")
@@ -223,7 +242,7 @@ class HardenedProtocol(HttpToolsProtocol):
         """Part of the body; a Content-Length over the limit was refused with the head, so this is about chunks."""
         self._body_size += len(body)
         if self._body_size > self._body_bytes:
-            raise body_too_large(self._body_bytes)
+            raise heads.body_too_large(self._body_bytes)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -231,46 +250,38 @@ class HardenedProtocol(HttpToolsProtocol):
         if self._declined_upgrade:
             return
         self._phase = WAITING
+        self._messages += 1
         self.deadline = self._now() + self.edge.options.idle_timeout if self.cycle.response_complete else math.inf
         super().on_message_complete()
-
-    def _head_too_large(self) -> Refused:
-        limit = f"{self._header_bytes} bytes or {self._header_count} headers"
-        return Refused(431, "headers_too_large", f"The request's headers are more than {limit}.")
-
-    def _check_upgrade(self) -> None:
-        if self.parser.get_method() == b"CONNECT":
-            raise Refused(405, "method_not_allowed", "This server is not a proxy: CONNECT is not supported.")
-        if any(name == b"upgrade" and b"websocket" in value.lower() for name, value in self.headers):
-            # 426, because Codex CLI takes only that for a reason to go on without a WebSocket; 400 ends its turn.
-            raise Refused(426, "websocket_not_supported", "This server has no WebSocket endpoint.")
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request again without its offer (h2c, as Java's client makes it): the parser would skip its body."""
         self._declined_upgrade = False
-        version = self.parser.get_http_version().encode("ascii")
-        lines = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
-        lines += [b"%b: %b\r\n" % header for header in without_upgrade(self.headers)]
+        head = heads.without_upgrade(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.data_received(b"".join([*lines, b"\r\n", rest]))
+        self.data_received(head + rest)
 
     # Answering
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        try:
+            waiting = app(cycle.scope, cycle.receive, answer_to(cycle).send)
+        except Exception as error:  # noqa: BLE001 - raised again where requests are answered
+            waiting = raised(error)
+        if cycle.response_complete and type(waiting) is not CoroutineType:
+            close(cycle)  # it was answered at once: there is nothing to wait for
+            return
         # The transport calls us outside of any task, so there is no task group here: `server_state.tasks` is the group,
         # and EdgeServer waits for it and cancels it.
-        task = self.loop.create_task(self._answer(cycle, app))
+        task = self.loop.create_task(self._answer(cycle, waiting))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    async def _answer(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
-        answer = Answer(cycle)
-        scope = cast("dict[str, Any]", cycle.scope)
-        scope["extensions"][ANSWER] = answer
+    async def _answer(self, cycle: RequestResponseCycle, waiting: Awaitable[None]) -> None:
         try:
-            await app(scope, cycle.receive, answer.send)  # type: ignore[arg-type] # dicts
+            await waiting
         except Exception:
             # The last line of defence: whatever the application raised, the client gets a 500 and the log the reason.
             log.exception("server.application.failed", path=cycle.scope["path"])
@@ -279,16 +290,14 @@ class HardenedProtocol(HttpToolsProtocol):
                 log.error("server.application.left_response_incomplete", path=cycle.scope["path"])
         if not cycle.response_complete and not cycle.disconnected:
             self._end_failed(cycle)
-        # Breaks the cycles between request and connection, and between scope and answer.
-        cycle.on_response = _nothing
-        del scope["extensions"][ANSWER]
+        close(cycle)
 
     def on_response_complete(self) -> None:
         """Start the next request of the queue, or wait for one."""
-        self.server_state.total_requests += 1
         if self._wire.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
@@ -328,9 +337,7 @@ class HardenedProtocol(HttpToolsProtocol):
     def _write_refusal(self, refused: Refused) -> None:
         begun = self.headers is not None
         path, headers = (self.url, self.headers) if begun else (b"", [])
-        body = self.edge.render_error(path, headers, refused.status, refused.code, refused.message)
-        self._wire.write(refusal_bytes(refused, body, with_body=not begun or self.parser.get_method() != b"HEAD"))
-        self._linger()
+        self._write(refused, path, headers, with_body=not begun or self.parser.get_method() != b"HEAD")
 
     def _end_failed(self, cycle: RequestResponseCycle) -> None:
         """The application left its response incomplete: a 500 if nothing was sent, else a cut, which cannot pass for an end."""
@@ -341,8 +348,11 @@ class HardenedProtocol(HttpToolsProtocol):
             return
         path, headers = cycle.scope["raw_path"], list(cycle.scope["headers"])
         refused = Refused(500, "internal_error", "The server made a mistake; it has been logged.")
+        self._write(refused, path, headers, with_body=cycle.scope["method"] != "HEAD")
+
+    def _write(self, refused: Refused, path: bytes, headers: Headers, *, with_body: bool) -> None:
         body = self.edge.render_error(path, headers, refused.status, refused.code, refused.message)
-        self._wire.write(refusal_bytes(refused, body, with_body=cycle.scope["method"] != "HEAD"))
+        self._wire.write(refusal_bytes(refused, body, with_body=with_body))
         self._linger()
 
     # Deadlines
@@ -386,14 +396,3 @@ class HardenedProtocol(HttpToolsProtocol):
         """The client has caught up."""
         super().resume_writing()
         self.write_deadline = math.inf
-
-
-def disconnect(cycle: RequestResponseCycle) -> None:
-    """Tell a request, in ASGI's way and through its Departure, that nobody waits for its response any more."""
-    cycle.disconnected = True
-    cycle.message_event.set()
-    cast("dict[str, Any]", cycle.scope)["extensions"][DEPARTURE].leave()
-
-
-def _nothing() -> None:
-    """What a finished request calls when it is over."""

@@ -8,6 +8,8 @@ from gateway.server.asgi import Scope
 DEPARTURE = "switchgear.departure"
 SERVER = "switchgear.server"
 ANSWER = "switchgear.answer"  # the Answer of the request
+WHOLE_BODY = "switchgear.body"  # all of the body, where the server has it
+NOTES = "switchgear.notes"  # what the application noted of these very headers; it ends with the connection
 
 
 class Departure:

@@ -76,6 +76,17 @@ def body_too_large(body_bytes: int) -> Refused:
     return Refused(413, "request_too_large", f"The request body is larger than {body_bytes} bytes.")
 
 
+def head_too_large(header_bytes: int, header_count: int) -> Refused:
+    """The refusal of headers over the limits."""
+    limit = f"{header_bytes} bytes or {header_count} headers"
+    return Refused(431, "headers_too_large", f"The request's headers are more than {limit}.")
+
+
+def target_too_long(target_bytes: int) -> Refused:
+    """The refusal of a target over the limit."""
+    return Refused(414, "target_too_long", f"The request target is longer than {target_bytes} bytes.")
+
+
 def origin_form(target: bytes) -> tuple[bytes, bytes]:
     """An absolute-form target as path with query, and the authority that replaces Host (RFC 9112, 3.2.2); or Refused."""
     try:
@@ -89,8 +100,23 @@ def origin_form(target: bytes) -> tuple[bytes, bytes]:
     return (path if url.query is None else path + b"?" + url.query), authority
 
 
-def without_upgrade(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """The headers less an offer to upgrade that is not taken: a server may always ignore it (RFC 9110, 7.8)."""
+def check_upgrade(method: bytes, headers: Headers) -> None:
+    """Raise Refused for a request that is for something else than HTTP; what else is offered is not taken, and does no harm."""
+    if method == b"CONNECT":
+        raise Refused(405, "method_not_allowed", "This server is not a proxy: CONNECT is not supported.")
+    if any(name == b"upgrade" and b"websocket" in value.lower() for name, value in headers):
+        # 426, because Codex CLI takes only that for a reason to go on without a WebSocket; 400 ends its turn.
+        raise Refused(426, "websocket_not_supported", "This server has no WebSocket endpoint.")
+
+
+def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
+    """Write a head anew, less an offer to upgrade that is not taken: a server may always ignore it (RFC 9110, 7.8)."""
+    lines = [b"%b %b HTTP/%b" % (method, target, version.encode("ascii"))]
+    lines += [b"%b: %b" % header for header in _without_offer(headers)]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def _without_offer(headers: Headers) -> list[tuple[bytes, bytes]]:
     kept = []
     for name, value in headers:
         if name in (b"upgrade", b"http2-settings"):
