@@ -51,3 +51,6 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def total(self) -> int:
         """Everything."""
         return self.input_total + self.output_total
+
+
+NO_USAGE: Final = Usage()

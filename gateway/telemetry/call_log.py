@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import sys
 from collections.abc import Callable, Sequence
 
@@ -63,10 +64,15 @@ class JsonCallLog:
 
 
 def _line(record: Record) -> bytes:
-    at = dt.datetime.fromtimestamp(record.started_at + record.duration, dt.UTC).isoformat().removesuffix("+00:00")
-    level = b"warning" if record.error else b"info"
-    return b'{"at":"%bZ","level":"%b","event":"call.finished",%b\n' % (
-        at.encode(),
-        level,
-        printable_json(_encode(record))[1:],
+    second, micros = divmod(round((record.started_at + record.duration) * 1_000_000), 1_000_000)
+    level = b'Z","level":"warning"' if record.error else b'Z","level":"info"'
+    fields = printable_json(_encode(record))[1:]
+    return b"".join(
+        (b'{"at":"', _moment(second), b".%06d" % micros, level, b',"event":"call.finished",', fields, b"\n")
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _moment(second: int) -> bytes:
+    """Give a second since 1970 as ISO 8601 writes it. Most calls of a batch ended in the same one."""
+    return dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()

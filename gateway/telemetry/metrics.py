@@ -8,13 +8,14 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.core.record import Record
-from gateway.core.usage import Usage
+from gateway.core.usage import NO_USAGE, Usage
 
 Labels = tuple[str, ...]
 _NANO = 1_000_000_000  # nano-dollars in a dollar
+_BUCKETS: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 MAX_SERIES = 2000
 """Per metric. What comes after that many label sets is counted under "(other)": a name from outside must not fill memory."""
 
@@ -32,9 +33,12 @@ class Counter:
 
     def add(self, values: Labels = (), amount: float = 1) -> None:
         """Add `amount` to the series with these label values."""
-        if values not in self._values and len(self._values) >= MAX_SERIES:
-            values = ("(other)",) * len(self.labels)
-        self._values[values] = self._values.get(values, 0) + amount
+        held = self._values.get(values)
+        if held is None:
+            if len(self._values) >= MAX_SERIES:
+                values = ("(other)",) * len(self.labels)
+            held = self._values.get(values, 0)
+        self._values[values] = held + amount
 
     def values(self) -> dict[Labels, float]:
         """Give the value of each series."""
@@ -85,16 +89,18 @@ class Histogram:
         self._bounds = tuple(bounds)
         self._series: dict[Labels, list[float]] = {}
 
-    def observe(self, values: Labels, value: float) -> None:
-        """Count one value."""
+    def observe(self, values: Labels, *observed: float) -> None:
+        """Count values."""
         series = self._series.get(values)
         if series is None:
             if len(self._series) >= MAX_SERIES:
                 values = ("(other)",) * len(self.labels)
             # One cell a bucket, one for the rest, one for the sum.
             series = self._series.setdefault(values, [0.0] * (len(self._bounds) + 2))
-        series[bisect.bisect_left(self._bounds, value)] += 1
-        series[-1] += value
+        bounds = self._bounds
+        for value in observed:
+            series[bisect.bisect_left(bounds, value)] += 1
+            series[-1] += value
 
     def render(self) -> Iterable[str]:
         """Give the exposition lines: cumulative buckets, sum, count."""
@@ -169,31 +175,55 @@ class CallMetrics:
         )  # fmt: skip
 
     def take(self, records: Sequence[Record]) -> None:
-        """Count a batch of records."""
-        for record in records:
-            self._count(record)
+        """Count a batch of records: those that are alike, together."""
+        alike: dict[tuple[str | int | None, ...], list[Record]] = {}
+        for each in records:
+            kind = (
+                each.model,
+                each.known_model,
+                each.dialect,
+                each.provider,
+                each.served,
+                each.status,
+                each.error,
+                each.cache,
+            )
+            alike.setdefault(kind, []).append(each)
+        for some in alike.values():
+            self._count(some)
+        for each in records:
+            if each.route or each.degraded or each.beside or each.guards or each.found:
+                self._count_more(each)
 
-    def _count(self, record: Record) -> None:
-        target = f"{record.provider}/{record.served}" if record.provider else ""
-        model = record.known_model
-        where = (model, record.dialect)
-        self.calls.add((model, target, record.dialect, str(record.status), record.error or ""))
-        self.duration.observe(where, record.duration)
-        if record.first_token is not None:
-            self.first.observe(where, record.first_token)
-            if record.upstream is not None:
-                self.overhead.observe((), max(record.first_token - record.upstream, 0.0))
+    def _count(self, records: Sequence[Record]) -> None:
+        """Count records of one model, target, dialect and end."""
+        one = records[0]
+        target = f"{one.provider}/{one.served}" if one.provider else ""
+        model = one.known_model
+        where = (model, one.dialect)
+        self.calls.add((model, target, one.dialect, str(one.status), one.error or ""), len(records))
+        self.duration.observe(where, *[each.duration for each in records])
+        began = [each for each in records if each.first_token is not None]
+        if began:
+            self.first.observe(where, *[each.first_token or 0.0 for each in began])
+        waited = [(each.first_token or 0.0) - each.upstream for each in began if each.upstream is not None]
+        if waited:
+            self.overhead.observe((), *[max(seconds, 0.0) for seconds in waited])
+        if one.cache:
+            self._count_cached(model, records)
+        counted = [each for each in records if each.usage is not None]
+        if counted:
+            self._count_tokens(one.model, target, [(each.usage or NO_USAGE, each.cost) for each in counted])
+
+    def _count_more(self, record: Record) -> None:
+        """Count what few calls have."""
         if record.degraded:
-            self.degraded.add((model, record.degraded))
-        if record.cache:
-            self._count_cached(model, record)
+            self.degraded.add((record.known_model, record.degraded))
         for tried in record.route[:-1]:
             self.failed_tries.add((tried,))
-        if record.usage is not None:
-            self._count_tokens(record.model, target, record.usage, record.cost)
         for beside in record.beside:
             cost = None if beside.cost_nano is None else beside.cost_nano / _NANO
-            self._count_tokens(record.model, beside.target, beside.usage, cost)
+            self._count_tokens(record.model, beside.target, [(beside.usage, cost)])
         self._count_protection(record)
 
     def _count_protection(self, record: Record) -> None:
@@ -205,21 +235,25 @@ class CallMetrics:
         for kind, count in record.found:
             self.found.add((kind,), count)
 
-    def _count_cached(self, model: str, record: Record) -> None:
-        self.cached.add((model, record.cache))
-        if record.saved is not None:
-            self.saved_tokens.add((model,), record.saved.total)
-        if record.saved_nano is not None:
-            self.saved.add((model,), record.saved_nano / _NANO)
+    def _count_cached(self, model: str, records: Sequence[Record]) -> None:
+        self.cached.add((model, records[0].cache), len(records))
+        tokens = [each.saved.total for each in records if each.saved is not None]
+        if tokens:
+            self.saved_tokens.add((model,), sum(tokens))
+        saved = [each.saved_nano / _NANO for each in records if each.saved_nano is not None]
+        if saved:
+            self.saved.add((model,), sum(saved))
 
-    def _count_tokens(self, model: str, target: str, usage: Usage, cost: float | None) -> None:
-        for bucket in ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"):
-            if amount := getattr(usage, bucket):
+    def _count_tokens(self, model: str, target: str, used: Sequence[tuple[Usage, float | None]]) -> None:
+        usages = [usage for usage, _ in used if usage != NO_USAGE]
+        for bucket in _BUCKETS if usages else ():
+            if amount := sum([getattr(usage, bucket) for usage in usages]):
                 self.tokens.add((model, target, bucket), amount)
-        if cost is None:
-            self.unpriced.add((model, target))
-        else:
-            self.cost.add((model, target), cost)
+        costs = [cost for _, cost in used if cost is not None]
+        if costs:
+            self.cost.add((model, target), sum(costs))
+        if len(costs) < len(used):
+            self.unpriced.add((model, target), len(used) - len(costs))
 
     def render(self) -> bytes:
         """Give the exposition text."""

@@ -22,7 +22,7 @@ from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.errors import LimitExceeded
 from gateway.core.record import Record
-from gateway.core.usage import Usage
+from gateway.core.usage import NO_USAGE
 from gateway.stores.budgets import Budget
 from gateway.stores.counters import CounterStore, Outcome
 from gateway.stores.counters_memory import RESERVATION_SECONDS, Group, MemoryCounters, Taken
@@ -32,7 +32,6 @@ MOST_PLANS = 16_384
 MOST_ENDED = 1024
 # In the order of COUNTS; None keeps what was reserved. A call is a call, and gives its place back.
 _NOTHING_CAME = (None, 0, 0, 0, 0, 0)
-_NO_USAGE = Usage()
 _UNHEARD_OF = (None, 0, None, None, None, None)
 
 
@@ -192,7 +191,7 @@ class Limiter:
         plan, taken, _ = reservation
         nothing = record.error is not None and record.first_token is None
         # What others have used for it, before it came to nothing, was used.
-        usage = _NO_USAGE if record.usage is None and nothing and record.beside else record.usage
+        usage = NO_USAGE if record.usage is None and nothing and record.beside else record.usage
         cost = record.cost_nano
         if cost is None and record.cost is not None:
             cost = round(record.cost * NANO)

@@ -51,6 +51,23 @@ def test_a_call_is_counted_by_what_it_asked_for_and_what_came_of_it():
     ]
 
 
+def test_a_batch_is_counted_as_its_calls_would_be_one_by_one():
+    records = [
+        record(), record(dialect="openai_responses"), record(status=499, error="client_left", first_token=None),
+        record(first_token=None, usage=None, cost=None), record(upstream=None), record(usage=Usage(), cost=0.0, cache="exact",
+        route=(), saved=Usage(input=3, output=4), saved_nano=5_000), record(cache="miss"), record(route=(), model="unknown"),
+        record(degraded="stale", guards=(("words", "deny", 0.1, 0.5),), found=(("mail", 2),)), record(provider=None, served=None),
+    ] * 3  # fmt: skip
+    one_by_one = CallMetrics()
+    for each in records:
+        one_by_one.take([each])
+
+    def by_labels(found):
+        return {(name, *labels.items()): value for name, some in found.items() for labels, value in some}
+
+    assert by_labels(taken(*records)) == pytest.approx(by_labels(samples(one_by_one)))
+
+
 def test_tokens_are_counted_in_disjoint_buckets_and_cost_beside_them():
     found = taken(record(), record(cost=None))
 
