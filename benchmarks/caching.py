@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from run import CASES, GATEWAY_CORE, KEY, LOAD_CORE, Bench, Case
 
 NEEDED_SHARE = 0.5  # of a proxied request
 MEASURED = ("json1", "json32", "json64k", "s64")
+LONGER = 5  # times the requests of the other benchmarks, so that opening connections does not count
 
 
 def write_config(bench: Bench, cache: str) -> pathlib.Path:
@@ -45,7 +47,7 @@ def compare(bench: Bench) -> dict[str, tuple[float, float, float]]:
             started.append((stack.enter_context(processes.running(argv, core=GATEWAY_CORE, log=log, env=env)), port))
             processes.wait_for(f"http://127.0.0.1:{port}/healthz", seconds=20)
         for name in MEASURED:
-            case = CASES[name]
+            case = dataclasses.replace(CASES[name], requests=LONGER * CASES[name].requests)
             for _, port in started:
                 bench.load(port, Case(body=case.body, connections=4, requests=200))
             least = [float("inf")] * 2
@@ -57,7 +59,7 @@ def compare(bench: Bench) -> dict[str, tuple[float, float, float]]:
 
 
 def main() -> int:
-    """Measure and print; 1 when a hit costs more than its share."""
+    """Measure and print; 1 when a hit costs more than its share in any case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=8)
     asked = parser.parse_args()
@@ -71,7 +73,7 @@ def main() -> int:
                 upstream.terminate()
     for name, (proxied, hit, share) in found.items():
         print(f"{name:8} proxied {proxied:7.1f} µs, from the cache {hit:7.1f} µs, {share:.2f} ×")
-    return 0 if all(found[name][2] <= NEEDED_SHARE for name in ("json32", "s64")) else 1
+    return 0 if all(share <= NEEDED_SHARE for _, _, share in found.values()) else 1
 
 
 if __name__ == "__main__":

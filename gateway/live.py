@@ -22,6 +22,7 @@ from gateway.config import Change, ConfigError, Fault, ProviderSettings, Setting
 from gateway.config.policy_settings import PolicySettings
 from gateway.core.clock import Clock
 from gateway.modelling import concurrency_of, modelled
+from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.build import build_routes
 from gateway.pipeline.cached_plan import policy_version
 from gateway.pipeline.route import Route, Surroundings
@@ -96,6 +97,7 @@ class Generation:
         self.digests = digests
         self.protection = protection
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
+        self.bodies = Bodies()
         self._held = 0
         surroundings = msgspec.structs.replace(surroundings, beside=self._holding(surroundings.spawn))
         shadows = {name: model.shadow for name, model in settings.models.items() if model.shadow is not None}

@@ -25,7 +25,7 @@ async def attend(edge: Edge, scope: Scope, call: C, responder: Callable[[C, R], 
     interruption = Interruption()
     departure = scope.get("extensions", {}).get("switchgear.departure")
     if departure is not None:
-        departure.subscribe(lambda: interruption.interrupt(ClientLeft("The client closed its connection.")))
+        departure.subscribe(interruption.client_left)
     edge.in_progress[interruption] = relay
     try:
         await responder(call, relay)

@@ -14,6 +14,7 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError, Unavailable
 from gateway.core.ids import NewId
+from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.interruption import Interruption
 from gateway.pipeline.recorded import TakeRecord
 from gateway.pipeline.route import Route
@@ -36,6 +37,11 @@ class Generation(Protocol):
     @property
     def routes(self) -> Mapping[str, Route]:
         """The configured models, in the order of the configuration."""
+        ...
+
+    @property
+    def bodies(self) -> Bodies:
+        """Bodies that came of late."""
         ...
 
     def hold(self) -> None:

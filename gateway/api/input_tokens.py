@@ -8,7 +8,8 @@ from gateway.agents.desk import Draft, RunDesk
 from gateway.api.asgi import Receive, Scope
 from gateway.api.door import Asked, Door, Reading
 from gateway.api.edge import Edge, Generation
-from gateway.api.responses_envelope import read_origins
+from gateway.api.responses_envelope import CONVERSATION, PREVIOUS, read_origins
+from gateway.core.items import Json
 from gateway.dialects.openai_responses.input_tokens import INPUT_TOKENS
 from gateway.dialects.openai_responses.reader import Reader
 
@@ -26,6 +27,10 @@ class _CountingDoor(Door):
     def __init__(self, edge: Edge, desk: RunDesk) -> None:
         super().__init__(edge, INPUT_TOKENS)
         self._desk = desk
+
+    def _stands_alone(self, fields: dict[str, Json]) -> bool:
+        # What is kept is another's to read, and may have grown: it is put in each time.
+        return fields.get(PREVIOUS) is None and fields.get(CONVERSATION) is None
 
     async def _read(self, scope: Scope, receive: Receive, generation: Generation, asked: Asked) -> Reading:
         found = await super()._read(scope, receive, generation, asked)

@@ -21,6 +21,7 @@ from gateway.dialects.openai_chat import OPENAI_CHAT
 from gateway.dialects.openai_completions import OPENAI_COMPLETIONS
 from gateway.dialects.openai_embeddings import OPENAI_EMBEDDINGS
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
+from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
 from gateway.stores.key_ring import KeyRing
@@ -88,6 +89,10 @@ class _AsSeenBy:
     @property
     def routes(self) -> Mapping[str, Route]:
         return self._generation.routes
+
+    @property
+    def bodies(self) -> Bodies:
+        return self._generation.bodies
 
     def hold(self) -> None:
         self._generation.hold()

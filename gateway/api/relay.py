@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
 
-from gateway.api.asgi import AsgiSend, Headers, reply
+from gateway.api.asgi import AsgiSend, Direct, Headers, reply
 from gateway.api.errors import reply_error
 from gateway.core.answer import AnswerBuilder
 from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
-from gateway.core.events import ASIDE, Continued, Event, Finished, Started, Verbatim
-from gateway.core.responder import Lane
+from gateway.core.events import ASIDE, Cached, Continued, Event, Finished, Started, Verbatim
+from gateway.core.responder import NOTHING, Lane, give
 from gateway.dialects.dialect import Dialect, EventEncoder
 from gateway.dialects.sse import KEEP_ALIVE
 
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _JSON = b"application/json"
+_STREAMED = (
+    (b"content-type", EVENT_STREAM),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
 _UNSEEN = re.compile(r"[^ -~]")
 _MOST_DROPPED = 1024
 
@@ -58,7 +62,10 @@ def _shown(names: Iterable[str]) -> bytes:
 class DocumentRelay:
     """A Send that answers with one JSON document."""
 
-    def __init__(self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float]) -> None:
+    def __init__(
+        self, call: Call, dialect: Dialect, send: AsgiSend, now: Callable[[], float], direct: Direct | None = None
+    ) -> None:
+        self._direct = direct
         self.call = call
         self._dialect = dialect
         self._send = send
@@ -67,18 +74,26 @@ class DocumentRelay:
         self._builder: AnswerBuilder | None = None
         self.answered = False
 
-    async def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> Awaitable[None]:
         """Take the next event."""
-        if isinstance(event, Verbatim):
+        kind = type(event)
+        if kind is Verbatim:
             started = self._started
             content_type = None if started is None else started.content_type
-            await self._answer(event.data, (content_type or "application/json").encode("latin-1", "replace"))
-        elif isinstance(event, Started):
-            self._started = event
+            return self._answer(event.data, (content_type or "application/json").encode("latin-1", "replace"))  # type: ignore[union-attr]  # `kind is` does not narrow
+        if kind is Started:
+            self._started = event  # type: ignore[assignment]  # as above
         elif not self.answered and not isinstance(event, ASIDE):
             builder = self._fold(event)
             if isinstance(event, Finished):
-                await self._answer(self._dialect.encode_answer(builder.answer(), self.call), _JSON)
+                return self._answer(self._dialect.encode_answer(builder.answer(), self.call), _JSON)
+        return NOTHING
+
+    def whole(self, told: Cached, started: Started, data: Verbatim, finished: Finished) -> Awaitable[None]:
+        """Take an answer that is all there."""
+        del told, finished
+        self._started = started
+        return self._answer(data.data, (started.content_type or "application/json").encode("latin-1", "replace"))
 
     def _fold(self, event: Event) -> AnswerBuilder:
         builder = self._builder
@@ -89,10 +104,10 @@ class DocumentRelay:
         builder.add(event)
         return builder
 
-    async def _answer(self, body: bytes, content_type: bytes) -> None:
+    def _answer(self, body: bytes, content_type: bytes) -> Awaitable[None]:
         headers = [(b"content-type", content_type), *answer_headers(self.call, self._started, self._now())]
         self.answered = True
-        await reply(self._send, 200, body, headers)
+        return reply(self._send, 200, body, headers, self._direct)
 
     async def fail(self, error: SwitchgearError) -> None:
         """Answer with an error; nothing when the answer is out already."""
@@ -102,19 +117,6 @@ class DocumentRelay:
 
     async def keep_alive(self, idle: float) -> None:
         """Documents have nothing to keep alive with."""
-
-
-class Direct(Protocol):
-    """The server's short way to the client."""
-
-    @property
-    def pieces(self) -> int:
-        """How many pieces have gone this way."""
-        ...
-
-    def write(self, body: bytes) -> bool:
-        """Write a piece of body at once. False when it was not written."""
-        ...
 
 
 class StreamRelay:
@@ -136,6 +138,15 @@ class StreamRelay:
         self.answered = False
         self._ended = False
 
+    def whole(self, told: Cached, started: Started, data: Verbatim, finished: Finished) -> Awaitable[None]:
+        """Take a stream that is all there; it goes out in one go where the client is quick enough."""
+        del told
+        self._started = started
+        if self.answered or self._direct is None or not self._direct.whole(200, self._headers(), data.data):
+            return give(self, (data, finished))
+        self.answered = self._ended = True
+        return NOTHING
+
     async def __call__(self, event: Event) -> None:
         """Take the next event."""
         if isinstance(event, Verbatim):
@@ -150,11 +161,12 @@ class StreamRelay:
             self._started = event
             if event.content_type is None:
                 self._encoder = self._dialect.event_encoder(self.call)
+        if isinstance(event, Finished):
+            await self._end(b"" if self._encoder is None else self._encoder.encode(event))
+            return
         if self._encoder is not None and not isinstance(event, ASIDE):
             await self._write(self._encoder.encode(event), begin=not isinstance(event, Started))
-        if isinstance(event, Finished):
-            await self._end(b"")
-        elif isinstance(event, Continued) and self.answered:
+        if isinstance(event, Continued) and self.answered:
             # The headers are out; clients leave comments aside.
             await self._put(b": continued by %b\n\n" % _shown((event.target,)))
 
@@ -185,13 +197,11 @@ class StreamRelay:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._wrote_at = self._now()
 
+    def _headers(self) -> Headers:
+        return [*answer_headers(self.call, self._started, self._now()), *_STREAMED]
+
     async def _begin(self) -> None:
-        headers = answer_headers(self.call, self._started, self._now())
-        headers += [
-            (b"content-type", EVENT_STREAM),
-            (b"cache-control", b"no-cache"),
-            (b"x-accel-buffering", b"no"),
-        ]
+        headers = self._headers()
         self._wrote_at = math.inf
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._wrote_at = self._now()

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable
 
 import msgspec
-import structlog
 
 from gateway.agents.desk import Draft, RunDesk
-from gateway.api.asgi import AsgiSend, Receive, Scope
+from gateway.api.asgi import AsgiSend, Scope
 from gateway.api.attending import attend
 from gateway.api.door import Asked, Door, Reading
 from gateway.api.edge import Edge, Generation
-from gateway.api.responses_envelope import Envelope, read_envelope
+from gateway.api.responses_envelope import Envelope, is_stateless, read_envelope
 from gateway.api.run_relay import RunDocument, RunStream
 from gateway.cache.wishes import wish_of
 from gateway.core.call import Call
-from gateway.core.errors import ClientLeft, InternalError, SwitchgearError
+from gateway.core.errors import SwitchgearError
 from gateway.core.events import Event
-from gateway.core.responder import NOTHING, Responder, Send
+from gateway.core.items import Json
+from gateway.core.responder import NOTHING, Send
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.authorized import Authorized, offered
 from gateway.pipeline.lookup import find_route
-
-log = structlog.get_logger()
 
 
 class ResponsesDoor(Door):
@@ -34,47 +31,29 @@ class ResponsesDoor(Door):
         super().__init__(edge, OPENAI_RESPONSES)
         self._desk = desk
 
-    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
-        """Answer one request."""
-        edge = self._edge
-        generation = edge.current()
-        generation.hold()
-        asked = Asked(edge.new_id("call_"), edge.clock.monotonic())
-        try:
-            found = await self._read(scope, receive, generation, asked)
-            envelope = read_envelope(found.fields)
-            answer: Callable[[], Awaitable[None]]
-            if envelope.stateless:
-                call, responder = self._admit(generation, asked, found)
-                answer = partial(self._pass_on, scope, send, call, responder)
-            else:
-                draft, call = self._draft(generation, asked, found, envelope)
-                answer = partial(self._keep, scope, send, asked, draft, call)
-        except ClientLeft as error:
-            self._record_refusal(error, asked)
-        except SwitchgearError as error:
-            await self._refuse(send, error, asked)
-        except Exception:
-            log.exception("call.crashed", call=asked.call_id)
-            await self._refuse(send, InternalError(), asked)
-        else:
-            await answer()
-        finally:
-            generation.release()
+    def _stands_alone(self, fields: dict[str, Json]) -> bool:
+        # What is to be kept goes by the desk, each time: nothing that was known before may lead it past.
+        return is_stateless(fields)
 
-    async def _pass_on(self, scope: Scope, send: AsgiSend, call: Call, responder: Responder) -> None:
-        await attend(self._edge, scope, call, responder, self._relay(scope, call, send))
+    def _answering(
+        self, scope: Scope, send: AsgiSend, generation: Generation, asked: Asked, found: Reading
+    ) -> Awaitable[None]:
+        envelope = read_envelope(found.fields)
+        if envelope.stateless:
+            return super()._answering(scope, send, generation, asked, found)
+        draft, call = self._draft(generation, asked, found, envelope)
+        return self._keep(scope, send, asked, draft, call)
 
     def _draft(self, generation: Generation, asked: Asked, found: Reading, envelope: Envelope) -> tuple[Draft, Call]:
         """Make a draft, and the call that stands for it here. Raises ModelNotFound; Forbidden, where nobody would wait for it later."""
-        caller, authorizer = found.caller, generation.authorizer
+        caller, heading, authorizer = found.caller, found.heading, generation.authorizer
         fields = dict(found.fields)
-        wish = wish_of(found.cache or {}, fields.pop("cache", None))
+        wish = wish_of(heading.cache or {}, fields.pop("cache", None))
         if wish is not None:
             given = msgspec.structs.asdict(wish)
             fields["cache"] = {name: value for name, value in given.items() if value not in (None, "")}
         route = find_route(generation.routes, asked.model, shown=lambda near: offered(authorizer, caller, near.subject))
-        session = None if found.session is None else found.session.decode("latin-1")
+        session = None if heading.session is None else heading.session.decode("latin-1")
         call = Call(
             id=asked.call_id,
             operation="generate",
@@ -96,8 +75,8 @@ class ResponsesDoor(Door):
             received=asked.received,
             call=asked.call_id,
             session=session,
-            trace=found.trace,
-            headers=found.passed,
+            trace=heading.trace,
+            headers=heading.passed,
         )
         return draft, call
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -36,9 +37,14 @@ _STATELESS: Final = Envelope(store=False)
 _REFERRING: Final = (PREVIOUS, CONVERSATION, "background")
 
 
+def is_stateless(fields: Mapping[str, Json]) -> bool:
+    """Whether it is plain at first sight that nothing is to be kept and nothing is referred to."""
+    return fields.get("store") is False and all(fields.get(name) in (None, False) for name in _REFERRING)
+
+
 def read_envelope(fields: dict[str, Json]) -> Envelope:
     """Check what stored responses have beside the stateless ones. Raises InvalidRequest with `param`, NotFound for what can be no id."""
-    if fields.get("store") is False and all(fields.get(name) in (None, False) for name in _REFERRING):
+    if is_stateless(fields):
         return _STATELESS
     reader = Reader(fields)
     store, background = reader.boolean("store"), reader.boolean("background")

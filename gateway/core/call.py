@@ -8,6 +8,7 @@ from gateway.core.cached import CacheWish
 from gateway.core.caller import Caller
 from gateway.core.content import Content, Operation
 from gateway.core.items import Json
+from gateway.core.known import Known
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +20,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `traceparent` (W3C Trace Context). `headers` are the client's headers that an upstream may see. `background` is what nobody waits for, as the
     lines of a batch: others go before it. `shadow_of` is the id of the call that this one is a copy of, made to compare answers;
     empty for every other. `run` is the id of the run (a stored response) that makes the call, empty where none does. `cache` is what the client asks of the cache, None where it says nothing.
+    `known` is what is remembered of the body from an earlier call, None where nothing is.
     An `opened` call goes out by its Items and comes back as events: its body is never passed on, nor is an answer's.
     """
 
@@ -40,6 +42,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheWish | None = None
     opened: bool = False
     run: str = ""
+    known: Known | None = None
+
+    @property
+    def remembered(self) -> Known | None:
+        """What is known of the body, as long as the call still says what its body says."""
+        known = self.known
+        if known is None or known.fields is not self.fields or known.content is not self.content:
+            return None
+        return known
 
 
 def opened(call: Call) -> Call:

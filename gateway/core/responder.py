@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Protocol
 
 from gateway.core.call import Call
-from gateway.core.events import Event
+from gateway.core.events import Cached, Event, Finished, Started, Verbatim
 
 Send = Callable[[Event], Awaitable[None]]
 
@@ -50,6 +50,32 @@ def lane_with(send: Send, look: Callable[[bytes], None]) -> Lane | None:
         return taken
 
     return take
+
+
+Whole = Callable[[Cached, Started, Verbatim, Finished], Awaitable[None]]
+"""Takes an answer that was kept, with all of its bytes, in one go."""
+
+
+def whole_of(send: Send) -> Whole | None:
+    """Give the way for whole answers that `send` offers, if it does."""
+    offer: Whole | None = getattr(send, "whole", None)
+    return offer
+
+
+def give(send: Send, events: Iterable[Event]) -> Awaitable[None]:
+    """Send events that are ready: those that nobody has to wait for, before this returns."""
+    left = iter(events)
+    for event in left:
+        waiting = send(event)
+        if waiting is not NOTHING:
+            return _give(waiting, left, send)
+    return NOTHING
+
+
+async def _give(waiting: Awaitable[None], left: Iterator[Event], send: Send) -> None:
+    await waiting
+    for event in left:
+        await send(event)
 
 
 class Responder(Protocol):

@@ -113,6 +113,7 @@ def _route(
         beside=beside,
         subject=subject,
         opened=guarded or ensemble or continues or lacking,
+        caches=surroundings.caching is not None and any(one.caching is not None for one in wanted.parts),
         shapes=shapes,
     )
 

@@ -22,15 +22,13 @@ from gateway.core.call import Call
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import Cached as Told
 from gateway.core.events import Degraded, Event
-from gateway.core.responder import NOTHING, Responder, Send
-from gateway.core.usage import Usage
+from gateway.core.responder import NOTHING, Responder, Send, give, whole_of
+from gateway.core.usage import NO_USAGE, Usage
 from gateway.pipeline import cached_texts
-from gateway.pipeline.cached_bodies import Bodies
 from gateway.pipeline.cached_flights import Flight, Flights
 from gateway.pipeline.cached_recording import Recording
-from gateway.pipeline.cached_replay import Documents, Pacing, dated, stream
+from gateway.pipeline.cached_replay import Document, Documents, Pacing, dated, form_of, stream, streams
 from gateway.pipeline.cached_shelf import ENTRY_PREFIX, UNWISHED, Shelf, read
-from gateway.pipeline.shadowed_answer import DIALECTS
 from gateway.routing.retry import cause_of
 from gateway.stores.answers import Entry
 
@@ -40,6 +38,8 @@ _READS: Final = ("on", "read")
 _WRITES: Final = ("on", "write")
 _FAILING: Final = ("target", "busy", "credentials", "elsewhere")
 """Failures that are the model's, not the call's."""
+_MOST_HEADERS: Final = 512
+"""Bytes of a call's headers with which its key is remembered: whatever a client writes there would be kept with it."""
 
 Renew = Callable[[Call], Coroutine[Any, Any, None]]
 """Answers a call for nobody but the cache, with a record of its own. Raises nothing."""
@@ -49,15 +49,11 @@ _Ask = Callable[[], Awaitable[Answer | None]]
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What all caches of a process share, whatever the configuration: who is being answered, what is written, what is being renewed.
-
-    `bodies` are those that came of late, with what is known of them.
-    """
+    """What all caches of a process share, whatever the configuration: who is being answered, what is written, what is being renewed."""
 
     flights: Flights
     documents: Documents
     renewing: set[str]
-    bodies: Bodies
 
 
 class _Asked(msgspec.Struct, kw_only=True):
@@ -85,6 +81,7 @@ class Cached:
         self._beside = beside
         self._waiting: dict[str, _Asked] = {}
         self._stamp = object()  # what is known of a body is known for these settings
+        self._outside = shelf.keys.outside is not None
         self.renew: Renew | None = None
 
     def around(self, inner: Responder) -> Cached:
@@ -94,23 +91,35 @@ class Cached:
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer from the cache, or through the inner responder."""
-        wish = call.cache
-        if wish is not None or call.headers or call.shadow_of or self._shelf.keys.outside is not None:
+        wish, known = call.cache, call.remembered
+        if known is None or wish is not None or call.shadow_of or self._outside:
             why, key = self._judged(call, wish or UNWISHED)
         else:
             # The same body, byte for byte, has the same key: most hits are such.
-            known = self._means.bodies
-            name = (self._stamp, call.dialect, call.caller, call.body)
-            found = known.find(name)
+            whose = (self._stamp, call.caller, call.headers)
+            found = known.keys.get(whose)
             if found is None:
                 found = self._judged(call, UNWISHED)
-                known.note(name, found)
+                if sum([len(value) for _, value in call.headers]) <= _MOST_HEADERS:
+                    known.note_key(whose, found)
             why, key = found
         if why:
             return self._past(call, send, why)
         if call.operation == "embed":
             return self._embed(call, send, wish or UNWISHED)
-        return self._answer(call, send, wish or UNWISHED, key)
+        return self._at_once(call, send, wish or UNWISHED, key) or self._answer(call, send, wish or UNWISHED, key)
+
+    def _at_once(self, call: Call, send: Send, wish: CacheWish, key: str) -> Awaitable[None] | None:
+        """Serve the fresh answer to the same call, where it is at hand as it goes out; None where it is not. Most hits are such."""
+        shelf = self._shelf
+        form = form_of(call, self._pacing)
+        if form is None or shelf.peek is None or wish.mode not in _READS:
+            return None
+        entry = shelf.own(shelf.peek(key), call)
+        if entry is None or shelf.age(entry, wish) != "fresh":
+            return None
+        document = self._means.documents.find(entry.id, form, call, int(shelf.wall()))
+        return None if document is None else _give(self._told(entry, "exact"), document, send)
 
     def _judged(self, call: Call, wish: CacheWish) -> tuple[str, str]:
         """Give why a call is not cached, and the key of one that is."""
@@ -278,41 +287,38 @@ class Cached:
         if asked.old is None or answer is None:
             return False
         await send(Degraded("stale", error))
-        await self._tell(asked.old, "stale", send)
+        await send(self._told(asked.old, "stale"))
         await self._play(answer, asked.call, send)
         return True
 
     async def _serve(self, asked: _Asked, entry: Entry, status: CacheStatus) -> bool:
         """Give an entry's answer; whether it could be read."""
         call, send = asked.call, asked.send
-        if call.opened or call.dialect not in DIALECTS or (call.stream and call.operation == "generate"):
+        form = form_of(call, self._pacing)
+        if form is None:
             answer = read(entry)
             if answer is None:
                 return False
-            await self._tell(entry, status, send, asked.similarity)
+            await send(self._told(entry, status, asked.similarity))
             await self._play(answer, call, send)
             return True
-        # Nobody looks inside (the call is not an opened one), so that it can go out as it was written for another.
         created = int(self._shelf.wall())
-        document = self._means.documents.find(entry.id, call, created)
+        document = self._means.documents.find(entry.id, form, call, created)
         if document is None:
             answer = read(entry)
             if answer is None:
                 return False
-            document = self._means.documents.write(entry.id, self._of_version(answer), call, created)
-        await self._tell(entry, status, send, asked.similarity)
-        for event in document:
-            await send(event)
+            document = self._means.documents.write(entry.id, form, self._of_version(answer), call, created)
+        await _give(self._told(entry, status, asked.similarity), document, send)
         return True
 
-    async def _tell(self, entry: Entry, status: CacheStatus, send: Send, similarity: float | None = None) -> None:
+    def _told(self, entry: Entry, status: CacheStatus, similarity: float | None = None) -> Told:
         age = max(self._shelf.wall() - entry.made, 0.0)
-        await send(Told(status=status, entry=entry.id, age=age, similarity=similarity, saved=entry.usage or Usage()))
+        return Told(status=status, entry=entry.id, age=age, similarity=similarity, saved=entry.usage or NO_USAGE)
 
     async def _play(self, answer: Answer, call: Call, send: Send) -> None:
         """Send an answer as events: in pieces to who takes a stream."""
-        streams = call.stream and call.operation == "generate"
-        pacing = self._pacing if streams else msgspec.structs.replace(self._pacing, pace=0.0)
+        pacing = self._pacing if streams(call) else msgspec.structs.replace(self._pacing, pace=0.0)
         await stream(dated(self._of_version(answer), int(self._shelf.wall())), send, pacing)
 
     def _of_version(self, answer: Answer) -> Answer:
@@ -366,5 +372,10 @@ def _take_no_notice(event: Event) -> Awaitable[None]:
     return NOTHING
 
 
+def _give(told: Told, document: Document, send: Send) -> Awaitable[None]:
+    take = whole_of(send)
+    return give(send, (told, *document)) if take is None else take(told, *document)
+
+
 def _used(answer: Answer) -> Usage:
-    return answer.finished.usage or answer.finished.estimate or Usage()
+    return answer.finished.usage or answer.finished.estimate or NO_USAGE

@@ -18,7 +18,6 @@ from gateway.core.call import Call
 from gateway.core.clock import Clock
 from gateway.core.ids import NewId, new_id
 from gateway.pipeline.cached import Beside, Cached, Means
-from gateway.pipeline.cached_bodies import Bodies
 from gateway.pipeline.cached_flights import Flights
 from gateway.pipeline.cached_plan import CachePlan, is_wanted
 from gateway.pipeline.cached_replay import Documents, Pacing
@@ -66,7 +65,7 @@ def open_caching(settings: Settings, clock: Clock) -> Caching:
     cache = settings.cache
     store = open_answers(cache, settings.redis if is_wanted(settings) else None, clock=clock, chance=random.random)
     most = min(cache.bytes // _DOCUMENT_SHARE, _MOST_DOCUMENT_BYTES)
-    means = Means(flights=Flights(), documents=Documents(most), renewing=set(), bodies=Bodies())
+    means = Means(flights=Flights(), documents=Documents(most), renewing=set())
     store.watch(means.documents.forget)
     return Caching(store=store, means=means, entry_bytes=cache.entry_bytes)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, get_args
 
+from gateway.core.cached import CacheStatus
 from gateway.core.events import Cached
 
 STATUS_HEADER: Final = b"x-switchgear-cache"
@@ -14,12 +15,15 @@ AGE_HEADER: Final = b"age"
 
 _UNSEEN = re.compile(r"[^ -~]")
 _MOST = 200
+_STATUSES: Final = {status: status.encode("ascii") for status in get_args(CacheStatus)}
 
 
 def cache_headers(told: Cached) -> tuple[tuple[bytes, bytes], ...]:
     """Give the headers: how the answer stands to the cache and why, its entry, its age in whole seconds, the similarity of the questions."""
-    status = f"{told.status}; {_UNSEEN.sub('?', told.why)[:_MOST]}" if told.why else told.status
-    headers = [(STATUS_HEADER, status.encode("ascii"))]
+    status = _STATUSES[told.status]
+    if told.why:
+        status = b"%b; %b" % (status, _UNSEEN.sub("?", told.why)[:_MOST].encode("ascii"))
+    headers = [(STATUS_HEADER, status)]
     if told.entry:
         headers.append((ENTRY_HEADER, told.entry.encode("ascii", "replace")))
     if told.age is not None:

@@ -11,10 +11,19 @@ import msgspec
 
 from gateway.core.answer import Answer, replay
 from gateway.core.call import Call
-from gateway.core.events import ArgumentsDelta, Finished, ReasoningDelta, RefusalDelta, Started, TextDelta, Verbatim
+from gateway.core.events import (
+    ArgumentsDelta,
+    Finished,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    Verbatim,
+)
 from gateway.core.responder import Send
 from gateway.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from gateway.dialects.openai_chat import OPENAI_CHAT
+from gateway.dialects.openai_chat.wire import wants_usage
 from gateway.dialects.openai_completions import OPENAI_COMPLETIONS
 from gateway.pipeline.shadowed_answer import DIALECTS
 
@@ -25,7 +34,9 @@ _LEAST_PIECE: Final = 12
 _JOINERS: Final = "\u200d\ufe0f"
 _MODIFIERS: Final = ("\u0300", "\u036f"), ("\U0001f3fb", "\U0001f3ff")
 _FREE_OF_THE_CALL: Final = frozenset({OPENAI_CHAT.name, OPENAI_COMPLETIONS.name, ANTHROPIC_MESSAGES.name})
-"""Dialects whose documents show nothing of the call but its id: another call with the same key gets the same bytes."""
+"""Dialects whose answers show nothing of the call but its id: another call with the same key gets the same bytes."""
+_STREAMED: Final = " stream"
+_WITH_USAGE: Final = " stream usage"
 
 
 class Pacing(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +48,12 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _JSON: Final = "application/json"
+_STREAM: Final = "text/event-stream"
 _PREFIX: Final = "call_"
 _TEMPLATE_BYTES: Final = 1500
 """What a document that is known costs beside its own bytes."""
+
+_FORMS: Final = tuple(dialect + form for dialect in _FREE_OF_THE_CALL for form in ("", _STREAMED, _WITH_USAGE))
 
 Document = tuple[Started, Verbatim, Finished]
 """The events of an answer that is written already."""
@@ -88,8 +102,29 @@ def _belongs_before(text: str, place: int) -> bool:
     return any(first <= sign <= last for first, last in _MODIFIERS)
 
 
+def streams(call: Call) -> bool:
+    """Whether the answer to a call is a stream."""
+    return call.stream and call.operation == "generate"
+
+
+def form_of(call: Call, pacing: Pacing) -> str | None:
+    """Name the form in which an answer goes out as it was written for another call; None where it must be made of its events.
+
+    That is where somebody looks inside, or where it is given piece by piece.
+    """
+    dialect = call.dialect
+    if call.opened or dialect not in DIALECTS:
+        return None
+    if not call.stream or call.operation != "generate":
+        return dialect
+    # What was decoded is judged by its events where it is a stream.
+    if pacing.pace or call.content is not None or dialect not in _FREE_OF_THE_CALL:
+        return None
+    return dialect + (_WITH_USAGE if wants_usage(call) else _STREAMED)
+
+
 class Documents:
-    """Documents of answers as they were written once, up to so many bytes, the least used go first.
+    """Answers as they were written once, up to so many bytes, the least used go first.
 
     Ids and times are of each call: they are put in when a document is given.
     """
@@ -99,9 +134,9 @@ class Documents:
         self._held = 0
         self._known: OrderedDict[tuple[str, str], _Template] = OrderedDict()
 
-    def find(self, entry: str, call: Call, created: int) -> Document | None:
+    def find(self, entry: str, form: str, call: Call, created: int) -> Document | None:
         """Give the document of an entry for a call; None where it is not known."""
-        name = (entry, call.dialect)
+        name = (entry, form)
         known = self._known.get(name)
         if known is None:
             return None
@@ -111,21 +146,20 @@ class Documents:
     def forget(self, entries: Sequence[str]) -> None:
         """Forget the documents of entries that are let go: what is removed is nowhere any more."""
         for entry in entries:
-            for dialect in _FREE_OF_THE_CALL:
-                known = self._known.pop((entry, dialect), None)
+            for form in _FORMS:
+                known = self._known.pop((entry, form), None)
                 self._held -= 0 if known is None else known.size
 
-    def write(self, entry: str, answer: Answer, call: Call, created: int) -> Document:
+    def write(self, entry: str, form: str, answer: Answer, call: Call, created: int) -> Document:
         """Write the document of an entry for a call, and know it from now on where it is the same for others."""
-        dialect = DIALECTS[call.dialect]
         if call.dialect not in _FREE_OF_THE_CALL or not call.id.startswith(_PREFIX):
             answer = dated(answer, created)
-            started = msgspec.structs.replace(answer.started, content_type=_JSON)
-            return started, Verbatim(dialect.encode_answer(answer, call)), answer.finished
+            started = msgspec.structs.replace(answer.started, content_type=_content_type(call))
+            return started, Verbatim(_write(answer, call)), answer.finished
         digits, number = secrets.token_hex(12), 10**17 + secrets.randbelow(10**17)
-        stamped = msgspec.structs.replace(call, id=_PREFIX + digits)
-        template = _Template(dialect.encode_answer(dated(answer, number), stamped), digits, number, answer)
-        self._keep((entry, call.dialect), template)
+        written = _write(dated(answer, number), msgspec.structs.replace(call, id=_PREFIX + digits))
+        template = _Template(written, digits, number, answer, _content_type(call))
+        self._keep((entry, form), template)
         return template.filled(call, created)
 
     def _keep(self, name: tuple[str, str], document: _Template) -> None:
@@ -137,33 +171,38 @@ class Documents:
             self._held -= oldest.size
 
 
+def _content_type(call: Call) -> str:
+    return _STREAM if streams(call) else _JSON
+
+
+def _write(answer: Answer, call: Call) -> bytes:
+    dialect = DIALECTS[call.dialect]
+    if not streams(call):
+        return dialect.encode_answer(answer, call)
+    encoder = dialect.event_encoder(call)
+    return b"".join(map(encoder.encode, replay(answer)))
+
+
 class _Template:
     """A document with holes where a call's id and the time go."""
 
-    __slots__ = ("_finished", "_pieces", "_started", "size")
+    __slots__ = ("_created", "_dated", "_finished", "_pieces", "_started", "size")
 
-    def __init__(self, written: bytes, digits: str, number: int, answer: Answer) -> None:
+    def __init__(self, written: bytes, digits: str, number: int, answer: Answer, content_type: str) -> None:
         self._pieces = [piece.split(b"%d" % number) for piece in written.split(digits.encode())]
-        self._started = answer.started
+        self._started = msgspec.structs.replace(answer.started, content_type=content_type)
+        self._created = -1
+        self._dated: list[bytes] = []  # the pieces, as of that time
         self._finished = answer.finished
         self.size = len(written) + _TEMPLATE_BYTES
 
     def filled(self, call: Call, created: int) -> Document:
-        number = b"%d" % created
-        written = call.id[len(_PREFIX) :].encode().join([number.join(pieces) for pieces in self._pieces])
-        began = self._started
-        started = Started(
-            id=call.id,
-            model=began.model,
-            created=created,
-            target=began.target,
-            content_type=_JSON,
-            dropped=began.dropped,
-            emulated=began.emulated,
-            structured=began.structured,
-            version=began.version,
-        )
-        return started, Verbatim(written), self._finished
+        if created != self._created:
+            number = b"%d" % created
+            self._created, self._dated = created, [number.join(pieces) for pieces in self._pieces]
+            self._started = msgspec.structs.replace(self._started, created=created)
+        written = call.id[len(_PREFIX) :].encode().join(self._dated)
+        return msgspec.structs.replace(self._started, id=call.id), Verbatim(written), self._finished
 
 
 def dated(answer: Answer, created: int) -> Answer:

@@ -54,7 +54,10 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
 
     async def find(self, key: str, call: Call) -> Entry | None:
         """Give what is kept under a key, if it is this tenant's and this model's: the key says so already, and this makes sure."""
-        entry = await self.store.find(key) if self.peek is None else self.peek(key)
+        return self.own(await self.store.find(key) if self.peek is None else self.peek(key), call)
+
+    def own(self, entry: Entry | None, call: Call) -> Entry | None:
+        """Give an entry that was found for a call, if it is this tenant's and this model's."""
         if entry is None or entry.tenant != call.caller.tenant or entry.model != self.depends.model:
             return None
         return entry

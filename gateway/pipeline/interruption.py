@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.core.errors import SwitchgearError
+from gateway.core.errors import ClientLeft, SwitchgearError
 
 
 class Interruption:
@@ -28,6 +28,10 @@ class Interruption:
         if self.error is None and not self._task.done():
             self.error = error
             self._task.cancel(error)
+
+    def client_left(self) -> None:
+        """End the call because nobody waits for its answer any more."""
+        self.interrupt(ClientLeft("The client closed its connection."))
 
     def settle(self) -> SwitchgearError | None:
         """Give the reason and take the cancellation back; None when the cancellation came from somebody else."""

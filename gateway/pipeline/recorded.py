@@ -26,10 +26,11 @@ from gateway.core.events import (
     Tried,
     Verbatim,
 )
+from gateway.core.known import Hit
 from gateway.core.record import Beside, Record
-from gateway.core.responder import NOTHING, Lane, Responder, Send, lane_of
+from gateway.core.responder import NOTHING, Lane, Responder, Send, give, lane_of, whole_of
 from gateway.core.target import Target
-from gateway.core.usage import BYTES_A_TOKEN, Usage
+from gateway.core.usage import BYTES_A_TOKEN, NO_USAGE, Usage
 from gateway.pipeline.cached_headers import cache_headers
 from gateway.protection.judgements import UNJUDGED, Judged
 
@@ -81,34 +82,64 @@ class Recorded:
         self._open_entry = open_entry
         self._clock = clock
 
-    async def __call__(self, call: Call, send: Send) -> None:
-        """Answer through the inner responder."""
+    def __call__(self, call: Call, send: Send) -> Awaitable[None]:
+        """Answer through the inner responder: what needs no waiting, before this returns."""
         watch = Watch(send, self._clock.monotonic)
-        error: str | None = None
-        status = 200
         if self._open_entry is not None:
             self._open_entry(call, self._targets)
         try:
-            await self._inner(call, watch)
-        except SwitchgearError as exc:
-            error, status = exc.code, exc.status
-            if isinstance(exc, InvalidOutput):
-                watch.structured = exc.structured
+            rest = self._inner(call, watch)
+        except BaseException as exc:
+            self._close(call, watch, exc)
             raise
-        except asyncio.CancelledError as exc:
-            reason = _reason(exc)
-            error, status = reason.code, reason.status
+        if rest is NOTHING:
+            self._take(self._record_success(call, watch))
+            return NOTHING
+        return self._wait(rest, call, watch)
+
+    async def _wait(self, rest: Awaitable[None], call: Call, watch: Watch) -> None:
+        try:
+            await rest
+        except BaseException as exc:
+            self._close(call, watch, exc)
+            raise
+        self._take(self._record_success(call, watch))
+
+    def _close(self, call: Call, watch: Watch, failure: BaseException) -> None:
+        """The call has failed: hand over its record."""
+        reason: SwitchgearError | None = None
+        if isinstance(failure, SwitchgearError):
+            reason = failure
+            if isinstance(failure, InvalidOutput):
+                watch.structured = failure.structured
+        elif isinstance(failure, asyncio.CancelledError):
+            reason = _reason(failure)
             # Who left while waiting for a place has asked nobody yet.
             asked = watch.asked(self._targets[0]) is not None and not watch.hit
             if watch.used is None and asked and call.operation in _MADE_OF_TOKENS:
                 # Most upstreams bill what they have read although nobody takes the answer.
                 watch.used = Usage(input=len(call.body) // BYTES_A_TOKEN, estimated=True)
-            raise
-        except BaseException:
-            error, status = "internal_error", 500
-            raise
-        finally:
-            self._take(self._record(call, watch, error, status))
+        error, status = ("internal_error", 500) if reason is None else (reason.code, reason.status)
+        self._take(self._record(call, watch, error, status))
+
+    def _record_success(self, call: Call, watch: Watch) -> Record:
+        """Record an answer: as the last time, where the same caller has had the same one from the cache for the same body."""
+        cached, finished = watch.cached, watch.finished
+        if cached is None or not cached.entry or watch.eventful or self._take_judged is not None:
+            return self._record(call, watch, None, 200)
+        known = call.remembered
+        if known is None or finished is None or finished.error is not None or call.trace is not None or call.shadow_of:
+            return self._record(call, watch, None, 200)
+        hit = known.hit
+        if hit is None or hit.stage is not self or hit.caller is not call.caller or not hit.is_from(cached):
+            record = self._record(call, watch, None, 200)
+            if watch.hit and watch.started is not None:
+                known.hit = Hit(self, call.caller, cached, record)
+            return record
+        duration = self._clock.monotonic() - call.received
+        first = None if watch.first_at is None else watch.first_at - call.received
+        began = self._clock.wall() - duration
+        return replace(hit.record, id=call.id, started_at=began, duration=duration, first_token=first)
 
     def _record(self, call: Call, watch: Watch, error: str | None, status: int) -> Record:
         started, finished = watch.started, watch.finished
@@ -130,7 +161,7 @@ class Recorded:
             saved, saved_nano = cached.saved, self._cost(started.target, cached.saved)
         if hit:
             # What the answer shows is what it cost the first time.
-            usage = Usage()
+            usage = NO_USAGE
         nano = self._cost_of(target, usage, hit=hit)
         if degraded is not None and degraded.step in _MADE_UP:
             # The client got an answer, and the model failed all the same.
@@ -204,6 +235,7 @@ class Watch:
         "continued",
         "decision",
         "degraded",
+        "eventful",
         "finished",
         "first_at",
         "following",
@@ -231,25 +263,41 @@ class Watch:
         self.following: str | None = None
         self.used: Usage | None = None
         self.structured = ""
+        self.eventful = False  # something came beside the answer
 
     def __call__(self, event: Event) -> Awaitable[None]:
         """Note it, and pass it on."""
         kind = type(event)
         if kind is Finished:
             self.finished = event  # type: ignore[assignment]  # `kind is` does not narrow; isinstance costs more
+        elif kind is Started:
+            if self.first_at is None:
+                event = self.started = self._headed(event)  # type: ignore[arg-type]  # as above
         elif kind is CutShort:
+            self.eventful = True
             self.used = event.usage  # type: ignore[union-attr]  # as above
         elif kind is Spent or kind is Continued:
             return self._more(event)
         elif self.first_at is None:
-            if isinstance(event, Started):
-                event = self.started = self._headed(event)
-            elif isinstance(event, (Cached, Decided, Degraded, Tried)):
+            if kind is Cached:
+                self.cached = event  # type: ignore[assignment]  # as above
+                return NOTHING
+            if isinstance(event, (Decided, Degraded, Tried)):
                 self._note(event)
                 return NOTHING
-            elif not (isinstance(event, Verbatim) and _only_comments(event.data)):
+            if not (kind is Verbatim and _only_comments(event.data)):  # type: ignore[union-attr]  # as above
                 self.first_at = self._now()
         return self._send(event)
+
+    def whole(self, told: Cached, started: Started, data: Verbatim, finished: Finished) -> Awaitable[None]:
+        """Note a whole answer, and pass it on."""
+        self.cached = told
+        started = self.started = self._headed(started)
+        self.first_at, self.finished = self._now(), finished
+        take = whole_of(self._send)
+        if take is None:
+            return give(self._send, (started, data, finished))
+        return take(told, started, data, finished)
 
     def _headed(self, started: Started) -> Started:
         if self.limits:
@@ -262,10 +310,9 @@ class Watch:
             started = replace(started, headers=(*started.headers, *cache_headers(self.cached)))
         return started
 
-    def _note(self, event: Cached | Decided | Degraded | Tried) -> None:
-        if isinstance(event, Cached):
-            self.cached = event
-        elif isinstance(event, Decided):
+    def _note(self, event: Decided | Degraded | Tried) -> None:
+        self.eventful = True
+        if isinstance(event, Decided):
             self.decision = event.decision
         elif isinstance(event, Degraded):
             self.degraded = event
@@ -275,6 +322,7 @@ class Watch:
 
     def _more(self, event: Event) -> Awaitable[None]:
         """Other targets have a part in it."""
+        self.eventful = True
         if isinstance(event, Spent):
             self.spent.append(event)
             return NOTHING

@@ -63,7 +63,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `unasked` answers those who ask in the operator's name, as guardrails do: it asks nobody's leave, and counts for no limit.
     `beside` answers copies of callers' calls (shadows): it asks whether the caller may use the model, and counts for no limit.
-    `shapes` says that calls which ask for a form of the answer are decoded, whatever else holds. `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
+    `caches` says that its answers may be kept. `shapes` says that calls which ask for a form of the answer are decoded, whatever else holds. `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
     `helping` their providers. `cost` and `count_input` are what estimates are made with.
     """
 
@@ -81,6 +81,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     count_input: CountInput
     helping: tuple[Provider, ...] = ()
     opened: bool = False
+    caches: bool = False
     shapes: bool = False
     relaying: dict[str, bool] = {}
 

@@ -31,9 +31,16 @@ class Promised:
 
     def __call__(self, call: Call, send: Send) -> Awaitable[None]:
         """Answer through the inner responder. Raises InvalidRequest (or a kind of it), and InvalidOutput."""
+        known = call.remembered
+        if known is not None and known.formless:
+            return self._inner(call, send)
         refuse_unclear(call)
         wish = wish_of(call)
-        return self._inner(call, send) if wish is None else self._keep(call, wish, send)
+        if wish is not None:
+            return self._keep(call, wish, send)
+        if known is not None:
+            known.formless = True
+        return self._inner(call, send)
 
     async def _keep(self, call: Call, wish: Wish, send: Send) -> None:
         for param, schema in schemas_of(call):

@@ -12,7 +12,6 @@ from gateway.core.events import Finished, ItemFinished, ItemStarted, Started, Te
 from gateway.core.items import Message, Text
 from gateway.core.usage import Usage
 from gateway.pipeline.cached import Cached, Means
-from gateway.pipeline.cached_bodies import Bodies
 from gateway.pipeline.cached_flights import Flights
 from gateway.pipeline.cached_replay import Documents, Pacing
 from gateway.pipeline.cached_shelf import Shelf
@@ -121,7 +120,7 @@ class World:
             touched=lambda call: call in self.touched,
             semantic=semantic,
         )
-        self.means = Means(flights=Flights(), documents=Documents(10**6), renewing=set(), bodies=Bodies())
+        self.means = Means(flights=Flights(), documents=Documents(10**6), renewing=set())
         pacing = Pacing(pace=self.settings.pace, now=anyio.current_time, sleep=sleep)
         self.cached = Cached(self.shelf, self.means, pacing, beside).around(self.model)
 

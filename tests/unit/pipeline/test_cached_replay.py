@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.answer import Answer, AnswerBuilder
+from gateway.core.answer import Answer, AnswerBuilder, replay
 from gateway.core.events import Finished, Started, TextDelta
 from gateway.core.items import Message, Reasoning, Text
 from gateway.core.usage import Usage
-from gateway.pipeline.cached_replay import Documents, Pacing, pieces, stream
+from gateway.pipeline.cached_replay import Documents, Pacing, dated, form_of, pieces, stream
+from gateway.pipeline.shadowed_answer import DIALECTS
 from tests.unit.pipeline.caching_doubles import Heard, World
 from tests.unit.virtual_time import run_in_virtual_time
 
@@ -107,13 +108,76 @@ def test_documents_take_no_more_than_their_bytes():
     world = World()
     documents = Documents(30_000)
     for number in range(200):
-        documents.write(f"entry_{number}", ANSWER, world.call(stream=False), 7)
-        documents.find("entry_0", world.call(), 7)
+        documents.write(f"entry_{number}", "openai_chat", ANSWER, world.call(stream=False), 7)
+        documents.find("entry_0", "openai_chat", world.call(stream=False), 7)
 
     assert documents._held <= 30_000
-    assert documents.find("entry_0", world.call(), 7) is not None, "what is used stays"
-    assert documents.find("entry_150", world.call(), 7) is None
+    assert documents.find("entry_0", "openai_chat", world.call(stream=False), 7) is not None, "what is used stays"
+    assert documents.find("entry_150", "openai_chat", world.call(stream=False), 7) is None
     assert documents._held == sum(one.size for one in documents._known.values())
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "openai_completions", "anthropic_messages"])
+@pytest.mark.parametrize("asks", [{}, {"stream_options": {"include_usage": True}}])
+def test_a_stream_that_is_written_once_is_each_callers_own(dialect, asks):
+    """It has the bytes that its events would have had, with the id and the time of its call."""
+    world, documents = World(), Documents(10**6)
+    at_once = Pacing(pace=0.0, now=lambda: 0.0, sleep=anyio.sleep)
+    for number in range(3):
+        call = msgspec.structs.replace(world.call(content=False, **asks), dialect=dialect)
+        form = form_of(call, at_once)
+        found = documents.find("entry_1", form, call, 7 + number)
+        assert (found is None) == (number == 0)
+        started, data, finished = found or documents.write("entry_1", form, ANSWER, call, 7 + number)
+        encoder = DIALECTS[dialect].event_encoder(call)
+
+        assert data.data == b"".join(map(encoder.encode, replay(dated(ANSWER, 7 + number))))
+        assert (started.id, started.created, started.content_type) == (call.id, 7 + number, "text/event-stream")
+        assert finished == ANSWER.finished
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_document_that_is_known_says_of_its_answer_what_the_first_one_said(streamed):
+    """By which version it was made, how it was held to its form, and what was left out or done here."""
+    world, documents = World(), Documents(10**6)
+    told = {"version": "v2", "structured": "native; repairs=1", "dropped": ("top_k",), "emulated": ("n",)}
+    answer = msgspec.structs.replace(ANSWER, started=msgspec.structs.replace(ANSWER.started, **told))
+    call = world.call(content=False, stream=streamed)
+    first, _, _ = documents.write("entry_1", "a form", answer, call, 7)
+    again, _, _ = documents.find("entry_1", "a form", call, 8)
+
+    for started in (first, again):
+        assert {name: getattr(started, name) for name in told} == told
+        assert (started.target, started.model) == (ANSWER.started.target, ANSWER.started.model)
+
+
+def test_streams_with_and_without_usage_are_different_ones():
+    world, at_once = World(), Pacing(pace=0.0, now=lambda: 0.0, sleep=anyio.sleep)
+    plain, usage = world.call(content=False), world.call(content=False, stream_options={"include_usage": True})
+
+    assert len({form_of(call, at_once) for call in (plain, usage, world.call(stream=False))}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "pace"),
+    [({"opened": True}, 0.0), ({}, 100.0), ({"content": object()}, 0.0), ({"dialect": "openai_responses"}, 0.0)],
+    ids=["looked-into", "at-a-pace", "decoded", "shows-its-call"],
+)
+def test_a_stream_that_is_more_than_its_bytes_is_made_of_events(changes, pace):
+    call = msgspec.structs.replace(World().call(content=False), **changes)
+
+    assert form_of(call, Pacing(pace=pace, now=lambda: 0.0, sleep=anyio.sleep)) is None
+
+
+def test_what_is_let_go_is_forgotten_in_every_form():
+    world, documents = World(), Documents(10**6)
+    forms = ["openai_chat", "openai_chat stream", "openai_chat stream usage"]
+    for form in forms:
+        documents.write("entry_1", form, ANSWER, world.call(stream=form != "openai_chat"), 7)
+    documents.forget(["entry_1"])
+
+    assert documents._held == 0
+    assert [documents.find("entry_1", form, world.call(), 7) for form in forms] == [None] * 3
 
 
 def test_a_document_that_shows_more_of_its_call_is_written_for_each():
@@ -126,8 +190,8 @@ def test_a_document_that_shows_more_of_its_call_is_written_for_each():
             dialect="openai_responses",
             fields={"model": "m", "input": "x", "metadata": metadata},
         )
-        assert documents.find("entry_1", call, 7) is None
-        _, document, _ = documents.write("entry_1", ANSWER, call, 7)
+        assert documents.find("entry_1", "openai_responses", call, 7) is None
+        _, document, _ = documents.write("entry_1", "openai_responses", ANSWER, call, 7)
         written.append(msgspec.json.decode(document.data))
 
     assert [one["metadata"] for one in written] == [{"a": "1"}, {"a": "2"}]
