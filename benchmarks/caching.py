@@ -17,7 +17,11 @@ import processes
 from run import CASES, GATEWAY_CORE, KEY, LOAD_CORE, Bench, Case
 
 NEEDED_SHARE = 0.5  # of a proxied request
-MEASURED = ("json1", "json32", "json64k", "s64")
+MEASURED = {
+    **{name: CASES[name] for name in ("json1", "json32", "json64k", "s64")},
+    "apart1": dataclasses.replace(CASES["json1"], apart=True),
+    "apart32": dataclasses.replace(CASES["json32"], apart=True),
+}
 LONGER = 5  # times the requests of the other benchmarks, so that opening connections does not count
 
 
@@ -46,8 +50,8 @@ def compare(bench: Bench) -> dict[str, tuple[float, float, float]]:
             log = bench.where / f"cache-{cache}.log"
             started.append((stack.enter_context(processes.running(argv, core=GATEWAY_CORE, log=log, env=env)), port))
             processes.wait_for(f"http://127.0.0.1:{port}/healthz", seconds=20)
-        for name in MEASURED:
-            case = dataclasses.replace(CASES[name], requests=LONGER * CASES[name].requests)
+        for name, usual in MEASURED.items():
+            case = dataclasses.replace(usual, requests=LONGER * usual.requests)
             for _, port in started:
                 bench.load(port, Case(body=case.body, connections=4, requests=200))
             least = [float("inf")] * 2

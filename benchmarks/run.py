@@ -27,12 +27,13 @@ LOAD_CORE, GATEWAY_CORE = 0, 1
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A load: body, connections, requests a repetition, and by what to divide (chunks a request)."""
+    """A load: body, connections, requests a repetition, by what to divide (chunks a request), and whether head and body are written `apart`."""
 
     body: str
     connections: int
     requests: int
     per: int = 1
+    apart: bool = False
 
 
 CASES = {
@@ -115,6 +116,7 @@ class Bench:
         argv += ["-u", f"http://127.0.0.1:{port}/v1/chat/completions", "-b", str(HERE / f"kit/bodies/{case.body}.json")]
         argv += ["-c", str(case.connections), "-n", str(case.requests), "-H", f"Authorization: Bearer {key}"]
         argv += ["-r", str(ramp_ms)] if ramp_ms else []
+        argv += ["-s"] if case.apart else []
         done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300)
         measured: dict[str, float] = json.loads(done.stdout)
         if measured["errors"] or measured["non200"]:

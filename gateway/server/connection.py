@@ -19,14 +19,16 @@ from typing import Any, cast
 import httptools
 import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.server import head as heads
-from gateway.server.cycle import Head, answer_to, close, disconnect, head_of, raised
+from gateway.server.cycle import answer_to, close, disconnect, raised
 from gateway.server.deadlines import LINGER_SECONDS
 from gateway.server.departure import DEPARTURE, SERVER, Departure
 from gateway.server.refusal import Headers, Refused, as_refused, refusal_bytes
+from gateway.server.repeated import HOLD_SECONDS, Memory, head_of
+from gateway.server.stalling import StallingProtocol
 from gateway.server.state import EdgeState
 from gateway.server.wire import ResponseTransport, TimedFlow
 
@@ -39,7 +41,7 @@ TURNED_AWAY_AT_ONCE = 64  # connections over the limit that get a 503; more are 
 CHUNK_OVERHEAD_BYTES = 65536  # chunk sizes, extensions and trailers may cost this and eight times the data
 
 
-class HardenedProtocol(HttpToolsProtocol):
+class HardenedProtocol(StallingProtocol):
     """One connection. `edge` is shared by all; `deadline` and `write_deadline` are times of the event loop's clock."""
 
     def __init__(
@@ -50,16 +52,12 @@ class HardenedProtocol(HttpToolsProtocol):
         loop: asyncio.AbstractEventLoop,
         edge: EdgeState,
     ) -> None:
-        super().__init__(config, server_state, app_state, loop)
+        super().__init__(config, server_state, app_state, loop, edge)
         options = edge.options
-        self.edge = edge
         self.deadline = math.inf
-        self.write_deadline = math.inf
-        self._now = loop.time
         self._header_bytes = options.header_bytes
         self._header_count = options.header_count
         self._body_bytes = options.body_bytes
-        self._wire: asyncio.Transport = None  # type: ignore[assignment] # set in connection_made, before any use
         self._phase = WAITING
         self._head_read = 0  # bytes of reads that began outside a body, but for the one in which the head began
         self._head_size = 0  # names and values of this head
@@ -68,9 +66,8 @@ class HardenedProtocol(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._declined_upgrade = False
         self._pending: Refused | None = None
-        self._head: Head | None = None
+        self._memory = Memory()
         self._messages = 0  # completed by this read
-        self._unsent = 0
 
     # The connection
 
@@ -90,9 +87,11 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being handled."""
+        self._release()
         self._phase = ENDED
         self.deadline = self.write_deadline = math.inf
-        self._pending = self._head = None
+        self._pending = None
+        self._memory.forget()
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
             disconnect(self._running)
@@ -105,6 +104,7 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close now: what has been written is sent, a response that is not complete is cut."""
+        self._release()
         if self._answering:
             self._wire.abort()
         else:
@@ -142,10 +142,13 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse one read, then see whether it ended inside a message."""
+        memory = self._memory
+        if memory.held:
+            data, self.deadline = memory.joined(data), math.inf
         between = self._phase == WAITING and not self._head_read and not self._answering
         if self._phase == ENDED or (between and self._take_repeated(data)):
             return
-        self._head, self._messages = None, 0
+        apart, self._messages = memory.forget(), 0
         if self._phase == BODY:
             self._body_read += len(data)
         else:
@@ -162,14 +165,21 @@ class HardenedProtocol(HttpToolsProtocol):
             self._decline_upgrade(data[upgraded_at:])
         elif self._phase != WAITING or self._head_read:
             self._ended_inside_message()
-        elif between and self._messages == 1 and self.cycle.keep_alive:
-            self._head = head_of(data, self._body_size, self.url, self.headers, cast("Any", self.scope))
+            if between and self._phase == BODY and not self._body_size:
+                memory.apart = data
+        elif (between or apart) and self._messages == 1 and self.cycle.keep_alive:
+            memory.head = head_of(apart + data, self._body_size, self.url, self.headers, cast("Any", self.scope))
 
     def _take_repeated(self, data: bytes) -> bool:
-        """Take in a request whose head is the last one's, if it is one: the parser stands between two requests, and stays there."""
-        head = self._head
-        body = None if head is None or self.edge.draining else head.body(data)
-        if head is None or body is None:
+        """Take in a request whose head is the last one's, or that head: the parser stands between two requests, and stays there."""
+        head = self._memory.head
+        if head is None or self.edge.draining:
+            return False
+        body = head.body(data)
+        if body is None:
+            if self._memory.hold(data):
+                self.deadline = self._now() + HOLD_SECONDS
+                return True
             return False
         cycle = self.cycle = head.cycle(self, self.edge, body)
         self.url, self.headers, self.scope = head.url, head.headers, cycle.scope
@@ -177,6 +187,14 @@ class HardenedProtocol(HttpToolsProtocol):
         self.deadline = math.inf
         self._start_asgi_task(cycle, self.app)
         return True
+
+    def _release(self) -> None:
+        """Begin the request whose body has not come."""
+        if self._memory.held:
+            data = self._memory.joined(b"")
+            self._memory.forget()
+            self.deadline = math.inf
+            self.data_received(data)
 
     def _ended_inside_message(self) -> None:
         options = self.edge.options
@@ -363,6 +381,9 @@ class HardenedProtocol(HttpToolsProtocol):
             self._cut_if_stalled(now)
         if now < self.deadline:
             return
+        if self._memory.held:
+            self._release()
+            return
         options = self.edge.options
         if self._phase == ENDED or self._wire.is_closing():
             self._wire.abort()
@@ -377,22 +398,3 @@ class HardenedProtocol(HttpToolsProtocol):
         else:
             message = f"The request's body did not arrive within {options.body_timeout:g} s."
             self._refuse(Refused(408, "body_timeout", message))
-
-    def _cut_if_stalled(self, now: float) -> None:
-        unsent = self._wire.get_write_buffer_size()
-        if unsent >= self._unsent:
-            self._wire.abort()
-            return
-        self._unsent = unsent
-        self.write_deadline = now + self.edge.options.idle_timeout
-
-    def pause_writing(self) -> None:
-        """The client takes less than we write: it has `idle_timeout` to take something."""
-        super().pause_writing()
-        self._unsent = self._wire.get_write_buffer_size()
-        self.write_deadline = self._now() + self.edge.options.idle_timeout
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        super().resume_writing()
-        self.write_deadline = math.inf

@@ -1,55 +1,16 @@
-"""One request and its answer, as uvicorn keeps them; and how one is made whose head came before on the same connection.
-
-Clients that keep a connection send the same head again and again. When it comes byte for byte, with all of its body in one read, then it is
-what the parser and the checks said that it was, and need not be read again. It is remembered with its connection and nowhere else: keys
-are in it.
-"""
+"""One request and its answer, as uvicorn keeps them; and one that is all there when it begins."""
 
 import asyncio
 import functools
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.server.answer import Answer
-from gateway.server.departure import ANSWER, DEPARTURE, NOTES, SERVER, WHOLE_BODY, Departure
-from gateway.server.state import EdgeState
-
-LARGEST: Final = 8192
-"""Bytes of a head."""
-_END: Final = b"\r\n\r\n"
-_OWN: Final = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
-"""Headers with which every request is a matter for the parser."""
+from gateway.server.departure import ANSWER, DEPARTURE
 
 
-class Head:
-    """A head that was read and found good. `scope` is ASGI's, less what is of one request; `size` that of the whole request."""
-
-    __slots__ = ("_notes", "_raw", "_scope", "_size", "headers", "url")
-
-    def __init__(
-        self, raw: bytes, size: int, url: bytes, headers: list[tuple[bytes, bytes]], scope: dict[str, Any]
-    ) -> None:
-        self._raw = raw
-        self._size = size
-        self._scope = scope
-        self._notes: dict[str, object] = {}
-        self.url = url
-        self.headers = headers
-
-    def body(self, data: bytes) -> bytes | None:
-        """Give the body of a read that is such a request, whole and alone."""
-        return data[len(self._raw) :] if len(data) == self._size and data.startswith(self._raw) else None
-
-    def cycle(self, connection: HttpToolsProtocol, edge: EdgeState, body: bytes) -> RequestResponseCycle:
-        """Give the request with this body, as if it had been read."""
-        scope = self._scope.copy()
-        scope["state"] = connection.app_state.copy()
-        scope["extensions"] = {SERVER: edge, DEPARTURE: Departure(), WHOLE_BODY: body, NOTES: self._notes}
-        return _Arrived(connection, scope, body)
-
-
-class _Arrived(RequestResponseCycle):
+class Arrived(RequestResponseCycle):
     """A request that is all there. Made of what uvicorn's methods and ours read of one, and of nothing else."""
 
     more_body = False
@@ -69,20 +30,10 @@ class _Arrived(RequestResponseCycle):
 
     @functools.cached_property
     def message_event(self) -> asyncio.Event:  # type: ignore[override] # most are never waited for
+        """Set, for nothing is still to come; made when it is asked for."""
         arrived = asyncio.Event()
         arrived.set()
         return arrived
-
-
-def head_of(
-    data: bytes, body_size: int, url: bytes, headers: list[tuple[bytes, bytes]], scope: dict[str, Any]
-) -> Head | None:
-    """Give the head of a read that was one whole request with so long a body; None where the next one may mean something else."""
-    end = data.find(_END, 0, LARGEST) + len(_END)
-    if end + body_size != len(data) or not _OWN.isdisjoint([name for name, _ in headers]):
-        return None
-    template = {name: value for name, value in scope.items() if name not in ("extensions", "state")}
-    return Head(data[:end], len(data), url, headers, template)
 
 
 def answer_to(cycle: RequestResponseCycle) -> Answer:

@@ -7,6 +7,7 @@ import anyio
 import anyio.lowlevel
 
 from gateway.server import EdgeServer, ServerOptions, connection
+from gateway.server.repeated import HOLD_SECONDS
 
 SEED = 20261122
 CASES = 1000
@@ -56,7 +57,7 @@ def reads(rng):
         if way < 0.1 and pieces:
             pieces[-1] += data
         elif way < 0.2:
-            cut = rng.randrange(1, len(data))
+            cut = len(head) if rng.random() < 0.5 and len(data) > len(head) else rng.randrange(1, len(data))
             pieces += [data[:cut], data[cut:]]
         else:
             pieces.append(data)
@@ -138,6 +139,9 @@ async def transcript(pieces):
             protocol.data_received(piece)
         if waits:
             await settle()
+            if protocol.deadline < anyio.current_time() + HOLD_SECONDS + 0.01:
+                protocol.expire(protocol.deadline)  # a wait is longer than a head is held
+                await settle()
     protocol.connection_lost(None)
     await settle()
 

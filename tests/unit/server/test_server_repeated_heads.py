@@ -176,6 +176,93 @@ async def test_a_body_that_comes_in_parts_is_waited_for(serving):
     assert answers == [(200, b"six"), (200, b"ten")]
 
 
+async def arrived(server):
+    """Let the server read what was sent."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_head_by_itself_is_held_until_its_body_is_there(serving):
+    """Most clients write the head and the body apart."""
+    app = Seen()
+    async with serving(app) as server, server.client() as client:
+        answers = []
+        for body in (b"one", b"two", b"six"):
+            await client.send(HEAD)
+            await arrived(server)
+            await client.send(body)
+            answers.append((await client.response())[2])
+
+    assert answers == [b"one", b"two", b"six"]
+    assert app.shortcuts == [False, True, True]
+
+
+async def test_a_head_is_not_held_for_long(serving):
+    """Who answers without the body does so."""
+
+    class Early(Seen):
+        async def __call__(self, scope, receive, send):
+            if scope["type"] == "lifespan" or len(self.scopes) < 1:
+                await super().__call__(scope, receive, send)
+                return
+            self.scopes.append(scope)
+            await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+
+    async with serving(Early()) as server, server.client() as client:
+        await ask_each(client, HEAD + b"one")
+        await client.send(HEAD)
+        with anyio.fail_after(5):
+            status, _, _ = await client.response()
+
+    assert status == 413
+
+
+async def test_a_body_that_begins_late_or_comes_in_parts_is_taken(serving):
+    app = Seen()
+    async with serving(app) as server, server.client() as client:
+        await ask_each(client, HEAD + b"one")
+        await client.send(HEAD)
+        with anyio.fail_after(5):
+            while len(app.scopes) < 2:
+                await anyio.sleep(0.01)
+        await client.send(b"two")
+        late = (await client.response())[2]
+        await ask_each(client, HEAD + b"one")
+        await client.send(HEAD)
+        await arrived(server)
+        await client.send(b"s")
+        await arrived(server)
+        await client.send(b"ix")
+        parts = (await client.response())[2]
+
+    assert (late, parts) == (b"two", b"six")
+
+
+async def test_who_leaves_after_a_head_has_left_a_request(serving):
+    app = Seen()
+    async with serving(app) as server, server.client() as client:
+        await ask_each(client, HEAD + b"one")
+        await client.send(HEAD)
+        await arrived(server)
+        await client.stream.aclose()
+        with anyio.fail_after(5):
+            while len(app.scopes) < 2:
+                await anyio.sleep(0.01)
+
+
+async def test_more_than_one_body_behind_a_held_head_is_the_next_request(serving):
+    app = Seen()
+    async with serving(app) as server, server.client() as client:
+        await ask_each(client, HEAD + b"one")
+        await client.send(HEAD)
+        await arrived(server)
+        await client.send(b"two" + HEAD + b"six")
+        bodies = [(await client.response())[2] for _ in range(2)]
+
+    assert bodies == [b"two", b"six"]
+
+
 async def test_what_is_wrong_behind_a_repeated_head_is_refused_as_ever(serving):
     """The parser has not seen the requests before: it must stand where it stood."""
     async with serving(Seen()) as server, server.client() as client:
