@@ -25,6 +25,8 @@ _PARTS: dict[str, Ability] = {
 }
 FORMATS: Final = ("response_format", "text", "output_config", "output_format")
 """Where the APIs have the form of an answer."""
+_EXTENSION: Final = "structured_outputs"
+"""Where vLLM has it; its `json` is a schema too."""
 
 Needs = tuple[frozenset[Ability], int]
 """What a call needs, and for how many tokens in and out there must be room."""
@@ -61,7 +63,7 @@ def needs_of(call: Call, tokens_of: Callable[[Call], int]) -> Needs:
     found: set[Ability] = set(_parts(fields))
     if fields.get("tools"):
         found.add("tools")
-    if any(is_schema(fields.get(name)) for name in FORMATS):
+    if any(is_schema(fields.get(name)) for name in FORMATS) or _is_extended(fields.get(_EXTENSION)):
         found.add("json_schema")
     return frozenset(found), tokens_of(call)
 
@@ -84,6 +86,10 @@ def is_schema(value: Any) -> bool:
         return False
     inner = value.get("format")
     return value.get("type") == "json_schema" or (isinstance(inner, dict) and inner.get("type") == "json_schema")
+
+
+def _is_extended(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("json") is not None
 
 
 def _list(value: Json) -> Sequence[Json]:

@@ -36,6 +36,10 @@ def said(*parts):
         ({"response_format": {"type": "json_object"}}, set()),
         ({"text": {"format": {"type": "json_schema"}}}, {"json_schema"}),
         ({"output_config": {"format": {"type": "json_schema"}}}, {"json_schema"}),
+        ({"structured_outputs": {"json": {"type": "object"}}}, {"json_schema"}),
+        ({"structured_outputs": {"json": '{"type": "object"}'}}, {"json_schema"}),
+        ({"structured_outputs": {"regex": "a+", "json": None}}, set()),
+        ({"structured_outputs": "json"}, set()),
         (
             {"messages": [None, 7, {"content": [None, {"type": 7}, {"type": ["image"]}]}], "input": {"type": "image"}},
             set(),
