@@ -6,16 +6,23 @@ import msgspec
 
 from gateway.accounting.ledger import Ledger
 from gateway.api.admin_services import Services
+from gateway.stores.agent_versions_sql import SqlAgentVersions
+from gateway.stores.approval_messages_sql import SqlApprovalMessages
+from gateway.stores.approvals_sql import SqlApprovals
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.batches_sql import SqlBatches
+from gateway.stores.blobs_sql import SqlBlobs
 from gateway.stores.conversations_sql import SqlConversations
 from gateway.stores.database import Database
 from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
+from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.rollouts_sql import SqlRollouts
 from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.shadows_sql import SqlShadows
+from gateway.stores.tool_calls_sql import SqlToolCalls
+from gateway.stores.tool_pins_sql import SqlPins
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,5 +39,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     shadows: SqlShadows
     runs: SqlRuns
     conversations: SqlConversations
+    calls: SqlToolCalls
+    approvals: SqlApprovals
+    messages: SqlApprovalMessages
+    outbox: SqlOutbox
+    blobs: SqlBlobs
+    pins: SqlPins
+    agent_versions: SqlAgentVersions
     bytes: FileBytes | None
     first_key: str | None

@@ -19,6 +19,9 @@ from gateway.core.errors import SwitchgearError
 from gateway.core.ids import new_id
 from gateway.governance.kept import Kept
 from gateway.governance.refusal import GovernanceRefused
+from gateway.stores.agent_versions_sql import SqlAgentVersions
+from gateway.stores.approval_messages_sql import SqlApprovalMessages
+from gateway.stores.approvals_sql import SqlApprovals
 from gateway.stores.audit import AuditObject
 from gateway.stores.audit_anchor import AnchorFile, read_anchors
 from gateway.stores.audit_chain import AuditHead
@@ -26,6 +29,7 @@ from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
 from gateway.stores.batches_sql import SqlBatches
+from gateway.stores.blobs_sql import SqlBlobs
 from gateway.stores.budgets_sql import SqlBudgets
 from gateway.stores.conversations_sql import SqlConversations
 from gateway.stores.database import Database, DatabaseRefused, open_database
@@ -34,10 +38,13 @@ from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
+from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
 from gateway.stores.rollouts_sql import SqlRollouts
 from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.shadows_sql import SqlShadows
+from gateway.stores.tool_calls_sql import SqlToolCalls
+from gateway.stores.tool_pins_sql import SqlPins
 
 
 async def open_stores(settings: Settings, *, clock: Clock, pricing: Callable[[], Pricing]) -> Kept:
@@ -98,6 +105,13 @@ async def _on(
         shadows=shadows,
         runs=SqlRuns(database),
         conversations=SqlConversations(database),
+        calls=SqlToolCalls(database),
+        approvals=SqlApprovals(database),
+        messages=SqlApprovalMessages(database),
+        outbox=SqlOutbox(database),
+        blobs=SqlBlobs(database),
+        pins=SqlPins(database),
+        agent_versions=SqlAgentVersions(database),
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

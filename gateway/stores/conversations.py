@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from gateway.core.items import Json
+from gateway.core.tools import Label
 
 Order = Literal["asc", "desc"]
 
@@ -22,12 +23,16 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item in the API's wire form; `place` grows with each. `run` is the response that it belongs to, empty for one that was added."""
+    """One item in the API's wire form; `place` grows with each. `run` is the response that it belongs to, empty for one that was added.
+
+    `label` says where it came from, as that of a run's item.
+    """
 
     id: str
     place: int
     body: dict[str, Json]
     run: str = ""
+    label: Label | None = None
 
 
 class ConversationStore(Protocol):

@@ -18,6 +18,7 @@ from gateway.stores.conversations import Conversation, ConversationItem, Order
 from gateway.stores.conversations_tables import CONVERSATION_ITEMS, CONVERSATIONS
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
+from gateway.stores.runs_rows import read_label, write_label
 
 _encode = msgspec.json.Encoder().encode
 _metadata = msgspec.json.Decoder(dict[str, str])
@@ -173,12 +174,13 @@ def _row(conversation: str, item: ConversationItem) -> dict[str, Any]:
         "place": item.place,
         "run": item.run,
         "body": _encode(item.body),
+        "label": write_label(item.label),
     }
 
 
 def _read(row: RowMapping) -> ConversationItem:
     body = cast("dict[str, Json]", msgspec.json.decode(row["body"]))
-    return ConversationItem(id=row["id"], place=row["place"], run=row["run"], body=body)
+    return ConversationItem(id=row["id"], place=row["place"], run=row["run"], body=body, label=read_label(row["label"]))
 
 
 def _conversation(row: RowMapping) -> Conversation:

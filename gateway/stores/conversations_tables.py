@@ -28,6 +28,7 @@ CONVERSATION_ITEMS: Final = Table(
     Column("place", BigInteger, nullable=False),
     Column("run", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("label", LargeBinary, nullable=True),
     PrimaryKeyConstraint("conversation", "id"),
     Index(None, "conversation", "place", unique=True),
 )

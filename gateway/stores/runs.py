@@ -16,9 +16,11 @@ import msgspec
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict
 from gateway.core.items import Json
+from gateway.core.tools import Label
+from gateway.stores.tool_calls import Approval, Notice, ToolCall
 
 RunStatus = Literal["queued", "in_progress", "waiting", "completed", "incomplete", "failed", "cancelled"]
-"""`waiting` is for a person: the API shows such a response as completed, with what it asks in its output."""
+"""`waiting` is for a person: the API shows such a response as completed, with what it asks in its output. It is completed when another goes on."""
 
 LIVE: Final[tuple[RunStatus, ...]] = ("queued", "in_progress")
 """Of what somebody executes, or is about to."""
@@ -100,19 +102,27 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item of a run's input or output in the API's wire form. `index` counts from 0 among those of its place."""
+    """One item of a run's input or output in the API's wire form. `index` counts from 0 among those of its place.
+
+    `label` says where it came from; None is what its kind and role say by themselves.
+    """
 
     id: str
     place: Place
     index: int
     body: dict[str, Json]
+    label: Label | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What is written at once: events that follow each other, items that are whole, what has been used by now.
 
     `status`, where it is set, ends the run (or puts it to wait) at `ended_at`, with these events as its last; `response` is then
-    its document. It is none of `LIVE`.
+    its document. It is none of `LIVE`. `calls` are calls of tools as they are now, new or known; `approvals` are new; `notices` go to the
+    outbox. `consume` are approvals (id, hash of arguments, hash of definition) that are used up by this entry: where one of them is not
+    approved, or for other arguments or another definition, or neither of this run nor of one that it goes on from, nothing is written and NotConsumed
+    is raised. Each comes with the call in `calls` that is `started` under it (`ToolCall.approval`), with the same hashes; said again for that call,
+    it counts once. An entry with calls, approvals or `consume` is on the disk when it is written (`synchronous=FULL`), whatever the database is set to.
     """
 
     events: Sequence[RunEvent] = ()
@@ -121,6 +131,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     status: RunStatus | None = None
     ended_at: float | None = None
     response: dict[str, Json] | None = None
+    calls: Sequence[ToolCall] = ()
+    approvals: Sequence[Approval] = ()
+    notices: Sequence[Notice] = ()
+    consume: Sequence[tuple[str, str, str]] = ()
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +203,9 @@ class RunStore(Protocol):
         A queued run ends now, with the entry `ended`, whose events begin with number 0: nobody has written any. Of one that waits
         only the status changes, to that of `ended`: its events and its document have been given out as its last. One in progress
         is marked, for its holder to end it; one that has ended stays as it is. Gives the run as it then is.
+
+        With a run that waits, what it asks is cancelled, its calls, and leave that was given and not used; each approval with
+        a notice (`approval_notice`). Also of one that another goes on from: that one is marked, or will find nothing to use.
         """
         ...
 
@@ -213,7 +230,7 @@ class RunStore(Protocol):
     async def remove(self, tenant: str, run: str) -> bool:
         """Forget a run that nobody executes, and all that was written of it; False when the tenant has none of that id.
 
-        Raises Conflict for one that is live.
+        What it still asks is cancelled, with a notice. Raises Conflict for one that is live.
         """
         ...
 

@@ -10,12 +10,14 @@ from sqlalchemy import RowMapping
 
 from gateway.core.caller import Caller
 from gateway.core.items import Json
+from gateway.core.tools import Label
 from gateway.stores.runs import Limits, Place, Run, RunEvent, RunItem, Spent
 from gateway.stores.runs_tables import RUNS
 
 _PLAIN: Final = tuple(column.name for column in RUNS.columns if column.name not in ("limits", "spent"))
 _encode = msgspec.json.Encoder().encode
 _caller = msgspec.json.Decoder(Caller)
+_label = msgspec.json.Decoder(Label)
 _events = msgspec.msgpack.Decoder(list[tuple[str, bytes]])
 
 
@@ -76,7 +78,14 @@ def read_events(row: RowMapping) -> list[RunEvent]:
 def item_rows(run: str, items: Sequence[RunItem]) -> list[dict[str, Any]]:
     """Give the rows of items."""
     return [
-        {"run": run, "place": item.place, "position": item.index, "id": item.id, "body": _encode(item.body)}
+        {
+            "run": run,
+            "place": item.place,
+            "position": item.index,
+            "id": item.id,
+            "body": _encode(item.body),
+            "label": write_label(item.label),
+        }
         for item in items
     ]
 
@@ -84,4 +93,15 @@ def item_rows(run: str, items: Sequence[RunItem]) -> list[dict[str, Any]]:
 def read_item(row: RowMapping | Mapping[str, Any]) -> RunItem:
     """Give the item of a row."""
     place: Place = row["place"]
-    return RunItem(id=row["id"], place=place, index=row["position"], body=read_json(row["body"]))
+    body, label = read_json(row["body"]), read_label(row["label"])
+    return RunItem(id=row["id"], place=place, index=row["position"], body=body, label=label)
+
+
+def write_label(label: Label | None) -> bytes | None:
+    """Give a label as it is kept."""
+    return None if label is None else _encode(label)
+
+
+def read_label(data: bytes | None) -> Label | None:
+    """Give the label that was kept."""
+    return None if data is None else _label.decode(data)

@@ -12,7 +12,6 @@ from sqlalchemy import (
     and_,
     delete,
     func,
-    insert,
     or_,
     select,
     text,
@@ -23,12 +22,14 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict
+from gateway.stores.approvals_writing import cancel_approvals, remove_approvals
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
 from gateway.stores.runs import LIVE, Entry, Held, Piece, Place, Run, RunEvent, RunItem, RunStatus
-from gateway.stores.runs_rows import body_row, item_rows, read_events, read_item, read_run, run_row
+from gateway.stores.runs_rows import read_events, read_item, read_run
 from gateway.stores.runs_tables import IS_LIVE, RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
-from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_entries, changes, fenced, holding
+from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_entries, add_run, changes, fenced, holding
+from gateway.stores.tool_calls_tables import TOOL_BLOBS, TOOL_CALLS
 
 _REMOVED_AT_ONCE: Final = 25
 """Runs in one transaction: a long one keeps all others waiting on SQLite."""
@@ -51,10 +52,7 @@ class SqlRuns:
         async with self._database.begin() as connection:
             if most_live is not None and await self._live(connection, run.tenant) >= most_live:
                 return False
-            await connection.execute(insert(RUNS), run_row(run))
-            await connection.execute(insert(RUN_BODIES), body_row(run))
-            if items:
-                await connection.execute(insert(RUN_ITEMS), item_rows(run.id, items))
+            await add_run(connection, run, items)
         return True
 
     async def _live(self, connection: AsyncConnection, tenant: str) -> int:
@@ -122,6 +120,8 @@ class SqlRuns:
         """Ask for a run's end; None when the tenant has none of that id. Gives the run as it then is."""
         async with self._database.begin() as connection:
             found = await _find(connection, tenant, run, for_update=True)
+            if found is not None and found.status in ("waiting", "completed"):
+                await cancel_approvals(connection, found.id, now)
             if found is None or (change := _cancelling(found, now, ended)) is None:
                 return found
             if change.events and change.events[0].seq != found.next_seq:
@@ -241,5 +241,6 @@ async def _find(connection: AsyncConnection, tenant: str | None, run: str, *, fo
 async def _remove(connection: AsyncConnection, runs: Sequence[str]) -> None:
     if runs:
         await connection.execute(delete(RUNS).where(RUNS.c.id.in_(runs)))
-        for table in (RUN_BODIES, RUN_EVENTS, RUN_ITEMS):
+        await remove_approvals(connection, runs)
+        for table in (RUN_BODIES, RUN_EVENTS, RUN_ITEMS, TOOL_CALLS, TOOL_BLOBS):
             await connection.execute(delete(table).where(table.c.run.in_(runs)))

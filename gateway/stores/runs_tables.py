@@ -11,6 +11,8 @@ from gateway.stores.metadata import DOCUMENT, METADATA, TIME
 IS_LIVE: Final = text("status IN ('queued', 'in_progress')")
 """Written out, not as parameters: only so do both databases see that the partial indices below serve."""
 
+IS_WAITING: Final = text("status = 'waiting'")
+
 TEXTS: Final = (
     "id", "tenant", "model", "status", "previous", "conversation", "continues", "agent", "version", "lease_owner",
 )  # fmt: skip
@@ -31,6 +33,7 @@ RUNS: Final = Table(
     Index("ix_runs_expires_at", "expires_at"),
     Index("ix_runs_live", "created_at", "id", sqlite_where=IS_LIVE, postgresql_where=IS_LIVE),
     Index("ix_runs_live_tenant", "tenant", sqlite_where=IS_LIVE, postgresql_where=IS_LIVE),
+    Index("ix_runs_waiting", "created_at", "id", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
 )
 
 RUN_BODIES: Final = Table(
@@ -61,5 +64,6 @@ RUN_ITEMS: Final = Table(
     Column("position", Integer, nullable=False),
     Column("id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("label", LargeBinary, nullable=True),
     PrimaryKeyConstraint("run", "place", "position"),
 )

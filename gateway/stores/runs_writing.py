@@ -16,10 +16,14 @@ from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict, InvalidRequest, StoreUnavailable, SwitchgearError
+from gateway.stores.approvals_writing import add_approvals, check_tools, consume_approvals
 from gateway.stores.database import Database
-from gateway.stores.runs import LIVE, Entry, Fenced, Piece
-from gateway.stores.runs_rows import events_row, item_rows, write_json
+from gateway.stores.durable import be_durable
+from gateway.stores.outbox_sql import add_notices
+from gateway.stores.runs import LIVE, Entry, Fenced, Piece, Run, RunItem
+from gateway.stores.runs_rows import body_row, events_row, item_rows, run_row, write_json
 from gateway.stores.runs_tables import RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
+from gateway.stores.tool_calls_sql import write_calls
 
 _HELD: Final = and_(
     RUNS.c.id == bindparam("held_run"),
@@ -67,6 +71,7 @@ class RunWriter:
 
     async def write(self, run: str, epoch: int, entry: Entry) -> None:
         """Write an entry, all of it or nothing. Raises Fenced, Conflict and StoreUnavailable."""
+        check_tools(run, entry)
         mine = _Handed(run=run, epoch=epoch, entry=entry, values=changes(entry))
         self._handed.append(mine)
         try:
@@ -116,11 +121,11 @@ class RunWriter:
     async def _write_group(self, group: Sequence[_Handed]) -> None:
         try:
             await self._write_together(group)
-        except InvalidRequest as error:
+        except InvalidRequest as error:  # a Conflict is one
             if len(group) == 1:
                 group[0].done, group[0].error = True, error
                 return
-            # One of them cannot be kept as it is, and nothing was written: each is tried by itself.
+            # One of them cannot be kept as it is, or lacks an approval, and nothing was written: each is tried by itself.
             for each in group:
                 await self._write_group([each])
         except SwitchgearError as error:
@@ -153,7 +158,10 @@ def fenced(run: str) -> Fenced:
 
 
 def changes(entry: Entry) -> dict[str, Any]:
-    """Give what an entry changes in the run's row, besides the next number. Raises Conflict when its events have a gap among them."""
+    """Give what an entry changes in the run's row, besides the next number.
+
+    Raises Conflict when its events have a gap among them.
+    """
     first = entry.events[0].seq if entry.events else 0
     if any(event.seq != first + number for number, event in enumerate(entry.events)):
         raise Conflict(OUT_OF_ORDER)
@@ -190,3 +198,25 @@ async def add_entries(connection: AsyncConnection, entries: Sequence[tuple[str, 
     if documents:
         rows = [{"of_run": run, "document": write_json(response)} for run, response in documents]
         await connection.execute(_SET_RESPONSE, rows)
+    for run, _, entry in entries:
+        await _add_tools(connection, run, entry)
+
+
+async def _add_tools(connection: AsyncConnection, run: str, entry: Entry) -> None:
+    """Add what an entry says of tools. Raises Conflict, and NotConsumed."""
+    if entry.calls or entry.approvals or entry.consume:
+        await be_durable(connection)
+        # Approvals before calls, as everywhere.
+        await consume_approvals(connection, run, entry)
+        await add_approvals(connection, entry.approvals)
+        await write_calls(connection, entry.calls)
+    if entry.notices:
+        await add_notices(connection, entry.notices)
+
+
+async def add_run(connection: AsyncConnection, run: Run, items: Sequence[RunItem]) -> None:
+    """Add a new run with its input, in the caller's transaction."""
+    await connection.execute(insert(RUNS), run_row(run))
+    await connection.execute(insert(RUN_BODIES), body_row(run))
+    if items:
+        await connection.execute(_ADD_ITEMS, item_rows(run.id, items))

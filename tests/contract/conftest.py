@@ -76,3 +76,12 @@ async def database(database_settings) -> AsyncIterator[Database]:
     opened = await open_database(database_settings)
     yield opened
     await opened.aclose()
+
+
+@pytest.fixture
+async def replicas(database_settings) -> AsyncIterator[list[Database]]:
+    """The same database, opened by several processes as far as it can tell: each with its own connections."""
+    opened = [await open_database(database_settings) for _ in range(3)]
+    yield opened
+    for each in opened:
+        await each.aclose()

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy
 
 from gateway.core.errors import Conflict
+from gateway.core.tools import Label
 from gateway.stores.conversations import Conversation, ConversationItem
 from gateway.stores.conversations_sql import SqlConversations
 
@@ -39,6 +40,16 @@ async def test_a_conversation_comes_back_as_it_was_given(conversations):
     kept = await conversations.items("acme", "conv_1", order="asc")
     assert kept == [replace(item, place=place) for place, item in enumerate(said(1, 2))]
     assert await conversations.find_item("acme", "conv_1", "msg_2") == kept[1]
+
+
+async def test_where_an_item_came_from_is_kept(conversations):
+    label = Label(source="wiki/read", integrity="untrusted", confidentiality="sensitive")
+    first, second, third = said(1, 2, 3)
+    await conversations.add(THREAD, [replace(first, label=label)])
+    await conversations.append("acme", "conv_1", [second, replace(third, label=Label(source="model"))], most=9)
+
+    kept = await conversations.items("acme", "conv_1", order="asc")
+    assert [item.label for item in kept] == [label, None, Label(source="model")]
 
 
 async def test_an_id_is_taken_once(conversations):

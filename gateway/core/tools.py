@@ -1,0 +1,84 @@
+"""Tools that this server runs itself: what one is, what a call of it gave, and the name under which a model knows it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final, Literal
+
+import msgspec
+
+from gateway.core.items import Json
+
+Effect = Literal["read", "idempotent", "once"]
+"""What a second call would do. read: changes nothing; idempotent: nothing more than the first; once: perhaps a second time."""
+
+Integrity = Literal["trusted", "untrusted"]
+"""Whether strangers may have written it, and so may want something of who reads it."""
+
+Confidentiality = Literal["public", "internal", "sensitive"]
+
+MOST_OF_A_NAME: Final = 64
+"""Characters of a tool's name that models take; they are letters, digits, `_` and `-`."""
+
+_FIT: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """Where something came from, and what that means. `source` is user, operator, model or the id of a tool (server/name)."""
+
+    source: str
+    integrity: Integrity = "trusted"
+    confidentiality: Confidentiality = "internal"
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as its server defines it, and what the operator says of it. `schema` is the JSON Schema of its arguments.
+
+    `definition` is the sha256 (hex) of what the server says: the canonical JSON of name, title, description, input and output
+    schema, annotations. `gives` labels its results; `outward` says that it acts on the world outside or carries data to it.
+    `idempotency_argument` names an argument that takes the idempotency key, empty where none does.
+    """
+
+    server: str
+    name: str
+    schema: dict[str, Json]
+    definition: str
+    title: str = ""
+    description: str = ""
+    output_schema: dict[str, Json] | None = None
+    annotations: dict[str, Json] = {}
+    effect: Effect = "once"
+    gives: Label
+    outward: bool = True
+    timeout: float = 60.0
+    idempotency_argument: str = ""
+
+    @property
+    def id(self) -> str:
+        """The server's name, a slash and the tool's own: as policies name it."""
+        return f"{self.server}/{self.name}"
+
+
+class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call gave. `text` is what a model reads; `structured` the same as JSON where the tool gives that.
+
+    `is_error` says that the tool did its work and reports that it could not do what was asked. `size` is that of the whole in bytes,
+    of which `text` may be only the beginning; the rest is then kept under `ref`.
+    """
+
+    text: str
+    structured: Json = None
+    is_error: bool = False
+    size: int = 0
+    ref: str = ""
+
+
+def model_name(server: str, tool: str) -> str:
+    """Give the name under which models know a tool: the same one for ever, and no two alike. It is never taken apart again."""
+    name = f"{server}__{tool}"
+    if len(name) <= MOST_OF_A_NAME and _FIT.match(name) and "__" not in tool and "__" not in server:
+        return name
+    mark = hashlib.sha256(f"{server}\x00{tool}".encode()).hexdigest()[:12]
+    return f"{_UNFIT.sub('_', name)[: MOST_OF_A_NAME - 14]}__{mark}"
