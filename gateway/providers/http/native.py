@@ -6,6 +6,7 @@ HTTP/2, proxies and odd servers are the other implementation's (`httpx2_client`)
 import asyncio
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -15,18 +16,30 @@ from gateway.providers.http.head import Origin, encode_head, parse_base_url
 from gateway.providers.http.pool import Pool
 from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts
 
+Locate = Callable[[str, int], Awaitable[str]]
+
 
 class NativeUpstream:
     """An `Upstream` on asyncio transports.
 
     `connections` is the most that are open at once; more requests wait in order, for at most the connect timeout. Without
-    `ssl_context` the system's certificate authorities are trusted. Raises ValueError for a base URL that it cannot use.
+    `ssl_context` the system's certificate authorities are trusted. `locate` gives the address to connect to in the place of a
+    host and port, and raises OSError where there is none; the host stays the one that is asked for, and that TLS is about.
+    Raises ValueError for a base URL that it cannot use.
     """
 
-    def __init__(self, base_url: str, *, connections: int, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        connections: int,
+        ssl_context: ssl.SSLContext | None = None,
+        locate: Locate | None = None,
+    ) -> None:
         self._origin = parse_base_url(base_url)
         self._tls = _tls_context(self._origin, ssl_context)
         self._name = self._origin.authority.decode("ascii")
+        self._locate = locate
         self._pool = Pool(self._open, limit=connections, name=self._name)
 
     @property
@@ -68,9 +81,10 @@ class NativeUpstream:
         connection = Connection(loop, owner, self._name)
         try:
             with anyio.fail_after(max(0.0, deadline - loop.time())):
+                host = origin.host if self._locate is None else await self._locate(origin.host, origin.port)
                 await loop.create_connection(
                     lambda: connection,
-                    origin.host,
+                    host,
                     origin.port,
                     ssl=self._tls,
                     server_hostname=origin.host if origin.tls else None,

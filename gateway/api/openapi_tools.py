@@ -1,0 +1,63 @@
+"""The part of /openapi.json that is about servers of tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.api import admin_tools
+from gateway.api.openapi_admin import AdminOperation
+
+_TEXT = {"type": "string"}
+_NAMES = {"type": "array", "items": _TEXT}
+
+
+def _object(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "additionalProperties": True}
+
+
+_SERVER = {
+    "object": {"const": "tool_server"},
+    "id": _TEXT,
+    "kind": _TEXT,
+    "state": {"enum": ["starting", "ready", "down", "failed"]},
+    "reason": _TEXT,
+    "restarts": {"type": "integer"},
+    "quarantined": {"type": "object", "additionalProperties": _TEXT},
+    "missing": _NAMES,
+}
+_TOOL = _object(
+    {
+        "object": {"const": "tool"},
+        "id": _TEXT,
+        "name": _TEXT,
+        "model_name": _TEXT,
+        "state": {"enum": ["ready", "quarantined", "missing"]},
+        "why": _TEXT,
+        "definition": {"type": ["string", "null"]},
+    }
+)
+_BRIEF = _object({**_SERVER, "tools": _NAMES})
+_WHOLE = _object({**_SERVER, "tools": {"type": "array", "items": _TOOL}})
+
+OPERATIONS: tuple[AdminOperation, ...] = (
+    AdminOperation(
+        path=admin_tools.LIST_PATH,
+        method="get",
+        summary="The servers of tools",
+        answer=_object({"object": {"const": "list"}, "data": {"type": "array", "items": _BRIEF}}),
+    ),
+    AdminOperation(
+        path=admin_tools.ONE_PATH, method="get", summary="One server of tools, and what it offers", answer=_WHOLE
+    ),
+    AdminOperation(
+        path=admin_tools.RESTART_PATH, method="post", summary="Connect to a server of tools anew", answer=_BRIEF
+    ),
+    AdminOperation(
+        path=admin_tools.ACCEPT_PATH,
+        method="post",
+        summary="Accept a tool as its server defines it now",
+        body=admin_tools.Acceptance,
+        example={"definition": "0" * 64},
+        answer=_TOOL,
+    ),
+)

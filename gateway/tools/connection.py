@@ -1,0 +1,84 @@
+"""The port to one server of tools: what is opened, listed and called. MCP servers are behind it, and whatever else has tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
+
+import anyio
+import msgspec
+
+from gateway.core.items import Json
+from gateway.core.tools import Tool, ToolOutput
+from gateway.tools.definitions import Listed
+
+ServerKind = Literal["stdio", "http", "openapi"]
+
+
+class CannotConnect(Exception):
+    """A server cannot be opened, or its tools cannot be listed; the message says why. It holds no secret."""
+
+
+class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """A call on its way. `arguments` are checked, and hold the idempotency key where the tool takes it as one.
+
+    It may take `seconds`, from now.
+    """
+
+    tool: Tool
+    arguments: dict[str, Json]
+    key: str
+    run: str = ""
+    trace: str | None = None
+    seconds: float
+
+
+class Signals:
+    """What a connection tells who holds it: that it is `broken`, with the reason, and that the tools should be listed again (`changed`)."""
+
+    def __init__(self) -> None:
+        self.broken = anyio.Event()
+        self.changed = anyio.Event()
+        self.reason = ""
+
+    def breaks(self, reason: str) -> None:
+        """The connection is of no use any more. The first reason counts: what comes after it is its consequence."""
+        if not self.broken.is_set():
+            self.reason = reason
+            self.broken.set()
+            self.changed.set()
+
+    def look_again(self) -> None:
+        """The list of tools may be another, or the server gone."""
+        self.changed.set()
+
+
+class Connection(Protocol):
+    """An open connection. Any number of calls may be on it at once, each in a task of its own."""
+
+    @property
+    def signals(self) -> Signals:
+        """What it tells."""
+        ...
+
+    async def list(self) -> Sequence[Listed]:
+        """Give the tools that the server lists. Raises CannotConnect."""
+        ...
+
+    async def call(self, asked: ToolCallAsked) -> ToolOutput:
+        """Call a tool; that time is up, or the task cancelled, is told to the server. Raises ToolNotReached and ToolLost."""
+        ...
+
+
+class Connector(Protocol):
+    """Opens connections to one server. What it gives is entered and left by one and the same task."""
+
+    @property
+    def kind(self) -> ServerKind:
+        """How the server is reached."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[Connection]:
+        """Open a connection. Entering it raises CannotConnect."""
+        ...

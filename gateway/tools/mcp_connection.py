@@ -1,0 +1,236 @@
+"""One open connection to an MCP server, of either revision, by the official client. It checks no arguments and knows no pins.
+
+The client is entered and left by the task that opens the connection; calls are made from any task.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+import anyio
+import structlog
+from mcp import Client, MCPError
+from mcp.client._transport import Transport
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import (
+    CONNECTION_CLOSED,
+    CallToolRequest,
+    CallToolRequestParams,
+    Implementation,
+    PaginatedRequestParams,
+    ToolListChangedNotification,
+)
+from mcp_types import Tool as McpTool
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gateway import __version__
+from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings
+from gateway.core.items import Json
+from gateway.core.tools import ToolOutput
+from gateway.tools.connection import CannotConnect, Signals, ToolCallAsked
+from gateway.tools.content import failure, output_of
+from gateway.tools.definitions import Listed
+from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, Deliveries
+from gateway.tools.hub import ToolLost, ToolNotReached
+from gateway.tools.mcp_http import bounded_client
+from gateway.tools.mcp_stdio import stdio_streams
+from gateway.tools.stdio_child import Program, running
+
+log = structlog.get_logger()
+
+MOST_PAGES: Final = 50
+"""Pages of a list of tools that are read: a list that does not end is cut there."""
+
+_MOST_OF_A_MESSAGE = 2000
+_CONNECT_SECONDS = 10.0
+
+
+class _Result(BaseModel):
+    """A result as it came: the library has checked it by then against the revision that is spoken."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class McpConnection:
+    """A Connection to an MCP server."""
+
+    def __init__(self, client: Client, *, server: str, deliveries: Deliveries, signals: Signals) -> None:
+        self._client = client
+        self._server = server
+        self._deliveries = deliveries
+        self.signals = signals
+
+    async def list(self) -> Sequence[Listed]:
+        """Give the tools that the server lists. Raises CannotConnect."""
+        found: list[Listed] = []
+        seen: set[str] = set()
+        cursor: str | None = None
+        try:
+            for _ in range(MOST_PAGES):
+                page = await self._client.session.list_tools(params=PaginatedRequestParams(cursor=cursor))
+                found += [_listed(tool) for tool in page.tools]
+                cursor = page.next_cursor
+                if cursor is None:
+                    return found
+                if cursor in seen:
+                    break
+                seen.add(cursor)
+        except MCPError as error:
+            raise CannotConnect(f"it does not list its tools: {_cut(error.message)}") from error
+        except ValidationError as error:
+            raise CannotConnect(f"its list of tools cannot be read: {_first(error)}") from error
+        log.warning("tool_server.list_cut", server=self._server, tools=len(found))
+        return found
+
+    async def call(self, asked: ToolCallAsked) -> ToolOutput:
+        """Call a tool. Raises ToolNotReached and ToolLost."""
+        if asked.seconds <= 0:
+            msg = f"The server {self._server!r} was not asked: the time of the call was up. Nothing was done."
+            raise ToolNotReached(msg)
+        try:
+            with anyio.move_on_after(asked.seconds):
+                return await self._call(asked)
+            # It was handed over, and may leave in this very moment, whether or not that was noted: nobody knows.
+            raise self._lost(f"no answer came within {asked.tool.timeout:g} s")
+        finally:
+            self._deliveries.forget(asked.key)
+
+    async def _call(self, asked: ToolCallAsked) -> ToolOutput:
+        meta = {KEY: asked.key, **({RUN: asked.run} if asked.run else {})}
+        if asked.trace is not None:
+            meta["traceparent"] = asked.trace
+        params = CallToolRequestParams(name=asked.tool.name, arguments=asked.arguments, _meta=meta)  # type: ignore[arg-type]  # a TypedDict of the reserved names
+        try:
+            answer = await self._client.session.send_request(CallToolRequest(params=params), _Result)
+        except MCPError as error:
+            return self._failed(asked, error)
+        except ValidationError as error:
+            # It answered: whatever there was to do is done.
+            return failure(f"The tool's answer cannot be read: {_first(error)}")
+        result: dict[str, Json] = answer.model_extra or {}
+        if result.get("resultType", "complete") != "complete":
+            return failure("The tool asks for something in return, which this server does not give it.")
+        return output_of(result)
+
+    def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
+        if error.code == TOO_LARGE or self._deliveries.was_too_large(asked.key):
+            return failure(f"The tool's answer is too large and was not read: {_cut(error.message)}")
+        if error.code not in (CONNECTION_CLOSED, NO_ANSWER):
+            return failure(f"The tool's server refused the call: {_cut(error.message)}")
+        if error.message == "Connection closed":
+            self.signals.breaks("the connection was closed")
+        raise self._unanswered(asked, self.signals.reason or _cut(error.message)) from error
+
+    def _unanswered(self, asked: ToolCallAsked, reason: str) -> ToolLost | ToolNotReached:
+        if self._deliveries.is_out(asked.key):
+            return self._lost(reason)
+        return ToolNotReached(f"The server {self._server!r} was not reached: {reason}. Nothing was done.")
+
+    def _lost(self, reason: str) -> ToolLost:
+        return ToolLost(
+            f"The server {self._server!r} did not answer: {reason}. Whether the call was done is not known."
+        )
+
+
+@asynccontextmanager
+async def open_stdio(server: str, settings: StdioServerSettings, program: Program) -> AsyncGenerator[McpConnection]:
+    """Start a program and connect to it. Raises CannotConnect."""
+    signals, deliveries = Signals(), Deliveries()
+    async with running(program, anyio.current_time) as child:
+        streams = stdio_streams(child, limit=settings.result_bytes, deliveries=deliveries, signals=signals)
+        try:
+            async with _connected(streams, server, settings.protocol, deliveries, signals) as connection:
+                yield connection
+        except CannotConnect as error:
+            # A program that ended says better why than a conversation that broke off.
+            with anyio.move_on_after(0.5):
+                await child.ended.wait()
+            raise CannotConnect(child.reason or str(error)) from error
+
+
+@asynccontextmanager
+async def open_http(
+    server: str, settings: HttpServerSettings, headers: dict[str, str]
+) -> AsyncGenerator[McpConnection]:
+    """Connect to an address. Raises CannotConnect."""
+    signals, deliveries = Signals(), Deliveries()
+    longest = max(tool.timeout or settings.timeout for tool in settings.tools.values())
+    client = bounded_client(
+        headers,
+        limit=settings.result_bytes,
+        connect=_CONNECT_SECONDS,
+        # A call ends by its own time. This one is for the answers of those that were cancelled, and of dead servers.
+        read=max(longest, settings.start_timeout) + 10,
+        deliveries=deliveries,
+        signals=signals,
+    )
+    async with client:
+        transport = streamable_http_client(settings.url, http_client=client, max_sse_event_size=settings.result_bytes)
+        async with _connected(transport, server, settings.protocol, deliveries, signals) as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def _connected(
+    transport: AbstractAsyncContextManager[Any], server: str, mode: str, deliveries: Deliveries, signals: Signals
+) -> AsyncGenerator[McpConnection]:
+    async def hear(message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            signals.look_again()
+
+    # The library logs what servers send, with tracebacks: that is for nobody's log.
+    for name in ("mcp", "client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    own: Transport = transport
+    client = Client(
+        own,
+        mode=mode,
+        cache=None,
+        client_info=Implementation(name="switchgear", version=__version__),
+        message_handler=hear,
+    )
+    try:
+        await client.__aenter__()
+    except Exception as error:
+        # Whatever it is, and in however many groups the library's tasks have wrapped it: there is no connection.
+        raise CannotConnect(_why(error)) from error
+    try:
+        yield McpConnection(client, server=server, deliveries=deliveries, signals=signals)
+    except BaseException as error:
+        await client.__aexit__(type(error), error, error.__traceback__)
+        raise
+    await client.__aexit__(None, None, None)
+
+
+def _listed(tool: McpTool) -> Listed:
+    said = tool.model_dump(by_alias=True, mode="json", exclude_unset=True)
+    return Listed(
+        name=tool.name,
+        schema=said.get("inputSchema") or {},
+        title=said.get("title") or "",
+        description=said.get("description") or "",
+        output_schema=said.get("outputSchema"),
+        annotations=said.get("annotations") or {},
+    )
+
+
+def _why(error: Exception) -> str:
+    leaf: Exception = error
+    while isinstance(leaf, ExceptionGroup):
+        leaf = next((one for one in leaf.exceptions if isinstance(one, MCPError)), leaf.exceptions[0])
+    if isinstance(leaf, MCPError):
+        return f"it does not take the connection: {_cut(leaf.message)}"
+    return f"it does not take the connection ({type(leaf).__name__})"
+
+
+def _first(error: ValidationError) -> str:
+    """Name the first fault, and none of the values: they are the server's."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return _cut(f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_OF_A_MESSAGE else text[: _MOST_OF_A_MESSAGE - 1] + "…"
