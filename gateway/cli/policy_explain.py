@@ -69,7 +69,7 @@ class _Described(click.ParamType[Any]):
     type=_Described(CaseContext, None),
     default=CaseContext(),
     show_default=False,
-    help='How: {"operation": "generate", "dialect": "openai_chat", "stream": true, "time": "2026-01-05T23:00"}.',
+    help='How: {"call": {"args": {"replicas": 5}, "taint": ["web/fetch"]}} of a call_tool; else {"operation": "generate", "dialect": "openai_chat", "stream": true, "time": "2026-01-05T23:00"}.',
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool, principal: CasePrincipal, resource: CaseResource, **given: Any) -> None:
@@ -99,22 +99,24 @@ def _show(case: CaseSettings, decision: Decision) -> None:
     who, what = case.principal, case.resource
     verdict = {"allow": "may", "deny": "may not", "ask": "may, once it is approved,"}[decision.effect]
     click.echo(f"{decision.effect}: {who.kind}:{who.id} {verdict} {case.action} {what.kind}:{what.id}")
-    click.echo(f"  because: {_because(decision)}")
+    click.echo(f"  because: {_because(case, decision)}")
     for entity in entities(caller_of(who), resource_of(what)):
         parents = ", ".join(map(_uid, entity["parents"]))
         click.echo(f"  {_uid(entity['uid'])}{' in ' + parents if parents else ''}")
     for rule in decision.rules:
-        click.echo(f"{rule.path}:{rule.line}: {rule.id}")
+        click.echo(f"{rule.path}:{rule.line}: {rule.id}" if rule.path else rule.id)
         for line in rule.text.splitlines():
             click.echo(f"    {line}")
     for approval in decision.approvals:
-        who_approves = " or ".join(approval.approvers)
+        who_approves = " or ".join(approval.approvers) or "whoever may answer approvals"
         click.echo(f"  approval: {approval.quorum} of {who_approves}, within {approval.ttl} s")
 
 
-def _because(decision: Decision) -> str:
+def _because(case: CaseSettings, decision: Decision) -> str:
     if decision.why == "policy":
         return f"{'these policies decide' if len(decision.rules) > 1 else 'this policy decides'}: {', '.join(decision.ids)}"
+    if decision.why == "default" and case.action == "call_tool" and decision.allowed:
+        return "no policy forbids it, and no built-in rule asks for an approval"
     if decision.why == "default":
         return f"no policy permits or forbids it, and the default is {decision.effect}"
     return reason(decision)

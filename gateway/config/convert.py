@@ -23,6 +23,7 @@ from gateway.config.shapes import (
     ChoiceShape,
     FieldShape,
     FlagShape,
+    JsonShape,
     KindShape,
     ListShape,
     MapShape,
@@ -98,7 +99,7 @@ class Conversion:
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
             quotes = "; put it in quotes" if isinstance(node, ScalarNode) and node.value is not None else ""
             return self._unexpected(shape.expected, node, place, quotes)
-        if not _fits(shape, node.value):
+        if not fits(shape, node.value):
             return self._fault(node, place, f"expected {shape.expected}" if node.value else "must not be empty")
         if shape.reference:
             self._mentions.append(Mention(shape.reference, node.value, Place(place.path, node.mark)))
@@ -156,6 +157,20 @@ class Conversion:
             return self._fault(node, place, str(error))
 
     @read.register
+    def _(self, shape: JsonShape, node: Node, place: Place) -> Any:
+        if isinstance(node, MapNode):
+            below = {
+                key: self.read(shape, item.node, place.child(key, item.mark)) for key, item in node.entries.items()
+            }
+            return INVALID if any(value is INVALID for value in below.values()) else below
+        if isinstance(node, ListNode):
+            values = [self.read(shape, item, place.item(i, item.mark)) for i, item in enumerate(node.items)]
+            return INVALID if any(value is INVALID for value in values) else values
+        if isinstance(node.value, float) and not math.isfinite(node.value):
+            return self._fault(node, place, "expected a value that JSON has too")
+        return INVALID if node.refused else node.value
+
+    @read.register
     def _(self, shape: ListShape, node: Node, place: Place) -> Any:
         if not isinstance(node, ListNode):
             return self._unexpected("a list", node, place)
@@ -166,6 +181,7 @@ class Conversion:
 
     @read.register
     def _(self, shape: MapShape, node: Node, place: Place) -> Any:
+        node = self._named(node, place) if shape.names else node
         empty = isinstance(node, MapNode) and not node.entries
         if shape.min_length and (empty or _is_null(node)):
             self._log.add(place.mark, place.path, "expected at least one entry")
@@ -200,9 +216,32 @@ class Conversion:
             return self._unexpected("a mapping", node, place)
         return self._record(shape.cls, node, place)
 
+    def _named(self, node: Node, place: Place) -> Node:
+        """Return a list of names, and names without a value, as a mapping to what is empty."""
+        if isinstance(node, MapNode):
+            entries = {
+                key: Entry(mark=entry.mark, node=MapNode(mark=entry.mark, entries={}))
+                if _is_null(entry.node)
+                else entry
+                for key, entry in node.entries.items()
+            }
+            return MapNode(mark=node.mark, entries=entries)
+        if not isinstance(node, ListNode):
+            return node
+        entries = {}
+        for index, item in enumerate(node.items):
+            name = item.value if isinstance(item, ScalarNode) else None
+            if not isinstance(name, str):
+                self._unexpected("a name", item, place.item(index, item.mark))
+            elif name in entries:
+                self._fault(item, place.item(index, item.mark), f"{shown(name)} is there already")
+            else:
+                entries[name] = Entry(mark=item.mark, node=MapNode(mark=item.mark, entries={}))
+        return MapNode(mark=node.mark, entries=entries)
+
     def _entry(self, shape: MapShape, key: str, entry: Entry, place: Place) -> Any:
         below = place.child(key, entry.mark)
-        if not _fits(shape.key, key):
+        if not fits(shape.key, key):
             self._log.add(entry.mark, below.path, f"expected {shape.key.expected} as the key")
         return self.read(shape.value, entry.node, below)
 
@@ -229,7 +268,7 @@ class Conversion:
         settings = complete(cls(**values), self._environ)
         for finding in check(settings):
             if faulty.isdisjoint(finding.needs):
-                culprit = _follow(node, place, finding.path)
+                culprit = follow(node, place, finding.path)
                 self._log.add(culprit.mark, culprit.path, finding.message)
         return settings
 
@@ -268,7 +307,7 @@ def _left_empty(field: FieldShape, node: Node) -> bool:
     return _is_null(node) and not field.required and isinstance(field.shape, RecordShape | MapShape | ListShape)
 
 
-def _follow(node: Node, place: Place, path: tuple[str | int, ...]) -> Place:
+def follow(node: Node, place: Place, path: tuple[str | int, ...]) -> Place:
     """Return the place of what `path` leads to, or of the nearest thing above it that is written."""
     for step in path:
         if isinstance(step, int):
@@ -299,7 +338,8 @@ def _is_null(node: Node) -> bool:
     return isinstance(node, ScalarNode) and node.value is None
 
 
-def _fits(shape: TextShape, text: str) -> bool:
+def fits(shape: TextShape, text: str) -> bool:
+    """Whether a text is what a shape accepts."""
     if len(text) < shape.min_length or (shape.pattern and not re.search(shape.pattern, text)) or text.endswith("\n"):
         return False
     return not shape.url or _is_address(text)
@@ -307,7 +347,7 @@ def _fits(shape: TextShape, text: str) -> bool:
 
 def _secret_fits(shape: TextShape, secret: Secret) -> bool:
     # An address may hold a user and a password when it is a secret; other text keeps its pattern.
-    return _is_address(secret.reveal()) if shape.url else _fits(shape, secret.reveal())
+    return _is_address(secret.reveal()) if shape.url else fits(shape, secret.reveal())
 
 
 def _is_address(text: str) -> bool:

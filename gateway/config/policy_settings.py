@@ -5,7 +5,7 @@ what they mean is not said here.
 """
 
 from datetime import tzinfo
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,7 @@ ActionName: TypeAlias = Literal[
     "use_model",
     "use_agent",
     "use_tool",
+    "call_tool",
     "use_endpoint",
     "read_store",
     "write_store",
@@ -65,6 +66,22 @@ class CaseResource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     providers: tuple[str, ...] = ()
 
 
+class CaseCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call of a tool, in a case. `untrusted` are paths of arguments, `taint` and `sensitive` sources; `cost` is in dollars."""
+
+    args: dict[str, Any] = msgspec.field(default_factory=dict)
+    agent: str = ""
+    effect: Literal["read", "idempotent", "once"] = "once"
+    outward: bool = True
+    taint: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
+    untrusted: tuple[str, ...] = ()
+    wish: Literal["", "always", "never"] = ""
+    cost: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    steps: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    calls: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
 class CaseContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How it is asked for, in a case. `time` is ISO 8601; without an offset it is in the folder's time zone."""
 
@@ -73,6 +90,7 @@ class CaseContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stream: bool = False
     section: str = ""
     time: str = "2026-01-05T12:00"
+    call: CaseCall = CaseCall()
 
 
 class CaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -46,6 +46,10 @@ class Shorthand(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """Annotation: the mapping may be written as a list of its keys, and a key without a value has the defaults of its entry."""
+
+
 class TextShape(msgspec.Struct, frozen=True, kw_only=True):
     """Text."""
 
@@ -94,11 +98,12 @@ class ListShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A mapping with free keys."""
+    """A mapping with free keys; with `names`, a list of keys will do."""
 
     key: TextShape
     value: "Shape"
     min_length: int = 0
+    names: bool = False
 
 
 class RecordShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +117,10 @@ class KindShape(msgspec.Struct, frozen=True, kw_only=True):
     """One of several structs, chosen by the field `kind`."""
 
     records: Mapping[str, RecordShape]
+
+
+class JsonShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Any value that JSON has too."""
 
 
 class OptionalShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +140,7 @@ Shape: TypeAlias = (
     | MapShape
     | RecordShape
     | KindShape
+    | JsonShape
     | OptionalShape
 )
 
@@ -219,6 +229,8 @@ def _single(plain: Any, notes: tuple[Any, ...]) -> Shape:
         return SecretShape()
     if plain is Path:
         return PathShape()
+    if plain is Any:
+        return JsonShape()
     return _compound(plain, notes)
 
 
@@ -231,7 +243,8 @@ def _compound(plain: Any, notes: tuple[Any, ...]) -> Shape:
     if origin is dict:
         key, value = map(shape_of, arguments)
         if isinstance(key, TextShape):
-            return MapShape(key=key, value=value, min_length=_meta(notes, "min_length", 0))
+            names = _note(notes, Names) is not None
+            return MapShape(key=key, value=value, min_length=_meta(notes, "min_length", 0), names=names)
     if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
         return RecordShape(cls=plain, shorthand=_note(notes, Shorthand))
     raise TypeError(f"no setting may be of type {plain}")

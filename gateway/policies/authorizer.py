@@ -12,11 +12,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway.config.faults import Fault
 from gateway.config.policy_settings import ActionName
 from gateway.core.caller import Caller
-from gateway.policies.decision import NOT_ON_KEY, OPEN, Decision
+from gateway.core.tools import Tool
+from gateway.policies.decision import NOT_ON_KEY, OPEN, CallDecision, Decision, Rule
 from gateway.policies.facts import NO_SITUATION, Resource, Situation
 from gateway.policies.patterns import on_list
+from gateway.policies.tool_judgement import ToolFacts
 
 LARGEST_KEPT = 4096
 """Characters of a question's facts beyond which its decision is not kept, so that the cache is bounded in bytes too."""
@@ -40,8 +43,18 @@ class Judge(Protocol):
     """The policies of a generation."""
 
     @property
+    def rules(self) -> tuple[Rule, ...]:
+        """All rules, by id."""
+        ...
+
+    @property
     def speak_of_endpoints(self) -> bool:
         """Whether a policy says anything about endpoints in so many words."""
+        ...
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of all policies."""
         ...
 
     def sight(self, action: ActionName) -> Sight:
@@ -52,6 +65,18 @@ class Judge(Protocol):
         self, caller: Caller, action: ActionName, resource: Resource, situation: Situation, at: float
     ) -> Decision:
         """Decide; `at` is in seconds since 1970."""
+        ...
+
+    def judge_call(self, facts: ToolFacts) -> CallDecision:
+        """Decide about a call of a tool."""
+        ...
+
+    def may_lift(self, called: Tool, rule: str) -> bool:
+        """Whether a policy could lift a built-in rule for some call of a tool."""
+        ...
+
+    def misfits(self, called: Tool) -> tuple[Fault, ...]:
+        """Give the policies that could err for what a tool's definition says of its arguments."""
         ...
 
 
@@ -104,6 +129,16 @@ class Authorizer:
         sight = judge.sight(action)
         self._sights[action] = (sight.call, sight.time)
         return self._sights[action]
+
+    @property
+    def rule_ids(self) -> frozenset[str]:
+        """The ids of the policies in force."""
+        return frozenset() if self._judge is None else self._judge.ids
+
+    @property
+    def policies(self) -> Judge | None:
+        """The policies, None where none are configured."""
+        return self._judge
 
     @property
     def remembered(self) -> int:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
 from gateway.config.faults import Fault
 from gateway.config.policy_settings import CasePrincipal, CaseResource, CaseSettings, PolicyCase
 from gateway.core.caller import Caller
+from gateway.core.tools import Label, Tool
 from gateway.policies.authorizer import Authorizer, Judge
-from gateway.policies.decision import Decision
+from gateway.policies.decision import Decision, Rule
 from gateway.policies.facts import Resource, Situation
+from gateway.policies.tool_judge import DEFAULT, ERROR, StandingToolJudge
+from gateway.policies.tool_judgement import ToolFacts, ToolJudgement
 
 _KINDS = {"user": "jwt", "key": "key", "service": "service", "anonymous": "anonymous"}
 
@@ -89,7 +93,52 @@ def decide(judge: Judge, case: CaseSettings, zone: dt.tzinfo) -> Decision:
         section=case.context.section,
     )
     authorizer = Authorizer(judge, wall=lambda: at, capacity=0)
+    if case.action == "call_tool":
+        if case.resource.kind != "tool" or not case.resource.id.partition("/")[2]:
+            return Decision(effect="deny", why="error", errors=("call_tool is about a tool, as tool:server/name",))
+        judgement = StandingToolJudge(authorizer).judge(facts_of(case, at))
+        return _as_decision(judgement, {rule.id: rule for rule in judge.rules})
     return authorizer.decide(caller_of(case.principal), case.action, resource_of(case.resource), situation)
+
+
+def facts_of(case: CaseSettings, at: float) -> ToolFacts:
+    """Give the call of a tool that a case describes."""
+    call, resource = case.context.call, case.resource
+    gives = Label(source=resource.id)
+    server, _, name = resource.id.partition("/")
+    untrusted = {path: Label(source="case", integrity="untrusted") for path in call.untrusted}
+    return ToolFacts(
+        caller=caller_of(case.principal),
+        agent=call.agent,
+        tool=Tool(
+            server=server, name=name, schema={}, definition="", effect=call.effect, outward=call.outward, gives=gives
+        ),
+        arguments=call.args,
+        origins=dict.fromkeys(call.args, gives) | untrusted,
+        taint=call.taint,
+        sensitive=call.sensitive,
+        wish=call.wish,
+        nano=round(call.cost * 1_000_000_000),
+        steps=call.steps,
+        calls=call.calls,
+        at=at,
+    )
+
+
+def _as_decision(judgement: ToolJudgement, known: dict[str, Rule]) -> Decision:
+    """Give a judgement in the form of all other decisions, its built-in rules as rules that stand in no file."""
+    why: Literal["error", "default", "policy"] = "policy"
+    if ERROR in judgement.rules:
+        why = "error"
+    elif not judgement.rules or DEFAULT in judgement.rules:
+        why = "default"
+    rules = tuple(
+        known.get(name) or Rule(id=name, path="", line=0, kind="forbid", text=judgement.reason, named=True)
+        for name in judgement.rules
+        if name != DEFAULT
+    )
+    errors = (judgement.errors or (judgement.reason,)) if why == "error" else ()
+    return Decision(effect=judgement.effect, why=why, rules=rules, errors=errors, approvals=judgement.approvals)
 
 
 def _run(judge: Judge, case: PolicyCase, zone: dt.tzinfo) -> Outcome:

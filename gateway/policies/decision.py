@@ -60,6 +60,17 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(rule.id for rule in self.rules)
 
 
+class CallDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policies say of a call of a tool. `lifted` are the built-in rules that do not hold for it.
+
+    `unreadable`: it is refused for an argument that no policy can read, and the error says which.
+    """
+
+    decision: Decision
+    lifted: frozenset[str] = frozenset()
+    unreadable: bool = False
+
+
 OPEN = Decision(effect="allow", why="open")
 NOT_ON_KEY = Decision(effect="deny", why="key")
 

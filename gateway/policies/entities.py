@@ -60,19 +60,24 @@ def entities(caller: Caller, resource: Resource) -> list[dict[str, Any]]:
 
 def context(action: ActionName, situation: Situation, at: float, zone: dt.tzinfo) -> dict[str, Any]:
     """Give what is known of the circumstances. `at` is in seconds since 1970; it is told to the minute."""
-    moment = dt.datetime.fromtimestamp(at // 60 * 60, dt.UTC)
-    local = moment.astimezone(zone)
-    known: dict[str, Any] = {
-        "time": {"__extn": {"fn": "datetime", "arg": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}},
-        "hour": local.hour,
-        "weekday": local.isoweekday(),
-    }
+    known = clock_facts(at, zone)
     group = GROUPS[action]
     if group == "use":
         known |= {"operation": situation.operation, "dialect": situation.dialect, "stream": situation.stream}
     elif group == "administer":
         known |= {"section": situation.section}
     return known
+
+
+def clock_facts(at: float, zone: dt.tzinfo) -> dict[str, Any]:
+    """Give what is known of the time, to the minute. `at` is in seconds since 1970."""
+    moment = dt.datetime.fromtimestamp(at // 60 * 60, dt.UTC)
+    local = moment.astimezone(zone)
+    return {
+        "time": {"__extn": {"fn": "datetime", "arg": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}},
+        "hour": local.hour,
+        "weekday": local.isoweekday(),
+    }
 
 
 def _principal(caller: Caller) -> dict[str, Any]:

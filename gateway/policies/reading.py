@@ -12,12 +12,14 @@ import msgspec
 from cedarpy import pst
 
 from gateway.config.faults import Fault, shown
+from gateway.policies.builtin_rules import LIFTABLE
 from gateway.policies.decision import Approval, Rule
-from gateway.policies.schema import SCHEMA
-from gateway.policies.sight import Sight, sight_of
+from gateway.policies.named_arguments import Path, Unnamed, Use, named_arguments, record_type
+from gateway.policies.schema import SCHEMA, schema_with
+from gateway.policies.sight import Sight, applies_to, sight_of
 from gateway.policies.source import Piece
 
-ANNOTATIONS: Final = ("id", "effect", "approvers", "quorum", "ttl", "explain")
+ANNOTATIONS: Final = ("id", "effect", "approvers", "quorum", "ttl", "explain", "lifts")
 EFFECTS: Final = ("default", "require_approval")
 LONGEST_ID: Final = 100
 MOST_VOTES: Final = 100
@@ -30,11 +32,16 @@ _PREFIX: Final = re.compile(r"^(Policy parse error: |for policy `[^`]*`, |cedarp
 
 
 class Parsed(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule, its tree under its own id, and what it can see. `approval` is there when it asks for one."""
+    """A rule, its tree under its own id, and what it can see. `approval` is there when it asks for one.
+
+    `named` are the arguments of tools that it names, `lifts` the built-in rules that it lifts where it permits.
+    """
 
     rule: Rule
     tree: pst.Template
     sight: Sight
+    named: dict[Path, Use] = {}
+    lifts: frozenset[str] = frozenset()
     fallback: bool = False
     approval: Approval | None = None
 
@@ -60,7 +67,11 @@ def read_policy(piece: Piece, schema: cedarpy.Schema) -> Parsed:
         named=written is not None,
         annotations=tuple(sorted(tree.annotations.items())),
     )
-    problems = [*_type_problems(piece, schema), *_annotation_problems(rule)]
+    named, problems = _named(tree)
+    if named and not problems:
+        # Of which type an argument is, the policy itself says; whether a tool agrees is asked once its definition is known.
+        schema = cedarpy.Schema.from_str(schema_with(record_type(named)))
+    problems += [*type_problems(piece.text, schema), *_annotation_problems(rule), *_lift_problems(rule, tree)]
     if problems:
         path = rule.id[:LONGEST_ID] if rule.id.isprintable() else piece.derived_id
         raise Unreadable(*(Fault(file=rule.path, line=rule.line, path=path, message=text) for text in problems))
@@ -69,6 +80,8 @@ def read_policy(piece: Piece, schema: cedarpy.Schema) -> Parsed:
         rule=rule,
         tree=dataclasses.replace(tree, id=rule.id),
         sight=sight_of(tree),
+        named=named,
+        lifts=frozenset(_names(rule.note("lifts"))),
         fallback=rule.note("effect") == "default",
         approval=_approval(rule) if asks else None,
     )
@@ -94,8 +107,18 @@ def _tree(piece: Piece) -> pst.Template:
     return tree
 
 
-def _type_problems(piece: Piece, schema: cedarpy.Schema) -> list[str]:
-    result = cedarpy.validate_policies(piece.text, schema)
+def _named(tree: pst.Template) -> tuple[dict[Path, Use], list[str]]:
+    if not applies_to(tree, "call_tool"):
+        return {}, []
+    try:
+        return named_arguments(tree), []
+    except Unnamed as error:
+        return {}, [str(error)]
+
+
+def type_problems(text: str, schema: cedarpy.Schema) -> list[str]:
+    """Say what is wrong with a policy by a schema: what could fail when it is evaluated, too."""
+    result = cedarpy.validate_policies(text, schema)
     found = dict.fromkeys(_PREFIX.sub("", error.error) for error in result.errors)
     if not found and not result.validation_passed:
         return ["it does not fit the schema"]
@@ -111,6 +134,22 @@ def _annotation_problems(rule: Rule) -> list[str]:
         if name == "id" and not (0 < len(value) <= LONGEST_ID and value.isprintable()):
             problems.append(f"@id must be of 1 to {LONGEST_ID} printable characters")
     return problems + _effect_problems(rule)
+
+
+def _lift_problems(rule: Rule, tree: pst.Template) -> list[str]:
+    lifts = rule.note("lifts")
+    if lifts is None:
+        return []
+    problems = [
+        f"@lifts names {', '.join(LIFTABLE)}, not {shown(name)}"
+        for name in _names(lifts) or ("",)
+        if name not in LIFTABLE
+    ]
+    if rule.kind != "permit" or rule.note("effect") is not None:
+        problems.append("@lifts belongs on a permit without @effect")
+    if not isinstance(tree.action, pst.ActionEq) or tree.action.entity.id != "call_tool":
+        problems.append('@lifts belongs on a policy for action == Action::"call_tool"')
+    return problems
 
 
 def _effect_problems(rule: Rule) -> list[str]:

@@ -13,13 +13,17 @@ from cedarpy import pst
 from gateway.config.faults import ConfigError, Fault
 from gateway.config.policy_settings import ActionName, PolicyDocuments
 from gateway.core.caller import Caller
-from gateway.policies.decision import Decision, Rule, strictest
+from gateway.core.tools import Tool
+from gateway.policies.argument_values import ArgumentUnreadable
+from gateway.policies.call_policies import CallPolicies
+from gateway.policies.decision import CallDecision, Decision, Rule, strictest
 from gateway.policies.entities import context, encoded, principal_uid, resource_uid
-from gateway.policies.facts import Resource, Situation
+from gateway.policies.facts import Resource, Situation, tool
 from gateway.policies.reading import Parsed, Unreadable, open_schema, read_policy
 from gateway.policies.schema import GROUPS
 from gateway.policies.sight import Sight, applies_to
 from gateway.policies.source import MOST_POLICIES, Piece, divide
+from gateway.policies.tool_judgement import ToolFacts
 
 BLIND = Sight()
 
@@ -47,6 +51,7 @@ class Rules:
         self._default: Literal["allow", "deny"] = default
         self._zone = zone
         self._parsed = {entry.rule.id: entry for entry in ordered}
+        self._calls = CallPolicies([entry for entry in ordered if applies_to(entry.tree, "call_tool")])
         self._first = {action: _part(ordered, action, fallback=False) for action in GROUPS}
         self._then = {action: _part(ordered, action, fallback=True) for action in GROUPS}
         self._sight = {action: _sight(ordered, action) for action in GROUPS}
@@ -61,6 +66,11 @@ class Rules:
         """Whether a policy says anything about endpoints in so many words."""
         return any(entry.sight.endpoints for entry in self._parsed.values())
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of all policies."""
+        return frozenset(self._parsed)
+
     def sight(self, action: ActionName) -> Sight:
         """Give what the policies for an action can see."""
         return self._sight[action]
@@ -70,28 +80,62 @@ class Rules:
     ) -> Decision:
         """Decide. `at` is in seconds since 1970. Whatever goes wrong on the way is a denial."""
         try:
-            known = encoded(caller, resource)
-            request = {
-                "principal": principal_uid(caller),
-                "action": {"type": "Action", "id": action},
-                "resource": resource_uid(resource),
-                "context": context(action, situation, at, self._zone),
-            }
-            for part in (self._first[action], self._then[action]):
-                answer = self._ask(part, request, known)
-                if answer.errors:
-                    return self._erred(answer)
-                if answer.ids:
-                    return self._spoken(answer)
+            return self._decide(caller, action, resource, context(action, situation, at, self._zone))
         except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
             # An id that is no Unicode text, an action that no resource of this kind has, a clock out of range.
             return Decision(effect="deny", why="error", errors=(f"{type(error).__name__}: {error}"[:500],))
+
+    def judge_call(self, facts: ToolFacts) -> CallDecision:
+        """Decide about a call of a tool. Whatever goes wrong on the way is a denial."""
+        try:
+            circumstances = self._calls.context(facts, self._zone)
+            decision = self._decide(facts.caller, "call_tool", tool(facts.tool.server, facts.tool.name), circumstances)
+        except ArgumentUnreadable as error:
+            return CallDecision(decision=Decision(effect="deny", why="error", errors=(str(error),)), unreadable=True)
+        except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
+            errors = (f"{type(error).__name__}: {error}"[:500],)
+            return CallDecision(decision=Decision(effect="deny", why="error", errors=errors))
+        lifted = (
+            frozenset[str]().union(*(self._parsed[name].lifts for name in decision.ids))
+            if decision.allowed
+            else frozenset[str]()
+        )
+        return CallDecision(decision=decision, lifted=lifted)
+
+    def may_lift(self, called: Tool, rule: str) -> bool:
+        """Whether a policy could lift a built-in rule for some call of a tool."""
+        return self._calls.may_lift(called, rule)
+
+    def misfits(self, called: Tool) -> tuple[Fault, ...]:
+        """Give the policies that err, or could, for the arguments that a tool's definition tells of."""
+        return self._calls.misfits(called)
+
+    def _decide(
+        self, caller: Caller, action: ActionName, resource: Resource, circumstances: dict[str, Any]
+    ) -> Decision:
+        known = encoded(caller, resource)
+        request = {
+            "principal": principal_uid(caller),
+            "action": {"type": "Action", "id": action},
+            "resource": resource_uid(resource),
+            "context": circumstances,
+        }
+        # What arguments a tool has no schema says that is the same for all: for them the values' own types hold.
+        schema = None if action == "call_tool" else self._schema
+        for part in (self._first[action], self._then[action]):
+            answer = self._ask(part, request, known, schema)
+            if answer.errors:
+                return self._erred(answer)
+            if answer.ids:
+                return self._spoken(answer)
         return Decision(effect=self._default, why="default")
 
-    def _ask(self, part: _Part, request: dict[str, dict[str, Any]], known: str) -> _Answer:
+    def _ask(
+        self, part: _Part, request: dict[str, dict[str, Any]], known: str, schema: cedarpy.Schema | None
+    ) -> _Answer:
         if part.policies is None:
             return _Answer()
-        result = cedarpy.is_authorized(request, part.policies, known, schema=self._schema)
+        result = cedarpy.is_authorized(request, part.policies, known, schema=schema)
         errors = tuple(str(error)[:500] for error in result.diagnostics.errors)
         ids = tuple(sorted(result.diagnostics.reasons))
         if result.decision is cedarpy.Decision.NoDecision and not errors:

@@ -28,16 +28,25 @@ entity VectorStore in [Tenant] { id: String, tenant: Tenant };
 entity File in [Tenant] { id: String, tenant: Tenant };
 
 type Call = { operation: String, dialect: String, stream: Bool, time: datetime, hour: Long, weekday: Long };
+type ToolCall = {
+    args: {},
+    agent: String, effect: String, outward: Bool, wish: String,
+    tainted: Bool, taint: Set<String>, untrusted: Set<String>, sensitive: Set<String>,
+    cost: decimal, steps: Long, calls: Long,
+    time: datetime, hour: Long, weekday: Long
+};
 type Moment = { time: datetime, hour: Long, weekday: Long };
 type Administration = { section: String, time: datetime, hour: Long, weekday: Long };
 
-action "use", "data", "administer";
+action "use", "act", "data", "administer";
 action "use_model" in ["use"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Model], context: Call };
 action "use_agent" in ["use"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Agent], context: Call };
 action "use_tool" in ["use"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Tool], context: Call };
+action "call_tool" in ["act"] appliesTo
+    { principal: [User, ServiceAccount, Key, Anonymous], resource: [Tool], context: ToolCall };
 action "use_endpoint" in ["use"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Endpoint], context: Call };
 action "read_store", "write_store" in ["data"] appliesTo
@@ -48,10 +57,14 @@ action "admin_read", "admin_write" in ["administer"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Tenant], context: Administration };
 """
 
+NO_ARGUMENTS: Final = "args: {},"
+"""Stands where the type of the arguments does: which there are, a tool's own definition says."""
+
 GROUPS: Final[dict[ActionName, str]] = {
     "use_model": "use",
     "use_agent": "use",
     "use_tool": "use",
+    "call_tool": "act",
     "use_endpoint": "use",
     "read_store": "data",
     "write_store": "data",
@@ -65,3 +78,8 @@ GROUPS: Final[dict[ActionName, str]] = {
 CALL: Final = ("operation", "dialect", "stream")
 MOMENT: Final = ("time", "hour", "weekday")
 ADMINISTRATION: Final = ("section",)
+
+
+def schema_with(arguments: str) -> str:
+    """Give the schema in which the arguments of tools are of a type, written as Cedar writes records."""
+    return SCHEMA.replace(NO_ARGUMENTS, f"args: {arguments},")

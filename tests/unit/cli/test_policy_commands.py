@@ -157,6 +157,55 @@ def test_explain_says_who_must_approve(folder):
     assert (found["effect"], found["approvals"]) == ("ask", [{"approvers": ["ops", "sre"], "quorum": 2, "ttl": 600}])
 
 
+CALL = """
+@id("many") @effect("require_approval") @approvers("sre")
+forbid (principal, action == Action::"call_tool", resource == Tool::"k8s/scale") when { context.args.replicas > 3 };
+"""
+
+
+def test_explain_judges_a_call_of_a_tool_as_a_run_would_be_judged(folder):
+    (folder / "calls.cedar").write_text(CALL)
+    question = ("explain", folder, "--principal", "key:k", "--action", "call_tool", "--resource", "tool:k8s/scale")
+
+    done = run(*question, "--context", '{"call": {"args": {"replicas": 4}, "taint": ["web/fetch"], "wish": "never"}}')
+    assert done.stdout.startswith(
+        "ask: key:k may, once it is approved, call_tool tool:k8s/scale\n"
+        "  because: these policies decide: many, builtin:untrusted-write\n"
+    )
+    assert "\nbuiltin:untrusted-write\n" in done.stdout
+    assert done.stdout.endswith("  approval: 1 of sre, within 3600 s\n")
+
+    done = run(*question, "--context", '{"call": {"args": {"replicas": 3}, "wish": "always"}}')
+    assert done.stdout.endswith("  approval: 1 of whoever may answer approvals, within 3600 s\n")
+
+    done = run(*question, "--context", '{"call": {"args": {"replicas": 3}}}')
+    assert "no policy forbids it, and no built-in rule asks for an approval" in done.stdout
+
+    done = run(*question, "--context", '{"call": {"args": {"replicas": null}}}')
+    assert done.stdout.startswith("deny: ")
+    assert "builtin:unreadable-argument" in done.stdout
+
+
+def test_a_case_of_a_call_must_be_about_a_tool_and_its_arguments_may_be_anything_that_json_has(folder):
+    (folder / "calls.cedar").write_text(CALL)
+    case = "- {principal: key:k, action: call_tool, resource: 'RESOURCE', context: {call: {args: ARGS}}, expect: ask}\n"
+
+    def write(args, what="tool:k8s/scale"):
+        (folder / "cases.yaml").write_text(case.replace("ARGS", args).replace("RESOURCE", what))
+
+    write("{replicas: 4, more: [1, 2.5, null, true, {a: 'x'}]}")
+    assert run("test", folder).exit_code == 0
+
+    write("{replicas: 4}", "model:chat")
+    assert "call_tool is about a tool" in run("test", folder).stderr
+
+    write("{replicas: .nan}")
+    assert "expected a value that JSON has too" in run("test", folder).stderr
+
+    write("[4]")
+    assert "context.call.args" in run("test", folder).stderr
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
@@ -168,6 +217,7 @@ def test_explain_says_who_must_approve(folder):
         ("--action", "use_modle", "use_model"),
         ("--context", '{"time": "noon"}', "2026-01-05T12:00"),
         ("--context", '{"hour": 3}', "hour"),
+        ("--context", '{"call": {"argz": {}}}', "argz"),
     ],
 )
 def test_a_question_that_is_none_is_a_usage_error(folder, option, value, said):
