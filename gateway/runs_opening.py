@@ -8,10 +8,11 @@ from functools import partial
 
 import msgspec
 
+from gateway.agents.costs import Costs
 from gateway.agents.counts import Counts
 from gateway.agents.executor import Executor
 from gateway.agents.listeners import Listeners
-from gateway.agents.means import Means
+from gateway.agents.means import Means, ToolMeans
 from gateway.agents.running import Running
 from gateway.api.edge import Edge
 from gateway.api.inside import rights_now
@@ -28,6 +29,7 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True):
     executor: Executor
     conversations: ConversationStore
     most_items: int
+    costs: Costs
 
 
 def open_runs(
@@ -38,8 +40,10 @@ def open_runs(
     *,
     runs: RunStore,
     conversations: ConversationStore,
+    tools: ToolMeans | None = None,
 ) -> Runs:
     """Put it together; nothing runs yet. `counts` is what the metrics read."""
+    costs = Costs()
     means = Means(
         runs=runs,
         conversations=conversations,
@@ -52,11 +56,17 @@ def open_runs(
         new_id=edge.new_id,
         # For people who read the table; what fences is the epoch.
         owner=f"{socket.gethostname()[:100]}-{secrets.token_hex(4)}",
+        tools=tools,
+        costs=costs,
     )
     executor = Executor(means)
+    desk = Running(means, executor)
+    if desk.approvals is not None:
+        executor.beside(desk.approvals.watch)
     return Runs(
-        desk=Running(means, executor),
+        desk=desk,
         executor=executor,
         conversations=conversations,
         most_items=settings.context_items,
+        costs=costs,
     )

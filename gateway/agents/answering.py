@@ -1,4 +1,4 @@
-"""Answers a run: asks its model through the pipeline, and makes one stream of what comes back. It knows no HTTP and no task.
+"""Answers a run: asks its model through the pipeline, has tools called that it asks for, and makes one stream of it all. It knows no HTTP and no task.
 
 Where events go is a Sink's business: a background run's go to the journal, a foreground run's to its client as well.
 """
@@ -6,7 +6,7 @@ Where events go is a Sink's business: a background run's go to the journal, a fo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import msgspec
@@ -14,41 +14,33 @@ import structlog
 
 from gateway.agents.context import CONVERSATION, Context, Prompted
 from gateway.agents.desk import Ear
-from gateway.agents.means import Generation, Means
+from gateway.agents.folding import Ask, Do, Question, State, fold
+from gateway.agents.hearing import Hearing
+from gateway.agents.means import Generation, Means, ToolMeans
+from gateway.agents.plan import Plan
+from gateway.agents.provenance import MODEL
+from gateway.agents.toolbox import Toolbox
+from gateway.agents.writing import DIALECT, NOTHING, Page, Sink, Writing
 from gateway.cache.wishes import wish_of
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.errors import InternalError, SwitchgearError, UpstreamBroken, UpstreamTimeout
 from gateway.core.events import ASIDE, Event, Finished, Started
-from gateway.core.items import Json
-from gateway.core.usage import Usage
-from gateway.dialects.openai_responses.response_object import ResponseDocument, Stored
-from gateway.dialects.openai_responses.stored_encode import Numbered, StoredEventEncoder
+from gateway.core.tools import Label
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.lookup import find_route
 from gateway.stores.conversations import ConversationItem
-from gateway.stores.runs import Entry, Run, RunEvent, RunItem, RunStatus, Spent
+from gateway.stores.runs import Fenced, Run, RunItem, RunStatus
 
 log = structlog.get_logger()
 
-DIALECT: Final = "openai_responses"
-_PAGE: Final = 500
-
-
-class Sink(Protocol):
-    """Takes what a run says."""
-
-    async def put(self, events: Sequence[RunEvent]) -> None:
-        """Take events, in order."""
-        ...
-
-    async def write(self, entry: Entry) -> None:
-        """Write an entry after all events so far; its own events are given out when it is written."""
-        ...
+_PATIENCE: Final = 30.0
+"""Seconds that who takes over a run waits for its servers of tools."""
+_PAUSE: Final = 0.25
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a request only while it is there: not kept with the run. `call` is the id of the first call."""
+    """What is known of a request only while it is there: not kept with the run. `call` is the id of the first call, `plan` what was made of it."""
 
     received: float
     call: str = ""
@@ -56,20 +48,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-def document_of(run: Run) -> ResponseDocument:
-    """Give what writes the documents of a run."""
-    stored = Stored(
-        id=run.id,
-        created=int(run.created_at),
-        model=run.model,
-        background=run.background,
-        previous=run.previous,
-        conversation=run.conversation,
-        kept=run.request.get("store") is not False,
-    )
-    return ResponseDocument(run.request, run.id, stored)
+    plan: Plan | None = None
 
 
 class Answering:
@@ -79,41 +58,34 @@ class Answering:
         self, means: Means, run: Run, sink: Sink, asking: Asking | None = None, items: Sequence[RunItem] = ()
     ) -> None:
         self.run = run
+        self.writing = Writing(means, run, sink, items)
         self._means = means
-        self._sink = sink
         self._asking = asking
-        self._items = list(items)
         self._context = Context(means)
-        self._encoder = encoder_of(run)
-        self._output = 0
-        self._steps = run.spent.steps
-        self._began = means.clock.monotonic()
+        self._hearing: Hearing | None = None
+        self._toolbox: Toolbox | None = None
+        self._plan: Plan | None = None
         self._finished = False
-        self.begun = False
+        self._handed = False
+        self._waiting: Page | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was said."""
+        return self.writing.begun
 
     async def restore(self) -> None:
         """Go on after what other holders have written, and close what they left open. Raises StoreUnavailable."""
-        runs, run = self._means.runs, self.run
-        written: list[tuple[str, bytes]] = []
-        while len(written) < run.next_seq:
-            page = await runs.events(run.id, after=len(written) - 1, limit=_PAGE)
-            if not page:
-                break
-            written += [(event.name, event.data) for event in page]
-        spent = run.spent
-        used = Usage(input=spent.input_tokens, output=spent.output_tokens, estimated=True) if spent.steps else None
-        self._encoder.restore(written, used)
-        self._items = list(await runs.items(run.id))
-        self._output = sum(item.place == "output" for item in self._items)
-        self._finished = spent.steps > 0
-        self.begun = run.next_seq > 0
-        await self._put(self._encoder.break_off())
+        await self.writing.restore()
+        self._finished = self.run.spent.steps > 0
+        output = [item.body for item in self.writing.items if item.place == "output"]
+        self._handed = any(body.get("type") == "function_call" for body in output)
 
     async def __call__(self) -> None:
         """Answer, to the end: what goes wrong ends the run as failed. Raises Fenced and StoreUnavailable of the sink."""
         if self.run.background:
-            await self._put(self._begun())
-        error = None if self._finished else await self._try_step()
+            await self.writing.put(self.writing.beginning())
+        error = await self._try()
         if error is None:
             await self._finish()
         elif self.begun:
@@ -121,10 +93,12 @@ class Answering:
         else:
             raise error  # one who waits, and has been told nothing yet, is told by an error
 
-    async def _try_step(self) -> SwitchgearError | None:
-        """Ask the model once; give what went wrong."""
+    async def _try(self) -> SwitchgearError | None:
+        """Come to the end of the answer; give what went wrong."""
         try:
-            await self._step()
+            await self._answer()
+        except Fenced:
+            raise
         except SwitchgearError as error:
             return error
         except Exception:
@@ -135,39 +109,118 @@ class Answering:
     async def fail(self, error: SwitchgearError) -> None:
         """End the run as failed."""
         log.info("run.failed", run=self.run.id, tenant=self.run.tenant, error=error.code)
-        await self._end(self._begun() + self._encoder.fail(error), "failed")
+        await self.writing.end(self.writing.fail(error), "failed")
 
     async def give_up(self, error: SwitchgearError) -> None:
         """End the run as failed without a look at what is written of it."""
-        self._encoder.pass_over(self.run.next_seq)
+        self.writing.encoder.pass_over(self.run.next_seq)
         await self.fail(error)
 
     async def cancel(self) -> None:
         """End the run because somebody wants it."""
-        await self._end(self._begun() + self._encoder.cancel(), "cancelled")
+        await self.writing.end(self.writing.cancel(), "cancelled")
 
-    async def _step(self) -> None:
-        means, run = self._means, self.run
+    async def _answer(self) -> None:
+        tools, run = self._means.tools, self.run
+        planned = tools is not None and self._may_plan()
+        if not planned and self._finished:
+            return
         # Who asked just now was let in; who asked before may not be any more.
-        caller = means.known(run.caller) if self._asking is None else run.caller
+        caller = self._means.known(run.caller) if self._asking is None else run.caller
+        with anyio.move_on_after(self._time_left()) as scope:
+            plan = await self._find_plan(tools, caller) if planned and tools is not None else None
+            if plan is None or tools is None:
+                if not self._finished:
+                    await self._step(caller)
+            else:
+                self._plan = plan
+                self._toolbox = Toolbox(self._means, tools, self.writing, plan, caller)
+                await self._loop(self._toolbox, caller)
+        if scope.cancelled_caught:
+            msg = f"The run took more than its {self._means.settings.run_timeout:g} seconds."
+            raise UpstreamTimeout(msg)
+
+    def _may_plan(self) -> bool:
+        """Whether a run could be one that uses tools of this server: most are seen not to at once."""
+        request, asking = self.run.request, self._asking
+        return (asking is None or asking.plan is not None) and bool(
+            request.get("tools") or self.run.continues or self.run.agent or self.run.model.startswith("agent/")
+        )
+
+    async def _find_plan(self, tools: ToolMeans, caller: Caller) -> Plan | None:
+        run = self.run
+        if self._asking is not None and self._asking.plan is not None:
+            return self._asking.plan
+        plan = await plan_of(tools, run, caller)
+        with anyio.move_on_after(_PATIENCE):
+            # Who takes over has often just started, and so have its servers of tools: without them the run would go another way.
+            while run.epoch > 1 and plan is not None and any(listed.error for listed in plan.listed):
+                await anyio.sleep(_PAUSE)
+                plan = await plan_of(tools, run, caller)
+        return plan
+
+    async def _loop(self, toolbox: Toolbox, caller: Caller) -> None:
+        """Do what is next until there is nothing more to do, or people have to be asked."""
+        writing, run = self.writing, self.run
+        if run.continues and not run.spent.steps:
+            await toolbox.carry()
+        while True:
+            calls = tuple(writing.calls.values())
+            action = fold(State(steps=writing.steps, calls=calls, handed=self._handed, begun=toolbox.begun))
+            if isinstance(action, Ask):
+                toolbox.check()
+                await self._step(caller)
+            elif isinstance(action, Do):
+                await toolbox.do(action.calls)
+            elif isinstance(action, Question):
+                if not toolbox.had_read:
+                    # Another holder had the model asked: what it had read is what is written.
+                    await self._gather()
+                self._waiting = await toolbox.question(action.calls)
+                return
+            else:
+                return
+
+    async def _step(self, caller: Caller) -> None:
+        """Ask the model once, and write what it asks for."""
+        means, run, plan = self._means, self.run, self._plan
         generation = means.current()
         generation.hold()
+        self._finished = False
         try:
-            prompted = await self._context.gather(run, self._items or await self._read_items())
+            prompted = await self._gather()
             call = self._call(prompted, caller)
-            route = find_route(generation.routes, run.model, shown=self._shown(generation, call))
+            model = run.model if plan is None else plan.model
+            route = find_route(generation.routes, model, shown=self._shown(generation, call))
             if self._asking is not None and self._asking.ear is not None:
                 self._asking.ear.asking()
-            with anyio.move_on_after(self._time_left()) as scope:
-                await route.responder(call, self._take)
+            await route.responder(call, self._take)
         finally:
             generation.release()
-        if scope.cancelled_caught:
-            msg = f"The run took more than its {means.settings.run_timeout:g} seconds."
-            raise UpstreamTimeout(msg)
         if not self._finished:
             msg = "The model's answer had no end."
             raise UpstreamBroken(msg)
+        hearing, toolbox = self._hearing, self._toolbox
+        if hearing is not None and toolbox is not None:
+            self._handed = hearing.handed
+            if hearing.wanted:
+                await toolbox.decide(hearing.wanted, self.writing.settle(toolbox.label))
+
+    async def _gather(self) -> Prompted:
+        """Give what the model is given next."""
+        writing, plan, toolbox = self.writing, self._plan, self._toolbox
+        own = await writing.read_items()
+        if plan is None or toolbox is None:
+            return await self._context.gather(self.run, own)
+        # Calls end in any order, and are given in theirs.
+        own = sorted(own, key=lambda item: (item.place, item.index))
+        prompted = await self._context.gather(self.run, own, plan, steps=writing.steps)
+        toolbox.read(prompted.seen)
+        if not writing.steps:
+            await toolbox.list_servers([item.body for item in prompted.seen])
+        names = {tool.get("name") for tool in plan.fields.get("tools") or () if tool.get("type") == "function"}
+        self._hearing = Hearing(names - plan.granted.keys())
+        return prompted
 
     @staticmethod
     def _shown(generation: Generation, call: Call) -> Callable[..., bool]:
@@ -178,21 +231,18 @@ class Answering:
         """Give how many seconds the run may still execute."""
         return max(0.0, self._means.settings.run_timeout - self.run.spent.seconds)
 
-    async def _read_items(self) -> list[RunItem]:
-        self._items = list(await self._means.runs.items(self.run.id))
-        return self._items
-
     def _call(self, prompted: Prompted, caller: Caller) -> Call:
         run, asking = self.run, self._asking or Asking(received=self._means.clock.monotonic())
         option = run.request.get("cache")
+        first = not self.writing.steps
         return Call(
-            id=asking.call or self._means.new_id("call_"),
+            id=asking.call if asking.call and first else self._means.new_id("call_"),
             operation="generate",
             dialect=DIALECT,
-            model=run.model,
+            model=run.model if self._plan is None else self._plan.model,
             stream=True,
             caller=caller,
-            received=asking.received,
+            received=asking.received if first else self._means.clock.monotonic(),
             body=prompted.body,
             fields=prompted.fields,
             content=prompted.content,
@@ -207,62 +257,41 @@ class Answering:
         )
 
     async def _take(self, event: Event) -> None:
+        writing = self.writing
         if isinstance(event, Started) and self._asking is not None and self._asking.ear is not None:
             self._asking.ear.started(event)
         if isinstance(event, (Started, *ASIDE)):
             return  # an error is still an answer of its own, until there is content
-        said = self._begun() + self._encoder.take(event)
-        if isinstance(event, Finished):
-            self._finished = True
-            self._steps += 1
-        await self._put(said)
-
-    def _begun(self) -> list[Numbered]:
-        return [] if self._encoder.begun else self._encoder.begin()
-
-    async def _put(self, said: Sequence[Numbered]) -> None:
-        if said:
-            await self._sink.put(_events(said))
-            self.begun = True
+        events = (event,) if self._hearing is None else self._hearing.take(event)
+        for each in events:
+            said = writing.beginning() + writing.encoder.take(each)
+            if isinstance(each, Finished):
+                self._finished = True
+                writing.steps += 1
+            await writing.put(said)
 
     async def _finish(self) -> None:
         """Write what the answer was, and end the run."""
-        items = self._settle()
+        writing, waiting = self.writing, self._waiting
+        items: Sequence[RunItem] = writing.settle(None if self._toolbox is None else self._toolbox.label)
+        page = NOTHING if waiting is None else waiting
+        page = msgspec.structs.replace(page, items=[*items, *page.items])
         if self.run.conversation and self.run.request.get("store") is not False:
             # The answer is in the journal before it is said in the conversation: what is said there, nobody takes back.
-            if items:
-                await self._sink.write(Entry(items=items, spent=self._spend()))
+            if page.items:
+                await writing.write((), Page(items=page.items))
             await self._say_in_conversation()
-            items = ()
-        said = self._begun() + self._encoder.finish()
+            page = msgspec.structs.replace(page, items=())
+        said = writing.beginning() + writing.encoder.finish()
         status: RunStatus = "completed" if said[-1][1] == "response.completed" else "incomplete"
-        await self._end(said, status, items)
-
-    def _settle(self) -> Sequence[RunItem]:
-        """Give the items of the answer that has finished as the run's output; none where another holder wrote them."""
-        items = [
-            RunItem(id=str(body.get("id") or f"item_{self.run.id}_{number}"), place="output", index=number, body=body)
-            for number, body in enumerate(self._encoder.end_step(), self._output)
-        ]
-        self._output += len(items)
-        self._items += items
-        return items
-
-    def _spend(self) -> Spent:
-        """Give what the run has used by now."""
-        usage = self._encoder.usage or Usage()
-        return msgspec.structs.replace(
-            self.run.spent,
-            steps=self._steps,
-            input_tokens=usage.input_total,
-            output_tokens=usage.output_total,
-            seconds=self.run.spent.seconds + self._means.clock.monotonic() - self._began,
-        )
+        await writing.end(said, status if waiting is None else "waiting", page)
 
     async def _say_in_conversation(self) -> None:
         run = self.run
-        items = self._items or await self._read_items()
-        said = [ConversationItem(id=item.id, place=0, body=item.body, run=run.id) for item in items]
+        items = sorted(await self.writing.read_items(), key=lambda item: (item.place, item.index))
+        said = [
+            ConversationItem(id=item.id, place=0, body=item.body, run=run.id, label=self._label(item)) for item in items
+        ]
         most = self._means.settings.context_items
         try:
             found = await self._means.conversations.append(run.tenant, run.conversation, said, most=most)
@@ -272,36 +301,15 @@ class Answering:
         if found is None:
             log.warning("run.not_in_conversation", run=run.id, param=CONVERSATION, reason="it is gone")
 
-    async def _end(self, said: Sequence[Numbered], status: RunStatus, items: Sequence[RunItem] = ()) -> None:
-        document: dict[str, Json] = msgspec.json.decode(said[-1][2])["response"]
-        await self._sink.write(
-            Entry(
-                events=_events(said),
-                items=items,
-                spent=self._spend(),
-                status=status,
-                response=document,
-                ended_at=self._means.clock.wall(),
-            )
-        )
-        self._means.counts.ended.add((status,))
+    def _label(self, item: RunItem) -> Label | None:
+        # In a conversation nobody sees any more that it was the model, and no client, who said it.
+        by_model = item.place == "output" and item.label is None and self._means.tools is not None
+        return MODEL if by_model else item.label
 
 
-def _events(said: Sequence[Numbered]) -> list[RunEvent]:
-    return [RunEvent(seq=seq, name=name, data=data) for seq, name, data in said]
-
-
-def encoder_of(run: Run) -> StoredEventEncoder:
-    """Give what writes the stream of a run. What it reads of a call is the run's id and fields."""
-    standing_for = Call(
-        id=run.id,
-        operation="generate",
-        dialect=DIALECT,
-        model=run.model,
-        stream=True,
-        caller=run.caller,
-        received=0.0,
-        body=b"",
-        fields=run.request,
-    )
-    return StoredEventEncoder(standing_for, document_of(run))
+async def plan_of(tools: ToolMeans, run: Run, caller: Caller) -> Plan | None:
+    """Give the plan of a run that is kept; one that goes on after an approval has a plan although its request lists no tools. Raises InvalidRequest."""
+    plan = await tools.planner.plan(caller, run.model, run.request, version=run.version)
+    if plan is None and run.continues:
+        return Plan(model=run.model, fields=run.request)
+    return plan

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 
+from gateway.agents.continuing import go_on
 from gateway.agents.desk import Take
 from gateway.agents.journal import Journal
 from gateway.agents.means import Means
@@ -50,6 +51,8 @@ class Attended:
             if not self._passing:
                 await self._journal.write(entry)
         except (Fenced, StoreUnavailable) as error:
+            if entry.calls or entry.approvals or entry.consume:
+                raise  # what is not written must not be done
             log.warning("run.end_not_written", run=self.run.id, reason=error.message)
         if entry.status is not None:
             self.run = msgspec.structs.replace(
@@ -64,6 +67,12 @@ class Attended:
 
     async def _keep(self) -> None:
         if not self._is_kept and not self._passing:
-            await self._means.runs.add(self.run, self._items)
+            # The lease is counted from here: what came before, a slow model or a server of tools that starts, may have taken long.
+            until = self._means.clock.wall() + self._means.settings.lease
+            self.run = msgspec.structs.replace(self.run, lease_until=until)
+            if self.run.continues:
+                await go_on(self._means, self.run, self._items)
+            else:
+                await self._means.runs.add(self.run, self._items)
             self._is_kept = True
             self._kept()

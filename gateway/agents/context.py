@@ -7,19 +7,21 @@ and neither does a call of a tool that was cut off in the middle. Instructions a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NoReturn
 
 import msgspec
 
 from gateway.agents.desk import no_conversation, no_response
 from gateway.agents.means import Means
+from gateway.agents.plan import Plan
 from gateway.core.content import Content
 from gateway.core.errors import Conflict, ContextLengthExceeded, InvalidRequest
 from gateway.core.ids import NewId
 from gateway.core.items import Json
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.dialects.openai_responses.kept_items import spread_input, whole_item
+from gateway.dialects.openai_responses.mcp_items import CALL, KINDS, for_model, is_ours
 from gateway.stores.runs import LIVE, Run, RunItem
 
 PREVIOUS: Final = "previous_response_id"
@@ -31,11 +33,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Prompted(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes to a model: the fields of its request, the same as JSON, and decoded."""
+    """What goes to a model: the fields of its request, the same as JSON, and decoded; `seen` are the items as they are kept."""
 
     fields: dict[str, Json]
     body: bytes
     content: Content
+    seen: Sequence[RunItem] = ()
 
 
 def origins(fields: dict[str, Json]) -> tuple[str, str]:
@@ -91,8 +94,8 @@ class Context:
         if conversation and await self._means.conversations.find(tenant, conversation) is None:
             raise no_conversation(conversation, CONVERSATION)
 
-    async def gather(self, run: Run, own: Sequence[RunItem]) -> Prompted:
-        """Give what the model is given next; `own` are the run's items so far. Raises NotFound, InvalidRequest."""
+    async def gather(self, run: Run, own: Sequence[RunItem], plan: Plan | None = None, *, steps: int = 0) -> Prompted:
+        """Give what the model is given next; `own` are the run's items so far, `steps` its answers. Raises NotFound, InvalidRequest."""
         bodies = _Bounded(self._means.settings.context_items, self._means.settings.context_bytes)
         if run.conversation:
             await self._add_conversation(run, bodies)
@@ -100,9 +103,14 @@ class Context:
             for earlier in reversed(await self._chain(run.tenant, run.previous)):
                 bodies.add(_counting(await self._means.runs.items(earlier.id)))
         bodies.add(_counting(own))
-        fields = {**_for_model(run.request), "model": run.model, "stream": True, "input": bodies.items}
+        given = run.request if plan is None else _step_fields(plan, steps)
+        model = run.model if plan is None else plan.model
+        if bodies.has_tools:
+            bodies.translate(frozenset() if plan is None else {listed.server for listed in plan.listed})
+        fields = {**_for_model(given), "model": model, "stream": True, "input": bodies.items}
         content = OPENAI_RESPONSES.decode_call(fields)
-        return Prompted(fields=fields, body=_encode({**fields, "input": bodies.raw()}), content=content)
+        body = _encode({**fields, "input": bodies.raw()})
+        return Prompted(fields=fields, body=body, content=content, seen=bodies.seen)
 
     async def _chain(self, tenant: str, previous: str) -> Sequence[Run]:
         """Give a response and those that it goes on from, the last first."""
@@ -137,7 +145,12 @@ class Context:
             )
             if page is None:
                 raise no_conversation(run.conversation, CONVERSATION)
-            bodies.add(_said(item.body) for item in page if item.run != own and not _is_cut_off(item.body))
+            bodies.add(
+                # What is not labelled was said by a client, as far as is known.
+                RunItem(id=item.id, place="input", index=0, body=_said(item.body), label=item.label)
+                for item in page
+                if item.run != own and not _is_cut_off(item.body)
+            )
             if len(page) < _PAGE:
                 return
             last = page[-1].id
@@ -148,33 +161,60 @@ class _Bounded:
 
     def __init__(self, most: int, most_bytes: int) -> None:
         self.items: list[dict[str, Json]] = []
+        self.seen: list[RunItem] = []
+        self.has_tools = False
         self._most = most
         self._room = most_bytes
         self._encoded: list[bytes] = []
 
-    def add(self, bodies: Iterator[dict[str, Json]]) -> None:
+    def add(self, some: Iterator[RunItem]) -> None:
         """Take some more. Raises ContextLengthExceeded."""
-        for body in bodies:
+        for seen in some:
+            body = seen.body
             data = _encode(body)
             self._room -= len(data)
             if len(self.items) >= self._most or self._room < 0:
                 msg = "What the response goes on from is larger than this server gives to a model: begin anew, or compact it."
                 raise ContextLengthExceeded(msg, param="input")
             self.items.append(body)
+            self.seen.append(seen)
+            self.has_tools = self.has_tools or body.get("type") in KINDS
             self._encoded.append(data)
+
+    def translate(self, labels: Collection[str]) -> None:
+        """Put functions in the place of calls of tools of this server."""
+        self.items = list(for_model(self.items, labels))
+        self._encoded = [_encode(body) for body in self.items]
 
     def raw(self) -> msgspec.Raw:
         """Give them as one JSON array."""
         return msgspec.Raw(b"[" + b",".join(self._encoded) + b"]")
 
 
-def _counting(items: Sequence[RunItem]) -> Iterator[dict[str, Json]]:
+def _step_fields(plan: Plan, steps: int) -> dict[str, Json]:
+    """Give the fields of the request for the next answer: the first has to use a tool where the client says so, not every one."""
+    choice = plan.fields.get("tool_choice")
+    if not steps or choice is None or choice == "none":
+        return plan.fields
+    mode = "auto"
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        return {**plan.fields, "tool_choice": {**choice, "mode": mode}}
+    return {**plan.fields, "tool_choice": mode}
+
+
+def _counting(items: Sequence[RunItem]) -> Iterator[RunItem]:
     """Give what counts of a run's items."""
-    return (_said(item.body) for item in items if item.place == "input" or not _is_cut_off(item.body))
+    return (
+        item if (said := _said(item.body)) is item.body else msgspec.structs.replace(item, body=said)
+        for item in items
+        if item.place == "input" or not _is_cut_off(item.body)
+    )
 
 
 def _is_cut_off(body: dict[str, Json]) -> bool:
-    """Whether it is a call of a tool whose arguments are not whole."""
+    """Whether it is a call of a tool whose arguments are not whole. What was begun here counts, also where its end is not known."""
+    if body.get("type") == CALL and is_ours(body.get("id")):
+        return False
     return body.get("status") == "incomplete" and str(body.get("type")).endswith("_call")
 
 

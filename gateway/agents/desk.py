@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.core.caller import Caller
-from gateway.core.errors import NotFound
+from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.events import Started
 from gateway.core.items import Json
 from gateway.stores.runs import Run, RunEvent, RunItem
@@ -25,6 +25,12 @@ def no_response(name: str, param: str | None = None) -> NotFound:
 def no_conversation(name: str, param: str | None = None) -> NotFound:
     """Give the error for a conversation that a tenant does not have, whoever has it."""
     return NotFound(f"There is no conversation {name[:100]!r} here.", param=param)
+
+
+def not_kept() -> InvalidRequest:
+    """Give the error for a response with tools of this server that is not to be kept."""
+    msg = "`store` must not be false where this server runs tools: what they do is kept with the response."
+    return InvalidRequest(msg, param="store")
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +69,10 @@ class RunDesk(Protocol):
     Conflict, LimitExceeded and whatever the pipeline raises before the first event.
     """
 
+    def own_tools(self, fields: dict[str, Json]) -> Sequence[int]:
+        """Give the places in a request's `tools` of those that this server runs itself."""
+        ...
+
     async def begin(self, draft: Draft) -> Run:
         """Begin a run that nobody waits for (`background`): it is in the journal when this returns."""
         ...
@@ -92,6 +102,10 @@ class RunDesk(Protocol):
 
     async def cancel(self, tenant: str, run: str) -> Run:
         """End a run, and give it as it is when it has ended, or after a second. Raises NotFound, and Conflict for one that was not in the background."""
+        ...
+
+    async def stop(self, tenant: str, run: str) -> Run:
+        """End a run, whoever waits for it, also one that waits for people; give it as it is when it has ended, or after a second. Raises NotFound."""
         ...
 
     async def remove(self, tenant: str, run: str) -> None:

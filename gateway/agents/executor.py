@@ -6,7 +6,7 @@ Every process of a deployment has one. A run that waits to be executed costs no 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
 import anyio
@@ -46,6 +46,11 @@ class Executor:
         self._leaving = False
         self._scribe = Scribe(means)
         self._tasks: TaskGroup | None = None
+        self._beside: list[Callable[[], Coroutine[object, object, None]]] = []
+
+    def beside(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Have something done for as long as this runs."""
+        self._beside.append(work)
 
     def wake(self) -> None:
         """Look now: there is a new run."""
@@ -89,6 +94,8 @@ class Executor:
             tasks.start_soon(self._keep_leases)
             tasks.start_soon(self._watch_cancels)
             tasks.start_soon(self._sweep)
+            for work in self._beside:
+                tasks.start_soon(work)
             while True:
                 self._wake = anyio.Event()
                 try:

@@ -18,6 +18,7 @@ from gateway.agents.holding import Holding
 from gateway.agents.means import Means
 from gateway.core.errors import Conflict, StoreUnavailable, SwitchgearError
 from gateway.stores.runs import Entry, Fenced, Piece, RunEvent
+from gateway.stores.tool_calls import NotConsumed
 
 log = structlog.get_logger()
 
@@ -31,6 +32,7 @@ MOST_BEHIND: Final = 4096
 """Events of one run that wait to be written; then its model is held up."""
 MOST_RUNS: Final = 256
 """Runs in one write."""
+_NOTHING: Final = Entry()
 _PATIENCE: Final = 0.25
 """Seconds between two tries of a write that the database did not take."""
 
@@ -83,11 +85,17 @@ class Journal:
         A database that is away is waited for as long as the lease holds. Raises Fenced, and StoreUnavailable.
         """
         async with self.lock:
-            whole = msgspec.structs.replace(entry, events=(*self.take(), *entry.events))
-            if whole.events or whole.items or whole.spent or whole.status:
+            waiting = self.take()
+            whole = msgspec.structs.replace(entry, events=(*waiting, *entry.events))
+            if whole != _NOTHING:
                 # A write that was begun is not left half known: it is short, and its end decides who may write next.
-                with anyio.CancelScope(shield=True):
-                    await self._commit(whole)
+                try:
+                    with anyio.CancelScope(shield=True):
+                        await self._commit(whole)
+                except NotConsumed:
+                    # Nothing was written; what was said before is still to be.
+                    self._waiting = waiting + self._waiting
+                    raise
                 self._means.listeners.tell(self.holding.run.id, whole.events)
         if self.waits:
             self._scribe.note(self)

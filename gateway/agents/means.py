@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
 
+from gateway.agents.costs import Costs
 from gateway.agents.counts import Counts
 from gateway.agents.listeners import Listeners
+from gateway.agents.plan import Planner
+from gateway.config.approval_settings import ApprovalSettings
 from gateway.config.run_settings import RunSettings
 from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.ids import NewId
+from gateway.core.items import Json
+from gateway.core.tools import Tool
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
+from gateway.policies.tool_judgement import ToolJudge
+from gateway.stores.approvals import ApprovalStore
+from gateway.stores.blobs import BlobStore
 from gateway.stores.conversations import ConversationStore
 from gateway.stores.runs import RunStore
+from gateway.stores.tool_calls import ToolJournal
+from gateway.tools.hub import Hub
 
 DAY: Final = 86_400.0
 
@@ -43,11 +53,28 @@ class Generation(Protocol):
         ...
 
 
+class ToolMeans(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs need to use tools of this server.
+
+    `violation` says what is wrong with the arguments of a call, empty where nothing is. `asking` says how people are asked where no policy does.
+    """
+
+    hub: Hub
+    judge: ToolJudge
+    planner: Planner
+    calls: ToolJournal
+    approvals: ApprovalStore
+    blobs: BlobStore
+    violation: Callable[[Tool, dict[str, Json]], Awaitable[str]]
+    asking: ApprovalSettings = ApprovalSettings()
+
+
 class Means(msgspec.Struct, frozen=True, kw_only=True):
     """The stores, the settings, and what ties runs to the rest of the process.
 
     `current` gives the generation that calls begin with; `known` gives a caller with the rights that it has now, and raises
-    Unauthenticated for one whose key does not work any more. `owner` names this process in leases.
+    Unauthenticated for one whose key does not work any more. `owner` names this process in leases. `tools` is None where this
+    server runs no tools. `costs` hears what the calls of runs cost.
     """
 
     runs: RunStore
@@ -60,3 +87,5 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     new_id: NewId
     owner: str
+    tools: ToolMeans | None = None
+    costs: Costs = msgspec.field(default_factory=Costs)

@@ -8,11 +8,15 @@ from typing import Final
 import anyio
 import msgspec
 
-from gateway.agents.answering import Asking, document_of, encoder_of
+from gateway.agents.answering import Asking
 from gateway.agents.context import Context, input_items, origins, validate
-from gateway.agents.desk import Draft, Ear, Take, no_response
+from gateway.agents.continuing import go_on
+from gateway.agents.desk import Draft, Ear, Take, no_response, not_kept
 from gateway.agents.executor import Executor
 from gateway.agents.means import DAY, Means
+from gateway.agents.plan import Plan
+from gateway.agents.resolving import Resolving
+from gateway.agents.writing import document_of, encoder_of
 from gateway.core.errors import Conflict, LimitExceeded
 from gateway.core.items import Json
 from gateway.dialects.openai_responses.stored_encode import TERMINAL
@@ -39,16 +43,25 @@ class Running:
         self._means = means
         self._executor = executor
         self._context = Context(means)
+        self.approvals = None if means.tools is None else Resolving(means, means.tools, executor.wake)
+
+    def own_tools(self, fields: dict[str, Json]) -> Sequence[int]:
+        """Give the places in a request's `tools` of those that this server runs itself."""
+        tools, listed = self._means.tools, fields.get("tools")
+        if tools is None or not isinstance(listed, list):
+            return ()
+        return [number for number, entry in enumerate(listed) if tools.planner.is_ours(entry)]
 
     async def begin(self, draft: Draft) -> Run:
         """Begin a run that nobody waits for (`background`): it is in the journal when this returns."""
-        run, items = self._read(draft, background=True)
-        await self._context.check(run.tenant, run.previous, run.conversation)
+        run, items, _ = await self._read(draft, background=True)
         # Where there is room for it, it is executed here: nobody has to look for it.
         here = self._executor.reserve()
         try:
             kept = self._leased(run) if here else run
-            if not await self._means.runs.add(kept, items, most_live=self._means.settings.unfinished):
+            if kept.continues:
+                await go_on(self._means, kept, items)
+            elif not await self._means.runs.add(kept, items, most_live=self._means.settings.unfinished):
                 raise self._too_many()
             if here:
                 self._executor.start(kept)
@@ -67,7 +80,7 @@ class Running:
 
     def _leased(self, run: Run) -> Run:
         """Give a run that begins with a lease of this process."""
-        means, now = self._means, run.created_at
+        means, now = self._means, self._means.clock.wall()
         return msgspec.structs.replace(
             run,
             status="in_progress",
@@ -82,7 +95,7 @@ class Running:
 
         Raises what keeps it from beginning, and then nothing is kept. What happens after the first event is told by events.
         """
-        run, items = self._read(draft, background=False)
+        run, items, plan = await self._read(draft, background=False)
         run = self._leased(run)
         asking = Asking(
             received=draft.received,
@@ -91,17 +104,48 @@ class Running:
             session=draft.session,
             trace=draft.trace,
             headers=draft.headers,
+            plan=plan,
         )
         self._means.counts.begun.add(("foreground",))
         return await self._executor.answer(run, items, asking, take)
 
     async def spelled_out(self, draft: Draft) -> dict[str, Json]:
         """Give a body that says the same without what is stored: all that comes before as items of its `input`. Raises NotFound."""
-        run, items = self._read(draft, background=False)
+        run, items = self._sketch(draft, background=False)
         prompted = await self._context.gather(run, items)
         return {**prompted.fields, "stream": run.streams, "store": False}
 
-    def _read(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:
+    async def _read(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem], Plan | None]:
+        """Give the run that a request asks for, and its plan; answers to what another run asked are counted. Raises what ApprovalDesk does, too."""
+        run, items = self._sketch(draft, background=background)
+        if background or run.previous or run.conversation:
+            await self._context.check(run.tenant, run.previous, run.conversation)
+        tools, fields = self._means.tools, draft.fields
+        if tools is None or self.approvals is None:
+            return run, items, None
+        plan = await tools.planner.plan(draft.caller, draft.model, fields)
+        if plan is not None:
+            if fields.get("store") is False:
+                raise not_kept()
+            run = msgspec.structs.replace(run, agent=plan.agent, version=plan.version, limits=plan.limits)
+        answered = await self.approvals.answered_by(draft.caller, fields, run.previous, run.conversation)
+        if answered is None:
+            return run, items, plan
+        if fields.get("store") is False:
+            raise not_kept()
+        others = [
+            RunItem(id=body["id"], place="input", index=index, body=body)
+            for index, body in enumerate(answered.others, len(items))
+        ]
+        run = msgspec.structs.replace(run, continues=answered.run.id)
+        begun = answered.run
+        if plan is not None and plan.agent == begun.agent and plan.version != begun.version:
+            # What was asked is gone on with as the agent that asked it.
+            plan = await tools.planner.plan(draft.caller, draft.model, fields, version=begun.version)
+            run = msgspec.structs.replace(run, version=begun.version, limits=begun.limits)
+        return run, (*items, *others), plan or Plan(model=run.model, fields=run.request)
+
+    def _sketch(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:
         """Give the run that a request asks for. Raises InvalidRequest, ModelNotFound."""
         means, fields, caller = self._means, draft.fields, draft.caller
         validate(fields)
@@ -171,14 +215,18 @@ class Running:
     async def cancel(self, tenant: str, run: str) -> Run:
         """End a run, and give it as it is when it has ended, or after a second. Raises NotFound, and Conflict for one that was not in the background."""
         found = await self.find(tenant, run)
-        if not found.background:
+        if not found.background and found.status != "waiting":
             msg = f"The response {run!r} is not a background response: whoever waits for it ends it by leaving."
             raise Conflict(msg)
         return await self._end(found, _CANCEL_SECONDS)
 
+    async def stop(self, tenant: str, run: str) -> Run:
+        """End a run, whoever waits for it, also one that waits for people; give it as it is when it has ended, or after a second. Raises NotFound."""
+        return await self._end(await self.find(tenant, run), _CANCEL_SECONDS)
+
     async def _end(self, run: Run, seconds: float) -> Run:
         """Have a run ended, and wait so long for that."""
-        if run.status not in LIVE:
+        if run.status not in (*LIVE, "waiting"):
             return run
         means = self._means
         now = means.clock.wall()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
-from gateway.agents.desk import Draft, RunDesk
+from gateway.agents.desk import Draft, RunDesk, not_kept
 from gateway.api.asgi import AsgiSend, Scope
 from gateway.api.attending import attend
 from gateway.api.door import Asked, Door, Reading
@@ -33,18 +33,28 @@ class ResponsesDoor(Door):
 
     def _stands_alone(self, fields: dict[str, Json]) -> bool:
         # What is to be kept goes by the desk, each time: nothing that was known before may lead it past.
-        return is_stateless(fields)
+        return is_stateless(fields) and not self._desk.own_tools(fields)
 
     def _answering(
         self, scope: Scope, send: AsgiSend, generation: Generation, asked: Asked, found: Reading
     ) -> Awaitable[None]:
         envelope = read_envelope(found.fields)
+        own = self._own_tools(found.fields, envelope)
         if envelope.stateless:
             return super()._answering(scope, send, generation, asked, found)
-        draft, call = self._draft(generation, asked, found, envelope)
+        draft, call = self._draft(generation, asked, found, envelope, own)
         return self._keep(scope, send, asked, draft, call)
 
-    def _draft(self, generation: Generation, asked: Asked, found: Reading, envelope: Envelope) -> tuple[Draft, Call]:
+    def _own_tools(self, fields: dict[str, Json], envelope: Envelope) -> Sequence[int]:
+        """Give the places of the tools that this server runs itself. Raises InvalidRequest where that is not to be kept."""
+        own = self._desk.own_tools(fields)
+        if own and not envelope.store:
+            raise not_kept()
+        return own
+
+    def _draft(
+        self, generation: Generation, asked: Asked, found: Reading, envelope: Envelope, own: Sequence[int]
+    ) -> tuple[Draft, Call]:
         """Make a draft, and the call that stands for it here. Raises ModelNotFound; Forbidden, where nobody would wait for it later."""
         caller, heading, authorizer = found.caller, found.heading, generation.authorizer
         fields = dict(found.fields)
@@ -67,7 +77,10 @@ class ResponsesDoor(Door):
             background=envelope.background,
         )
         if envelope.background:
-            Authorized(_nobody, authorizer=authorizer, subject=route.subject)(call, _nowhere)
+            # Whether the caller may use the tools that this server runs is asked when they are planned.
+            listed = [tool for number, tool in enumerate(fields.get("tools") or ()) if number not in own]
+            asking = msgspec.structs.replace(call, fields={**fields, "tools": listed}) if own else call
+            Authorized(_nobody, authorizer=authorizer, subject=route.subject)(asking, _nowhere)
         draft = Draft(
             caller=caller,
             model=asked.model,

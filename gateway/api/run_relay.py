@@ -73,18 +73,25 @@ class RunDocument(RunRelay):
 
 
 class RunStream(RunRelay):
-    """Answers with server-sent events. `after` is the number of the event after which the client listens."""
+    """Answers with server-sent events. `after` is the number of the event after which the client listens.
 
-    def __init__(self, call: Call | None, send: AsgiSend, now: Callable[[], float], after: int = -1) -> None:
+    `numbered` gives each event its number as its id, which browsers send back when they connect anew.
+    """
+
+    def __init__(
+        self, call: Call | None, send: AsgiSend, now: Callable[[], float], after: int = -1, *, numbered: bool = False
+    ) -> None:
         super().__init__(call, send, now)
         self._last = after
+        self._numbered = numbered
         self._told_end = False
         self._wrote_at = now()
         self._ended = False
 
     async def take(self, taken: RunEvent) -> None:
         """Write an event."""
-        await self._put(event(taken.data, taken.name))
+        written = event(taken.data, taken.name)
+        await self._put(b"id: %d\n%b" % (taken.seq, written) if self._numbered else written)
         self._last, self._told_end = taken.seq, taken.name in TERMINAL
 
     async def end(self) -> None:

@@ -44,3 +44,25 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     context_bytes: Annotated[
         int, Meta(ge=1024, le=1024**3, description="Most bytes of the items that a model is given (default 32 MiB).")
     ] = 32 * 1024 * 1024
+    steps: Annotated[
+        int, Meta(ge=1, le=100_000, description="Most answers of its model in one run that uses tools of this server.")
+    ] = 100
+    tool_calls: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Most calls of tools that one run makes; `max_tool_calls` of a request can only lower it.",
+        ),
+    ] = 500
+    reads_at_once: Annotated[
+        int, Meta(ge=1, le=64, description="Most tools that one run asks at once; only such as change nothing.")
+    ] = 8
+    result_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=16 * 1024**2,
+            description="Bytes of a tool's result that a model is given; the rest is kept, and it may read on.",
+        ),
+    ] = 32 * 1024

@@ -19,6 +19,7 @@ PREFIXES: Final = {
     "custom_tool_call": "ctc_",
     "custom_tool_call_output": "ctco_",
 }
+_OTHERS: Final = {"mcp_approval_response": "mcpa_"}
 _ID: Final = re.compile(r"[A-Za-z0-9._:+=/-]{1,128}").fullmatch
 _OTHER: Final = "item_"
 _WITH_STATUS: Final = frozenset(PREFIXES) - {"reasoning"}
@@ -41,7 +42,7 @@ def whole_item(item: dict[str, Json], new_id: Callable[[str], str], taken: Conta
     kind = item.get("type") or "message"
     whole = {**item, "type": kind}
     if not is_item_id(item.get("id")) or item["id"] in taken:
-        whole["id"] = new_id(PREFIXES.get(kind, _OTHER))
+        whole["id"] = new_id(PREFIXES.get(kind) or _OTHERS.get(kind, _OTHER))
     if kind in _WITH_STATUS and whole.get("status") is None:
         whole["status"] = "completed"
     if kind == "message":

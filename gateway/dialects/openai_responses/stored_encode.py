@@ -6,7 +6,7 @@ reads the events that are written, and goes on after them; what its predecessor 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -23,9 +23,10 @@ from gateway.core.events import (
     Started,
     TextDelta,
 )
-from gateway.core.items import Json
+from gateway.core.items import Foreign, Json
 from gateway.core.usage import Usage
 from gateway.dialects.openai_responses.heard import Heard
+from gateway.dialects.openai_responses.mcp_items import CALL, LISTING, failed, is_ours
 from gateway.dialects.openai_responses.response_object import ResponseDocument
 from gateway.dialects.openai_responses.stream_decode import ResponsesEventDecoder
 from gateway.dialects.openai_responses.stream_encode import ResponsesEventEncoder
@@ -46,7 +47,9 @@ class StoredEventEncoder(ResponsesEventEncoder):
         self._heard: dict[int, Heard] = {}
         self._step: list[int] = []
         self._finished: Finished | None = None
+        self._calls: dict[str, tuple[int, dict[str, Json]]] = {}
         self.usage: Usage | None = None
+        self.abandoned: list[tuple[int, dict[str, Json]]] = []
 
     @property
     def begun(self) -> bool:
@@ -70,11 +73,61 @@ class StoredEventEncoder(ResponsesEventEncoder):
         self._hear(event)
         return self._cut(self.encode(event))
 
-    def end_step(self) -> list[dict[str, Json]]:
-        """Give the items of the answer that has finished, in wire form; what follows is another answer."""
-        items = [self._output[place] for place in self._step]
+    def end_step(self) -> list[tuple[int, dict[str, Json]]]:
+        """Give the items of the answer that has finished, each with its place; what follows is another answer."""
+        items = [(place, self._output[place]) for place in self._step]
         self._step, self._heard = [], {}
         return items
+
+    @property
+    def calls(self) -> Mapping[str, dict[str, Json]]:
+        """The calls of tools that are shown and not ended, by id, as they were shown."""
+        return {name: body for name, (_, body) in self._calls.items()}
+
+    def begin_call(self, body: dict[str, Json]) -> list[Numbered]:
+        """Show a call of a tool that is being made (see `mcp_items`). One that is shown already gives nothing."""
+        name = body["id"]
+        if name in self._calls:
+            return []
+        place = self._next_place()
+        self._calls[name] = (place, body)
+        where: dict[str, Json] = {"item_id": name, "output_index": place}
+        arguments = body["arguments"]
+        return self._cut(
+            self._write("response.output_item.added", {"output_index": place, "item": {**body, "arguments": ""}})
+            + self._write("response.mcp_call.in_progress", where)
+            + self._write("response.mcp_call_arguments.delta", {**where, "delta": arguments})
+            + self._write("response.mcp_call_arguments.done", {**where, "arguments": arguments})
+        )
+
+    def end_call(self, body: dict[str, Json]) -> tuple[int, list[Numbered]]:
+        """Show what came of a call, which is shown first where it was not; give its place, too."""
+        said = self.begin_call(body if body["status"] == "in_progress" else {**body, **_UNDER_WAY})
+        place, _ = self._calls.pop(body["id"])
+        self._output[place] = body
+        how = "completed" if body["status"] == "completed" else "failed"
+        where: dict[str, Json] = {"item_id": body["id"], "output_index": place}
+        return place, said + self._cut(
+            self._write(f"response.mcp_call.{how}", where)
+            + self._write("response.output_item.done", {"output_index": place, "item": body})
+        )
+
+    def show(self, body: dict[str, Json]) -> tuple[int, list[Numbered]]:
+        """Show an item that is whole: the tools of a server, or a question to people; give its place, too."""
+        place = self._next_place()
+        self._output[place] = body
+        where: dict[str, Json] = {"item_id": body["id"], "output_index": place}
+        data = self._write("response.output_item.added", {"output_index": place, "item": body})
+        if body["type"] == LISTING:
+            data += self._write("response.mcp_list_tools.in_progress", where)
+            how = "failed" if body.get("error") else "completed"
+            data += self._write(f"response.mcp_list_tools.{how}", where)
+        data += self._write("response.output_item.done", {"output_index": place, "item": body})
+        return place, self._cut(data)
+
+    def _next_place(self) -> int:
+        self._places += 1
+        return self._places - 1
 
     def finish(self) -> list[Numbered]:
         """Give the end of a response whose last answer has finished."""
@@ -84,6 +137,7 @@ class StoredEventEncoder(ResponsesEventEncoder):
     def break_off(self) -> list[Numbered]:
         """Close what is open as incomplete: the answer that said it will not be heard to its end."""
         data = self._release(cut_off=True)
+        # Calls of tools stay open: whoever goes on ends them.
         for index, heard in sorted(self._heard.items()):
             if index in self._open:
                 self._held = ItemFinished(index=index, item=heard.completed(heard.item))
@@ -93,19 +147,29 @@ class StoredEventEncoder(ResponsesEventEncoder):
 
     def fail(self, error: SwitchgearError) -> list[Numbered]:
         """Give the end of a response that failed."""
-        before = self.break_off()
+        before = self.break_off() + self._abandon()
         document = self._document.failed(error, self._so_far(), self.usage)
         return before + self._cut(self._write("response.failed", {"response": document}))
 
     def cancel(self) -> list[Numbered]:
         """Give the end of a response that somebody ended."""
-        before = self.break_off()
+        before = self.break_off() + self._abandon()
         document = self._document.cancelled(self._so_far(), self.usage)
         return before + self._cut(self._write("response.incomplete", {"response": document}))
 
+    def _abandon(self) -> list[Numbered]:
+        """Close the calls that nobody will end any more."""
+        said: list[Numbered] = []
+        for _, begun in tuple(self._calls.values()):
+            body = failed(begun, "The response ended before the call did.", status="incomplete")
+            place, ended = self.end_call(body)
+            said += ended
+            self.abandoned.append((place, body))
+        return said
+
     def restore(self, written: Iterable[tuple[str, bytes]], used: Usage | None) -> None:
         """Go on after events (name, data) that are written already, from the first on. Raises UpstreamBroken for what are none."""
-        decoder, count, done = ResponsesEventDecoder(), 0, dict[int, Json]()
+        decoder, count, done, arguments = ResponsesEventDecoder(), 0, dict[int, Json](), dict[str, Json]()
         for name, data in written:
             count += 1
             for event in decoder.feed(name, data):
@@ -114,9 +178,24 @@ class StoredEventEncoder(ResponsesEventEncoder):
                 fields = msgspec.json.decode(data)
                 done[fields["output_index"]] = fields["item"]
                 self._release(cut_off=False)
+            elif name == "response.mcp_call_arguments.done":
+                fields = msgspec.json.decode(data)
+                arguments[fields["item_id"]] = fields["arguments"]
+        self._take_back_calls(arguments)
         self._started = count > 0
         self._output = done  # as it was said, be it incomplete
         self._sequence, self.usage, self._finished = count, used, None
+
+    def _take_back_calls(self, arguments: Mapping[str, Json]) -> None:
+        """Find the calls of tools that are shown and not ended: they are no items of a model that broke off."""
+        for index, heard in tuple(self._heard.items()):
+            raw = heard.item.raw if isinstance(heard.item, Foreign) else {}
+            if index in self._open and raw.get("type") == CALL and is_ours(raw.get("id")):
+                del self._heard[index]
+                self._calls[raw["id"]] = (
+                    self._open.pop(index).place,
+                    {**raw, "arguments": arguments.get(raw["id"], "")},
+                )
 
     def pass_over(self, count: int) -> None:
         """Go on after so many events, of which nothing more is known."""
@@ -167,5 +246,6 @@ def _sum(before: Usage | None, usage: Usage | None) -> Usage | None:
     return Usage(**counted, estimated=before.estimated or usage.estimated)
 
 
+_UNDER_WAY: dict[str, Json] = {"status": "in_progress", "output": None, "error": None}
 _DELTAS = (TextDelta, RefusalDelta, ReasoningDelta, ArgumentsDelta)
 _NAME = len(b"event: ")

@@ -92,7 +92,7 @@ def test_several_answers_make_one_response():
     one.end_step()
     response = check(events + first + second + one.finish())
 
-    assert [item["id"] for item in items] == ["rs_1", "msg_1", "fc_1"]
+    assert [item["id"] for _, item in items] == ["rs_1", "msg_1", "fc_1"]
     assert len(response["output"]) == 6
     assert response["usage"]["input_tokens"] == 20
     assert response["usage"]["output_tokens_details"] == {"reasoning_tokens": 4}
@@ -121,8 +121,8 @@ def test_another_process_goes_on_wherever_one_broke_off(cut):
     response = check(written + after)
 
     assert items_before == []
-    assert [item["id"] for item in settled] == ["rs_1", "msg_1", "fc_1"]
-    assert response["output"][-3:] == settled
+    assert [item["id"] for _, item in settled] == ["rs_1", "msg_1", "fc_1"]
+    assert response["output"][-3:] == [item for _, item in settled]
     assert response["status"] == "completed"
     for broken in response["output"][:-3]:
         assert broken["type"] == "reasoning" or broken["status"] in ("completed", "incomplete")

@@ -45,6 +45,10 @@ class DeskDouble:
         self.runs[run.id] = run
         return run
 
+    def own_tools(self, fields):
+        """None of the tools is this server's."""
+        return ()
+
     async def begin(self, draft):
         self.drafts.append(draft)
         for step in self.script:

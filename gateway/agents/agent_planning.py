@@ -1,0 +1,205 @@
+"""Plans of agents: from a definition, and from what its caller may use and asks for, to what a run is to be done with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.agents.builtin_tools import READ_RESULT
+from gateway.agents.plan import Granted, Listed, Plan
+from gateway.agents.planning import function_of
+from gateway.config.agent_settings import PREFIX, AgentDefinition
+from gateway.core.caller import Caller
+from gateway.core.errors import Conflict, Forbidden, InvalidRequest
+from gateway.core.items import Json
+from gateway.core.tools import Tool, model_name
+from gateway.pipeline.authorized import refusal
+from gateway.policies.authorizer import Authorizer
+from gateway.policies.facts import Situation
+from gateway.policies.facts import model as resource
+from gateway.policies.facts import tool as tool_resource
+from gateway.stores.agent_versions import AgentVersions
+from gateway.stores.runs import Limits
+from gateway.tools.hub import Hub, ToolNotReached
+
+NANO: Final = 1_000_000_000
+_SITUATION: Final = Situation(operation="generate", dialect="openai_responses")
+OF_THE_DEFINITION: Final = ("reasoning", "temperature", "tool_choice", "top_p")
+"""Fields of a request that say how to think: with an agent the definition says so, and what a client writes is not heard."""
+_PASSED: Final = ("include", "metadata", "prompt_cache_key", "safety_identifier", "service_tier", "truncation", "user")
+
+
+class AgentsInForce(msgspec.Struct, frozen=True, kw_only=True):
+    """What one generation of the configuration says of agents."""
+
+    agents: Mapping[str, AgentDefinition]
+    authorizer: Authorizer
+
+
+class AgentPlanner:
+    """A Planner for models `agent/<name>`.
+
+    `in_force` gives the agents of the present, `versions` keeps them for runs that go on with them later.
+    """
+
+    def __init__(
+        self,
+        in_force: Callable[[], AgentsInForce],
+        hub: Hub | None,
+        versions: AgentVersions,
+    ) -> None:
+        self._in_force = in_force
+        self._hub = hub
+        self._versions = versions
+        self._kept: set[str] = set()
+
+    def is_ours(self, entry: Json) -> bool:
+        """Whether an entry of a request's `tools` is one that this server runs: agents' tools are not listed in requests."""
+        del entry
+        return False
+
+    async def plan(self, caller: Caller, model: str, fields: dict[str, Json], *, version: str = "") -> Plan | None:
+        """Give the plan of a request to an agent; None for any other model.
+
+        Raises InvalidRequest, Forbidden, and Conflict for a version that nobody has any more.
+        """
+        if not model.startswith(PREFIX):
+            return None
+        now = self._in_force()
+        definition = await self._definition(model.removeprefix(PREFIX), version, now)
+        if definition is None:
+            return None  # the catalogue says what there is
+        _require(now.authorizer, caller, model)
+        granted, listed = await self._granted(definition, caller, now.authorizer)
+        await self._keep(definition)
+        settings = definition.settings
+        return Plan(
+            model=settings.model,
+            fields=_fields(definition, granted, fields),
+            granted=granted,
+            listed=listed,
+            limits=limits_of(definition),
+            parallel=settings.parallel_tool_calls,
+            agent=definition.name,
+            version=definition.version,
+        )
+
+    async def _definition(self, name: str, version: str, now: AgentsInForce) -> AgentDefinition | None:
+        current = now.agents.get(name)
+        if not version or (current is not None and current.version == version):
+            return current
+        kept = await self._versions.find(version)
+        if kept is None:
+            msg = f"The version {version[:100]!r} of the agent {name[:100]!r}, with which the response began, is not kept any more."
+            raise Conflict(msg, param="model")
+        return kept
+
+    async def _keep(self, definition: AgentDefinition) -> None:
+        if definition.version not in self._kept:
+            await self._versions.keep(definition)
+            self._kept.add(definition.version)
+
+    async def _granted(
+        self, definition: AgentDefinition, caller: Caller, authorizer: Authorizer
+    ) -> tuple[dict[str, Granted], tuple[Listed, ...]]:
+        granted: dict[str, Granted] = {}
+        listed: list[Listed] = []
+        for server, names in definition.settings.tools.items():
+            tools, error = await self._tools(server, names)
+            usable: list[Tool] = []
+            for tool in tools:
+                effect = authorizer.decide(caller, "use_tool", tool_resource(server, tool.name)).effect
+                if effect != "deny":
+                    asks = effect == "ask" or definition.settings.approval.get(tool.id) == "always"
+                    name = model_name(server, tool.name)
+                    granted[name] = Granted(name=name, tool=tool, wish="always" if asks else "")
+                    usable.append(tool)
+            listed.append(Listed(server=server, tools=tuple(usable), error=error))
+        if granted:
+            granted[READ_RESULT.name] = READ_RESULT
+        return granted, tuple(listed)
+
+    async def _tools(self, server: str, names: Collection[str]) -> tuple[Sequence[Tool], str]:
+        """Give those of a server's tools that the agent has, and why there are none."""
+        if self._hub is None:
+            return (), "There are no tools here."
+        try:
+            return [tool for tool in await self._hub.tools(server) if tool.name in names], ""
+        except ToolNotReached as error:
+            # An agent without one of its servers can still say that it lacks it.
+            return (), error.message
+
+
+def limits_of(definition: AgentDefinition) -> Limits:
+    """Give what a run of the agent may use."""
+    limits = definition.settings.limits
+    return Limits(
+        steps=limits.steps,
+        tool_calls=limits.tool_calls,
+        tokens=limits.tokens,
+        nano=None if limits.cost is None else round(limits.cost * NANO),
+        seconds=limits.seconds,
+    )
+
+
+def _require(authorizer: Authorizer, caller: Caller, model: str) -> None:
+    subject = resource(model)
+    decision = authorizer.decide(caller, "use_agent", subject, _SITUATION)
+    if not decision.allowed:
+        raise Forbidden(refusal("use_agent", subject, decision), param="model")
+
+
+def _fields(definition: AgentDefinition, granted: Mapping[str, Granted], asked: dict[str, Json]) -> dict[str, Json]:
+    """Give the request to the model. Raises InvalidRequest for what a client cannot say to an agent."""
+    settings = definition.settings
+    fields: dict[str, Json] = {name: asked[name] for name in _PASSED if asked.get(name) is not None}
+    fields["instructions"] = "\n\n".join(filter(None, (definition.instructions, _instructions(asked))))
+    tools = [function_of(one) for _, one in sorted(granted.items())] + _of_the_client(asked, granted)
+    if tools:
+        fields["tools"] = tools
+        fields["parallel_tool_calls"] = settings.parallel_tool_calls
+    if settings.temperature is not None:
+        fields["temperature"] = settings.temperature
+    if (most := _least(settings.max_output_tokens, asked.get("max_output_tokens"))) is not None:
+        fields["max_output_tokens"] = most
+    if (text := _text(definition, asked)) is not None:
+        fields["text"] = text
+    return fields
+
+
+def _instructions(asked: dict[str, Json]) -> str:
+    said = asked.get("instructions")
+    return said if isinstance(said, str) else ""
+
+
+def _of_the_client(asked: dict[str, Json], granted: Mapping[str, Granted]) -> list[Json]:
+    """Give the client's own functions, which it runs itself. Raises InvalidRequest for any other tool."""
+    found: list[Json] = []
+    listed = asked.get("tools")
+    for number, tool in enumerate(listed if isinstance(listed, list) else ()):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind not in ("function", "custom"):
+            msg = f"`tools[{number}]`: an agent has the tools of its definition; a client can add functions of its own, nothing else."
+            raise InvalidRequest(msg, param=f"tools[{number}].type")
+        if tool.get("name") in granted:
+            msg = f"`tools[{number}].name`: the agent has a tool {str(tool['name'])[:64]!r} already."
+            raise InvalidRequest(msg, param=f"tools[{number}].name")
+        found.append(tool)
+    return found
+
+
+def _least(own: int | None, asked: Json) -> int | None:
+    wanted = asked if isinstance(asked, int) and not isinstance(asked, bool) else None
+    return min((number for number in (own, wanted) if number is not None), default=None)
+
+
+def _text(definition: AgentDefinition, asked: dict[str, Json]) -> Json:
+    """Give the form of the answer: the definition's where it has one, else the client's."""
+    written: Json = asked.get("text")
+    if definition.schema is None or definition.settings.output is None:
+        return written
+    output = definition.settings.output
+    form = {"type": "json_schema", "name": output.name, "schema": definition.schema, "strict": output.strict}
+    return {**(written if isinstance(written, dict) else {}), "format": form}

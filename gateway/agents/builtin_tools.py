@@ -1,0 +1,62 @@
+"""Tools that a run has by itself: reading on in a result that was too long to be given at once."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.agents.plan import Granted
+from gateway.core.tools import Label, Tool, model_name
+
+SERVER: Final = "switchgear"
+"""The name under which clients see these tools. No configured server has it."""
+
+LARGEST_PIECE: Final = 32 * 1024
+"""Bytes of a result that are read at once."""
+_REF: Final = re.compile(r"(resp_[0-9a-f]{24})\.(mcp_[0-9a-f]{26})").fullmatch
+
+READ_RESULT: Final = Granted(
+    name=model_name(SERVER, "read_result"),
+    tool=Tool(
+        server=SERVER,
+        name="read_result",
+        description=(
+            "Reads on in the result of an earlier tool call that was too long to be shown whole. "
+            "`ref` and the next `offset` (in bytes) stand at the end of what was shown."
+        ),
+        schema={
+            "type": "object",
+            "properties": {"ref": {"type": "string"}, "offset": {"type": "integer", "minimum": 0}},
+            "required": ["ref"],
+            "additionalProperties": False,
+        },
+        definition="builtin",
+        effect="read",
+        # What it gives is labelled as the result that it reads.
+        gives=Label(source="operator"),
+        outward=False,
+    ),
+)
+
+
+def ref_of(run: str, call: str) -> str:
+    """Give the name under which a model reads on in the result of a call."""
+    return f"{run}.{call}"
+
+
+def read_ref(ref: str) -> tuple[str, str] | None:
+    """Give the run and the call of such a name, None for what is none."""
+    found = _REF(ref)
+    return None if found is None else (found[1], found[2])
+
+
+def shown(text: str, most: int, ref: str) -> str:
+    """Give the beginning of a text that is longer than `most` bytes, and how to read on."""
+    data = text.encode("utf-8", "surrogatepass")
+    head = data[:most].decode("utf-8", "ignore")
+    return head + note(ref, len(head.encode()), len(data))
+
+
+def note(ref: str, offset: int, size: int) -> str:
+    """Say where a text goes on that was shown up to `offset` bytes."""
+    return f'\n[{offset} of {size} bytes. Read on with {READ_RESULT.name}(ref="{ref}", offset={offset}).]'

@@ -1,0 +1,323 @@
+"""Answers to what runs ask: who may give one, what an edit may be, and what goes on afterwards. See `approving` for what others use of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+import msgspec
+import structlog
+
+from gateway.agents.approving import Ballot, Channel, Verdict
+from gateway.agents.deciding import sha256
+from gateway.agents.means import DAY, Means, ToolMeans
+from gateway.core.caller import Caller
+from gateway.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, SwitchgearError
+from gateway.core.items import Json
+from gateway.core.tools import Label, Tool
+from gateway.dialects.openai_responses.mcp_items import RESPONSE, canonical, is_ours, request_of, response
+from gateway.policies.tool_judgement import ToolFacts
+from gateway.stores.approval_story import story
+from gateway.stores.approvals import AlreadyDecided, NotAnswered
+from gateway.stores.runs import Run, RunItem
+from gateway.stores.tool_calls import Approval, Vote, approval_notice
+
+log = structlog.get_logger()
+
+_LOOK: Final = 15.0
+"""Seconds between two looks for runs whose questions are answered and that nobody has gone on with."""
+_PATIENCE: Final = 10.0
+"""Seconds that who gave the last answer has for going on."""
+_YES: Final = ("approved", "consumed")
+EXPIRED: Final = "Nobody answered in time."
+
+
+def person_of(caller: Caller) -> str:
+    """Give who somebody is, whatever key he comes with: votes are counted by it."""
+    return caller.user or caller.id
+
+
+Heard = Callable[[Caller, Approval, Ballot, Verdict], None]
+"""Hears who answered what, and what came of it. Never raises."""
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request goes on from by its answers: the run that waits, and the answers that others have given it."""
+
+    run: Run
+    others: Sequence[dict[str, Json]] = ()
+
+
+class Resolving:
+    """An ApprovalDesk. `wake` tells the executor that there is a new run; `heard` is told of answers that come with a request for a response."""
+
+    def __init__(self, means: Means, tools: ToolMeans, wake: Callable[[], None]) -> None:
+        self._means = means
+        self._tools = tools
+        self._wake = wake
+        self.heard: Heard | None = None
+
+    def objection(self, approver: Caller, approval: Approval) -> str:
+        """Say why this person may not answer; empty where it is allowed."""
+        if approver.tenant != approval.tenant:
+            return "The approval belongs to another tenant."
+        requester = approval.requester
+        is_requester = person_of(approver) == person_of(requester) or approver.id == requester.id
+        if approval.four_eyes and is_requester:
+            return "Who asks for an approval may not give it: somebody else has to."
+        if approval.groups and not {*approver.groups, approver.team}.intersection(approval.groups):
+            return f"Only members of {' or '.join(approval.groups)} may answer this."
+        return ""
+
+    async def vote(self, approver: Caller, ballot: Ballot, *, channel: Channel) -> Verdict:
+        """Count an answer, and go on where it was the last that a run waited for. Raises as ApprovalDesk says."""
+        approval = await self._find(approver.tenant, ballot.approval)
+        verdict = await self._count(approver, approval, ballot, channel)
+        if verdict.approval.state == "pending":
+            return verdict
+        return msgspec.structs.replace(verdict, continuation=await self.resume(approval.run))
+
+    async def expired(self, approvals: Sequence[Approval]) -> None:
+        """Go on with the runs that waited for these, which have just expired."""
+        for run in dict.fromkeys(approval.run for approval in approvals):
+            await self.resume(run)
+
+    async def watch(self) -> None:
+        """Go on with what was answered by who ended before he could; until cancelled."""
+        while True:
+            await anyio.sleep(_LOOK)
+            try:
+                for run in await self._tools.approvals.ready(self._means.clock.wall() - _PATIENCE):
+                    await self.resume(run)
+            except SwitchgearError as error:
+                log.warning("approvals.not_resumed", reason=error.message)
+            except Exception:
+                log.exception("approvals.crashed")  # whatever it is, it is not worth the server
+
+    async def resume(self, name: str) -> str:
+        """Add what goes on after a run whose questions are all answered; give its id, or that of another that does already, or nothing."""
+        asked = await self._tools.approvals.of_run(name)
+        if not asked or any(approval.state in ("pending", "cancelled") for approval in asked):
+            return ""
+        going_on = next((approval.continuation for approval in asked if approval.continuation), "")
+        run = await self._means.runs.find(None, name)
+        if going_on or run is None or run.status != "waiting":
+            return going_on
+        made, items = await self._continuation(run, asked)
+        try:
+            if await self._tools.approvals.continue_by(name, made, items):
+                log.info("run.continued", run=name, by=made.id, tenant=run.tenant)
+                self._means.counts.begun.add(("approved",))
+                self._wake()
+                return made.id
+        except Conflict as error:
+            log.info("run.not_continued", run=name, reason=error.message)
+            return ""
+        return next((each.continuation for each in await self._tools.approvals.of_run(name) if each.continuation), "")
+
+    async def _continuation(self, run: Run, asked: Sequence[Approval]) -> tuple[Run, Sequence[RunItem]]:
+        means = self._means
+        now, days = means.clock.wall(), means.settings.keep_days
+        request = {**run.request, "background": True, "stream": False}
+        if not run.conversation:
+            request["previous_response_id"] = run.id
+        made = Run(
+            id=means.new_id("resp_"),
+            tenant=run.tenant,
+            caller=run.caller,
+            model=run.model,
+            status="queued",
+            created_at=now,
+            request=request,
+            background=True,
+            previous="" if run.conversation else run.id,
+            conversation=run.conversation,
+            continues=run.id,
+            agent=run.agent,
+            version=run.version,
+            expires_at=None if days is None else now + days * DAY,
+            limits=run.limits,
+        )
+        bodies = await self._answers(asked)
+        return made, [
+            RunItem(id=body["id"], place="input", index=index, body=body) for index, body in enumerate(bodies)
+        ]
+
+    async def _answers(self, asked: Sequence[Approval]) -> Sequence[dict[str, Json]]:
+        """Give the answers to questions as items: one a call, by the worst of what was said of it, for the question that was shown."""
+        of_call: dict[str, list[Approval]] = {}
+        for approval in asked:
+            of_call.setdefault(approval.call, []).append(approval)
+        bodies = []
+        for call, questions in of_call.items():
+            shown = request_of(call)
+            told = next((each for each in questions if each.id == shown), questions[0])
+            worst = next((each for each in questions if each.state not in _YES), told)
+            reason = await self._reason(worst)
+            bodies.append(response(self._means.new_id("mcpa_"), told.id, approve=worst.state in _YES, reason=reason))
+        return bodies
+
+    async def _reason(self, approval: Approval) -> str:
+        if approval.state == "expired":
+            return EXPIRED
+        wanted = approval.state in _YES
+        votes = await self._tools.approvals.votes(approval.id)
+        return next((vote.reason for vote in reversed(votes) if vote.approve == wanted and vote.reason), "")
+
+    async def _find(self, tenant: str, name: str, param: str | None = None) -> Approval:
+        found = await self._tools.approvals.find(tenant, name)
+        if found is None:
+            msg = f"There is no approval {name[:100]!r} here."
+            raise NotFound(msg, param=param)
+        return found
+
+    async def _count(self, approver: Caller, approval: Approval, ballot: Ballot, channel: Channel) -> Verdict:
+        """Count an answer, and go no further."""
+        if why := self.objection(approver, approval):
+            raise Forbidden(why)
+        edited = None
+        if ballot.edited is not None:
+            edited = await self._check_edit(approval, ballot, ballot.edited)
+        vote = Vote(
+            approval=approval.id,
+            approver=person_of(approver),
+            approve=ballot.approve,
+            reason=ballot.reason,
+            channel=channel,
+            at=self._means.clock.wall(),
+        )
+        notices = [approval_notice(approval, "approved" if ballot.approve else "denied")]
+        found = await self._tools.approvals.vote(vote, version=ballot.version, edited=edited, notices=notices)
+        log.info(
+            "approval.voted",
+            approval=approval.id,
+            run=approval.run,
+            by=vote.approver,
+            approve=ballot.approve,
+            channel=channel,
+            decided=found.decided,
+        )
+        return Verdict(approval=found.approval, votes=found.votes, decided=found.decided)
+
+    async def _check_edit(self, approval: Approval, ballot: Ballot, edited: dict[str, Json]) -> tuple[str, str]:
+        """Give edited arguments in their one form, with their hash. Raises Conflict, Forbidden, InvalidRequest."""
+        if not ballot.approve:
+            msg = "Arguments are edited by who approves, not by who denies."
+            raise InvalidRequest(msg, param="approve")
+        others = [each for each in await self._tools.approvals.of_run(approval.run) if each.call == approval.call]
+        if approval.kind != "call" or len(others) > 1:
+            msg = "The arguments of this call cannot be edited: deny it with a reason, and the model may ask again."
+            raise Conflict(msg, param="edited")
+        tool = await self._tool_of(approval)
+        if why := await self._tools.violation(tool, edited):
+            msg = f"The edited arguments are not what the tool takes: {why}"
+            raise InvalidRequest(msg, param="edited")
+        before = msgspec.json.decode(approval.arguments)
+        kept = {path: label for path, label in approval.origins.items() if _at(before, path) == _at(edited, path)}
+        judgement = self._tools.judge.judge(
+            ToolFacts(
+                caller=approval.requester,
+                agent=approval.agent,
+                tool=tool,
+                arguments=edited,
+                origins={**dict.fromkeys(edited, Label(source="operator")), **kept},
+                taint=approval.taint,
+                sensitive=approval.sensitive,
+                at=self._means.clock.wall(),
+            )
+        )
+        needed = {each.approvers for each in judgement.approvals if each.approvers}
+        wider = judgement.effect == "ask" and any(set(each) != set(approval.groups) for each in needed)
+        if judgement.effect == "deny" or wider:
+            msg = f"The policies do not allow the call with these arguments. {judgement.reason}".strip()
+            raise Forbidden(msg)
+        text = canonical(edited)
+        return text, sha256(text)
+
+    async def _tool_of(self, approval: Approval) -> Tool:
+        for tool in await self._tools.hub.tools(approval.server):
+            if tool.name == approval.tool and tool.definition == approval.definition:
+                return tool
+        msg = f"The tool {approval.server}/{approval.tool} is not the one any more that was asked about."
+        raise Conflict(msg)
+
+    async def answered_by(
+        self, caller: Caller, fields: dict[str, Json], previous: str, conversation: str
+    ) -> Answered | None:
+        """Count the answers in the input of a request; give the run that it goes on from by them, None where it has none.
+
+        Answers that were gone on from before are history where the request says more than them. Raises as ApprovalDesk says, and NotAnswered
+        while something is not answered; what was said is counted then.
+        """
+        given = fields.get("input")
+        listed = given if isinstance(given, list) else []
+        said = [
+            (number, body)
+            for number, body in enumerate(listed)
+            if isinstance(body, dict) and body.get("type") == RESPONSE and is_ours(body.get("approval_request_id"))
+        ]
+        if not said:
+            return None
+        fresh: list[tuple[str, dict[str, Json], Approval]] = []
+        last = len(listed) - 1
+        for number, body in said:
+            path = f"input[{number}]"
+            asked = await self._find(caller.tenant, body["approval_request_id"], f"{path}.approval_request_id")
+            if not asked.continuation:
+                fresh.append((path, body, asked))
+            elif asked.run == previous or number == last:
+                raise AlreadyDecided(await self._history(asked), param=path)
+        if not fresh:
+            return None
+        [*names] = dict.fromkeys(asked.run for _, _, asked in fresh)
+        if len(names) > 1 or previous not in ("", names[0]):
+            msg = "The answers in `input` are for another response than the one that the request goes on from."
+            raise InvalidRequest(msg, param=fresh[0][0])
+        run = await self._means.runs.find(caller.tenant, names[0])
+        if run is None or conversation not in ("", run.conversation):
+            msg = "The answers in `input` are for a response of another conversation."
+            raise InvalidRequest(msg, param=fresh[0][0])
+        for path, body, asked in fresh:
+            await self._say(caller, path, body, asked)
+        return await self._all_answered(run, {asked.id for _, _, asked in fresh})
+
+    async def _say(self, caller: Caller, path: str, body: dict[str, Json], asked: Approval) -> None:
+        approve, reason = body.get("approve"), body.get("reason")
+        if not isinstance(approve, bool):
+            msg = f"`{path}.approve` must be a boolean."
+            raise InvalidRequest(msg, param=f"{path}.approve")
+        if asked.state != "pending":
+            if (asked.state == "approved") == approve and asked.state in ("approved", "denied"):
+                return  # said again, by who was not told that it went well
+            raise AlreadyDecided(await self._history(asked), param=path)
+        ballot = Ballot(approval=asked.id, approve=approve, reason=reason if isinstance(reason, str) else "")
+        verdict = await self._count(caller, asked, ballot, "api")
+        if self.heard is not None:
+            self.heard(caller, asked, ballot, verdict)
+
+    async def _all_answered(self, run: Run, said: set[str]) -> Answered:
+        asked = await self._tools.approvals.of_run(run.id)
+        missing = [approval.id for approval in asked if approval.state == "pending"]
+        if missing:
+            msg = f"The response {run.id!r} still waits for an answer to {' and '.join(missing)}; what was said is counted."
+            raise NotAnswered(msg)
+        others = [body for body in await self._answers(asked) if body["approval_request_id"] not in said]
+        return Answered(run=run, others=others)
+
+    async def _history(self, asked: Approval) -> str:
+        return story(asked, await self._tools.approvals.votes(asked.id))
+
+
+def _at(arguments: Json, path: str) -> Json:
+    """Give the value at a path as origins have it (`to[0].address`); None where there is none."""
+    value = arguments
+    for step in path.replace("[", ".[").split("."):
+        if step.startswith("[") and isinstance(value, list) and step[1:-1].isdigit():
+            number = int(step[1:-1])
+            value = value[number] if number < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(step)
+        else:
+            return None
+    return value

@@ -1,0 +1,123 @@
+"""Asks one tool, and makes the item of what came of it. It writes nothing; who calls it has written that the call is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import anyio
+import msgspec
+import structlog
+
+from gateway.agents.builtin_tools import LARGEST_PIECE, SERVER, note, read_ref, ref_of, shown
+from gateway.agents.means import Means, ToolMeans
+from gateway.agents.provenance import label_of
+from gateway.core.caller import Caller
+from gateway.core.errors import SwitchgearError
+from gateway.core.items import Json
+from gateway.core.tools import Label, Tool, ToolOutput
+from gateway.dialects.openai_responses import mcp_items
+from gateway.stores.runs import Run, RunItem
+from gateway.stores.tool_calls import ToolCall
+from gateway.tools.hub import ToolAsked, ToolLost, ToolNotReached
+
+log = structlog.get_logger()
+
+_GRACE: Final = 5.0
+"""Seconds beyond a tool's own timeout after which nobody waits for the hub any longer."""
+_TRIES: Final = 2
+"""Of a call that can be made again."""
+WRONG: Final = -32602
+"""JSON-RPC's code for wrong parameters, which MCP uses for tools that there are not as well."""
+OURS: Final = Label(source="operator")
+
+Body = dict[str, Json]
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model has before it: results of tools by the id of their call, and this server's tools by id."""
+
+    items: Mapping[str, RunItem] = {}
+    tools: Mapping[str, Tool] = {}
+
+
+class ToolAsking:
+    """Asks for one run, in the name of `caller`."""
+
+    def __init__(self, means: Means, tools: ToolMeans, run: Run, caller: Caller) -> None:
+        self._means = means
+        self._tools = tools
+        self._run = run
+        self._caller = caller
+
+    async def result(self, call: ToolCall, tool: Tool, known: Known) -> tuple[Body | None, Label]:
+        """Ask a tool; give the item of what came of it, None where nobody knows, and where it came from."""
+        body = body_of(call)
+        if tool.server == SERVER:
+            return await self._read_on(body, msgspec.json.decode(call.arguments), known)
+        asked = ToolAsked(
+            tool=tool,
+            arguments=msgspec.json.decode(call.arguments),
+            key=call.key,
+            caller=self._caller,
+            run=self._run.id,
+        )
+        # Also of what went wrong the server may have chosen the words.
+        label = msgspec.structs.replace(tool.gives, source=tool.id)
+        left = _TRIES
+        while True:
+            left -= 1
+            try:
+                output = await self._ask(asked)
+            except ToolNotReached as error:
+                return mcp_items.failed(body, error.message), label
+            except SwitchgearError as error:
+                log.warning("tool.lost", tool=tool.id, run=self._run.id, reason=error.message)
+                if call.effect == "once":
+                    return None, OURS
+                if not left:
+                    return mcp_items.failed(body, error.message), label
+            else:
+                return await self._shown(body, output), label
+
+    async def _ask(self, asked: ToolAsked) -> ToolOutput:
+        try:
+            with anyio.fail_after(asked.tool.timeout + _GRACE):
+                return await self._tools.hub.call(asked)
+        except TimeoutError as error:
+            msg = f"The tool did not answer within {asked.tool.timeout:g} seconds."
+            raise ToolLost(msg) from error
+        except SwitchgearError:
+            raise
+        except Exception as error:
+            log.exception("tool.crashed", tool=asked.tool.id, run=asked.run)
+            raise ToolLost("The server met an error of its own.") from error
+
+    async def _shown(self, body: Body, output: ToolOutput) -> Body:
+        """Give the item of a result; one that is too long is kept whole, and its beginning shown."""
+        text, most = output.text, self._means.settings.result_bytes
+        data = text.encode("utf-8", "replace")
+        if len(data) > most:
+            run = self._run.id
+            await self._tools.blobs.put(run, body["id"], data)
+            text = shown(text, most, ref_of(run, body["id"]))
+        return mcp_items.reported(body, text) if output.is_error else mcp_items.completed(body, text)
+
+    async def _read_on(self, body: Body, arguments: Body, known: Known) -> tuple[Body, Label]:
+        """Read on in a result that the run's model, or one that it goes on from, was shown the beginning of."""
+        found, offset = read_ref(str(arguments.get("ref"))), int(arguments.get("offset") or 0)
+        item = None if found is None else known.items.get(found[1])
+        if found is None or item is None or await self._means.runs.find(self._run.tenant, found[0]) is None:
+            return mcp_items.failed(body, "No result of this conversation has that `ref`.", WRONG), OURS
+        read = await self._tools.blobs.read(found[0], found[1], offset=offset, limit=LARGEST_PIECE)
+        if read is None:
+            return mcp_items.failed(body, "The result is not kept any more."), OURS
+        piece, size = read
+        text, end = piece.decode("utf-8", "ignore"), offset + len(piece)
+        more = note(ref_of(*found), end, size) if end < size else ""
+        return mcp_items.completed(body, text + more), label_of(item, known.tools)
+
+
+def body_of(call: ToolCall) -> Body:
+    """Give the item of a call that is being made."""
+    return mcp_items.call(call.id, call.server, call.tool, call.arguments, request=call.approval)

@@ -1,0 +1,293 @@
+"""Makes the calls of tools of one run: each is written as begun before the tool is asked, and what came of it after.
+
+Reads that stand next to each other are made together, everything else one after the other in the order in which the model asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import groupby
+from typing import Final
+
+import anyio
+import msgspec
+
+from gateway.agents.carrying import carried
+from gateway.agents.deciding import Decided, Deciding
+from gateway.agents.means import Means, ToolMeans
+from gateway.agents.plan import Granted, Plan
+from gateway.agents.provenance import MODEL, Context, context_of, derived
+from gateway.agents.questions import Questions, granted
+from gateway.agents.run_limits import RunOver, exceeded, too_many_calls
+from gateway.agents.tool_asking import OURS, WRONG, Known, ToolAsking, body_of
+from gateway.agents.writing import Page, Writing
+from gateway.core.caller import Caller
+from gateway.core.items import Json
+from gateway.core.items import ToolCall as Wanted
+from gateway.core.tools import Label
+from gateway.dialects.openai_responses import mcp_items
+from gateway.stores.runs import Limits, RunItem
+from gateway.stores.tool_calls import Approval, NotConsumed, ToolCall
+
+_TOLD: Final = 3
+_ENOUGH: Final = 5
+"""Equal reads one after the other, after which the model is told, and after which its run ends."""
+Body = dict[str, Json]
+
+
+class Toolbox:
+    """One run's. `seen` is what its model had read when it asked last, `had_read` whether that is known."""
+
+    def __init__(self, means: Means, tools: ToolMeans, writing: Writing, plan: Plan, caller: Caller) -> None:
+        self.seen = Context()
+        self.had_read = False
+        self._means = means
+        self._tools = tools
+        self._writing = writing
+        self._plan = plan
+        self._caller = caller
+        self._deciding = Deciding(means, tools, writing.run, plan, caller)
+        self._known: dict[str, Decided] = {}
+        self._begun: set[str] = set()
+        self._approved: dict[str, Approval] = {}
+        self._asking = ToolAsking(means, tools, writing.run, caller)
+        self._reads = Known()
+        self.limits = _bounded(plan.limits, means)
+
+    @property
+    def begun(self) -> AbstractSet[str]:
+        """The calls that this process has begun itself."""
+        return self._begun
+
+    def read(self, items: Sequence[RunItem]) -> None:
+        """Take what the model reads now."""
+        tools = {each.tool.id: each.tool for each in self._plan.granted.values()}
+        results = {item.id: item for item in items if item.body.get("type") == mcp_items.CALL}
+        self.seen, self._reads, self.had_read = context_of(items, tools), Known(items=results, tools=tools), True
+
+    @property
+    def label(self) -> Label | None:
+        """The label of what the model says now; None where it needs none."""
+        label = derived(self.seen)
+        return None if label == MODEL else label
+
+    def check(self) -> None:
+        """Raise RunOver where the run has used what it may use."""
+        why = exceeded(self.limits, self._writing.spend())
+        if why:
+            raise RunOver(why)
+
+    async def list_servers(self, known: Sequence[Body]) -> None:
+        """Show the tools of each server that neither this run nor one that it goes on from has shown."""
+        shown_before = {body.get("server_label") for body in known if body.get("type") == mcp_items.LISTING}
+        writing = self._writing
+        for listed in self._plan.listed:
+            if listed.server in shown_before:
+                continue
+            name = mcp_items.item_id(mcp_items.LISTING, self._means.new_id(""), 0)
+            body = mcp_items.listing(name, listed.server, listed.tools, listed.error)
+            async with writing.turn:
+                begun = writing.beginning()
+                place, said = writing.encoder.show(body)
+                await writing.write(begun + said, Page(items=[writing.item(place, body, OURS)]))
+
+    async def decide(self, wanted: Sequence[Wanted], items: Sequence[RunItem]) -> None:
+        """Write an answer of the model that asks for calls, with what was decided about each; those that are made first are written as begun."""
+        writing = self._writing
+        decided = await self._deciding.decide(wanted, writing.steps, self.seen, writing.spend())
+        self._known.update({each.call.id: each for each in decided})
+        first = self._first([each.call for each in decided])
+        calls: list[ToolCall] = []
+        results = list(items)
+        async with writing.turn:
+            said = writing.beginning()
+            for each in decided:
+                call = each.call
+                if call.id in first and not self._objection(call):
+                    call = self._start(call)
+                    self._begun.add(call.id)
+                    said += writing.encoder.begin_call(body_of(call))
+                elif call.state == "failed":
+                    body = mcp_items.failed({**body_of(call), "arguments": each.shown}, call.error, WRONG)
+                    place, ended = writing.encoder.end_call(body)
+                    results.append(writing.item(place, body, OURS))
+                    said += ended
+                    writing.tool_calls += 1
+                calls.append(call)
+            await writing.write(said, Page(items=results, calls=calls))
+
+    def _first(self, calls: Sequence[ToolCall]) -> set[str]:
+        """Give the ids of the calls that are made first: they are begun in the entry that tells of them."""
+        todo = [call for call in calls if call.state == "planned"]
+        if not todo or exceeded(self.limits, self._writing.spend()):
+            return set()
+        return {call.id for call in next(_groups(todo))}
+
+    async def do(self, calls: Sequence[ToolCall]) -> None:
+        """Make calls, until all of them have ended or are not known. Raises RunOver, and what the journal raises."""
+        for group in _groups(calls):
+            self.check()
+            ready = await self._begin(group)
+            if len(ready) == 1:
+                await self._make(ready[0])
+                continue
+            room = anyio.CapacityLimiter(self._means.settings.reads_at_once)
+            try:
+                async with anyio.create_task_group() as tasks:
+                    for call in ready:
+                        tasks.start_soon(self._make, call, room)
+            except BaseExceptionGroup as group_error:
+                raise _first_of(group_error) from group_error
+
+    async def _begin(self, group: Sequence[ToolCall]) -> Sequence[ToolCall]:
+        """Write calls as begun, and give them; those that are refused now end here."""
+        ready: list[ToolCall] = []
+        fresh: list[ToolCall] = []
+        for call in group:
+            if call.id in self._begun:
+                ready.append(call)
+            elif why := self._objection(call):
+                await self._end(call, mcp_items.failed(body_of(call), why), OURS)
+            else:
+                fresh.append(self._start(call))
+        return (*ready, *fresh) if not fresh or await self._write_begun(fresh) else ready
+
+    async def _write_begun(self, calls: Sequence[ToolCall]) -> bool:
+        """Write that calls are begun, with the approvals that they use up; False where those cannot be used: then nothing is done."""
+        writing = self._writing
+        consume = [(call.approval, call.arguments_hash, call.definition) for call in calls if call.approval]
+        async with writing.turn:
+            await writing.put(writing.beginning())
+            try:
+                # Before anything is said of it: what was said cannot be taken back.
+                await writing.write((), Page(calls=calls, consume=consume))
+            except NotConsumed as error:
+                refused = error.message
+            else:
+                self._begun.update(call.id for call in calls)
+                await writing.put([event for call in calls for event in writing.encoder.begin_call(body_of(call))])
+                return True
+        for call in calls:
+            await self._end(call, mcp_items.failed(body_of(call), f"It was not made: {refused}"), OURS)
+        return False
+
+    def _start(self, call: ToolCall) -> ToolCall:
+        self._writing.tool_calls += 1
+        now = self._means.clock.wall()
+        return msgspec.structs.replace(
+            call, state="started", attempts=call.attempts + 1, started_at=call.started_at or now
+        )
+
+    def _objection(self, call: ToolCall) -> str:
+        """Say why a call is not made after all; empty where it is."""
+        why = too_many_calls(self.limits, self._writing.tool_calls)
+        if why:
+            return why
+        known = granted(self._plan, call)
+        if known is None:
+            return f"The tool {call.tool!r} is not available any more."
+        if known.tool.definition != call.definition:
+            return "The tool is not the one any more that it was when the call was asked for."
+        approved = self._approved.get(call.id)
+        if approved is not None and (denied := self._deciding.denied(call, known, approved, self._writing.spend())):
+            return f"This call is not allowed any more, although it was approved. {denied}"
+        return ""
+
+    async def question(self, calls: Sequence[ToolCall]) -> Page:
+        """Show what is asked of people about calls, and give it, for the entry that puts the run to wait."""
+        questions = Questions(self._writing, self._plan, self._deciding)
+        return await questions.ask(calls, self._known, self.seen, self.label)
+
+    async def carry(self) -> None:
+        """Take over the calls that were approved in the run that this one goes on from, to be made under their approvals."""
+        writing, plan = self._writing, dict(self._plan.granted)
+        used = {call.approval for call in writing.calls.values()}
+        for each in await carried(self._means, self._tools, writing.run, used):
+            writing.calls[each.call.id] = each.call
+            self._approved[each.call.id] = each.approval
+            if each.tool is not None and granted(self._plan, each.call) is None:
+                # It is made although the request that goes on does not list its tool.
+                plan[each.tool.id] = Granted(name="", tool=each.tool)
+        self._plan = msgspec.structs.replace(self._plan, granted=plan)
+
+    async def _make(self, call: ToolCall, room: anyio.CapacityLimiter | None = None) -> None:
+        known = granted(self._plan, call)
+        if known is None:
+            msg = "a call was begun without its tool"
+            raise RuntimeError(msg)
+        repeated = self._repeated(call)
+        if repeated >= _ENOUGH:
+            msg = f"The model asked {repeated} times in a row for {call.tool!r} with the same arguments."
+            raise RunOver(msg)
+        if room is None:
+            body, label = await self._asking.result(call, known.tool, self._reads)
+        else:
+            async with room:
+                body, label = await self._asking.result(call, known.tool, self._reads)
+        if body is None:
+            await self._lose(call)
+            return
+        if repeated >= _TOLD and isinstance(body.get("output"), str):
+            body = {**body, "output": body["output"] + _AGAIN}
+        await self._end(call, body, label)
+
+    async def _end(self, call: ToolCall, body: Body, label: Label) -> None:
+        """Write what came of a call."""
+        writing = self._writing
+        done = body["status"] == "completed"
+        error = "" if done else mcp_items.said_to_model(body)[:2000]
+        ended = msgspec.structs.replace(
+            call, state="done" if done else "failed", error=error, ended_at=self._means.clock.wall()
+        )
+        async with writing.turn:
+            place, said = writing.encoder.end_call(body)
+            await writing.write(said, Page(items=[writing.item(place, body, label)], calls=[ended]))
+
+    async def _lose(self, call: ToolCall) -> None:
+        """Write that nobody knows what came of a call."""
+        async with self._writing.turn:
+            await self._writing.write((), Page(calls=[msgspec.structs.replace(call, state="unknown")]))
+
+    def _repeated(self, call: ToolCall) -> int:
+        """Give how often in a row a read was asked for with the same arguments, this time included."""
+        if call.effect != "read":
+            return 0
+        what = (call.server, call.tool, call.arguments_hash)
+        count = 0
+        known = sorted(self._writing.calls.values(), key=lambda each: (each.step, each.index))
+        for each in reversed([each for each in known if (each.step, each.index) <= (call.step, call.index)]):
+            if (each.server, each.tool, each.arguments_hash) != what:
+                break
+            count += 1
+        return count
+
+
+_AGAIN = "\n[You have this result already: the same tool was asked with the same arguments before.]"
+
+
+def _groups(calls: Sequence[ToolCall]) -> Iterator[Sequence[ToolCall]]:
+    """Give calls in the groups in which they are made: reads together, every other by itself."""
+    for is_read, some in groupby(calls, key=lambda call: call.effect == "read" and not call.approval):
+        if is_read:
+            yield list(some)
+        else:
+            yield from ([call] for call in some)
+
+
+def _bounded(limits: Limits, means: Means) -> Limits:
+    """Give limits that the server's own are part of."""
+    settings = means.settings
+    return msgspec.structs.replace(
+        limits,
+        steps=min(limits.steps or settings.steps, settings.steps),
+        tool_calls=settings.tool_calls if limits.tool_calls is None else min(limits.tool_calls, settings.tool_calls),
+    )
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give what went wrong first: the others were only ended by it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
