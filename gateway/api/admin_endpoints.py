@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from gateway.agents.answers import Answers
 from gateway.api import (
+    admin_approvals,
     admin_audit,
     admin_batches,
     admin_budgets,
@@ -14,12 +16,14 @@ from gateway.api import (
     admin_keys,
     admin_retention,
     admin_rollouts,
+    admin_runs,
     admin_semantic,
     admin_service_accounts,
     admin_shadows,
     admin_targets,
     admin_teams,
     admin_tenants,
+    admin_tools,
     admin_usage,
     admin_users,
     admin_whoami,
@@ -29,6 +33,7 @@ from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.routing.condition import Condition
 from gateway.routing.rollouts.conductor import Conductor
+from gateway.tools.server_hub import ServerHub
 
 
 def admin_endpoints(
@@ -37,10 +42,14 @@ def admin_endpoints(
     conditions: Callable[[], Iterable[Condition]] = tuple,
     rollouts: Conductor | None = None,
     cache: admin_cache.CacheDesk | None = None,
+    tools: ServerHub | None = None,
+    watching: admin_runs.Watching | None = None,
+    answers: Answers | None = None,
 ) -> dict[str, AsgiApp]:
     """Give the endpoints by path.
 
-    `conditions` are those of all targets, `rollouts` conducts those of all models, `cache` is what the cache shows.
+    `conditions` are those of all targets, `rollouts` conducts those of all models, `cache` is what the cache shows, `tools` the hub.
+    `watching` is what there is to see of runs, `answers` takes people's answers to what these ask.
     """
     families = (
         admin_tenants,
@@ -62,6 +71,9 @@ def admin_endpoints(
         found |= admin_rollouts.endpoints(edge, services, rollouts)
     if cache is not None:
         found |= admin_cache.endpoints(edge, services, cache) | admin_semantic.endpoints(edge, services, cache.switch)
+    if tools is not None:
+        found |= admin_tools.endpoints(edge, services, tools)
+    found |= admin_runs.endpoints(edge, services, watching) | admin_approvals.endpoints(edge, answers)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

@@ -12,16 +12,16 @@ from typing import Literal
 from gateway.core.caller import DEFAULT_TENANT, Caller
 from gateway.core.errors import Forbidden
 
-Right = Literal["self", "read", "audit", "write", "approve", "erase"]
+Right = Literal["self", "read", "audit", "write", "asked", "approve", "erase"]
 """`self` is to see oneself and one's own usage, `read` to see the tenant's objects and usage, `audit` to read and verify the
-audit log, `write` to make and change objects, `approve` to answer what agents ask, `erase` to delete ledger rows."""
+audit log, `write` to make and change objects, `asked` to see what agents ask people, `approve` to answer what agents ask, `erase` to delete ledger rows."""
 
 RIGHTS: Mapping[str, frozenset[Right]] = MappingProxyType(
     {
-        "owner": frozenset({"self", "read", "audit", "write", "approve", "erase"}),
-        "admin": frozenset({"self", "read", "audit", "write"}),
-        "auditor": frozenset({"self", "read", "audit"}),
-        "approver": frozenset({"self", "approve"}),
+        "owner": frozenset({"self", "read", "audit", "write", "asked", "approve", "erase"}),
+        "admin": frozenset({"self", "read", "audit", "write", "asked"}),
+        "auditor": frozenset({"self", "read", "audit", "asked"}),
+        "approver": frozenset({"self", "asked", "approve"}),
         "member": frozenset({"self"}),
     }
 )

@@ -22,9 +22,11 @@ from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
 from gateway.api.openapi_admin import TAG, AdminOperation, admin_paths
 from gateway.api.openapi_files import OPERATIONS as FILE_OPERATIONS
 from gateway.api.openapi_files import TAG as FILES_TAG
+from gateway.api.openapi_people import OPERATIONS as PEOPLE_OPERATIONS
 from gateway.api.openapi_responses import OPERATIONS as RESPONSE_OPERATIONS
 from gateway.api.openapi_responses import TAG as RESPONSES_TAG
 from gateway.api.openapi_schemas import ANSWERS, REQUESTS, open_object, stream_schema
+from gateway.api.openapi_tools import OPERATIONS as TOOL_OPERATIONS
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.content import Operation as Kind
 from gateway.pipeline.route import Route
@@ -111,6 +113,8 @@ def document() -> dict[str, Any]:
     paths |= admin_paths(RESPONSE_OPERATIONS)
     paths |= admin_paths(FILE_OPERATIONS)
     paths |= admin_paths()
+    paths |= admin_paths(TOOL_OPERATIONS)
+    paths |= admin_paths(PEOPLE_OPERATIONS)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Switchgear", "version": __version__, "license": {"name": "Apache-2.0"}},

@@ -5,8 +5,10 @@ There is no other way in: what a command may do is decided by the server, for th
 
 from __future__ import annotations
 
+import codecs
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
@@ -14,6 +16,7 @@ from urllib.parse import quote, urlencode
 import anyio
 import click
 import msgspec
+from anyio.from_thread import start_blocking_portal
 
 from gateway.cli.address import local_url_of
 from gateway.cli.gateway_url import find_running
@@ -21,9 +24,10 @@ from gateway.cli.screen import one_line
 from gateway.config import ConfigError, peek, read_environment
 from gateway.core.errors import SwitchgearError
 from gateway.providers.http.native import NativeUpstream
-from gateway.providers.http.protocol import HttpRequest, HttpTimeouts
+from gateway.providers.http.protocol import HttpRequest, HttpResponse, HttpTimeouts
 
 _TIMEOUTS = HttpTimeouts(connect=5, first_byte=60, idle=60, total=600)
+_FOLLOWING = HttpTimeouts(connect=5, first_byte=60, idle=3600, total=1e9)
 _MOST = 1 << 28
 """Bytes of an answer: an export of many rows."""
 
@@ -75,6 +79,41 @@ class AdminClient:
         if answer.status >= 400:
             fail(_reason(answer, keyed=self._key is not None))
         return answer
+
+    def lines(self, path: str, *, query: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """Give the lines of a good answer as they come; print the error of any other and exit with 1."""
+        given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
+        target = path + (f"?{urlencode(given)}" if given else "")
+        decode, waiting = codecs.getincrementaldecoder("utf-8")("replace").decode, ""
+        try:
+            url = self._url or anyio.run(self._running)
+            with (
+                start_blocking_portal() as portal,
+                portal.wrap_async_context_manager(self._opened(url, target)) as found,
+            ):
+                while piece := portal.call(found.read):
+                    *whole, waiting = (waiting + decode(piece)).split("\n")
+                    yield from whole
+        except* (ConfigError, SwitchgearError) as errors:
+            fail(str(_first(errors)))
+
+    @asynccontextmanager
+    async def _opened(self, url: str, target: str) -> AsyncIterator[HttpResponse]:
+        """Open a good answer. Raises SwitchgearError for any other."""
+        client = NativeUpstream(url, connections=1)
+        headers = () if self._key is None else ((b"authorization", b"Bearer " + self._key.encode()),)
+        request = HttpRequest(method=b"GET", path=target.encode(), headers=headers)
+        try:
+            response = await client.request(request, _FOLLOWING)
+            try:
+                if response.status >= 400:
+                    answer = Answer(status=response.status, body=await response.read_all(_MOST))
+                    raise SwitchgearError(_reason(answer, keyed=self._key is not None))
+                yield response
+            finally:
+                await response.aclose()
+        finally:
+            await client.aclose()
 
     async def _exchange(self, method: str, target: str, body: bytes | None) -> Answer:
         client = NativeUpstream(self._url or await self._running(), connections=1)
@@ -136,3 +175,8 @@ def _reason(answer: Answer, *, keyed: bool) -> str:
     if answer.status in (401, 403) and not keyed:
         return f"{error.message} Name a key with --key or the variable SWITCHGEAR_ADMIN_KEY."
     return error.message
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

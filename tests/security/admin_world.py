@@ -1,9 +1,11 @@
 """The admin API over a real database in a file, with its own stores, and keys of every role in two tenants."""
 
 import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import httpx2
@@ -18,16 +20,22 @@ from gateway.api.admin_services import Services
 from gateway.api.edge import Edge
 from gateway.api.identity import Identity
 from gateway.api.paths import Paths, pattern_routes
+from gateway.approvals_opening import open_approvals
 from gateway.config.database_settings import SqliteSettings
 from gateway.config.rollout_settings import RolloutSettings
-from gateway.config.settings import ModelSettings, TargetSettings, VersionSettings
+from gateway.config.settings import ModelSettings, Settings, TargetSettings, VersionSettings
+from gateway.config.tool_settings import StdioServerSettings, ToolHubSettings, ToolSettings
 from gateway.core.caller import Caller
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
+from gateway.notices.counts import Counts
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.rollouts.split import Splits
+from gateway.schemas.worker import Judging
 from gateway.stores.answers import Entry
 from gateway.stores.answers_memory import MemoryAnswers
+from gateway.stores.approval_messages_sql import SqlApprovalMessages
+from gateway.stores.approvals_sql import SqlApprovals
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.audit_queue import AuditQueue
 from gateway.stores.audit_sql import SqlAudit
@@ -43,12 +51,21 @@ from gateway.stores.key_material import digest_key, make_key, shown_prefix
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger import LedgerRow
 from gateway.stores.ledger_sql import SqlLedger
+from gateway.stores.outbox_sql import SqlOutbox
+from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.shadows import Shadow, Side
 from gateway.stores.shadows_sql import SqlShadows
+from gateway.stores.tool_calls_sql import SqlToolCalls
+from gateway.stores.tool_pins_memory import PinsInMemory
+from gateway.tools.catalogue import Sight
+from gateway.tools.definitions import Listed
+from gateway.tools.server_hub import ServerHub
+from tests.journeys.approvals_world import ask_people, running_over
 
 PEPPER = b"p" * 32
 HOME, OTHER, THIRD = "default", "tenant_b", "tenant_c"
 NOW = 1_790_000_000.0
+LISTED = Listed(name="echo", schema={"type": "object"}, description="Gives the text back.")
 
 
 class Present(msgspec.Struct, frozen=True):
@@ -67,10 +84,11 @@ class Present(msgspec.Struct, frozen=True):
 class World:
     """`keys` are by role and tenant; `ask` asks as one of them."""
 
-    def __init__(self, services, cache):
+    def __init__(self, services, cache, database):
         self.services = services
         self.cache = cache
-        self.app = app = app_over(services, services.ring, cache)
+        self.runs = SqlRuns(database)
+        self.app = app = app_over(services, services.ring, cache, database)
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
         self.keys = {}
 
@@ -109,6 +127,16 @@ class World:
         )  # fmt: skip
         assert await self.services.batches.add(batch, most_unfinished=1_000_000)
         return batch.id
+
+    async def add_approval(self, tenant):
+        """Put a run of a tenant that waits for people into the store; the id of what it asks."""
+        (asked,) = await ask_people(self.runs, now=time.time(), tenant=tenant)
+        return asked.id
+
+    async def add_run(self, tenant):
+        """The same; the id of the run."""
+        (asked,) = await ask_people(self.runs, now=time.time(), tenant=tenant)
+        return asked.run
 
     async def add_shadow(self, tenant):
         """Put a comparison of a tenant into the store; its id."""
@@ -164,7 +192,16 @@ def conductor(clock):
     return conducted
 
 
-def app_over(services, ring, cache):
+def tools_in():
+    """One server of tools with one tool, which nobody has accepted yet. Nothing connects to it."""
+    hub = ServerHub(pins=PinsInMemory(), judging=Judging(), clock=SYSTEM_CLOCK, environment={})
+    server = StdioServerSettings(command="docs", tools={"echo": ToolSettings()})
+    hub.configure(ToolHubSettings(servers={"docs": server}))
+    hub._upstreams["docs"].catalogue.sight = Sight(listed={"echo": LISTED}, quarantined={"echo": "it is new"})
+    return hub
+
+
+def app_over(services, ring, cache, database):
     """The admin API as the server has it."""
     identity = Identity(ring=ring)
     edge = Edge(
@@ -177,7 +214,21 @@ def app_over(services, ring, cache):
         configuration=dict,
     )
     desk = CacheDesk(store=cache, switch=lambda model, on: model == "switched")
-    endpoints = admin_endpoints(edge, services, rollouts=conductor(services.clock), cache=desk)
+    kept = SimpleNamespace(
+        runs=SqlRuns(database), calls=SqlToolCalls(database), approvals=SqlApprovals(database), outbox=SqlOutbox(database),
+        messages=SqlApprovalMessages(database), audit=services.audit,
+    )  # fmt: skip
+    settings, runs = Settings(providers={}, models={}), running_over(database, ring, services.clock)
+    people = open_approvals(settings, edge, Counts(), runs, kept)
+    endpoints = admin_endpoints(
+        edge,
+        services,
+        rollouts=conductor(services.clock),
+        cache=desk,
+        tools=tools_in(),
+        watching=people.watching,
+        answers=people.answers,
+    )
     missing = unknown.endpoint(tuple(endpoints))
     return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False))
 
@@ -235,7 +286,9 @@ async def _opened(path: Path, queue: Path, clock: Clock) -> AsyncIterator[World]
         shadows=SqlShadows(database),
         audit=AuditLog(SqlAudit(database), AuditQueue(queue)),
     )
-    world = World(services, MemoryAnswers(most_bytes=1 << 20, entry_bytes=1 << 16, clock=clock, chance=lambda: 0.0))
+    world = World(
+        services, MemoryAnswers(most_bytes=1 << 20, entry_bytes=1 << 16, clock=clock, chance=lambda: 0.0), database
+    )
     world.files = SqlFiles(database)
     async with world.http:
         yield world

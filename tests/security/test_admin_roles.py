@@ -17,10 +17,21 @@ from gateway.api.identity import Identity
 from gateway.api.openapi_admin import shown_path
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.ids import new_id
-from tests.security.admin_world import HOME, OTHER, THIRD, Present, admin_world, build_template, conductor, row
+from tests.security.admin_world import (
+    HOME,
+    LISTED,
+    OTHER,
+    THIRD,
+    Present,
+    admin_world,
+    build_template,
+    conductor,
+    row,
+    tools_in,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "admin.md").read_text(encoding="utf-8")
-COLUMNS = ("self", "read", "audit", "write", "approve", "erase")
+COLUMNS = ("self", "read", "audit", "write", "asked", "approve", "erase")
 ROLES = {
     role: {right for right, word in zip(COLUMNS, cells.split("|"), strict=False) if word.strip() == "yes"}
     for role, cells in re.findall(r"^\| `(owner|admin|auditor|approver|member)` \|(.*)\|$", PAGE, flags=re.MULTILINE)
@@ -32,7 +43,13 @@ ENDPOINTS = [
         re.findall(r"`(.*?)`", paths), [re.findall(r"[A-Z]{3,}", part) for part in methods.split(";")] * 2, strict=False
     )
 ]
-WORDS = {"any role": "self", "any role: its own usage; read: the tenant's": "self", "the same": "self"}
+WORDS = {
+    "sees approvals": "asked",
+    "answers approvals": "approve",
+    "any role": "self",
+    "any role: its own usage; read: the tenant's": "self",
+    "the same": "self",
+}
 TENANTS_PATH = "/admin/tenants"
 BODIES = {
     "teams": ({"name": "new"}, {"name": "newer"}),
@@ -46,7 +63,7 @@ BODIES = {
     "models": ({"version": "v2"}, {}),
 }
 QUERIES = {("DELETE", "/admin/cache"): "?all=true"}
-OF_ALL_TENANTS = {"rollouts": "rolled", "models": "switched"}
+OF_ALL_TENANTS = {"rollouts": "rolled", "models": "switched", "tools": "docs"}
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +101,18 @@ async def own_object(world, path, tenant):
         number = new_id("")
         await world.services.ledger.insert([row(0, id=f"call_{number}", tenant=tenant, user=f"user_{tenant}")])
         return f"call_{number}"
-    if noun in (kept := {"batches": world.add_batch, "shadows": world.add_shadow, "cache": world.add_entry}):
+    if noun in (
+        kept := {
+            "batches": world.add_batch,
+            "shadows": world.add_shadow,
+            "cache": world.add_entry,
+            "approvals": world.add_approval,
+            "runs": world.add_run,
+        }
+    ):
         return await kept[noun](tenant)
+    if path.endswith("accept"):
+        return "docs/echo"
     if noun in OF_ALL_TENANTS:
         return OF_ALL_TENANTS[noun]
     body = BODIES[noun][0] | {"name": f"made {new_id('')}", "tenant": tenant}
@@ -96,18 +123,25 @@ async def own_object(world, path, tenant):
 
 def body_of(method, path):
     noun = path.split("/")[2]
-    if method == "GET" or noun not in BODIES or path.endswith(("rotate", "revoke")):
+    if method == "POST" and path.endswith("/batch"):
+        return {"answers": [{"id": "mcpr_none", "verdict": "deny"}]}
+    if path.endswith("/edit"):
+        return {"arguments": {"replicas": 2}, "version": 1}
+    if method == "GET" or noun not in {*BODIES, "tools"} or path.endswith(("rotate", "revoke")):
         return None
+    if path.endswith("accept"):
+        return {"definition": LISTED.digest}
     if path.endswith("semantic-cache"):
         return {"on": True}
-    return {"POST": BODIES[noun][0], "PATCH": BODIES[noun][1]}.get(method)
+    made, changed = BODIES.get(noun, (None, None))
+    return {"POST": made, "PATCH": changed}.get(method)
 
 
 def test_the_page_names_every_endpoint_with_its_methods():
     served = {
         shown_path(path): set(getattr(endpoint, "methods", ("GET",))) - {"HEAD"}
         for path, endpoint in admin_endpoints(
-            edge_of(Identity()), None, rollouts=conductor(SYSTEM_CLOCK), cache=CacheDesk(store=None)
+            edge_of(Identity()), None, rollouts=conductor(SYSTEM_CLOCK), cache=CacheDesk(store=None), tools=tools_in()
         ).items()
     }
     written = {path: set(methods) for path, methods, _ in ENDPOINTS}

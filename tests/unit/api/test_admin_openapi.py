@@ -9,13 +9,16 @@ from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_services import Services
 from gateway.api.admin_shapes import decode_body
 from gateway.api.edge import Edge
-from gateway.api.openapi_admin import OPERATIONS, admin_paths, shown_path
+from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
+from gateway.api.openapi_admin import admin_paths, shown_path
+from gateway.api.openapi_people import OPERATIONS as PEOPLE_OPERATIONS
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.ids import new_id
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.rollouts.split import Splits
 
-ALL = [operation for path in admin_paths().values() for operation in path.values()]
+OPERATIONS = (*ADMIN_OPERATIONS, *PEOPLE_OPERATIONS)
+ALL = [operation for path in admin_paths(OPERATIONS).values() for operation in path.values()]
 
 
 def served():
@@ -36,7 +39,7 @@ def served():
 
 
 def test_every_endpoint_and_method_is_told_of_and_no_other():
-    told = {path: {method.upper() for method in methods} for path, methods in admin_paths().items()}
+    told = {path: {method.upper() for method in methods} for path, methods in admin_paths(OPERATIONS).items()}
     taken = {path: set(getattr(endpoint, "methods", ("GET",))) - {"HEAD"} for path, endpoint in served().items()}
 
     assert told == taken
@@ -63,7 +66,7 @@ def test_every_schema_is_sound_and_stands_alone(operation):
     "operation", [one for one in OPERATIONS if one.body], ids=lambda one: f"{one.method} {one.path}"
 )
 def test_an_example_fits_its_schema_and_is_read(operation):
-    described = admin_paths()[shown_path(operation.path)][operation.method]["requestBody"]["content"][
+    described = admin_paths(OPERATIONS)[shown_path(operation.path)][operation.method]["requestBody"]["content"][
         "application/json"
     ]
 

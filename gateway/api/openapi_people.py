@@ -1,0 +1,104 @@
+"""The part of /openapi.json that is about approvals and runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.api import admin_approvals, admin_runs
+from gateway.api.openapi_admin import AdminOperation
+
+_TEXT = {"type": "string"}
+_PERHAPS = {"type": ["string", "null"]}
+
+
+def _object(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "additionalProperties": True}
+
+
+def _list_of(one: dict[str, Any]) -> dict[str, Any]:
+    return _object({"object": {"const": "list"}, "data": {"type": "array", "items": one}})
+
+
+_STATES = ["pending", "approved", "denied", "expired", "cancelled", "consumed"]
+_APPROVAL = _object(
+    {
+        "object": {"const": "approval"},
+        "id": _TEXT,
+        "tenant": _TEXT,
+        "run": _TEXT,
+        "state": {"enum": _STATES},
+        "server": _TEXT,
+        "tool": _TEXT,
+        "arguments": {"type": ["object", "null"]},
+        "arguments_text": {"type": "string", "description": "The same, to the byte: what `arguments_sha256` is of."},
+        "arguments_sha256": _TEXT,
+        "reason": _TEXT,
+        "origins": {"type": "object"},
+        "version": {"type": "integer"},
+        "votes": {"type": "array", "items": {"type": "object"}},
+        "continuation": _PERHAPS,
+    }
+)
+_RESULTS = _list_of(_object({"id": _TEXT, "status": {"type": "integer"}}))
+_RUN = _object({"object": {"const": "run"}, "id": _TEXT, "tenant": _TEXT, "status": _TEXT, "agent": _PERHAPS})
+_ANSWER = {"reason": "Within the change window.", "version": 1}
+
+OPERATIONS: tuple[AdminOperation, ...] = (
+    AdminOperation(
+        path=admin_approvals.LIST_PATH,
+        method="get",
+        summary="What agents ask",
+        query=admin_approvals.ApprovalQuery,
+        answer=_list_of(_APPROVAL),
+    ),
+    AdminOperation(
+        path=admin_approvals.BATCH_PATH,
+        method="post",
+        summary="Answer several approvals",
+        body=admin_approvals.AnsweringMany,
+        example={"answers": [{"id": "mcpr_1", "verdict": "deny", "reason": "Not today."}]},
+        answer=_RESULTS,
+    ),
+    AdminOperation(path=admin_approvals.ONE_PATH, method="get", summary="One approval", answer=_APPROVAL),
+    AdminOperation(
+        path=admin_approvals.APPROVE_PATH,
+        method="post",
+        summary="Give leave",
+        body=admin_approvals.Answering,
+        example=_ANSWER,
+        answer=_APPROVAL,
+    ),
+    AdminOperation(
+        path=admin_approvals.DENY_PATH,
+        method="post",
+        summary="Refuse leave",
+        body=admin_approvals.Answering,
+        example=_ANSWER,
+        answer=_APPROVAL,
+    ),
+    AdminOperation(
+        path=admin_approvals.EDIT_PATH,
+        method="post",
+        summary="Give leave for other arguments",
+        body=admin_approvals.Editing,
+        example={"arguments": {"replicas": 3}, "version": 1},
+        answer=_APPROVAL,
+    ),
+    AdminOperation(
+        path=admin_runs.LIST_PATH,
+        method="get",
+        summary="Runs of all callers",
+        query=admin_runs.RunQuery,
+        answer=_list_of(_RUN),
+    ),
+    AdminOperation(path=admin_runs.ONE_PATH, method="get", summary="One run, and all that it did", answer=_RUN),
+    AdminOperation(
+        path=admin_runs.EVENTS_PATH,
+        method="get",
+        summary="The events of a run, as they come",
+        query=admin_runs.EventsQuery,
+        answer=_TEXT,
+        media=("text/event-stream",),
+    ),
+    AdminOperation(path=admin_runs.CANCEL_PATH, method="post", summary="End a run", answer=_RUN),
+)

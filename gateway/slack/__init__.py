@@ -1,0 +1,1 @@
+"""Approvals in Slack: questions out as messages, clicks in as votes."""

@@ -1,0 +1,212 @@
+"""What an approval looks like in Slack. Pure.
+
+Everything that a model, a tool or a person wrote is an element of rich text: Slack reads no mention, link or markup in those. The
+one exception is the line for notifications, where what Slack would read is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from gateway.notices.approval_view import mark, moment, outcome, visible
+from gateway.stores.tool_calls import Approval, ApprovalKind, Vote
+
+Block = dict[str, Any]
+
+MOST_SHOWN: Final = 5000
+"""Characters of arguments; who cannot see all of them in a message cannot approve there."""
+APPROVE: Final = "approval.approve"
+DENY: Final = "approval.deny"
+ANSWER: Final = "approval.answer"
+REASON: Final = "reason"
+
+_PIECE: Final = 2500
+_MOST_LINES: Final = 10
+_MOST_LINE: Final = 200
+
+_ASKS: Final[dict[ApprovalKind, str]] = {
+    "call": "asks for leave to call ",
+    "outcome": "does not know whether this was done, and asks whether to do it again: ",
+    "question": "has a question: ",
+}
+_YES: Final[dict[ApprovalKind, str]] = {"call": "Approve", "outcome": "Do it again", "question": "Answer"}
+_NO: Final[dict[ApprovalKind, str]] = {"call": "Deny", "outcome": "Do not repeat it", "question": "Refuse"}
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """What a click brings back: which approval, in which version, and the nonce of the message. Never the arguments."""
+
+    approval: str
+    version: int
+    nonce: str
+
+    def text(self) -> str:
+        """Give it as a button's value."""
+        return f"{self.approval}|{self.version}|{self.nonce}"
+
+    @classmethod
+    def read(cls, text: str) -> Ticket | None:
+        """Read a button's value; None for what is none."""
+        approval, _, rest = text.partition("|")
+        version, _, nonce = rest.partition("|")
+        if not (approval and nonce and version.isascii() and version.isdecimal() and len(version) < 10):
+            return None
+        return cls(approval=approval, version=int(version), nonce=nonce)
+
+
+def message(approval: Approval, votes: Sequence[Vote], nonce: str, *, show_url: str | None = None) -> dict[str, Any]:
+    """Give text and blocks of the message as the approval stands: with buttons only while somebody may still answer."""
+    shown, left = _arguments(approval)
+    blocks = [_rich(_headline(approval)), _rich(_preformatted(shown))]
+    if left:
+        where = f" or at {show_url}" if show_url else ""
+        told = f"{left} more characters are not shown, so it cannot be approved here: switchgear approvals show {approval.id}{where}"
+        blocks.append(_rich(_section([_text(told, bold=True)])))
+    blocks.append(_rich(*(_section(line) for line in _facts(approval))))
+    blocks.append(_rich(_section([_text(_cut(outcome(approval, votes), _MOST_LINE * 4), bold=True)])))
+    if approval.state == "pending":
+        ticket = Ticket(approval=approval.id, version=approval.version, nonce=nonce)
+        blocks.append(_buttons(approval, ticket, whole=not left))
+    hint = f"{approval.id} · to change the arguments: switchgear approvals edit {approval.id}"
+    blocks.append(_context(hint))
+    return {
+        "text": _escaped(
+            f"{_who(approval)} {_ASKS[approval.kind]}{approval.server}/{approval.tool} ({_state(approval, votes)})"
+        ),
+        "blocks": blocks,
+    }
+
+
+def closed(approval: str) -> dict[str, Any]:
+    """Give the message of an approval that is gone, with its run."""
+    said = "The run was deleted, and what it asked with it. Nobody can answer any more."
+    return {"text": said, "blocks": [_rich(_section([_text(said)])), _context(approval)]}
+
+
+def modal(ticket: Ticket, channel: str, *, approve: bool, kind: ApprovalKind) -> dict[str, Any]:
+    """Give the view that asks for words: why not, or the answer to a question."""
+    title, label = ("Answer", "Your answer") if approve else ("Deny", "Why? The agent is told")
+    return {
+        "type": "modal",
+        "callback_id": ANSWER if approve else DENY,
+        "private_metadata": f"{channel}|{ticket.text()}",
+        "title": _plain(title),
+        "submit": _plain(_YES[kind] if approve else _NO[kind]),
+        "close": _plain("Back"),
+        "blocks": [
+            {
+                "type": "input",
+                "block_id": REASON,
+                "optional": not approve,
+                "label": _plain(label),
+                "element": {"type": "plain_text_input", "action_id": REASON, "multiline": True, "max_length": 1000},
+            }
+        ],
+    }
+
+
+def _arguments(approval: Approval) -> tuple[str, int]:
+    """Give the arguments as they are shown, and how many characters are left out."""
+    text = approval.edited or approval.arguments
+    with suppress(msgspec.DecodeError):  # what is no JSON is shown as it is
+        text = msgspec.json.format(text, indent=2)
+    text = visible(text)
+    return text[:MOST_SHOWN] or "(no arguments)", max(0, len(text) - MOST_SHOWN)
+
+
+def _headline(approval: Approval) -> Block:
+    asked = f"{approval.server}/{approval.tool}" if approval.kind != "question" else ""
+    return _section(
+        [_text(_who(approval), bold=True), _text(f" {_ASKS[approval.kind]}"), *([_text(_cut(asked), bold=True)] if asked else [])]
+    )  # fmt: skip
+
+
+def _who(approval: Approval) -> str:
+    return _cut(f"The agent {approval.agent}" if approval.agent else "A run")
+
+
+def _facts(approval: Approval) -> list[list[Block]]:
+    requester = approval.requester
+    needed = f"{approval.quorum} of {', '.join(approval.groups) or 'all who may approve'}"
+    does = {
+        "read": "changes nothing",
+        "idempotent": "doing it twice is doing it once",
+        "once": "may do it twice if repeated",
+    }
+    lines = [
+        ("Asked for by", requester.user or requester.id),
+        ("Why", approval.reason + (f" ({', '.join(approval.rules)})" if approval.rules else "")),
+        ("Effect", does[approval.effect]),
+        ("Dry run", approval.preview),
+        ("The model had read", ", ".join(approval.taint)),
+        *(
+            (f"{path} comes from", f"{label.source} ({label.integrity}, {label.confidentiality})")
+            for path, label in list(approval.origins.items())[:_MOST_LINES]
+        ),
+        ("Needs", needed + (", not who asked for it" if approval.four_eyes else "")),
+        ("Until", moment(approval.expires_at)),
+    ]
+    more = len(approval.origins) - _MOST_LINES
+    if more > 0:
+        lines.append(("Origins", f"{more} more are not shown"))
+    return [
+        [_text(f"{_cut(name, _MOST_LINE // 2)}: ", bold=True), _text(f"{_cut(value)}\n")]
+        for name, value in lines
+        if value
+    ]
+
+
+def _buttons(approval: Approval, ticket: Ticket, *, whole: bool) -> Block:
+    yes = ANSWER if approval.kind == "question" else APPROVE
+    deny = _button(DENY, _NO[approval.kind], ticket, "danger")
+    # Nobody agrees to what he has not seen.
+    elements = [_button(yes, _YES[approval.kind], ticket, "primary"), deny] if whole else [deny]
+    return {"type": "actions", "block_id": "answer", "elements": elements}
+
+
+def _button(action: str, label: str, ticket: Ticket, style: str) -> Block:
+    return {"type": "button", "action_id": action, "text": _plain(label), "style": style, "value": ticket.text()}
+
+
+def _cut(text: str, most: int = _MOST_LINE) -> str:
+    shown = visible(text)
+    return shown if len(shown) <= most else f"{shown[:most]}…"
+
+
+def _state(approval: Approval, votes: Sequence[Vote]) -> str:
+    return mark(approval, votes).partition(":")[0]
+
+
+def _context(text: str) -> Block:
+    return {"type": "context", "elements": [_plain(text)]}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _text(text: str, *, bold: bool = False) -> Block:
+    return {"type": "text", "text": text, **({"style": {"bold": True}} if bold else {})}
+
+
+def _section(elements: list[Block]) -> Block:
+    return {"type": "rich_text_section", "elements": elements}
+
+
+def _preformatted(text: str) -> Block:
+    pieces = [_text(text[at : at + _PIECE]) for at in range(0, len(text), _PIECE)]
+    return {"type": "rich_text_preformatted", "elements": pieces}
+
+
+def _rich(*elements: Block) -> Block:
+    return {"type": "rich_text", "elements": list(elements)}
+
+
+def _escaped(text: str) -> str:
+    """Give text without what Slack would read in it: mentions, links, commands."""
+    plain = visible(text)[: _MOST_LINE * 2]
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
