@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from starlette.routing import Router
 
 from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
+from gateway.agent_source import AgentSource
 from gateway.agents.counts import Counts as RunCounts
 from gateway.api import (
     admin,
@@ -43,6 +45,7 @@ from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
+from gateway.approvals_opening import open_approvals
 from gateway.batches.counts import Counts
 from gateway.batching import Batching, open_batching
 from gateway.cache.opening import SemanticCache, open_semantic
@@ -50,7 +53,6 @@ from gateway.cache.readings import readings as cache_readings
 from gateway.cache.recent_hits import RecentHits
 from gateway.cache.scored import ScoredAnswers
 from gateway.config import ProviderSettings, Settings, read_environment
-from gateway.config.policy_documents import policy_folder
 from gateway.core.call import Call
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.errors import Unavailable
@@ -58,32 +60,33 @@ from gateway.core.ids import new_id
 from gateway.core.record import Record
 from gateway.core.responder import Send
 from gateway.core.usage import Usage
+from gateway.documents import folders_of
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
+from gateway.notices.counts import Counts as NoticeCounts
+from gateway.own_readings import Told, own_readings
 from gateway.pipeline.cached_build import open_caching
 from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
 from gateway.pipeline.shaped_judging import judging_means
 from gateway.policy_source import PolicySource
 from gateway.providers.provider import Provider
-from gateway.providers.vllm.readings import vllm_readings
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
 from gateway.routing.overload.line import Lines
 from gateway.routing.readings import target_readings
 from gateway.routing.rollouts.readings import rollout_readings
 from gateway.routing.rollouts.split import Splits
+from gateway.run_tools_opening import open_tool_means
 from gateway.runs_opening import Runs, open_runs
 from gateway.schemas.worker import Judging
-from gateway.stores.rollouts import RolloutStore
 from gateway.telemetry.call_log import open_call_log
 from gateway.telemetry.ensemble_metrics import EnsembleMetrics
-from gateway.telemetry.logs import log_writer
-from gateway.telemetry.metrics import CallMetrics, Reading
-from gateway.telemetry.process_metrics import process_metrics
+from gateway.telemetry.metrics import CallMetrics
 from gateway.telemetry.spans import Spans
 from gateway.telemetry.structured_metrics import StructuredMetrics
+from gateway.tools_opening import open_tools
 
 
 class Application:
@@ -113,24 +116,26 @@ class Application:
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
         self.semantic, self.scored = self._open_semantic(clock)
-        counts, run_counts = Counts(), RunCounts()
+        counts, run_counts, notice_counts = Counts(), RunCounts(), NoticeCounts()
+        self.judging = Judging()
+        self.tools = open_tools(settings, None if kept is None else kept.pins, self.judging, clock)
         self.metrics = CallMetrics(
             [
-                *self._readings(clock),
+                *own_readings(self._told(), clock),
                 *targets,
                 *self.lines.metrics,
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *(counts.metrics if settings.batches is not None else ()),
-                *(run_counts.metrics if settings.runs is not None else ()),
+                *((*run_counts.metrics, *notice_counts.metrics) if settings.runs is not None else ()),
                 *(*ensembles.metrics, *structured.metrics),
                 *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
+                *self.tools.counts.metrics,
             ]
         )
         self._spans = self._open_spans()
         self.recorder = Recorder([*self._sinks(), ensembles.take, structured.take])
-        self.judging = Judging()
         surroundings = Surroundings(
             take_record=self._take_record,
             limits=self.governance.limits.limiter,
@@ -144,28 +149,36 @@ class Application:
             caching=self.caching,
             means=judging_means(self.judging, clock.monotonic),
         )
+        self.agents = AgentSource(config_path, read_environment())
         self.live = Live(
             settings,
             load,
             surroundings,
             identities=self.governance.identities,
             policies=PolicySource(config_path, read_environment()),
+            agents=self.agents,
             told=self._take_reload,
         )
         self.governance.prices.generation = self.live.current
         self.rollouts.configure(settings.models)
-        self.edge = Edge(
+        self.edge = self._open_edge(clock)
+        self.batching, self.runs = self._open_batching(counts), self._open_runs(run_counts)
+        run_desk = None if self.runs is None else self.runs.desk
+        self.approvals = open_approvals(settings, self.edge, notice_counts, run_desk, kept)
+        self.agents.follow(self.live.current, run_desk)
+        self.asgi = self._paths(clock.wall())
+
+    def _open_edge(self, clock: Clock) -> Edge:
+        return Edge(
             current=self.live.current,
             take_record=self.recorder.take,
             clock=clock,
             new_id=new_id,
-            body_bytes=settings.server.limits.body_bytes,
-            json_depth=settings.server.limits.json_depth,
+            body_bytes=self.settings.server.limits.body_bytes,
+            json_depth=self.settings.server.limits.json_depth,
             configuration=self._configuration,
             stores=self.governance.stores,
         )
-        self.batching, self.runs = self._open_batching(counts), self._open_runs(run_counts)
-        self.asgi = self._paths(clock.wall())
 
     def _sinks(self) -> list[Sink]:
         """Give who takes the records."""
@@ -207,11 +220,10 @@ class Application:
         settings, kept = self.settings.runs, self.governance.kept
         if settings is None or kept is None:
             return None
-        return open_runs(settings, self.edge, counts, kept.ring, runs=kept.runs, conversations=kept.conversations)
-
-    def _score_store(self) -> RolloutStore | None:
-        kept = self.governance.kept
-        return None if kept is None else kept.rollouts
+        tools = open_tool_means(kept, self.agents.in_force, self.judging, self.tools, self.settings.approvals)
+        return open_runs(
+            settings, self.edge, counts, kept.ring, tools=tools, runs=kept.runs, conversations=kept.conversations
+        )
 
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp
@@ -225,34 +237,14 @@ class Application:
     def _providers(self) -> Iterable[Provider]:
         return self.live.current().providers.values()
 
-    def _readings(self, clock: Clock) -> list[Reading]:
-        began = clock.monotonic()
-        return [
-            Reading(
-                "switchgear_calls_in_progress", "Calls being answered now.", lambda: {(): len(self.edge.in_progress)}
-            ),
-            Reading(
-                "switchgear_records_dropped_total",
-                "Records that found the queue full.",
-                lambda: {(): self.recorder.dropped},
-                kind="counter",
-            ),
-            Reading(
-                "switchgear_config_generation",
-                "Number of the configuration's generation in force.",
-                lambda: {(): self.live.report.generation},
-            ),
-            Reading(
-                "switchgear_http_refused_total",
-                "Requests that the server refused before any endpoint saw them.",
-                lambda: {(code,): count for code, count in self._refused().items()},
-                labels=("code",),
-                kind="counter",
-            ),
-            *vllm_readings(self._providers),
-            Reading("switchgear_uptime_seconds", "Time since the start.", lambda: {(): clock.monotonic() - began}),
-            *process_metrics(version=__version__, started_at=clock.wall(), writer=log_writer),
-        ]
+    def _told(self) -> Told:
+        return Told(
+            calls=lambda: len(self.edge.in_progress),
+            dropped=lambda: self.recorder.dropped,
+            generation=lambda: self.live.report.generation,
+            refused=lambda: dict(self._refused()),
+            providers=self._providers,
+        )
 
     def watch_server(self, refused: Callable[[], Mapping[str, int]]) -> None:
         """Tell who counts, by error code, the requests that the HTTP server refused by itself."""
@@ -262,6 +254,7 @@ class Application:
         edge, audit = self.edge, self.governance.services.audit
         desk, runs = None if self.batching is None else self.batching.desk, self.runs
         run_desk, said = (None, None) if runs is None else (runs.desk, runs.conversations)
+        score_store = None if self.governance.kept is None else self.governance.kept.rollouts
         cache, semantic = CacheDesk(store=self.caching.store, calls=self.metrics.cached.values), self.semantic
         if semantic is not None:
             cache = msgspec.structs.replace(cache, semantic=semantic.figures, switch=semantic.switch)
@@ -285,9 +278,13 @@ class Application:
             **batches.endpoints(edge, desk, audit),
             admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
             route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(edge, self.governance.services, lambda: self.conditions, self.rollouts, cache),
+            **admin_endpoints(
+                *(edge, self.governance.services, lambda: self.conditions, self.rollouts, cache, self.tools),
+                *(self.approvals.watching, self.approvals.answers),
+            ),
+            **self.approvals.endpoints,
             scores.PATH: scores.endpoint(
-                edge, self.governance.services, self.rollouts, self._score_store(), self.scored, self.recorder.flush
+                edge, self.governance.services, self.rollouts, score_store, self.scored, self.recorder.flush
             ),
         }
         endpoints: dict[str, AsgiApp] = {**hot, **plain}
@@ -310,8 +307,10 @@ class Application:
             tasks.start_soon(self.caching.store.run)
             if self.semantic is not None:
                 tasks.start_soon(self.semantic.run)
+            tasks.start_soon(self.tools.run)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
-            tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, self._policy_folder)
+            folders = partial(folders_of, lambda: self.live.current().settings, self._config_path)
+            tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, folders)
             await self.governance.start()
             await started.wait()
             await self.rollouts.tick()
@@ -322,6 +321,7 @@ class Application:
                 tasks.start_soon(self.batching.runner.run)
             if self.runs is not None:
                 tasks.start_soon(self.runs.executor.run)
+            tasks.start_soon(self.approvals.run)
             yield
             await self._finish_work(self.settings.server.drain_timeout)
             if self.shadowing is not None:
@@ -346,6 +346,8 @@ class Application:
 
     def _take_record(self, record: Record) -> None:
         self.governance.limits.limiter.settle_soon(record)
+        if self.runs is not None:
+            self.runs.costs.hear(record)
         self.recorder.take(record)
 
     def _settle(self, records: Sequence[Record]) -> None:
@@ -354,6 +356,7 @@ class Application:
 
     def _take_reload(self, reason: str, report: ReloadReport) -> None:
         if report.status == "applied":
+            self.tools.configure(self.live.current().settings.tools)
             self.rollouts.configure(self.live.current().settings.models)
             if self.semantic is not None:
                 self.semantic.settle(self.live.current().settings.models)
@@ -379,12 +382,6 @@ class Application:
             first = next(iter(model.every_target))
             target = f"{first.provider}/{first.model}"
         return current.prices.nano(target, usage)
-
-    def _policy_folder(self) -> Path | None:
-        """Give the folder of the policies in force, None where there are none."""
-        policies = self.live.current().settings.policies
-        base = self._config_path.absolute().parent
-        return None if policies is None else policy_folder(policies, base=base, environ=read_environment())
 
     async def _reload(self) -> dict[str, object]:
         report = await self.live.reload("admin")

@@ -7,9 +7,8 @@ generations; one that nobody uses any more is closed when its last call is over.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import structlog
@@ -19,8 +18,8 @@ from anyio.abc import TaskGroup
 from gateway.accounting.prices import Prices, open_prices
 from gateway.api.identity import Identities, Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
-from gateway.config.policy_settings import PolicySettings
 from gateway.core.clock import Clock
+from gateway.documents import Agents, Documents, Policies, changed, digests_of
 from gateway.modelling import concurrency_of, modelled
 from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.build import build_routes
@@ -29,7 +28,7 @@ from gateway.pipeline.route import Route, Surroundings
 from gateway.pipeline.shadowed_build import with_shadows
 from gateway.policies.authorizer import Authorizer
 from gateway.protection.judgements import Judgements
-from gateway.protection_source import Asked, check_moderators, open_protection, schema_documents
+from gateway.protection_source import Asked, check_moderators, open_protection
 from gateway.providers.catalog import open_provider
 from gateway.providers.documents import document_digest
 from gateway.providers.provider import HasChildren, Provider
@@ -55,25 +54,6 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
 
 
-class Policies(Protocol):
-    """Where the policies come from."""
-
-    def open(self, settings: PolicySettings | None, clock: Clock) -> Authorizer:
-        """Read them and give what decides by them. Raises ConfigError."""
-        ...
-
-    def digest(self, settings: PolicySettings) -> bytes:
-        """Give what differs whenever a document does. Raises ConfigError."""
-        ...
-
-
-class Digests(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs whenever a document does that the settings name: the policies, and files by the paths of their settings."""
-
-    policies: bytes
-    files: dict[str, bytes]
-
-
 class Generation:
     """One consistent whole of settings, identity, providers and routes."""
 
@@ -86,7 +66,7 @@ class Generation:
         *,
         identity: Identity,
         prices: Prices,
-        digests: Digests,
+        documents: Documents,
         protection: Protection | None,
     ) -> None:
         self.number = number
@@ -94,8 +74,9 @@ class Generation:
         self.providers = providers
         self.identity = identity
         self.prices = prices
-        self.digests = digests
+        self.digests = documents.digests
         self.protection = protection
+        self.agents = documents.agents
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
         self.bodies = Bodies()
         self._held = 0
@@ -104,7 +85,7 @@ class Generation:
         routes = build_routes(modelled(settings, prices), providers, surroundings)
         self.routes: dict[str, Route] = with_shadows(
             routes, shadows, surroundings, hold=self.hold, release=self.release
-        )
+        ) | documents.agent_routes(documents.agents, surroundings)
         self.retired: Callable[[], None] | None = None
 
     def hold(self) -> None:
@@ -159,12 +140,14 @@ class Live:
         *,
         identities: Identities,
         policies: Policies,
+        agents: Agents,
         told: Callable[[str, ReloadReport], None] = lambda reason, report: None,
     ) -> None:
         self._load = load
         self._surroundings = surroundings
         self._identities = identities
         self._policies = policies
+        self._agents = agents
         self._told = told
         self._clock: Clock = surroundings.clock
         self._lock = Lock()
@@ -252,11 +235,7 @@ class Live:
             kept = self._kept.get(name)
             if kept is not None and kept.settings == wanted and kept.document != document_digest(wanted):
                 yield Change(path=f"providers.{name}.document", kind="changed")
-        if settings.policies is not None and self._policies.digest(settings.policies) != self._current.digests.policies:
-            yield Change(path="policies.folder", kind="changed")
-        for path, digest in _digest_files(settings).items():
-            if self._current.digests.files.get(path, digest) != digest:
-                yield Change(path=path, kind="changed")
+        yield from changed(self._current.digests, digests_of(settings, self._policies, self._agents))
 
     def _refused(self, reason: str, faults: tuple[Fault, ...]) -> ReloadReport:
         self.report = self._reported("refused", faults=faults)
@@ -321,17 +300,15 @@ class Live:
                 kept[name] = Kept(settings=wanted, document=document, provider=open_provider(name, wanted))
         # Prices and policies belong to the generation: a reload changes what the calls that begin after it cost and may do.
         prices = open_prices(settings)
-        digests = Digests(
-            policies=b"" if settings.policies is None else self._policies.digest(settings.policies),
-            files=_digest_files(settings),
-        )
+        digests = digests_of(settings, self._policies, self._agents)
         judgements, asked = Judgements(), Asked()
+        authorizer = self._policies.open(settings.policies, self._clock)
         protection = open_protection(settings, judgements, asked, self._clock)
         surroundings = msgspec.structs.replace(
             self._surroundings,
             cost=prices.nano,
             prices=prices.version,
-            authorizer=self._policies.open(settings.policies, self._clock),
+            authorizer=authorizer,
             guards=protection,
             take_judged=judgements.take,
             spawn=self._spawn,
@@ -347,7 +324,11 @@ class Live:
             surroundings,
             identity=identity,
             prices=prices,
-            digests=digests,
+            documents=Documents(
+                digests=digests,
+                agents=self._agents.open(settings, authorizer),
+                agent_routes=self._agents.routes,
+            ),
             protection=protection,
         )
         asked.routes = generation.routes
@@ -391,10 +372,3 @@ class Live:
             for provider in generation.providers.values()
         }
         return list(unique.values())
-
-
-def _digest_files(settings: Settings) -> dict[str, bytes]:
-    """Give a digest of each file that routes are made from, by the path of its setting."""
-    files = schema_documents(settings)
-    files |= {f"models.{name}.tokenizer": model.tokenizer for name, model in settings.models.items() if model.tokenizer}
-    return {path: hashlib.sha256(file.read_bytes()).digest() for path, file in files.items() if file.is_file()}

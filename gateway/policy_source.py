@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.config import Settings
 from gateway.config.policy_documents import digest_policy_folder, load_policy_documents
 from gateway.config.policy_settings import PolicySettings
 from gateway.core.clock import Clock
@@ -28,6 +29,8 @@ class PolicySource:
         documents = load_policy_documents(settings, base=self._base, environ=self._environ, file=str(self._config))
         return Authorizer(open_folder(documents), wall=clock.wall, capacity=settings.cached_decisions)
 
-    def digest(self, settings: PolicySettings) -> bytes:
-        """Give what differs whenever a document of the folder does. Raises ConfigError."""
-        return digest_policy_folder(settings, base=self._base, environ=self._environ)
+    def digest(self, settings: Settings) -> bytes:
+        """Give what differs whenever a document of the folder does, empty where there is none. Raises ConfigError."""
+        if settings.policies is None:
+            return b""
+        return digest_policy_folder(settings.policies, base=self._base, environ=self._environ)

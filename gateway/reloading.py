@@ -16,40 +16,36 @@ log = structlog.get_logger()
 Reload = Callable[[str], Awaitable[object]]
 """Reloads; the argument says why."""
 
-Folder = Callable[[], Path | None]
-"""Gives the folder of the policies in force, None where there are none."""
+Folders = Callable[[], frozenset[Path]]
+"""Gives the folders of the documents in force: policies and agents."""
 
 
-def _no_folder() -> None:
-    """There are no policies."""
-
-
-async def reload_on_change(path: Path, reload: Reload, policies: Folder = _no_folder) -> None:
-    """Reload after each change in the directory of `path` or in the folder of policies, and on SIGHUP; runs until cancelled.
+async def reload_on_change(path: Path, reload: Reload, folders: Folders = frozenset) -> None:
+    """Reload after each change in the directory of `path` or in the folders of documents, and on SIGHUP; runs until cancelled.
 
     The directory is watched and not the file, because editors and Kubernetes replace files instead of writing them.
     """
     stop = Event()
     async with create_task_group() as tasks:
         tasks.start_soon(_set_at_the_end, stop)
-        tasks.start_soon(_on_file_change, path, policies, reload, stop)
+        tasks.start_soon(_on_file_change, path, folders, reload, stop)
         if threading.current_thread() is threading.main_thread():
             tasks.start_soon(_on_signal, reload)
 
 
-async def _on_file_change(path: Path, policies: Folder, reload: Reload, stop: Event) -> None:
+async def _on_file_change(path: Path, folders: Folders, reload: Reload, stop: Event) -> None:
     try:
         while not stop.is_set():
-            # A reload may name another folder of policies; then that one is watched.
-            folder = policies()
-            watched = {path.parent} if folder is None or not folder.is_dir() else {path.parent, folder}
+            # A reload may name other folders; and a folder of agents gets new ones.
+            known = folders()
+            watched = {path.parent, *known}
             seen = _fingerprint(path, watched)
             async for _ in awatch(*watched, debounce=200, step=50, recursive=False, stop_event=stop):
                 now = _fingerprint(path, watched)
                 if now != seen:
                     seen = now
                     await reload("file")
-                if policies() != folder:
+                if folders() != known:
                     break
     except (OSError, RuntimeError) as error:
         # No inotify watch to be had (watchfiles raises a RuntimeError), or the directory is gone: the server is worth more than this comfort.
@@ -71,10 +67,10 @@ async def _on_signal(reload: Reload) -> None:
 
 
 def _fingerprint(path: Path, folders: Iterable[Path]) -> tuple[tuple[str, int, int, int], ...]:
-    """Describe the files that can matter, YAML documents and policies: by path, inode, size and time of change."""
+    """Describe the files that can matter, documents: by path, inode, size and time of change."""
     found = []
     for file in sorted(file for folder in folders for file in folder.iterdir()):
-        if file.suffix not in (".yaml", ".yml", ".cedar") and file.name != path.name:
+        if file.suffix not in (".yaml", ".yml", ".cedar", ".md", ".json") and file.name != path.name:
             continue
         try:
             state = file.stat()

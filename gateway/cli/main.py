@@ -12,6 +12,8 @@ from click.exceptions import NoSuchCommand
 from gateway import __version__
 
 _COMMANDS = {
+    "approvals": "Show what agents ask people, and answer it.",
+    "agent": "List, show, check and test the agents.",
     "audit": "List, export and verify the audit log.",
     "batch": "List, show and cancel batches of all callers.",
     "budget": "Make, list and change budgets and limits.",
@@ -26,12 +28,14 @@ _COMMANDS = {
     "policy": "Check, test and explain the policies.",
     "rollout": "Show rollouts and splits, and steer them.",
     "route": "Explain where calls go, and show how the targets are doing.",
+    "run": "List, show, watch and end runs.",
     "secret": "Keep secrets encrypted in the database.",
     "serve": "Serve the configured models over HTTP.",
     "service-account": "Make, list and change service accounts.",
     "shadow": "Show what shadows answered, beside what their models answered.",
     "team": "Make, list and change teams.",
     "tenant": "Make, list and change tenants.",
+    "tools": "Show servers of tools, and accept what they changed.",
     "usage": "Sum up what was used, and what it cost.",
     "user": "Make, list and change users.",
     "version": "Print the version.",

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.config.access_settings import AccessSettings, JwtSettings
+from gateway.config.agent_checks import agents_findings, definition_findings, output_findings
+from gateway.config.agent_settings import AgentOutputSettings, AgentSettings
 from gateway.config.cache_checks import cache_findings
 from gateway.config.choosing_checks import handling_findings, rule_findings, zone_findings
 from gateway.config.continuation_checks import continuation_findings
@@ -23,6 +25,7 @@ from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.governance_checks import (
     access_findings,
+    approval_findings,
     batch_findings,
     issuer_findings,
     limit_findings,
@@ -54,6 +57,8 @@ from gateway.config.secret import HOW_TO_WRITE, Secret
 from gateway.config.semantic_checks import semantic_findings
 from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings, Settings
 from gateway.config.shadow_checks import shadow_findings
+from gateway.config.tool_checks import command_findings, tool_findings
+from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolServerSettings
 
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
 UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
@@ -121,7 +126,7 @@ def _proxy(settings: HttpSettings) -> Iterator[Finding]:
         )
 
 
-def _headers(settings: HttpSettings | OtlpSettings) -> Iterator[Finding]:
+def _headers(settings: HttpSettings | OtlpSettings | HttpServerSettings) -> Iterator[Finding]:
     seen: set[str] = set()
     for name, value in settings.headers.items():
         if name.lower() in _CREDENTIAL_HEADERS and not isinstance(value, Secret):
@@ -221,6 +226,9 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (HttpSettings, _proxy),
     (HttpSettings, _headers),
     (OtlpSettings, _headers),
+    (HttpServerSettings, _headers),
+    (ToolServerSettings, tool_findings),
+    (StdioServerSettings, command_findings),
     (OpenAISettings, _address),
     (VllmSettings, _spawn),
     (VllmSettings, spawned_findings),
@@ -237,6 +245,10 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, pepper_findings),
     (Settings, batch_findings),
     (Settings, run_findings),
+    (Settings, agents_findings),
+    (AgentSettings, definition_findings),
+    (AgentOutputSettings, output_findings),
+    (Settings, approval_findings),
     (Settings, protection_findings),
     (Settings, secrets_findings),
     (Settings, _loops),

@@ -29,6 +29,8 @@ _FIXED_AT_START: Final = (
     "audit",
     "batches",
     "runs",
+    "approvals",
+    "slack",
     *_FIXED_IN_ACCESS,
     *_FIXED_IN_CACHE,
 )

@@ -87,6 +87,19 @@ def run_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(path=("runs",), needs=("database",), message=message)
 
 
+def approval_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield that approvals are those of runs, and what does not fit together in how people are told of them."""
+    approvals, slack = settings.approvals, settings.slack
+    if settings.runs is None:
+        for name, written in (("slack", slack is not None), ("approvals", bool(approvals.webhooks))):
+            if written:
+                message = "approvals are those of runs: set runs and database"
+                yield Finding(path=(name,), needs=("runs",), message=message)
+    if approvals.escalate_after is not None and approvals.escalate_after >= approvals.ttl:
+        message = f"questions expire before this (ttl: {approvals.ttl:g})"
+        yield Finding(path=("approvals", "escalate_after"), needs=("approvals",), message=message)
+
+
 def pepper_findings(settings: Settings) -> Iterator[Finding]:
     """Yield that replicas on one PostgreSQL need one pepper."""
     if isinstance(settings.database, PostgresSettings) and settings.access.pepper is None:

@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration, for editors. `python -m gateway.config.schema > FILE` writes it.
+"""The JSON Schema of the configuration, for editors. `python -m gateway.config.schema > FILE` writes it; with the word agent, that of agent.yaml.
 
 It says what shapes say: types, ranges, names, the fields of each kind of provider. What depends on the machine or on
 other settings (files, variables, references) only `load` can check.
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.config.agent_settings import AgentSettings
 from gateway.config.presets import PRESETS
 from gateway.config.secret import SOURCE_PATTERN
 from gateway.config.settings import Settings
@@ -19,6 +20,7 @@ from gateway.config.shapes import (
     ChoiceShape,
     FieldShape,
     FlagShape,
+    JsonShape,
     KindShape,
     ListShape,
     MapShape,
@@ -37,13 +39,13 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KEYWORDS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the schema (draft 2020-12) of a configuration document."""
+def json_schema(cls: type[msgspec.Struct] = Settings, title: str = "Switchgear configuration") -> dict[str, Any]:
+    """Return the schema (draft 2020-12) of a document of that type: a configuration, where none is named."""
     writer = _Writer()
-    root = writer.write(shape_of(Settings))
+    root = writer.write(shape_of(cls))
     return {
         "$schema": _DIALECT,
-        "title": "Switchgear configuration",
+        "title": title,
         "$ref": root["$ref"],
         "$defs": dict(sorted(writer.definitions.items())),
     }
@@ -52,6 +54,12 @@ def json_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """Return the schema as the text of a file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def agent_schema_text() -> str:
+    """Return the schema of an agent's definition (agent.yaml) as the text of a file."""
+    schema = json_schema(AgentSettings, "Switchgear agent")
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 class _Writer:
@@ -102,6 +110,10 @@ class _Writer:
         return {"type": "string", "minLength": 1}
 
     @write.register
+    def _(self, shape: JsonShape) -> dict[str, Any]:
+        return {}
+
+    @write.register
     def _(self, shape: ListShape) -> dict[str, Any]:
         least = {"minItems": shape.min_length} if shape.min_length else {}
         return {"type": "array", "items": self.write(shape.item), **least}
@@ -111,7 +123,17 @@ class _Writer:
         least = {"minProperties": shape.min_length} if shape.min_length else {}
         names = self.write(shape.key)
         limited = {"propertyNames": names} if len(names) > 1 else {}
-        return {"type": "object", **limited, "additionalProperties": self.write(shape.value), **least}
+        value = self.write(shape.value)
+        if not shape.names:
+            return {"type": "object", **limited, "additionalProperties": value, **least}
+        some = {"minItems": shape.min_length} if shape.min_length else {}
+        entry = {"anyOf": [value, {"type": "null"}]}
+        return {
+            "anyOf": [
+                {"type": "array", "items": names, "uniqueItems": True, **some},
+                {"type": "object", **limited, "additionalProperties": entry, **least},
+            ]
+        }
 
     @write.register
     def _(self, shape: OptionalShape) -> dict[str, Any]:
@@ -183,4 +205,4 @@ def _without_address(shape: KindShape) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(schema_text())
+    sys.stdout.write(agent_schema_text() if sys.argv[1:] == ["agent"] else schema_text())

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.access_settings import AccessSettings
+from gateway.config.agent_settings import AgentsSettings
+from gateway.config.approval_settings import ApprovalSettings
 from gateway.config.audit_settings import AuditSettings
 from gateway.config.batch_settings import BatchSettings
 from gateway.config.cache_settings import SHORTHAND as CACHE_SHORTHAND
@@ -27,7 +29,9 @@ from gateway.config.secret import Secret
 from gateway.config.secrets_settings import SecretsSettings
 from gateway.config.shadow_settings import ShadowSettings
 from gateway.config.shapes import Expected, Reference, Shorthand
+from gateway.config.slack_settings import SlackSettings
 from gateway.config.structured_settings import StructuredSettings
+from gateway.config.tool_settings import ToolHubSettings
 
 ProviderName: TypeAlias = Annotated[
     str,
@@ -304,4 +308,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     runs: Annotated[
         RunSettings | None, Meta(description="Stored responses, and runs in the background; null has neither.")
     ] = None
+    tools: Annotated[ToolHubSettings, Meta(description="Servers whose tools runs may use.")] = ToolHubSettings()
     batches: Annotated[BatchSettings | None, Meta(description="Files and batches; null has neither.")] = None
+    agents: Annotated[AgentsSettings | None, Meta(description="Agents that the server is; null has none.")] = None
+    approvals: Annotated[ApprovalSettings, Meta(description="People's leave for what agents do.")] = ApprovalSettings()
+    slack: Annotated[SlackSettings | None, Meta(description="Approvals in Slack; null has no Slack.")] = None

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from gateway.accounting.price import NANO
+from gateway.agent_source import AgentSource
 from gateway.api.identity.identities import Identities
 from gateway.config.provider_settings import ScriptedSettings
 from gateway.config.settings import ModelSettings, PriceSettings, Settings, TargetSettings
@@ -43,6 +44,7 @@ async def test_a_reload_changes_what_calls_cost_from_then_on(settings, tmp_path)
         surroundings,
         identities=Identities(),
         policies=PolicySource(tmp_path / "switchgear.yaml", {}),
+        agents=AgentSource(tmp_path / "switchgear.yaml", {}),
     )
 
     async def cost(generation):

@@ -18,6 +18,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from gateway import live as live_module
+from gateway.agent_source import AgentSource
 from gateway.api.identity.identities import Identities
 from gateway.config import ConfigError
 from gateway.config.load import parse
@@ -211,7 +212,7 @@ class Traffic:
         self.lines, self.splits = surroundings.lines, surroundings.splits
         self.live = Live(
             self._settings(), self._load, surroundings, identities=Identities(),
-            policies=PolicySource(folder / "switchgear.yaml", {}),
+            policies=PolicySource(folder / "switchgear.yaml", {}), agents=AgentSource(folder / "switchgear.yaml", {}),
         )  # fmt: skip
 
     def _settings(self):

@@ -1,0 +1,111 @@
+"""Where the agents in force come from: the folder that the settings name, read; and what answers as them, once something begins runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from gateway.agents.agent_planning import AgentsInForce
+from gateway.agents.catalogue import agent_routes
+from gateway.agents.desk import RunDesk
+from gateway.agents.rule_of_two import rule_of_two
+from gateway.config import ConfigError, Fault, Settings
+from gateway.config.agent_documents import DEFINITION, digest_agents_folder, load_agent_documents
+from gateway.config.agent_settings import AgentDefinition, AgentDocuments
+from gateway.config.tool_settings import ToolSettings
+from gateway.core.tools import Label, Tool
+from gateway.pipeline.route import Route, Surroundings
+from gateway.policies.authorizer import Authorizer
+from gateway.policies.tool_judge import StandingToolJudge
+
+
+class HasAgents(Protocol):
+    """A generation of the configuration."""
+
+    @property
+    def agents(self) -> AgentDocuments:
+        """Its agents."""
+        ...
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """What callers may do."""
+        ...
+
+
+class AgentSource:
+    """Reads the folder. `config` is the configuration's file: a relative folder counts from where it lies.
+
+    `desk` begins runs; it is there only after the first generation, which it is made from.
+    """
+
+    def __init__(self, config: Path, environ: Mapping[str, str]) -> None:
+        self._base = config.absolute().parent
+        self._environ = environ
+        self.desk: RunDesk | None = None
+        self._current: Callable[[], HasAgents] | None = None
+
+    def follow(self, current: Callable[[], HasAgents], desk: RunDesk | None) -> None:
+        """From now on, what is in force is what `current` gives, and `desk` begins its runs."""
+        self._current, self.desk = current, desk
+
+    def in_force(self) -> AgentsInForce:
+        """Give the agents of the present generation, and who decides about them."""
+        if self._current is None:
+            msg = "agents are asked for only when the first generation is there"
+            raise RuntimeError(msg)
+        now = self._current()
+        return AgentsInForce(agents=now.agents.agents, authorizer=now.authorizer)
+
+    def open(self, settings: Settings, authorizer: Authorizer) -> AgentDocuments:
+        """Give the agents that the settings name. Raises ConfigError."""
+        documents = load_agent_documents(settings, base=self._base, environ=self._environ)
+        faults = [
+            Fault(file=str(Path(documents.folder) / name / DEFINITION), path=path, message=message)
+            for name, agent in documents.agents.items()
+            for path, message in _faults(agent, settings, authorizer)
+        ]
+        if faults:
+            raise ConfigError(faults)
+        return documents
+
+    def digest(self, settings: Settings) -> bytes:
+        """Give what differs whenever a file of an agent does, empty where there are none. Raises ConfigError."""
+        if settings.agents is None:
+            return b""
+        return digest_agents_folder(settings.agents, base=self._base, environ=self._environ)
+
+    def routes(self, documents: AgentDocuments, surroundings: Surroundings) -> dict[str, Route]:
+        """Give the routes of agents, by their models' names."""
+        return agent_routes(documents.agents, surroundings, lambda: self.desk)
+
+
+def _faults(agent: AgentDefinition, settings: Settings, authorizer: Authorizer) -> Iterator[tuple[str, str]]:
+    """Give what the policies in force have against a definition, each with its path."""
+    for number, rule in enumerate(agent.settings.policies):
+        if rule not in authorizer.rule_ids:
+            yield f"policies[{number}]", f"no policy has the id '{rule[:80]}'"
+    judge, asked = StandingToolJudge(authorizer), agent.settings.approval
+    tools = [
+        tool_of(server, name, settings.tools.servers[server].tools[name])
+        for server, names in agent.settings.tools.items()
+        for name in names
+    ]
+    refusal = rule_of_two(tools, lambda tool: asked.get(tool.id) != "always" and judge.may_pass(tool))
+    if refusal:
+        yield "tools", refusal
+
+
+def tool_of(server: str, name: str, settings: ToolSettings) -> Tool:
+    """Give a tool as the operator describes it; what its server says of it is not known, so it is what one is that nobody speaks of."""
+    gives = settings.gives
+    return Tool(
+        server=server,
+        name=name,
+        schema={"type": "object"},
+        definition="",
+        effect=settings.effect or "once",
+        gives=Label(source=f"{server}/{name}", integrity=gives.integrity, confidentiality=gives.confidentiality),
+        outward=settings.outward,
+    )

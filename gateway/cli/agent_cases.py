@@ -1,0 +1,201 @@
+"""Cases of agents, run: conversations with recorded tool results, in this process, on a database of their own. No server of tools is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import anyio
+import msgspec
+import yaml
+
+from gateway.agent_source import tool_of
+from gateway.agents.agent_planning import AgentsInForce
+from gateway.agents.counts import Counts
+from gateway.agents.desk import Draft
+from gateway.app import Application
+from gateway.cli.agent_case_hub import RecordedHub
+from gateway.cli.agent_case_outcomes import CaseOutcome, judged
+from gateway.config import ScriptedSettings, Settings
+from gateway.config.agent_settings import AgentCase, AgentDefinition, CaseDocument
+from gateway.config.cache_settings import CacheSettings
+from gateway.config.database_settings import SqliteSettings
+from gateway.config.protection_settings import HttpGuardSettings, LengthSettings, ModerationSettings, ProtectionSettings
+from gateway.config.routing_settings import RoutingSettings
+from gateway.config.settings import ModelSettings, TargetSettings
+from gateway.core.caller import Caller
+from gateway.core.errors import SwitchgearError
+from gateway.core.events import Started
+from gateway.core.tools import model_name
+from gateway.governance import open_governance
+from gateway.live import LoadSettings
+from gateway.run_tools_opening import open_tool_means
+from gateway.runs_opening import Runs, open_runs
+from gateway.stores.runs import Run, RunEvent
+
+PATIENCE: Final = 120.0
+"""Seconds that a case may take."""
+_PROVIDER: Final = "case"
+_ANYTHING: Final = 1_000_000_000
+_CALLER: Final = Caller(id="case", user="case")
+
+
+class CaseRunner:
+    """Runs the cases of one configuration. `config` is its file, `folder` a new and empty place for what is kept meanwhile."""
+
+    def __init__(self, settings: Settings, config: Path, folder: Path) -> None:
+        self._settings = settings
+        self._config = config
+        self._folder = folder
+
+    async def run(self, agent: AgentDefinition, document: CaseDocument) -> CaseOutcome:
+        """Run a case, and say what came of it. Raises ConfigError where the configuration cannot be put into force."""
+        case = document.case
+        place = self._folder / f"{agent.name}-{document.line}"
+        place.mkdir()
+        settings = self._arranged(agent, case, place)
+        tools = [
+            tool_of(server, name, settings.tools.servers[server].tools[name])
+            for server, names in agent.settings.tools.items()
+            for name in names
+        ]
+        hub = RecordedHub(tools, case)
+        runs: list[Run] = []
+        error = ""
+        async with open_governance(settings, base=place, environ={}) as governance:
+            application = Application(settings, self._again(settings), config_path=self._config, governance=governance)
+            try:
+                with anyio.fail_after(PATIENCE):
+                    await self._talk(application, agent, case, hub, runs)
+            except SwitchgearError as found:
+                error = f"{found.code}: {found.message}"
+            except TimeoutError:
+                error = f"it did not come to an end within {PATIENCE:g} seconds"
+        return judged(agent, document, runs, hub.problems, error)
+
+    @staticmethod
+    def _again(settings: Settings) -> LoadSettings:
+        async def load() -> Settings:
+            return settings
+
+        return load
+
+    async def _talk(
+        self, application: Application, agent: AgentDefinition, case: AgentCase, hub: RecordedHub, runs: list[Run]
+    ) -> None:
+        """Say what the user says, turn by turn, until somebody else has to say something; `runs` takes what comes of it."""
+        opened = self._open(application, agent, hub)
+        started = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(application.live.run, started)
+            await started.wait()
+            tasks.start_soon(opened.executor.run)
+            try:
+                for text in case.user:
+                    if runs and runs[-1].status != "completed":
+                        break
+                    runs.append(await self._say(application, opened, agent, text, runs[-1].id if runs else None))
+            finally:
+                tasks.cancel_scope.cancel()
+
+    @staticmethod
+    def _open(application: Application, agent: AgentDefinition, hub: RecordedHub) -> Runs:
+        kept, live = application.governance.kept, application.live
+        settings = application.settings.runs
+        if kept is None or settings is None:
+            msg = "cases are run with a database"
+            raise RuntimeError(msg)
+
+        def in_force() -> AgentsInForce:
+            return AgentsInForce(agents={agent.name: agent}, authorizer=live.current().authorizer)
+
+        return open_runs(
+            settings,
+            application.edge,
+            Counts(),
+            kept.ring,
+            runs=kept.runs,
+            conversations=kept.conversations,
+            tools=open_tool_means(kept, in_force, application.judging, hub, application.settings.approvals),
+        )
+
+    @staticmethod
+    async def _say(
+        application: Application, opened: Runs, agent: AgentDefinition, text: str, previous: str | None
+    ) -> Run:
+        draft = Draft(
+            caller=_CALLER,
+            model=agent.model,
+            fields={"model": agent.model, "input": text, "previous_response_id": previous},
+            received=application.edge.clock.monotonic(),
+        )
+        return await opened.desk.answer(draft, _nowhere, _Deaf())
+
+    def _arranged(self, agent: AgentDefinition, case: AgentCase, place: Path) -> Settings:
+        """Give the configuration as a case is run with: a database of its own, no limits, and its model's answers where it has some."""
+        settings = msgspec.structs.replace(
+            self._settings,
+            database=SqliteSettings(path=str(place / "case.db")),
+            redis=None,
+            batches=None,
+            slack=None,
+            limits={},
+            cache=CacheSettings(),
+            access=msgspec.structs.replace(self._settings.access, bootstrap_key_file=str(place / "first.key")),
+        )
+        if not case.model:
+            return settings
+        script = place / "script.yaml"
+        script.write_text(yaml.safe_dump({"models": {_PROVIDER: {"answers": _answers(case)}}}), encoding="utf-8")
+        target = TargetSettings(provider=_PROVIDER, model=_PROVIDER)
+        return msgspec.structs.replace(
+            settings,
+            providers={_PROVIDER: ScriptedSettings(kind="scripted", document=script)},
+            models={name: ModelSettings(targets=(target,)) for name in settings.models},
+            routing=RoutingSettings(),
+            prices={},
+            protection=None if settings.protection is None else _offline(settings.protection),
+        )
+
+
+def _answers(case: AgentCase) -> list[dict[str, object]]:
+    answers: list[dict[str, object]] = []
+    for turn, answer in enumerate(case.model):
+        calls = [
+            {
+                "tool": model_name(*call.tool.split("/", 1)),
+                "arguments": call.arguments or {},
+                "id": f"call_{turn}_{number}",
+            }
+            for number, call in enumerate(answer.call)
+        ]
+        said = {"say": answer.say} if answer.say else {}
+        answers.append({"when": {"turn": turn}, "call": calls, **said})
+    return answers
+
+
+def _offline(protection: ProtectionSettings) -> ProtectionSettings:
+    """Give data protection without guardrails that ask somebody else."""
+    guards = {
+        name: LengthSettings(when=guard.when, match=guard.match, characters=_ANYTHING)
+        if isinstance(guard, (ModerationSettings, HttpGuardSettings))
+        else guard
+        for name, guard in protection.guardrails.items()
+    }
+    return msgspec.structs.replace(protection, guardrails=guards)
+
+
+async def _nowhere(event: RunEvent) -> None:
+    """Take nothing in: what was said is read from the journal."""
+    del event
+
+
+class _Deaf:
+    """An Ear that hears nothing."""
+
+    def asking(self) -> None:
+        """Hear nothing."""
+
+    def started(self, started: Started) -> None:
+        """Hear nothing."""
+        del started

@@ -1,0 +1,114 @@
+"""Rules of agents that no single type can say: within a definition, and between it and the rest of the configuration."""
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+
+from gateway.config.agent_settings import AgentCase, AgentOutputSettings, AgentSettings
+from gateway.config.faults import shown
+from gateway.config.finding import Finding
+from gateway.config.settings import Settings
+
+NOT_YET: Final = {
+    "memory": "agents have no memory in this version: leave it out",
+    "retrieval": "agents have no retrieval in this version: leave it out, or give them a tool that searches",
+    "workflow": "fixed workflows are not available in this version: leave it out, or let the agent call one tool after the other",
+    "handoffs": "handing a conversation over to another agent is not available in this version: leave it out",
+    "agents": "agents as tools of agents are not available in this version: leave it out",
+}
+"""What a definition will be able to say. It is refused, not ignored: an agent must not look as if it had what it has not."""
+
+
+def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
+    """Yield tools that are named twice, and approvals of tools that the agent does not have."""
+    for server, names in settings.tools.items():
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield Finding(
+                    path=("tools", server, number), needs=("tools",), message=f"{shown(name)} is listed twice"
+                )
+    had = {f"{server}/{name}" for server, names in settings.tools.items() for name in names}
+    for tool in settings.approval:
+        if tool not in had:
+            message = f"{shown(tool)} is no tool of this agent{_near(tool, had)}"
+            yield Finding(path=("approval", tool), needs=("tools", "approval"), message=message)
+
+
+def case_findings(case: AgentCase, agent: AgentSettings) -> Iterator[Finding]:
+    """Yield tools in a case that the agent does not have."""
+    had = {f"{server}/{name}" for server, names in agent.tools.items() for name in names}
+    for path, tool in _tools_of(case):
+        if tool not in had:
+            yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{_near(tool, had)}")
+
+
+def _tools_of(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Give the tools that a case names, each with its path."""
+    for place, turn in enumerate(case.model):
+        for number, call in enumerate(turn.call):
+            yield ("model", place, "call", number, "tool"), call.tool
+    for number, call in enumerate(case.results):
+        yield ("results", number, "tool"), call.tool
+    for number, call in enumerate(case.expect.calls or ()):
+        yield ("expect", "calls", number, "tool"), call.tool
+    for number, tool in enumerate(case.expect.approvals):
+        yield ("expect", "approvals", number), tool
+
+
+def output_findings(settings: AgentOutputSettings) -> Iterator[Finding]:
+    """Yield that a schema comes from one place."""
+    if (settings.file is None) == (settings.schema is None):
+        yield Finding(needs=("file", "schema"), message="expected either file or schema")
+
+
+def agents_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield that the work of agents is kept."""
+    if settings.agents is not None and settings.runs is None:
+        message = "what agents do is kept as runs: write the section runs, and database"
+        yield Finding(path=("agents",), needs=("runs",), message=message)
+
+
+def fitting_findings(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:
+    """Yield what a definition refers to and the configuration does not have."""
+    allowed = {label: server.tools for label, server in settings.tools.servers.items()}
+    if agent.model not in settings.models:
+        message = f"no model is named {shown(agent.model)}{_near(agent.model, settings.models)}"
+        yield Finding(path=("model",), message=message)
+    for server, names in agent.tools.items():
+        if server not in allowed:
+            message = f"no server of tools is named {shown(server)} in tools.servers{_near(server, allowed)}"
+            yield Finding(path=("tools", server), message=message)
+            continue
+        for number, name in enumerate(names):
+            if name not in allowed[server]:
+                near = _near(name, allowed[server])
+                message = f"{shown(name)} is not on the list of allowed tools of tools.servers.{server}{near}"
+                yield Finding(path=("tools", server, number), message=message)
+    yield from _guardrails(agent, settings)
+
+
+def _guardrails(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:
+    guards = {} if settings.protection is None else settings.protection.guardrails
+    for number, name in enumerate(agent.guardrails):
+        if name not in guards:
+            message = f"no guardrail is named {shown(name)} in protection.guardrails{_near(name, guards)}"
+            yield Finding(path=("guardrails", number), message=message)
+            continue
+        match = guards[name].match
+        if match.tenants or match.teams or match.providers or not _holds(match.models, agent.model):
+            message = f"the guardrail {shown(name)} does not stand around every call of the model {shown(agent.model)}"
+            yield Finding(path=("guardrails", number), message=message)
+
+
+def _holds(patterns: Collection[str], model: str) -> bool:
+    return not patterns or any(
+        model.startswith(pattern[:-1]) if pattern.endswith("*") else pattern == model for pattern in patterns
+    )
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    some = list(known)
+    close = difflib.get_close_matches(word[:100], some, n=1)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f" (known: {', '.join(some[:20])})" if some else " (there is none)"

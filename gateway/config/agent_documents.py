@@ -1,0 +1,229 @@
+"""A folder of agents, read: of each its agent.yaml, instructions, schema and cases.yaml. It runs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gateway.config.agent_checks import NOT_YET, case_findings, fitting_findings
+from gateway.config.agent_settings import (
+    NO_AGENTS,
+    AgentCase,
+    AgentDefinition,
+    AgentDocuments,
+    AgentName,
+    AgentSettings,
+    AgentsSettings,
+    CaseDocument,
+)
+from gateway.config.convert import INVALID, Conversion, Place, fits, follow
+from gateway.config.faults import ConfigError, Fault, FaultLog, Mark, child_path
+from gateway.config.paths import resolve_path
+from gateway.config.settings import Settings
+from gateway.config.shapes import TextShape, shape_of
+from gateway.config.yaml_source import ListNode, MapNode, Node, parse_yaml
+
+DEFINITION: Final = "agent.yaml"
+CASES: Final = "cases.yaml"
+MOST_AGENTS: Final = 200
+MOST_FILES: Final = 50
+MOST_BYTES: Final = 1024 * 1024
+"""Of all files of one agent together."""
+
+
+def agents_folder(settings: AgentsSettings, *, base: Path, environ: Mapping[str, str]) -> Path:
+    """Give the folder as an absolute path; a relative one counts from `base`, the configuration's directory. Raises ConfigError."""
+    try:
+        return resolve_path(settings.folder, base=base.absolute(), environ=environ)
+    except ValueError as error:
+        raise ConfigError([Fault(file="", path="agents.folder", message=str(error))]) from None
+
+
+def load_agent_documents(settings: Settings, *, base: Path, environ: Mapping[str, str]) -> AgentDocuments:
+    """Read all agents of the folder that the settings name; none where they name none.
+
+    Raises ConfigError with every fault found: folders and files that cannot be read, definitions and cases that are not of the form that is
+    documented, and whatever a definition refers to that the configuration does not have.
+    """
+    if settings.agents is None:
+        return NO_AGENTS
+    folder = agents_folder(settings.agents, base=base, environ=environ)
+    faults: list[Fault] = []
+    agents: dict[str, AgentDefinition] = {}
+    cases: dict[str, tuple[CaseDocument, ...]] = {}
+    read = _read_all(folder)
+    for name, contents in read.items():
+        try:
+            agents[name], cases[name] = _Reading(folder / name, contents, environ).agent(settings)
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return AgentDocuments(folder=str(folder), agents=agents, cases=cases, digest=_digest_all(read))
+
+
+def digest_agents_folder(settings: AgentsSettings, *, base: Path, environ: Mapping[str, str]) -> bytes:
+    """Give what differs whenever a file of an agent does. Raises ConfigError when they cannot be read."""
+    return _digest_all(_read_all(agents_folder(settings, base=base, environ=environ)))
+
+
+class _Reading:
+    """One agent on its way from its files."""
+
+    def __init__(self, folder: Path, contents: Mapping[str, bytes], environ: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._contents = contents
+        self._environ = environ
+
+    def agent(self, settings: Settings) -> tuple[AgentDefinition, tuple[CaseDocument, ...]]:
+        """Give its definition and its cases. Raises ConfigError."""
+        shape = shape_of(AgentName)
+        if isinstance(shape, TextShape) and not fits(shape, self._folder.name):
+            message = f"an agent's folder has its name: expected {shape.expected}"
+            raise ConfigError([Fault(file=str(self._folder), message=message)])
+        log = FaultLog(self._path(DEFINITION))
+        root = _available(parse_yaml(self._text(DEFINITION), log), log)
+        place = Place("", root.mark)
+        written = self._conversion(log).read(shape_of(AgentSettings), root, place)
+        if written is not INVALID:
+            for finding in fitting_findings(written, settings):
+                culprit = follow(root, place, finding.path)
+                log.add(culprit.mark, culprit.path, finding.message)
+        log.raise_if_any()
+        definition = AgentDefinition(
+            name=self._folder.name,
+            version=self._version(written.label),
+            settings=written,
+            instructions=self._referred(written.instructions, "instructions", root, log).strip(),
+            schema=self._schema(written, root, log),
+        )
+        log.raise_if_any()
+        return definition, self._cases(written)
+
+    def _referred(self, name: str, field: str, root: Node, log: FaultLog) -> str:
+        """Give the text of a file of the folder that the definition names."""
+        if name in self._contents:
+            return self._text(name)
+        culprit = follow(root, Place("", root.mark), tuple(field.split(".")))
+        outside = " outside the agent's folder" if "/" in name else ""
+        hint = log.near(name, self._contents)
+        log.add(culprit.mark, culprit.path, f"there is no file '{name[:80]}' beside {DEFINITION}{outside}{hint}")
+        return ""
+
+    def _schema(self, written: AgentSettings, root: Node, log: FaultLog) -> dict[str, Any] | None:
+        if written.output is None or written.output.file is None:
+            return None if written.output is None else written.output.schema
+        text = self._referred(written.output.file, "output.file", root, log)
+        try:
+            return msgspec.json.decode(text, type=dict[str, Any]) if text else None
+        except msgspec.DecodeError as error:
+            message = f"this is not a JSON Schema, an object: {error}"
+            raise ConfigError([Fault(file=self._path(written.output.file), message=message)]) from None
+
+    def _cases(self, written: AgentSettings) -> tuple[CaseDocument, ...]:
+        if CASES not in self._contents:
+            return ()
+        path, log = self._path(CASES), FaultLog(self._path(CASES))
+        root = parse_yaml(self._text(CASES), log)
+        if not isinstance(root, ListNode):
+            log.add(root.mark, "", "expected a list of cases")
+            log.raise_if_any()
+            return ()
+        conversion, shape = self._conversion(log), shape_of(AgentCase)
+        found: list[CaseDocument] = []
+        for number, node in enumerate(root.items):
+            place = Place(f"[{number}]", node.mark)
+            case = conversion.read(shape, node, place)
+            if case is INVALID:
+                continue
+            found.append(CaseDocument(path=path, line=node.mark.line, case=case))
+            for finding in case_findings(case, written):
+                culprit = follow(node, place, finding.path)
+                log.add(culprit.mark, culprit.path, finding.message)
+        log.raise_if_any()
+        return tuple(found)
+
+    def _version(self, label: str) -> str:
+        digest = _digest(self._contents).hexdigest()[:24]
+        return f"{label}+{digest}" if label else digest
+
+    def _conversion(self, log: FaultLog) -> Conversion:
+        return Conversion(log, base=self._folder, environ=self._environ)
+
+    def _path(self, name: str) -> str:
+        return str(self._folder / name)
+
+    def _text(self, name: str) -> str:
+        content = self._contents[name]
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = content[: error.start].count(b"\n") + 1
+            fault = Fault(file=self._path(name), line=line, column=1, message="the file is not UTF-8 text")
+            raise ConfigError([fault]) from None
+
+
+def _available(root: Node, log: FaultLog) -> Node:
+    """Give the definition without what this version does not have, which is a fault."""
+    if not isinstance(root, MapNode):
+        return root
+    for name, message in NOT_YET.items():
+        if name in root.entries:
+            mark: Mark = root.entries[name].mark
+            log.add(mark, child_path("", name), message)
+    left = {name: entry for name, entry in root.entries.items() if name not in NOT_YET}
+    return MapNode(mark=root.mark, entries=left)
+
+
+def _read_all(folder: Path) -> dict[str, dict[str, bytes]]:
+    """Read the files of every agent: every folder in `folder` that has an agent.yaml. Raises ConfigError."""
+    try:
+        folders = sorted(path for path in folder.iterdir() if (path / DEFINITION).is_file())
+    except OSError as error:
+        message = f"the folder of agents cannot be read: {error.strerror}"
+        raise ConfigError([Fault(file=str(folder), message=message)]) from None
+    if len(folders) > MOST_AGENTS:
+        raise ConfigError([Fault(file=str(folder), message=f"more than {MOST_AGENTS} agents")])
+    return {path.name: _read_one(path) for path in folders}
+
+
+def _read_one(folder: Path) -> dict[str, bytes]:
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and _is_regular(path))
+        if len(paths) > MOST_FILES:
+            raise ConfigError([Fault(file=str(folder), message=f"more than {MOST_FILES} files of one agent")])
+        contents: dict[str, bytes] = {}
+        left = MOST_BYTES
+        for path in paths:
+            with path.open("rb") as file:
+                contents[path.name] = file.read(left + 1)
+            left -= len(contents[path.name])
+            if left < 0:
+                message = f"the files of this agent are larger than {MOST_BYTES:,} bytes together"
+                raise ConfigError([Fault(file=str(path), message=message)])
+    except OSError as error:
+        message = f"the files of the agent cannot be read: {error.strerror}"
+        raise ConfigError([Fault(file=str(folder), message=message)]) from None
+    return contents
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.stat().st_mode)
+
+
+def _digest(contents: Mapping[str, bytes]) -> hashlib.blake2b:
+    digest = hashlib.blake2b(digest_size=32)
+    for name, content in contents.items():
+        # Lengths before texts: no two folders run together to the same bytes.
+        encoded = name.encode("utf-8", "surrogateescape")
+        digest.update(b"%d %d " % (len(encoded), len(content)) + encoded + content)
+    return digest
+
+
+def _digest_all(read: Mapping[str, Mapping[str, bytes]]) -> bytes:
+    return _digest({name: _digest(contents).digest() for name, contents in read.items()}).digest()

@@ -1,0 +1,100 @@
+"""The documents beside the configuration: where policies and agents come from, what differs whenever one does, which folders they are in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from gateway.config import Change, Settings, read_environment
+from gateway.config.agent_documents import agents_folder
+from gateway.config.agent_settings import AgentDocuments
+from gateway.config.policy_documents import policy_folder
+from gateway.config.policy_settings import PolicySettings
+from gateway.core.clock import Clock
+from gateway.pipeline.route import Route, Surroundings
+from gateway.policies.authorizer import Authorizer
+from gateway.protection_source import schema_documents
+
+
+class Digests(msgspec.Struct, frozen=True, kw_only=True):
+    """Those of one generation; empty where there is no such document. `files` are by the paths of their settings."""
+
+    policies: bytes
+    agents: bytes
+    files: dict[str, bytes]
+
+
+class Policies(Protocol):
+    """Where the policies come from."""
+
+    def open(self, settings: PolicySettings | None, clock: Clock) -> Authorizer:
+        """Read them and give what decides by them. Raises ConfigError."""
+        ...
+
+    def digest(self, settings: Settings) -> bytes:
+        """Give what differs whenever a document does. Raises ConfigError."""
+        ...
+
+
+class Agents(Protocol):
+    """Where the agents come from."""
+
+    def open(self, settings: Settings, authorizer: Authorizer) -> AgentDocuments:
+        """Read them. Raises ConfigError."""
+        ...
+
+    def digest(self, settings: Settings) -> bytes:
+        """Give what differs whenever a document does. Raises ConfigError."""
+        ...
+
+    def routes(self, documents: AgentDocuments, surroundings: Surroundings) -> dict[str, Route]:
+        """Give what answers as them."""
+        ...
+
+
+class Documents(msgspec.Struct, frozen=True, kw_only=True):
+    """Those of one generation, and what makes routes of its agents."""
+
+    digests: Digests
+    agents: AgentDocuments
+    agent_routes: Callable[[AgentDocuments, Surroundings], dict[str, Route]]
+
+
+def digests_of(settings: Settings, policies: Policies, agents: Agents) -> Digests:
+    """Read them all. Raises ConfigError."""
+    return Digests(policies=policies.digest(settings), agents=agents.digest(settings), files=_files(settings))
+
+
+def changed(before: Digests, now: Digests) -> Iterator[Change]:
+    """Give the documents that changed although the settings that name them did not."""
+    for path, one, other in (
+        ("policies.folder", before.policies, now.policies),
+        ("agents.folder", before.agents, now.agents),
+    ):
+        if one and other and one != other:
+            yield Change(path=path, kind="changed")
+    for path, digest in now.files.items():
+        if before.files.get(path, digest) != digest:
+            yield Change(path=path, kind="changed")
+
+
+def _files(settings: Settings) -> dict[str, bytes]:
+    files = schema_documents(settings)
+    files |= {f"models.{name}.tokenizer": model.tokenizer for name, model in settings.models.items() if model.tokenizer}
+    return {path: hashlib.sha256(file.read_bytes()).digest() for path, file in files.items() if file.is_file()}
+
+
+def folders_of(current: Callable[[], Settings], config: Path) -> frozenset[Path]:
+    """Give the folders that exist whose documents are in force: that of the policies, and those of the agents. Raises ConfigError."""
+    settings, base, environ = current(), config.absolute().parent, read_environment()
+    folders: set[Path] = set()
+    if settings.policies is not None:
+        folders.add(policy_folder(settings.policies, base=base, environ=environ))
+    if settings.agents is not None:
+        folder = agents_folder(settings.agents, base=base, environ=environ)
+        folders |= {folder, *(folder.iterdir() if folder.is_dir() else ())}
+    return frozenset(folder for folder in folders if folder.is_dir())
