@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,22 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> No
     # Names may look like markup; a pipe has no width to fit into.
     width = None if sys.stdout.isatty() else 4096
     Console(highlight=False, markup=False, emoji=False, width=width).print(table, crop=False)
+
+
+def print_page(
+    answer: Mapping[str, Any],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    row: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
+) -> None:
+    """Print a page of a list, `row` making a row of each entry, and how the next one is asked for; or all of it as JSON."""
+    if as_json:
+        print_json(answer)
+        return
+    print_table([row(one) for one in answer["data"]], columns)
+    if answer["next"]:
+        click.echo(f"More: --after {answer['next']}", err=True)
 
 
 def require_new(file: Path | None) -> None:

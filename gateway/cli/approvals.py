@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.cli.admin_client import AdminClient, fail, object_path
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
-from gateway.cli.admin_output import print_json, print_table
+from gateway.cli.admin_output import print_json, print_page, print_table
 from gateway.cli.screen import one_line
 from gateway.notices.approval_view import moment, visible
 from gateway.stores.tool_calls import ApprovalState
@@ -46,12 +46,7 @@ def show_list(client: AdminClient, *, as_json: bool, every: bool, state: str, **
     """List approvals, the newest first: those that wait, unless you say otherwise."""
     wanted = given_only({**query, "state": None if every else state})
     answer = client.ask("GET", "/admin/approvals", query=wanted)
-    if as_json:
-        print_json(answer)
-        return
-    print_table([_row(one) for one in answer["data"]], _LISTED)
-    if answer["next"]:
-        click.echo(f"More: --after {answer['next']}", err=True)
+    print_page(answer, _LISTED, as_json=as_json, row=_row)
 
 
 @command.command()

@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.admin_client import AdminClient
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
-from gateway.cli.admin_output import TIMES, print_json, print_table, shown
+from gateway.cli.admin_output import TIMES, print_json, print_page, print_table, shown
 from gateway.stores.batches import Status
 
 _LISTED = ("id", "created_at", "status", "tenant", "key", "model", "total", "completed", "failed")
@@ -30,12 +30,7 @@ def command() -> None:
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:
     """List batches, the newest first."""
     answer = client.ask("GET", "/admin/batches", query=given_only(query))
-    if as_json:
-        print_json(answer)
-        return
-    print_table([{**one, **one["request_counts"]} for one in answer["data"]], _LISTED)
-    if answer["next"]:
-        click.echo(f"More: --after {answer['next']}", err=True)
+    print_page(answer, _LISTED, as_json=as_json, row=lambda one: {**one, **one["request_counts"]})
 
 
 @command.command()

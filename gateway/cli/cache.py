@@ -9,7 +9,7 @@ import click
 
 from gateway.cli.admin_client import AdminClient, object_path
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
-from gateway.cli.admin_output import print_json, print_object, print_table
+from gateway.cli.admin_output import print_json, print_object, print_page, print_table
 
 _LISTED = ("id", "created_at", "expires_at", "tenant", "model", "namespace", "tags", "target", "size", "tokens")
 _SELECTED = ("tenant", "model", "namespace", "tag", "prefix", "entry")
@@ -43,12 +43,7 @@ def command() -> None:
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:
     """List entries that fit all that is named, the newest first: what they are, not what they say."""
     answer = client.ask("GET", "/admin/cache", query=given_only(query))
-    if as_json:
-        print_json(answer)
-        return
-    print_table(answer["data"], _LISTED)
-    if answer["next"]:
-        click.echo(f"More: --after {answer['next']}", err=True)
+    print_page(answer, _LISTED, as_json=as_json)
 
 
 @command.command()

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.cli.admin_client import AdminClient, object_path
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
-from gateway.cli.admin_output import print_json, print_object, print_table
+from gateway.cli.admin_output import print_json, print_object, print_page, print_table
 from gateway.cli.screen import one_line
 from gateway.notices.approval_view import visible
 from gateway.stores.runs import RunStatus
@@ -40,12 +40,7 @@ def command() -> None:
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:
     """List runs, the newest first."""
     answer = client.ask("GET", "/admin/runs", query=given_only(query))
-    if as_json:
-        print_json(answer)
-        return
-    print_table([_row(one) for one in answer["data"]], _LISTED)
-    if answer["next"]:
-        click.echo(f"More: --after {answer['next']}", err=True)
+    print_page(answer, _LISTED, as_json=as_json, row=_row)
 
 
 @command.command()

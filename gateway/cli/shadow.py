@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.cli.admin_client import AdminClient
 from gateway.cli.admin_options import asks_gateway, given_only, json_option
-from gateway.cli.admin_output import print_json, print_table
+from gateway.cli.admin_output import print_json, print_page, print_table
 
 _LISTED = ("id", "at", "model", "shadow_model", "same", "similarity", "took", "shadow_took", "cost", "shadow_cost", "error", "shadow_error")  # fmt: skip
 _SUMMED = ("model", "shadow_model", "calls", "errors", "shadow_errors", "duration_ratio", "first_token_ratio", "cost_ratio", "same_share", "similarity")  # fmt: skip
@@ -38,12 +38,7 @@ def command() -> None:
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:
     """List comparisons, the newest first."""
     answer = client.ask("GET", "/admin/shadows", query=given_only(query))
-    if as_json:
-        print_json(answer)
-        return
-    print_table([_row(one) for one in answer["data"]], _LISTED)
-    if answer["next"]:
-        click.echo(f"More: --after {answer['next']}", err=True)
+    print_page(answer, _LISTED, as_json=as_json, row=_row)
 
 
 @command.command()
