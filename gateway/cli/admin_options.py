@@ -38,6 +38,13 @@ _url_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the server gave it.")
 
 
+def in_pages(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that lists the options `--limit` and `--after`."""
+    function = click.option("--after", help="`next` of the page before.")(function)
+    limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
+    return limit(function)
+
+
 def asks_gateway(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which gateway it asks; it gets an AdminClient as its first argument."""
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from gateway.cli.admin_client import AdminClient, fail, object_path
-from gateway.cli.admin_options import asks_gateway, given_only, json_option
+from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_page, print_table
 from gateway.cli.screen import one_line
 from gateway.notices.approval_view import moment, visible
@@ -38,8 +38,7 @@ def command() -> None:
 @click.option("--all", "every", is_flag=True, help="In whatever state.")
 @click.option("--run", help="Of this run alone.")
 @click.option("--tenant", help="Of this tenant alone.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
-@click.option("--after", help="`next` of the page before.")
+@in_pages
 @asks_gateway
 @json_option
 def show_list(client: AdminClient, *, as_json: bool, every: bool, state: str, **query: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from gateway.cli.admin_client import AdminClient
-from gateway.cli.admin_options import asks_gateway, given_only, json_option
+from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import TIMES, print_json, print_page, print_table, shown
 from gateway.stores.batches import Status
 
@@ -23,8 +23,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--status", type=click.Choice(get_args(Status)), help="In this state alone.")
 @click.option("--tenant", help="Of this tenant alone.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
-@click.option("--after", help="`next` of the page before.")
+@in_pages
 @asks_gateway
 @json_option
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:

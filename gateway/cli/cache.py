@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gateway.cli.admin_client import AdminClient, object_path
-from gateway.cli.admin_options import asks_gateway, given_only, json_option
+from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_object, print_page, print_table
 
 _LISTED = ("id", "created_at", "expires_at", "tenant", "model", "namespace", "tags", "target", "size", "tokens")
@@ -36,8 +36,7 @@ def command() -> None:
 
 @command.command("list")
 @_selecting
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
-@click.option("--after", help="`next` of the page before.")
+@in_pages
 @asks_gateway
 @json_option
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from gateway.cli.admin_client import AdminClient, object_path
-from gateway.cli.admin_options import asks_gateway, given_only, json_option
+from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_object, print_page, print_table
 from gateway.cli.screen import one_line
 from gateway.notices.approval_view import visible
@@ -33,8 +33,7 @@ def command() -> None:
 @click.option("--status", type=click.Choice(get_args(RunStatus)), help="In this state alone.")
 @click.option("--agent", help="Of this agent alone.")
 @click.option("--tenant", help="Of this tenant alone.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
-@click.option("--after", help="`next` of the page before.")
+@in_pages
 @asks_gateway
 @json_option
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from gateway.cli.admin_client import AdminClient
-from gateway.cli.admin_options import asks_gateway, given_only, json_option
+from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_page, print_table
 
 _LISTED = ("id", "at", "model", "shadow_model", "same", "similarity", "took", "shadow_took", "cost", "shadow_cost", "error", "shadow_error")  # fmt: skip
@@ -31,8 +31,7 @@ def command() -> None:
 @_since
 @_until
 @_tenant
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
-@click.option("--after", help="`next` of the page before.")
+@in_pages
 @asks_gateway
 @json_option
 def show_list(client: AdminClient, *, as_json: bool, **query: Any) -> None:
