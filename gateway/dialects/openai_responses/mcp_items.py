@@ -31,6 +31,12 @@ _decode = msgspec.json.Decoder().decode
 Body = dict[str, Json]
 WAITS: Final = "This call waits for a person's approval. It has not been made."
 REFUSED: Final = "A person refused this call; it was not made."
+LOST: Final = (
+    "This call was begun, and whether it was done is not known. It waits for a person, and has not been made again."
+)
+NOT_AGAIN: Final = (
+    "This call was begun, and whether it was done is not known. A person decided that it is not made again."
+)
 
 
 def item_id(kind: str, step: str, index: int) -> str:
@@ -126,9 +132,11 @@ def said_to_model(body: Body) -> str:
 def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[Body]:
     """Give items as a model takes them: calls of tools as functions. `labels` are servers that are known to be this server's.
 
-    What asks for approval is shown as a call when it is answered, or at the end where it is not.
+    What asks for approval is shown as a call when it is answered, or at the end where it is not. A question about a call that was begun
+    follows that call, and has its number.
     """
     asked: dict[str, Body] = {}
+    begun: set[str] = set()
     group: list[tuple[Body, str]] = []
     for body in items:
         kind = body.get("type")
@@ -139,16 +147,17 @@ def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[B
             asked[str(body.get("id"))] = body
         elif kind == CALL:
             asked.pop(str(body.get("approval_request_id")), None)
+            begun.add(request_of(str(body.get("id"))))
             if group and _step(group[-1][0]) != _step(body):
                 yield from _flushed(group)
             group.append((body, said_to_model(body)))
         elif kind == RESPONSE and body.get("approve") is False:
             refused = asked.pop(str(body.get("approval_request_id")), None)
             if refused is not None:
-                reason = body.get("reason")
-                group.append((refused, f"{REFUSED} The reason given: {reason}" if reason else REFUSED))
+                said, reason = NOT_AGAIN if refused["id"] in begun else REFUSED, body.get("reason")
+                group.append((refused, f"{said} The reason given: {reason}" if reason else said))
     yield from _flushed(group)
-    group += [(body, WAITS) for body in asked.values()]
+    group += [(body, LOST if name in begun else WAITS) for name, body in asked.items()]
     yield from _flushed(group)
 
 

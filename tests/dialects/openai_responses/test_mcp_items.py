@@ -1,0 +1,54 @@
+"""A model reads calls of tools as its own functions, and never that something was not done of which nobody knows."""
+
+import pytest
+
+from gateway.dialects.openai_responses.mcp_items import call, completed, failed, for_model, item_id, request, response
+
+STEP = "0" * 23 + "1"
+ONE, TWO = (item_id("mcp_call", STEP, index) for index in (0, 1))
+ASKED = item_id("mcp_approval_request", STEP, 0)
+QUESTION = request(ASKED, "ops", "scale", '{"to":3}')
+BEGUN = failed(call(ONE, "ops", "scale", '{"to":3}'), "It is not known.", status="incomplete")
+
+
+def outputs(*items):
+    return [body["output"] for body in for_model(items) if body["type"] == "function_call_output"]
+
+
+def test_calls_of_one_answer_come_together_and_then_what_came_of_them():
+    shown = list(for_model([completed(call(ONE, "ops", "a", "{}"), "x"), completed(call(TWO, "ops", "b", "{}"), "y")]))
+
+    assert [(body["type"], body["call_id"]) for body in shown] == [
+        ("function_call", ONE), ("function_call", TWO), ("function_call_output", ONE), ("function_call_output", TWO),
+    ]  # fmt: skip
+    assert shown[0]["name"] == "ops__a"
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([QUESTION], ["waits for a person's approval. It has not been made."]),
+        ([QUESTION, response("r", ASKED, approve=False)], ["it was not made."]),
+        ([QUESTION, response("r", ASKED, approve=False, reason="Not now.")], ["The reason given: Not now."]),
+        ([BEGUN, QUESTION], ["It is not known.", "It waits for a person, and has not been made again."]),
+        ([BEGUN, QUESTION, response("r", ASKED, approve=False, reason="I looked: it was done.")], ["It is not known.", "it was done."]),
+    ],
+    ids=["asked", "refused", "refused-why", "lost", "lost-and-not-again"],
+)  # fmt: skip
+def test_what_people_are_asked_and_say_is_told_as_it_is(items, said):
+    told = outputs(*items)
+
+    assert len(told) == len(said)
+    assert all(part in text for part, text in zip(said, told, strict=True))
+
+
+def test_nobody_says_that_a_call_was_not_made_that_was_begun():
+    told = outputs(BEGUN, QUESTION, response("r", ASKED, approve=False))
+
+    assert not any("was not made" in text or "has not been made." in text for text in told)
+
+
+def test_a_call_that_is_made_after_a_question_is_shown_with_what_came_of_it_alone():
+    made = completed(call(TWO, "ops", "scale", '{"to":3}', request=ASKED), "done")
+
+    assert outputs(QUESTION, response("r", ASKED, approve=True), made) == ["done"]
