@@ -16,32 +16,7 @@ from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
 from gateway.agent_source import AgentSource
 from gateway.agents.counts import Counts as RunCounts
-from gateway.api import (
-    admin,
-    batches,
-    chat,
-    completions,
-    conversations,
-    count_tokens,
-    embeddings,
-    files,
-    health,
-    input_tokens,
-    kept_responses,
-    messages,
-    metrics,
-    models,
-    moderations,
-    openapi,
-    rerank,
-    responses,
-    route_explain,
-    scores,
-    unknown,
-)
-from gateway.api.admin_cache import CacheDesk
-from gateway.api.admin_endpoints import admin_endpoints
-from gateway.api.asgi import AsgiApp
+from gateway.api import unknown
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
@@ -61,6 +36,7 @@ from gateway.core.record import Record
 from gateway.core.responder import Send
 from gateway.core.usage import Usage
 from gateway.documents import folders_of
+from gateway.endpoints import Answered, Served, endpoints_of
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
@@ -251,43 +227,30 @@ class Application:
         self._refused = refused
 
     def _paths(self, started_at: float) -> Paths:
-        edge, audit = self.edge, self.governance.services.audit
-        desk, runs = None if self.batching is None else self.batching.desk, self.runs
-        run_desk, said = (None, None) if runs is None else (runs.desk, runs.conversations)
-        score_store = None if self.governance.kept is None else self.governance.kept.rollouts
-        cache, semantic = CacheDesk(store=self.caching.store, calls=self.metrics.cached.values), self.semantic
-        if semantic is not None:
-            cache = msgspec.structs.replace(cache, semantic=semantic.figures, switch=semantic.switch)
-        hot = {
-            module.PATH: module.endpoint(edge)
-            for module in (chat, messages, embeddings, completions, count_tokens, moderations, rerank)
-        }
-        hot[responses.PATH] = responses.endpoint(edge, run_desk)
-        hot[input_tokens.PATH] = input_tokens.endpoint(edge, run_desk)
-        plain: dict[str, AsgiApp] = {
-            models.LIST_PATH: models.list_endpoint(edge, started_at),
-            models.ONE_PATH: models.one_endpoint(edge, started_at),
-            health.HEALTH_PATH: health.health_endpoint(edge),
-            health.READY_PATH: health.ready_endpoint(edge),
-            metrics.PATH: metrics.endpoint(edge, self.metrics.render),
-            openapi.JSON_PATH: openapi.json_endpoint(edge),
-            openapi.PAGE_PATH: openapi.page_endpoint(edge),
-            **kept_responses.endpoints(edge, run_desk, audit),
-            **conversations.endpoints(edge, said, audit, most=0 if runs is None else runs.most_items),
-            **files.endpoints(edge, None if self.batching is None else self.batching.cabinet, audit),
-            **batches.endpoints(edge, desk, audit),
-            admin.RELOAD_PATH: admin.reload_endpoint(edge, self._reload),
-            route_explain.PATH: route_explain.endpoint(edge),
-            **admin_endpoints(
-                *(edge, self.governance.services, lambda: self.conditions, self.rollouts, cache, self.tools),
-                *(self.approvals.watching, self.approvals.answers),
-            ),
-            **self.approvals.endpoints,
-            scores.PATH: scores.endpoint(
-                edge, self.governance.services, self.rollouts, score_store, self.scored, self.recorder.flush
-            ),
-        }
-        endpoints: dict[str, AsgiApp] = {**hot, **plain}
+        kept = self.governance.kept
+        endpoints = endpoints_of(
+            Served(
+                edge=self.edge,
+                services=self.governance.services,
+                conditions=lambda: self.conditions,
+                rollouts=self.rollouts,
+                answered=Answered(
+                    store=self.caching.store,
+                    calls=self.metrics.cached.values,
+                    semantic=self.semantic,
+                    scored=self.scored,
+                ),
+                tools=self.tools,
+                approvals=self.approvals,
+                batching=self.batching,
+                runs=self.runs,
+                scores=None if kept is None else kept.rollouts,
+                started_at=started_at,
+                render=self.metrics.render,
+                flush=self.recorder.flush,
+                reload=self._reload,
+            )
+        )
         router = Router(
             routes=pattern_routes(endpoints),
             default=unknown.endpoint(tuple(endpoints)),
