@@ -136,6 +136,7 @@ class Application:
             told=self._take_reload,
         )
         self.governance.prices.generation = self.live.current
+        self.tools.fitting.hold(self.live.current().authorizer.policies)
         self.rollouts.configure(settings.models)
         self.edge = self._open_edge(clock)
         self.batching, self.runs = self._open_batching(counts), self._open_runs(run_counts)
@@ -320,6 +321,7 @@ class Application:
     def _take_reload(self, reason: str, report: ReloadReport) -> None:
         if report.status == "applied":
             self.tools.configure(self.live.current().settings.tools)
+            self.tools.fitting.hold(self.live.current().authorizer.policies)
             self.rollouts.configure(self.live.current().settings.models)
             if self.semantic is not None:
                 self.semantic.settle(self.live.current().settings.models)

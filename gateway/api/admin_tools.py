@@ -37,12 +37,12 @@ def endpoints(edge: Edge, services: Services, hub: ServerHub) -> dict[str, AsgiA
 
     async def show_all(asked: Asked) -> Document:
         _require_home(asked)
-        return json_document({"object": "list", "data": [_server(info) for info in hub.servers()]})
+        return json_document({"object": "list", "data": [_server(info, hub) for info in hub.servers()]})
 
     async def show_one(asked: Asked) -> Document:
         _require_home(asked)
         info = _found(hub, asked.id)
-        return json_document({**_server(info), "tools": _tools(info, hub.sight(info.name))})
+        return json_document({**_server(info, hub), "tools": _tools(info, hub)})
 
     async def restart(asked: Asked) -> Document:
         _require_home(asked)
@@ -52,7 +52,7 @@ def endpoints(edge: Edge, services: Services, hub: ServerHub) -> dict[str, AsgiA
         else:
             async with services.audited(asked, "tool_server.restarted", ("tool_server", info.name, "")):
                 hub.restart(info.name)
-        return json_document(_server(_found(hub, info.name)))
+        return json_document(_server(_found(hub, info.name), hub))
 
     async def accept(asked: Asked) -> Document:
         _require_home(asked)
@@ -67,8 +67,7 @@ def endpoints(edge: Edge, services: Services, hub: ServerHub) -> dict[str, AsgiA
             said = {"definition": body.definition, "why": body.why}
             async with services.audited(asked, "tool.accepted", ("tool", asked.id, ""), said):
                 await hub.accept(server, tool, body.definition, by=asked.caller.id)
-        sight = hub.sight(server)
-        return json_document(next(one for one in _tools(info, sight) if one["name"] == tool))
+        return json_document(next(one for one in _tools(info, hub) if one["name"] == tool))
 
     shown, done = "server of tools", "tool"
     return {
@@ -92,7 +91,7 @@ def _found(hub: ServerHub, name: str) -> ServerInfo:
     return info
 
 
-def _server(info: ServerInfo) -> dict[str, Any]:
+def _server(info: ServerInfo, hub: ServerHub) -> dict[str, Any]:
     return {
         "object": "tool_server",
         "id": info.name,
@@ -104,13 +103,21 @@ def _server(info: ServerInfo) -> dict[str, Any]:
         "tools": [tool.name for tool in info.tools],
         "quarantined": info.quarantined,
         "missing": list(info.missing),
+        "misfits": {tool.name: said for tool in info.tools if (said := _misfits(tool, hub))},
     }
 
 
-def _tools(info: ServerInfo, sight: Sight) -> list[dict[str, Any]]:
+def _tools(info: ServerInfo, hub: ServerHub) -> list[dict[str, Any]]:
+    sight = hub.sight(info.name)
     callable_now = {tool.name: tool for tool in sight.tools}
     names = sorted({*sight.listed, *sight.missing})
-    return [_tool(info.name, name, sight, callable_now.get(name)) for name in names]
+    shown = [_tool(info.name, name, sight, callable_now.get(name)) for name in names]
+    return [{**one, "misfits": _misfits(callable_now.get(one["name"]), hub)} for one in shown]
+
+
+def _misfits(tool: Tool | None, hub: ServerHub) -> list[str]:
+    """Say which policies do not fit a tool that may be called."""
+    return [] if tool is None else [str(fault) for fault in hub.fitting.of(tool)]
 
 
 def _tool(server: str, name: str, sight: Sight, tool: Tool | None) -> dict[str, Any]:

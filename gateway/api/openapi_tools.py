@@ -24,6 +24,7 @@ _SERVER = {
     "restarts": {"type": "integer"},
     "quarantined": {"type": "object", "additionalProperties": _TEXT},
     "missing": _NAMES,
+    "misfits": {"type": "object", "additionalProperties": _NAMES},
 }
 _TOOL = _object(
     {
@@ -33,6 +34,7 @@ _TOOL = _object(
         "model_name": _TEXT,
         "state": {"enum": ["ready", "quarantined", "missing"]},
         "why": _TEXT,
+        "misfits": _NAMES,
         "definition": {"type": ["string", "null"]},
     }
 )

@@ -11,7 +11,7 @@ from gateway.cli.admin_options import asks_gateway, json_option
 from gateway.cli.admin_output import print_json, print_table
 from gateway.cli.screen import one_line
 
-_SERVERS = ("id", "kind", "state", "tools", "quarantined", "missing", "restarts", "reason")
+_SERVERS = ("id", "kind", "state", "tools", "quarantined", "missing", "misfits", "restarts", "reason")
 _TOOLS = ("name", "state", "effect", "definition", "accepted", "why")
 
 
@@ -24,12 +24,12 @@ def command() -> None:
 @asks_gateway
 @json_option
 def list_(client: AdminClient, *, as_json: bool) -> None:
-    """List the servers: how each is, and how many tools may be called, wait or are missing."""
+    """List the servers: how each is, and how many tools may be called, wait, are missing, or do not fit a policy."""
     answer = client.ask("GET", "/admin/tools")
     if as_json:
         print_json(answer)
         return
-    counted = ("tools", "quarantined", "missing")
+    counted = ("tools", "quarantined", "missing", "misfits")
     print_table([{**one, **{name: len(one[name]) for name in counted}} for one in answer["data"]], _SERVERS)
 
 
@@ -85,11 +85,14 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
         **one,
         "definition": (one["definition"] or "")[:12],
         "accepted": "" if accepted is None else f"by {accepted['by']}",
+        "why": "; ".join([*filter(None, [one["why"]]), *one["misfits"]]),
     }
 
 
 def _print(one: dict[str, Any]) -> None:
     click.echo(f"{one['id']}: {one['state']}{': ' + one['why'] if one['why'] else ''}")
+    for misfit in one["misfits"]:
+        click.echo(one_line(misfit))
     click.echo(f"definition {one['definition']}")
     accepted = one["accepted"]
     before = (accepted or {}).get("says") or {}

@@ -64,7 +64,8 @@ class CallPolicies:
         """Give those that could err for a tool, by what its definition says of the arguments that they name."""
         faults = []
         for entry in self._parsed:
-            if not speaks_of(entry.tree, tool):
+            # One that names no argument was found right when it was loaded, for all tools.
+            if not entry.named or not speaks_of(entry.tree, tool):
                 continue
             schema = cedarpy.Schema.from_str(schema_with(tool_type(entry.named, tool.schema)))
             text = str(cedarpy.PolicySet.from_pst(_alone(_settled_for(entry.tree, tool))))

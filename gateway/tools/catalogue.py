@@ -49,7 +49,10 @@ class DefinitionConflict(Conflict):
 
 
 class Catalogue:
-    """Holds the sight of one server's tools, and changes it when the server lists them again or somebody accepts one."""
+    """Holds the sight of one server's tools, and changes it when the server lists them again or somebody accepts one.
+
+    `seen` is told of each change.
+    """
 
     def __init__(
         self,
@@ -59,12 +62,14 @@ class Catalogue:
         pins: PinStore,
         judging: Judging,
         wall: Callable[[], float],
+        seen: Callable[[], None] = lambda: None,
     ) -> None:
         self._server = server
         self._settings = settings
         self._store = pins
         self._judging = judging
         self._wall = wall
+        self._seen = seen
         self._known: dict[str, Pin] | None = None
         self.sight = Sight(missing=tuple(sorted(settings.tools)))
         self.listed_at: float | None = None
@@ -146,6 +151,7 @@ class Catalogue:
             listed=dict(allowed),
             pins=dict(pins),
         )
+        self._seen()
 
     async def _unusable(self, listed: Listed) -> str:
         try:

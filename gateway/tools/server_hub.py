@@ -21,6 +21,7 @@ from gateway.tools.checking import Checking
 from gateway.tools.connecting import connector_of
 from gateway.tools.connection import Connector
 from gateway.tools.counts import ToolCounts
+from gateway.tools.fitting import Fitting
 from gateway.tools.hub import ServerInfo, ToolAsked, ToolLost, ToolNotReached, ToolWithdrawn
 from gateway.tools.upstream import Upstream
 
@@ -32,7 +33,7 @@ Connect = Callable[[str, AnyServerSettings, Mapping[str, str]], Connector]
 class ServerHub:
     """A Hub. `run` keeps the servers connected; it belongs to one event loop.
 
-    `environment` is this process's; a program that is a server is given a harmless part of it.
+    `environment` is this process's; a program that is a server is given a harmless part of it. `fitting` is told of the policies in force.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ServerHub:
         self._upstreams: dict[str, Upstream] = {}
         self._tasks: TaskGroup | None = None
         self.counts = ToolCounts(self.servers)
+        self.fitting = Fitting(lambda: [tool for info in self.servers() for tool in info.tools])
 
     def configure(self, settings: ToolHubSettings) -> None:
         """Put settings into force. A server whose settings are the same goes on undisturbed; one that is gone ends after its last call."""
@@ -72,6 +74,7 @@ class ServerHub:
         """Keep the servers connected until cancelled."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
+            tasks.start_soon(self.fitting.run)
             for upstream in self._upstreams.values():
                 tasks.start_soon(upstream.run)
             try:
@@ -155,7 +158,14 @@ class ServerHub:
             name,
             settings,
             connector=self._connect(name, settings, self._environment),
-            catalogue=Catalogue(name, settings, pins=self._pins, judging=self._judging, wall=self._clock.wall),
+            catalogue=Catalogue(
+                name,
+                settings,
+                pins=self._pins,
+                judging=self._judging,
+                wall=self._clock.wall,
+                seen=self.fitting.look,
+            ),
             policy=self._policy,
         )
         if self._tasks is not None:
