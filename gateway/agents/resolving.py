@@ -153,9 +153,12 @@ class Resolving:
         for call, questions in of_call.items():
             shown = request_of(call)
             told = next((each for each in questions if each.id == shown), questions[0])
-            worst = next((each for each in questions if each.state not in _YES), told)
-            reason = await self._reason(worst)
-            bodies.append(response(self._means.new_id("mcpa_"), told.id, approve=worst.state in _YES, reason=reason))
+            no = [each for each in questions if each.state not in _YES]
+            reason = ""
+            for each in no or [told]:
+                # What was closed because others denied it has no reason of its own.
+                reason = reason or await self._reason(each)
+            bodies.append(response(self._means.new_id("mcpa_"), told.id, approve=not no, reason=reason))
         return bodies
 
     async def _reason(self, approval: Approval) -> str:

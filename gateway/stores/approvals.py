@@ -75,7 +75,7 @@ class ApprovalStore(Protocol):
     ) -> Resolution:
         """Count a vote, in one transaction with its consequences: state, the call's state, `notices` (only when it decides).
 
-        One denial denies; approvals count until there are `quorum` of one version. `edited` (canonical arguments, their sha256) replaces the arguments: the version
+        One denial denies, and closes what others are asked about the same call; approvals count until there are `quorum` of one version. `edited` (canonical arguments, their sha256) replaces the arguments: the version
         grows and votes for the earlier one do not count any more; this vote, which approves, is for the new one. `version` is the one that the approver saw.
         Raises NotFound, AlreadyDecided (also for one whose time is over at `vote.at`), EditedMeanwhile, VotedAlready, and InvalidRequest for a
         denial that edits.

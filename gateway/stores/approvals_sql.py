@@ -29,7 +29,18 @@ _replace = msgspec.structs.replace
 
 # Built once: building a statement costs more than SQLite takes to execute it.
 _FIND: Final = select(APPROVALS).where(_columns.id == bindparam("of"))
-_HOLD: Final = _FIND.with_for_update()
+_asked = APPROVALS.alias("asked")
+_HOLD: Final = (
+    select(APPROVALS)
+    .where(
+        tuple_(_columns.run, _columns.call).in_(
+            select(_asked.c.run, _asked.c.call).where(_asked.c.id == bindparam("of"))
+        )
+    )
+    # In one order, also of who cancels: two that answer about the same call wait for each other, and not both for ever.
+    .order_by(_columns.id)
+    .with_for_update(of=APPROVALS)
+)
 _VOTES: Final = (
     select(APPROVAL_VOTES)
     .where(APPROVAL_VOTES.c.approval == bindparam("of"))
@@ -94,7 +105,7 @@ class SqlApprovals:
             raise InvalidRequest("Who denies a call does not edit its arguments.", param="edited")
         async with self._database.begin() as connection:
             await be_durable(connection)
-            held = await _hold(connection, vote.approval)
+            held, beside = await _hold(connection, vote.approval)
             before = await _votes(connection, held.id)
             _check(held, before, vote, version)
             counted, cast = _count(held, before, vote, edited)
@@ -105,7 +116,7 @@ class SqlApprovals:
             if counted != held:
                 await _change(connection, counted)
             if decided:
-                await _decide(connection, counted, notices)
+                await _decide(connection, counted, beside, notices)
         return Resolution(approval=counted, votes=(*before, cast), decided=decided)
 
     async def continue_by(self, asked_by: str, run: Run, items: Sequence[RunItem]) -> bool:
@@ -150,7 +161,8 @@ class SqlApprovals:
             expired = [_replace(approval, state="expired", decided_at=now) for approval in found]
             for approval in expired:
                 await _change(connection, approval)
-                await _decide(connection, approval, [approval_notice(approval, "expired")])
+                # Those for the same call have the same time.
+                await _decide(connection, approval, (), [approval_notice(approval, "expired")])
         return expired
 
 
@@ -162,11 +174,14 @@ def _is(tenant: str | None, approval: str) -> ColumnElement[bool]:
     return and_(_columns.id == storable(approval), _of(tenant))
 
 
-async def _hold(connection: AsyncConnection, approval: str) -> Approval:
-    row = (await connection.execute(_HOLD, {"of": storable(approval)})).mappings().first()
-    if row is None:
+async def _hold(connection: AsyncConnection, approval: str) -> tuple[Approval, Sequence[Approval]]:
+    """Give an approval, and what other people are asked about the same call."""
+    rows = (await connection.execute(_HOLD, {"of": storable(approval)})).mappings()
+    found = {row["id"]: read_approval(row) for row in rows}
+    held = found.pop(storable(approval), None)
+    if held is None:
         raise NotFound(f"There is no approval {approval}.")
-    return read_approval(row)
+    return held, tuple(found.values())
 
 
 async def _votes(connection: AsyncConnection, approval: str) -> list[Vote]:
@@ -212,7 +227,19 @@ async def _change(connection: AsyncConnection, approval: Approval) -> None:
     await connection.execute(_CHANGE.values(**values, edited=approval.edited.encode()), {"of": approval.id})
 
 
-async def _decide(connection: AsyncConnection, approval: Approval, notices: Sequence[Notice]) -> None:
-    """Write what follows from a decision: whether the call may be done, and what is said outside."""
-    await answer_call(connection, approval.run, approval.call, approved=approval.state == "approved")
-    await add_notices(connection, notices)
+async def _decide(
+    connection: AsyncConnection, approval: Approval, beside: Sequence[Approval], notices: Sequence[Notice]
+) -> None:
+    """Write what follows from a decision: whether the call may be done, and what is said outside. All have to agree, and one denial is enough."""
+    approved = approval.state == "approved"
+    # Nobody is asked in vain, and no run waits for an answer that changes nothing.
+    closed = [
+        _replace(other, state="denied", decided_at=approval.decided_at)
+        for other in beside
+        if other.state == "pending" and not approved
+    ]
+    for other in closed:
+        await _change(connection, other)
+    if not approved or all(other.state == "approved" for other in beside):
+        await answer_call(connection, approval.run, approval.call, approved=approved)
+    await add_notices(connection, [*notices, *(approval_notice(other, "denied") for other in closed)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import RowMapping, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import RowMapping, and_, bindparam, delete, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.stores.approval_messages_tables import APPROVAL_MESSAGES
@@ -39,6 +39,28 @@ _CONSUME: Final = (
     )
     .values(state="consumed", consumed_by=bindparam("for_call"))
 )
+_asked: Final = APPROVALS.alias("asked")
+_BESIDE: Final = and_(
+    _columns.run == select(_asked.c.run).where(_asked.c.id == bindparam("of")).scalar_subquery(),
+    _columns.call == select(_asked.c.call).where(_asked.c.id == bindparam("of")).scalar_subquery(),
+    _columns.id != bindparam("of"),
+)
+"""What other people were asked about the same call."""
+_CONSUME_BESIDE: Final = (
+    update(APPROVALS)
+    .where(
+        _BESIDE,
+        _columns.arguments_hash == bindparam("arguments"),
+        _columns.definition == bindparam("of_tool"),
+        _columns.state == "approved",
+    )
+    .values(state="consumed", consumed_by=bindparam("for_call"))
+)
+_LEFT_BESIDE: Final = (
+    select(_columns.id)
+    .where(_BESIDE, not_(and_(_columns.state == "consumed", _columns.consumed_by == bindparam("for_call"))))
+    .limit(1)
+)
 
 
 async def add_approvals(connection: AsyncConnection, approvals: Sequence[Approval]) -> None:
@@ -64,7 +86,7 @@ def check_tools(run: str, entry: Entry) -> None:
 
 
 async def consume_approvals(connection: AsyncConnection, run: str, entry: Entry) -> None:
-    """Use up what an entry needs. Raises NotConsumed when one of them cannot be used."""
+    """Use up what an entry needs: an approval, and those that other people gave for the same call. Raises NotConsumed where one cannot be used."""
     call_of = {call.approval: call.id for call in entry.calls if call.state == "started"}
     for approval, arguments, definition in sorted(entry.consume):
         values = {
@@ -74,7 +96,12 @@ async def consume_approvals(connection: AsyncConnection, run: str, entry: Entry)
             "by": run,
             "for_call": call_of[approval],
         }
-        if not (await connection.execute(_CONSUME, values)).rowcount:
+        given = (await connection.execute(_CONSUME, values)).rowcount
+        if given:
+            await connection.execute(_CONSUME_BESIDE, {name: value for name, value in values.items() if name != "by"})
+            left = {name: values[name] for name in ("of", "for_call")}
+            given = (await connection.execute(_LEFT_BESIDE, left)).first() is None
+        if not given:
             raise NotConsumed(
                 f"The approval {approval} cannot be used: it is not approved, or was used already, or is for other arguments, "
                 "another definition of the tool or another response."
@@ -92,6 +119,8 @@ async def cancel_approvals(connection: AsyncConnection, run: str, now: float) ->
         RUNS.c.id.in_(continuations), RUNS.c.status.in_(LIVE), RUNS.c.cancel_requested_at.is_(None)
     )
     await connection.execute(marked.values(cancel_requested_at=now))
+    # In the order of who answers: he holds all that is asked about a call.
+    await connection.execute(select(_columns.id).where(_columns.run == run).order_by(_columns.id).with_for_update())
     revoked = update(APPROVALS).where(_columns.run == run, _columns.state.in_(("pending", "approved")))
     cancelled = await connection.execute(revoked.values(state="cancelled", decided_at=now).returning(APPROVALS))
     await cancel_calls(connection, run, now)

@@ -81,13 +81,13 @@ def notice(dedupe: str = "mcpr_1:asked", kind: str = "slack", **body) -> Notice:
 
 def asking(*approvals: Approval, run: str = "resp_1", first: int = 0, **changes) -> Entry:
     """The end of a run that waits for people: each approval with its call."""
-    calls = [
-        call(
+    calls = {
+        one.call: call(
             number, run, id=one.call, state="unknown" if one.kind == "outcome" else "awaiting_approval", approval=one.id
         )
         for number, one in enumerate(approvals, start=1)
-    ]
-    return replace(ending(first, "waiting"), calls=calls, approvals=approvals, **changes)
+    }
+    return replace(ending(first, "waiting"), calls=tuple(calls.values()), approvals=approvals, **changes)
 
 
 def starting(

@@ -180,6 +180,19 @@ async def test_what_the_last_of_several_groups_denies_is_not_made(tmp_path):
         assert "Too dear." in world.model.told()[-1][1]
 
 
+async def test_what_one_of_several_groups_denies_waits_for_no_other(tmp_path):
+    async with tool_world(tmp_path, [want("send")], "No, then.") as world:
+        world.judge.by_tool["send"] = asked_of("finance", "sre")
+        _, [first, second] = await waiting(world)
+        no = Ballot(approval=second.id, approve=False, reason="Too dear.")
+        verdict = await world.desk.approvals.vote(BOB, no, channel="slack")
+        await world.follow(await world.runs.find("acme", verdict.continuation))
+
+        assert (await world.approvals.find("acme", first.id)).state == "denied"
+        assert world.hub.calls == []
+        assert "Too dear." in world.model.told()[-1][1]
+
+
 async def test_a_quorum_counts_people_and_a_client_is_told_who_is_missing(tmp_path):
     async with tool_world(tmp_path, [want("send")]) as world:
         world.judge.by_tool["send"] = asked_of("sre", quorum=2)
