@@ -9,7 +9,6 @@ from gateway.stores.approvals_sql import SqlApprovals
 from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.runs import Entry
 from gateway.stores.runs_sql import SqlRuns
-from gateway.stores.tool_calls import Vote
 from gateway.stores.tool_calls_sql import SqlToolCalls
 from tests.contract.run_records import events, found, held
 from tests.contract.tool_records import (
@@ -128,56 +127,6 @@ async def test_one_denial_denies_however_many_approve(runs, approvals):
 
     outcome = await approvals.vote(vote("cyn", approve=False))
     assert (outcome.decided, outcome.approval.state) == (True, "denied")
-
-
-async def test_a_call_may_be_made_when_all_groups_have_approved(runs, approvals, calls):
-    await waits(runs, approval(1), approval(2, call="mcp_1"))
-
-    for number, state in ((2, "awaiting_approval"), (1, "approved")):
-        await approvals.vote(vote(number=number))
-        assert [each.state for each in await calls.calls("resp_1")] == [state]
-
-
-async def test_what_one_group_denies_the_others_are_not_asked_any_more(runs, approvals, calls, outbox):
-    """A run does not wait for an answer that changes nothing, and its buttons vanish."""
-    await waits(runs, approval(1), approval(2, call="mcp_1"), approval(3), approval(4, call="mcp_1"))
-    await approvals.vote(vote(number=4))
-
-    outcome = await approvals.vote(vote(number=2, approve=False))
-
-    assert (outcome.approval.id, outcome.approval.state) == ("mcpr_2", "denied")
-    kept = [(each.id, each.state, each.decided_at) for each in await approvals.of_run("resp_1")]
-    assert kept == [
-        ("mcpr_1", "denied", 60.0),
-        ("mcpr_2", "denied", 60.0),
-        ("mcpr_3", "pending", None),
-        ("mcpr_4", "approved", 60.0),
-    ]
-    assert sorted(each.state for each in await calls.calls("resp_1")) == ["awaiting_approval", "denied"]
-    assert await letters(outbox) == [("approval", "mcpr_1:denied")]
-    with pytest.raises(AlreadyDecided):
-        await approvals.vote(vote("ben", number=1))
-
-
-async def test_groups_that_answer_at_once_do_not_wait_for_each_other_for_ever(replicas):
-    stores = [SqlApprovals(database) for database in replicas]
-    runs, calls = SqlRuns(replicas[0]), SqlToolCalls(replicas[0])
-    for turn in range(5):
-        run = f"resp_{turn}"
-        asked = [approval(turn * 10 + number, run, call=f"mcp_{turn}") for number in range(4)]
-        await waits(runs, *asked, run=run)
-
-        async def answer(number: int, asked=asked) -> None:
-            await stores[number % 3].vote(
-                Vote(approval=asked[number].id, approver="ada", approve=True, channel="api", at=60.0)
-            )
-
-        with anyio.fail_after(30):
-            async with anyio.create_task_group() as tasks:
-                for number in range(4):
-                    tasks.start_soon(answer, number)
-
-        assert [each.state for each in await calls.calls(run)] == ["approved"]
 
 
 async def test_a_person_has_one_vote(runs, approvals):

@@ -158,32 +158,6 @@ async def test_leave_is_used_once_by_the_call_that_it_was_given_for(runs, approv
     assert (await found(runs, "resp_2")).next_seq == 0
 
 
-async def test_leave_of_several_groups_is_used_up_together(runs, approvals):
-    """Invariant 3: nothing that was given for a call is left over when it is made."""
-    await waits(runs, approval(1), approval(2, call="mcp_1"), approval(3))
-    for number in (1, 2, 3):
-        await approvals.vote(vote(number=number))
-    await goes_on(approvals)
-
-    for _ in range(2):  # said again by who did not hear that it was written
-        await runs.write("resp_2", 1, starting(number=7))
-
-    kept = {one.id: (one.state, one.consumed_by) for one in await approvals.of_run("resp_1")}
-    assert kept == {"mcpr_1": ("consumed", "mcp_7"), "mcpr_2": ("consumed", "mcp_7"), "mcpr_3": ("approved", "")}
-
-
-async def test_what_one_of_several_groups_has_not_approved_is_not_used(runs, approvals, calls):
-    await waits(runs, approval(1), approval(2, call="mcp_1"))
-    await approvals.vote(vote(number=1))
-    await approvals.vote(vote(number=2, approve=False))
-    await goes_on(approvals)
-
-    with pytest.raises(NotConsumed):
-        await runs.write("resp_2", 1, starting())
-    assert [one.state for one in await approvals.of_run("resp_1")] == ["approved", "denied"]
-    assert await states(calls, "resp_2") == []
-
-
 async def test_who_did_not_hear_that_it_was_written_may_say_it_again(runs, approvals):
     await waits(runs)
     await approvals.vote(vote())
