@@ -53,7 +53,6 @@ class AgentPlanner:
         self._in_force = in_force
         self._hub = hub
         self._versions = versions
-        self._kept: set[str] = set()
 
     def is_ours(self, entry: Json) -> bool:
         """Whether an entry of a request's `tools` is one that this server runs: agents' tools are not listed in requests."""
@@ -73,7 +72,8 @@ class AgentPlanner:
             return None  # the catalogue says what there is
         _require(now.authorizer, caller, model)
         granted, listed = await self._granted(definition, caller, now.authorizer)
-        await self._keep(definition)
+        # Each time: with the last run that had it, it is forgotten.
+        await self._versions.keep(definition)
         settings = definition.settings
         return Plan(
             model=settings.model,
@@ -95,11 +95,6 @@ class AgentPlanner:
             msg = f"The version {version[:100]!r} of the agent {name[:100]!r}, with which the response began, is not kept any more."
             raise Conflict(msg, param="model")
         return kept
-
-    async def _keep(self, definition: AgentDefinition) -> None:
-        if definition.version not in self._kept:
-            await self._versions.keep(definition)
-            self._kept.add(definition.version)
 
     async def _granted(
         self, definition: AgentDefinition, caller: Caller, authorizer: Authorizer

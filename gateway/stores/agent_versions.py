@@ -1,4 +1,7 @@
-"""The port of agents' versions: what an agent was when a run began with it, for as long as runs may go on with it."""
+"""The port of agents' versions: what an agent was when a run began with it, for as long as that run is kept.
+
+The last run of a version takes it along when it is removed (`RunStore.remove`, `remove_expired`).
+"""
 
 from __future__ import annotations
 

@@ -1,18 +1,25 @@
-"""Agents' versions in a SQL database: one adapter for SQLite and PostgreSQL."""
+"""Agents' versions in a SQL database: one adapter for SQLite and PostgreSQL. One that no run has any more goes with the last that had it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.config.agent_settings import AgentDefinition
 from gateway.stores.agent_versions_tables import AGENT_VERSIONS
 from gateway.stores.database import Database
+from gateway.stores.runs_tables import RUNS
 
 _decoder = msgspec.json.Decoder(AgentDefinition)
+_IS_KEPT: Final = select(AGENT_VERSIONS.c.name).where(AGENT_VERSIONS.c.version == bindparam("of"))
+_REMOVE: Final = delete(AGENT_VERSIONS).where(
+    AGENT_VERSIONS.c.version == bindparam("of"), ~exists().where(RUNS.c.version == AGENT_VERSIONS.c.version)
+)
 
 
 class SqlAgentVersions:
@@ -24,6 +31,9 @@ class SqlAgentVersions:
 
     async def keep(self, definition: AgentDefinition) -> None:
         """Keep a definition; one of the same version that is there stays."""
+        async with self._database.connect() as connection:
+            if (await connection.execute(_IS_KEPT, {"of": definition.version})).first() is not None:
+                return
         row = {"version": definition.version, "name": definition.name, "body": msgspec.json.encode(definition)}
         adding = self._dialect.insert(AGENT_VERSIONS).values(row)
         async with self._database.begin() as connection:
@@ -35,3 +45,9 @@ class SqlAgentVersions:
         async with self._database.connect() as connection:
             found = (await connection.execute(wanted)).scalar_one_or_none()
         return None if found is None else _decoder.decode(found)
+
+
+async def remove_unused(connection: AsyncConnection, versions: Collection[str]) -> None:
+    """Forget those of some versions that no run has, in the caller's transaction."""
+    for version in sorted(versions):
+        await connection.execute(_REMOVE, {"of": version})

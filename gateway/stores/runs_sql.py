@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict
+from gateway.stores.agent_versions_sql import remove_unused
 from gateway.stores.approvals_writing import cancel_approvals, remove_approvals
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
@@ -240,7 +241,9 @@ async def _find(connection: AsyncConnection, tenant: str | None, run: str, *, fo
 
 async def _remove(connection: AsyncConnection, runs: Sequence[str]) -> None:
     if runs:
-        await connection.execute(delete(RUNS).where(RUNS.c.id.in_(runs)))
+        removed = await connection.execute(delete(RUNS).where(RUNS.c.id.in_(runs)).returning(RUNS.c.version))
+        versions = set(removed.scalars()) - {""}
         await remove_approvals(connection, runs)
         for table in (RUN_BODIES, RUN_EVENTS, RUN_ITEMS, TOOL_CALLS, TOOL_BLOBS):
             await connection.execute(delete(table).where(table.c.run.in_(runs)))
+        await remove_unused(connection, versions)
