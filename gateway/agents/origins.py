@@ -54,11 +54,6 @@ def origins(tool: Tool, arguments: dict[str, Json], context: Context) -> dict[st
     return found
 
 
-def untrusted_paths(labels: dict[str, Label]) -> tuple[str, ...]:
-    """Give the paths whose values are untrusted, sorted."""
-    return tuple(sorted(path for path, label in labels.items() if label.integrity == "untrusted"))
-
-
 class _Search:
     """Looks for values in a context, each text of which it reads once."""
 

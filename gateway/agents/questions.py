@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from gateway.agents.deciding import ALLOWED, Decided, Deciding
+from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.plan import Granted, Plan
 from gateway.agents.provenance import Context
 from gateway.agents.tool_asking import OURS, body_of
@@ -39,17 +39,17 @@ class Questions:
             lost = call.state != "awaiting_approval"
             decided = self._decided(call, known.get(call.id), seen, lost=lost)
             questions = self._deciding.approvals(decided, "outcome" if lost else "call")
-            asked = [mcp_items.request(questions[0].id, call.server, call.tool, call.arguments)]
+            # One item for a call, however many groups are asked: what its client answers is a call.
+            asked = mcp_items.request(questions[0].id, call.server, call.tool, call.arguments)
             async with writing.turn:
                 if lost:
                     body = mcp_items.failed(body_of(call), UNKNOWN, status="incomplete")
                     place, said = writing.encoder.end_call(body)
                     items.append(writing.item(place, body, OURS))
                     await writing.put(said)
-                for body in asked:
-                    place, said = writing.encoder.show(body)
-                    items.append(writing.item(place, body, label))
-                    await writing.put(said)
+                place, said = writing.encoder.show(asked)
+                items.append(writing.item(place, asked, label))
+                await writing.put(said)
             approvals += questions
             changed.append(decided.call)
         writing.items += items
@@ -68,10 +68,11 @@ class Questions:
             state="unknown" if lost else call.state,
             approval=mcp_items.request_of(call.id),
         )
-        judgement = ALLOWED if decided is None else decided.judgement
+        decided = decided or Decided(call=call, shown=call.arguments)
         # What was decided differently meanwhile is asked about as well: nothing is made by itself that was once held back.
-        judgement = msgspec.structs.replace(judgement, effect="ask", reason=UNKNOWN if lost else judgement.reason)
-        return Decided(call=call, shown=call.arguments, judgement=judgement)
+        reason = UNKNOWN if lost else decided.judgement.reason
+        judgement = msgspec.structs.replace(decided.judgement, effect="ask", reason=reason)
+        return msgspec.structs.replace(decided, call=call, judgement=judgement)
 
 
 def granted(plan: Plan, call: ToolCall) -> Granted | None:

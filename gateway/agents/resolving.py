@@ -230,8 +230,11 @@ class Resolving:
                 at=self._means.clock.wall(),
             )
         )
-        needed = {each.approvers for each in judgement.approvals if each.approvers}
-        wider = judgement.effect == "ask" and any(set(each) != set(approval.groups) for each in needed)
+        wider = judgement.effect == "ask" and any(
+            set(each.approvers) != set(approval.groups) or each.quorum > approval.quorum
+            for each in judgement.approvals
+            if each.approvers
+        )
         if judgement.effect == "deny" or wider:
             msg = f"The policies do not allow the call with these arguments. {judgement.reason}".strip()
             raise Forbidden(msg)

@@ -28,7 +28,6 @@ _columns = APPROVALS.c
 _replace = msgspec.structs.replace
 
 # Built once: building a statement costs more than SQLite takes to execute it.
-_FIND: Final = select(APPROVALS).where(_columns.id == bindparam("of"))
 _asked = APPROVALS.alias("asked")
 _HOLD: Final = (
     select(APPROVALS)

@@ -42,6 +42,18 @@ async def test_an_edit_that_other_people_would_have_to_allow_is_refused(tmp_path
             await world.desk.approvals.vote(BOB, edit, channel="admin")
 
 
+async def test_an_edit_that_more_people_would_have_to_allow_is_refused(tmp_path):
+    """One member agrees to nine; to ninety-nine, two would have to."""
+    async with tool_world(tmp_path, [want("send", '{"n": 9}')]) as world:
+        world.judge.by_tool["send"] = lambda facts: asked_of("sre", quorum=1 if facts.arguments["n"] < 10 else 2)
+        _, [approval] = await waiting(world)
+
+        edit = Ballot(approval=approval.id, approve=True, edited={"n": 99})
+        with pytest.raises(Forbidden):
+            await world.desk.approvals.vote(BOB, edit, channel="admin")
+        assert (await world.approvals.find("acme", approval.id)).state == "pending"
+
+
 async def test_edited_arguments_must_fit_the_tool(tmp_path):
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
     async with tool_world(
@@ -75,7 +87,7 @@ async def test_what_was_forbidden_meanwhile_is_not_made_although_it_was_approved
 
 
 async def test_a_call_whose_end_nobody_knows_is_asked_about_and_never_repeated_by_itself(tmp_path):
-    async with tool_world(tmp_path, [want("send"), want("look")], "Fine.") as world:
+    async with tool_world(tmp_path, [want("send", '{"to": "bob"}'), want("look")], "Fine.") as world:
 
         async def act(asked):
             if asked.tool.name == "send" and world.hub.made.count("send") == 1:
@@ -90,6 +102,7 @@ async def test_a_call_whose_end_nobody_knows_is_asked_about_and_never_repeated_b
         assert (run.status, approval.kind) == ("waiting", "outcome")
         assert kinds(run) == ["mcp_list_tools", "mcp_call", "mcp_call", "mcp_approval_request"]
         assert [call.state for call in calls] == ["unknown", "done"]
+        assert "to" in approval.origins, "it is shown where each argument came from, as of any call"
         assert world.hub.made == ["send", "look"]
         after, _ = await world.yes(run)
 
