@@ -6,21 +6,18 @@ from typing import Any
 
 from gateway.api import admin_approvals, admin_runs
 from gateway.api.openapi_admin import AdminOperation
+from gateway.api.openapi_schemas import open_object
 
 _TEXT = {"type": "string"}
 _PERHAPS = {"type": ["string", "null"]}
 
 
-def _object(fields: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": fields, "additionalProperties": True}
-
-
 def _list_of(one: dict[str, Any]) -> dict[str, Any]:
-    return _object({"object": {"const": "list"}, "data": {"type": "array", "items": one}})
+    return open_object({"object": {"const": "list"}, "data": {"type": "array", "items": one}})
 
 
 _STATES = ["pending", "approved", "denied", "expired", "cancelled", "consumed"]
-_APPROVAL = _object(
+_APPROVAL = open_object(
     {
         "object": {"const": "approval"},
         "id": _TEXT,
@@ -39,8 +36,8 @@ _APPROVAL = _object(
         "continuation": _PERHAPS,
     }
 )
-_RESULTS = _list_of(_object({"id": _TEXT, "status": {"type": "integer"}}))
-_RUN = _object({"object": {"const": "run"}, "id": _TEXT, "tenant": _TEXT, "status": _TEXT, "agent": _PERHAPS})
+_RESULTS = _list_of(open_object({"id": _TEXT, "status": {"type": "integer"}}))
+_RUN = open_object({"object": {"const": "run"}, "id": _TEXT, "tenant": _TEXT, "status": _TEXT, "agent": _PERHAPS})
 _ANSWER = {"reason": "Within the change window.", "version": 1}
 
 OPERATIONS: tuple[AdminOperation, ...] = (

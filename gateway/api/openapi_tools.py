@@ -6,16 +6,13 @@ from typing import Any
 
 from gateway.api import admin_tools
 from gateway.api.openapi_admin import AdminOperation
+from gateway.api.openapi_schemas import open_object
 
 _TEXT = {"type": "string"}
 _NAMES = {"type": "array", "items": _TEXT}
 
 
-def _object(fields: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": fields, "additionalProperties": True}
-
-
-_SERVER = {
+_SERVER: dict[str, Any] = {
     "object": {"const": "tool_server"},
     "id": _TEXT,
     "kind": _TEXT,
@@ -26,7 +23,7 @@ _SERVER = {
     "missing": _NAMES,
     "misfits": {"type": "object", "additionalProperties": _NAMES},
 }
-_TOOL = _object(
+_TOOL = open_object(
     {
         "object": {"const": "tool"},
         "id": _TEXT,
@@ -38,15 +35,15 @@ _TOOL = _object(
         "definition": {"type": ["string", "null"]},
     }
 )
-_BRIEF = _object({**_SERVER, "tools": _NAMES})
-_WHOLE = _object({**_SERVER, "tools": {"type": "array", "items": _TOOL}})
+_BRIEF = open_object({**_SERVER, "tools": _NAMES})
+_WHOLE = open_object({**_SERVER, "tools": {"type": "array", "items": _TOOL}})
 
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(
         path=admin_tools.LIST_PATH,
         method="get",
         summary="The servers of tools",
-        answer=_object({"object": {"const": "list"}, "data": {"type": "array", "items": _BRIEF}}),
+        answer=open_object({"object": {"const": "list"}, "data": {"type": "array", "items": _BRIEF}}),
     ),
     AdminOperation(
         path=admin_tools.ONE_PATH, method="get", summary="One server of tools, and what it offers", answer=_WHOLE

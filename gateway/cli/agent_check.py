@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.agent_folder import fail, read_agents
+from gateway.cli.agent_folder import read_agents
+from gateway.cli.faults import fail
 from gateway.cli.options import config_option
 from gateway.config import ConfigError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -36,12 +35,3 @@ def chosen(documents: AgentDocuments, names: tuple[str, ...]) -> list[AgentDefin
             click.echo(f"no agent is named {name!r}{hint}", err=True)
             sys.exit(1)
     return [documents.agents[name] for name in names or documents.agents]
-
-
-def fail(error: ConfigError) -> NoReturn:
-    """Print every fault to standard error and exit 1."""
-    for fault in error.faults:
-        click.echo(str(fault), err=True)
-    number = len(error.faults)
-    click.echo(f"{number} fault{'' if number == 1 else 's'} found", err=True)
-    sys.exit(1)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from gateway.cli.admin_output import print_json, print_table
-from gateway.cli.agent_folder import fail, read_agents
+from gateway.cli.agent_folder import read_agents
+from gateway.cli.faults import fail
 from gateway.cli.options import config_option
 from gateway.config import ConfigError
 

@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from gateway.cli.admin_output import print_json, print_object
-from gateway.cli.agent_folder import chosen, fail, read_agents
+from gateway.cli.agent_folder import chosen, read_agents
+from gateway.cli.faults import fail
 from gateway.cli.options import config_option
 from gateway.config import ConfigError
 

@@ -12,7 +12,8 @@ import msgspec
 
 from gateway.cli.agent_case_outcomes import CaseOutcome
 from gateway.cli.agent_cases import CaseRunner
-from gateway.cli.agent_folder import chosen, fail, read_agents
+from gateway.cli.agent_folder import chosen, read_agents
+from gateway.cli.faults import fail
 from gateway.cli.options import config_option
 from gateway.config import ConfigError, Settings
 from gateway.config.agent_settings import AgentDefinition, AgentDocuments

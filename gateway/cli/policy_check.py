@@ -7,7 +7,8 @@ from typing import Literal
 
 import click
 
-from gateway.cli.policy_folder import fail, folder_options, read_documents
+from gateway.cli.faults import fail
+from gateway.cli.policy_folder import folder_options, read_documents
 from gateway.config import ConfigError
 from gateway.policies.folder import open_folder
 

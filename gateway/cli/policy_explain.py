@@ -9,7 +9,8 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from gateway.cli.policy_folder import fail, folder_options, read_documents
+from gateway.cli.faults import fail
+from gateway.cli.policy_folder import folder_options, read_documents
 from gateway.config import ConfigError
 from gateway.config.policy_documents import expand_principal, expand_resource
 from gateway.config.policy_settings import (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import click
 
@@ -52,12 +51,3 @@ def read_documents(
         time_zone=time_zone or settings.time_zone,
     )
     return load_policy_documents(chosen, base=base, environ=environ, file="" if folder else str(config))
-
-
-def fail(error: ConfigError) -> NoReturn:
-    """Print every fault to standard error and exit 1."""
-    for fault in error.faults:
-        click.echo(str(fault), err=True)
-    number = len(error.faults)
-    click.echo(f"{number} fault{'' if number == 1 else 's'} found", err=True)
-    sys.exit(1)

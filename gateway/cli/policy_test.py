@@ -11,7 +11,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.policy_folder import fail, folder_options, read_documents
+from gateway.cli.faults import fail
+from gateway.cli.policy_folder import folder_options, read_documents
 from gateway.config import ConfigError
 from gateway.policies.cases import Outcome, run_cases
 from gateway.policies.rules import open_rules
