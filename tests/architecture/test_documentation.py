@@ -12,7 +12,9 @@ from gateway.cli.main import cli
 from gateway.config.settings import Settings
 
 # What clients and operators call. A path in a provider is somebody else's API.
-ENDPOINT = re.compile(r"^/(?:v1|admin)(?:/[a-z_]+|/\{[a-z_:]+\})*$|^/(?:healthz|readyz|metrics|openapi\.json|docs)$")
+ENDPOINT = re.compile(
+    r"^/(?:v1|admin|slack)(?:/[a-z_]+|/\{[a-z_:]+\})*$|^/(?:healthz|readyz|metrics|openapi\.json|docs)$"
+)
 METRIC = re.compile(r"^switchgear_[a-z0-9_]+$")
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", flags=re.MULTILINE | re.DOTALL)
 
@@ -74,7 +76,14 @@ def test_every_setting_is_documented(repository):
 def test_every_endpoint_is_documented(repository):
     endpoints = collect(repository, ("gateway/api/", "gateway/app.py"), ENDPOINT)
 
-    assert {"/v1/chat/completions", "/v1/responses", "/v1/messages", "/readyz", "/metrics"} <= endpoints
+    assert {
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/slack/interactions",
+        "/readyz",
+        "/metrics",
+    } <= endpoints
     assert sorted(path for path in endpoints if path not in repository.docs) == []
 
 
@@ -90,6 +99,14 @@ def test_every_command_is_documented(repository):
 
     assert {"serve", "check", "init", "models", "chat", "version"} <= commands
     assert sorted(name for name in commands if f"switchgear {name}" not in repository.docs) == []
+
+
+def test_every_package_has_its_line_on_the_page_about_architecture(repository):
+    packages = {path.split("/")[1] for path in repository.source if re.match(r"gateway/[a-z_]+/", path)}
+
+    assert {"agents", "api", "core"} <= packages
+    page = repository.texts["docs/architecture.md"]
+    assert sorted(name for name in packages if f"`gateway/{name}/`" not in page) == []
 
 
 def test_the_lists_are_read_from_the_code():
