@@ -64,15 +64,12 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
     """What a call gave. `text` is what a model reads; `structured` the same as JSON where the tool gives that.
 
-    `is_error` says that the tool did its work and reports that it could not do what was asked. `size` is that of the whole in bytes,
-    of which `text` may be only the beginning; the rest is then kept under `ref`.
+    `is_error` says that the tool did its work and reports that it could not do what was asked.
     """
 
     text: str
     structured: Json = None
     is_error: bool = False
-    size: int = 0
-    ref: str = ""
 
 
 def model_name(server: str, tool: str) -> str:

@@ -15,24 +15,19 @@ _MOST_OF_A_LINK = 2000
 
 
 def output_of(result: dict[str, Json]) -> ToolOutput:
-    """Give the output of a `tools/call` result, whatever is in it. `size` is that of the text in bytes."""
+    """Give the output of a `tools/call` result, whatever is in it."""
     blocks = result.get("content")
     structured = result.get("structuredContent")
     text = "\n".join(_text(block) for block in blocks) if isinstance(blocks, list) else ""
     if not text and structured is not None:
         # Servers should give both. Where one does not, the model is not to read nothing.
         text = msgspec.json.encode(structured).decode()
-    return ToolOutput(
-        text=text,
-        structured=structured,
-        is_error=result.get("isError") is True,
-        size=len(text.encode(errors="replace")),
-    )
+    return ToolOutput(text=text, structured=structured, is_error=result.get("isError") is True)
 
 
 def failure(text: str) -> ToolOutput:
     """Give an output that says what went wrong."""
-    return ToolOutput(text=text, is_error=True, size=len(text.encode(errors="replace")))
+    return ToolOutput(text=text, is_error=True)
 
 
 def _text(block: Json) -> str:

@@ -119,8 +119,8 @@ def _meaning(response: httpx2.Response, data: bytes, *, whole: bool, most: int) 
     if 300 <= status < 400:
         return ToolOutput(text=f"HTTP {status}: the server sends elsewhere, and that is not followed.", is_error=True)
     if status >= 400:
-        return ToolOutput(text=f"HTTP {status}: {text}", structured=structured, is_error=True, size=len(data))
-    return ToolOutput(text=text or f"HTTP {status}: done; there is no text.", structured=structured, size=len(data))
+        return ToolOutput(text=f"HTTP {status}: {text}", structured=structured, is_error=True)
+    return ToolOutput(text=text or f"HTTP {status}: done; there is no text.", structured=structured)
 
 
 def _read_body(data: bytes, media_type: str, *, whole: bool) -> tuple[str, Json]:
