@@ -4,10 +4,11 @@
     python tests/mcp_server_double.py http FOLDER PORT
 
 It notes what happens to it in files of FOLDER: `calls.jsonl` has a line for each call, `started` one for each start, and while the file
-`definition` exists its text is the description of the tool `echo`.
+`definition` exists its text is the description of the tool `echo`. The words of the file `extra` are names of further tools; `pause` takes its time.
 """
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}, "key": {"type": "string"}}, "required": ["text"]}
+LONG = {"hang": math.inf, "pause": 0.2}
+"""Seconds that tools take. Where somebody is killed at random, it is to be in the middle of a call now and then: `pause`."""
 EMPTY = {"type": "object", "properties": {}}
 NAMES = (
     "echo", "zebra", "fail", "raise", "hang", "huge", "blocks", "structured", "unstructured", "environment", "die", "count", "with.dots", "spawn",
@@ -44,7 +47,7 @@ class Double:
             types.Tool(
                 name=name,
                 description=description if name == "echo" else f"The tool {name}.",
-                input_schema=SCHEMA if name in ("echo", "count") else EMPTY,
+                input_schema=SCHEMA if name in ("echo", "count", "pause") else EMPTY,
                 output_schema=(
                     {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
                     if "structured" in name
@@ -73,8 +76,8 @@ class Double:
     async def _call(self, name: str, arguments: dict[str, object]) -> types.CallToolResult:
         if name == "raise":
             raise RuntimeError("the secret of the house")
-        if name == "hang":
-            await anyio.sleep_forever()
+        if name in LONG:
+            await anyio.sleep(LONG[name])
         if name == "die":
             os._exit(7)
         if name == "spawn":

@@ -155,7 +155,9 @@ class Executor:
             if room <= 0:
                 return
             now = means.clock.wall()
-            claimed = await means.runs.claim(means.owner, now=now, until=now + means.settings.lease, most=room)
+            claimed = await means.runs.claim(
+                means.owner, now=now, until=now + means.settings.lease, most=room, but=self._held
+            )
             for run in claimed:
                 self._background += 1
                 tasks.start_soon(self._execute, run)
@@ -230,25 +232,30 @@ class Executor:
         lease = self._means.settings.lease
         while True:
             await anyio.sleep(lease / 3)
-            for holding in tuple(self._held.values()):
-                await self._renew(holding, lease)
+            if self._held:
+                await self._renew(tuple(self._held.values()), lease)
 
-    async def _renew(self, holding: Holding, lease: float) -> None:
-        run, wall = holding.run, self._means.clock.wall
+    async def _renew(self, holdings: Sequence[Holding], lease: float) -> None:
+        now = self._means.clock.wall()
+        leases = {holding.run.id: holding.run.epoch for holding in holdings}
         try:
-            held = await self._means.runs.renew(run.id, run.epoch, until=wall() + lease)
-        except Fenced:
-            if self._held.get(run.id) is holding:
+            kept = await self._means.runs.renew(leases, until=now + lease)
+        except SwitchgearError:
+            now = self._means.clock.wall()
+            for holding in holdings:
+                # Who waits for the answer gets it, also where it cannot be kept.
+                if holding.run.background and now >= holding.until:
+                    holding.end("lost")
+            return
+        for holding in holdings:
+            cancelled = kept.get(holding.run.id)
+            if cancelled is not None:
+                holding.until = now + lease
+                if cancelled:
+                    holding.end("cancelled")
+            elif self._held.get(holding.run.id) is holding:
                 self._means.counts.fenced.add()
                 holding.end("lost")
-        except SwitchgearError:
-            # Who waits for the answer gets it, also where it cannot be kept.
-            if run.background and wall() >= holding.until:
-                holding.end("lost")
-        else:
-            holding.until = held.until
-            if held.cancel_requested:
-                holding.end("cancelled")
 
     async def _watch_cancels(self) -> None:
         while True:

@@ -8,7 +8,7 @@ comes last and once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -145,13 +145,6 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     events: Sequence[RunEvent]
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What the holder of a lease learns when it renews it."""
-
-    until: float
-    cancel_requested: bool
-
-
 class RunStore(Protocol):
     """Keeps runs. Everything raises StoreUnavailable when it cannot be asked."""
 
@@ -162,15 +155,21 @@ class RunStore(Protocol):
         """
         ...
 
-    async def claim(self, owner: str, *, now: float, until: float, most: int) -> Sequence[Run]:
+    async def claim(
+        self, owner: str, *, now: float, until: float, most: int, but: Collection[str] = ()
+    ) -> Sequence[Run]:
         """Take leases on some runs that are queued, or in progress under a lease that is over, the oldest first.
 
-        Each comes as it then is: in progress, with a new epoch. Two who claim at once never get the same.
+        Each comes as it then is: in progress, with a new epoch. Two who claim at once never get the same. `but` are left as they are:
+        who executes a run, and is late with its lease, does not take it from itself.
         """
         ...
 
-    async def renew(self, run: str, epoch: int, *, until: float) -> Held:
-        """Keep a lease. Raises Fenced when it has gone to another holder, or the run has ended."""
+    async def renew(self, leases: Mapping[str, int], *, until: float) -> Mapping[str, bool]:
+        """Keep leases, each of a run and its epoch, all in one transaction: a hundred runs that write do not keep each other's leases waiting.
+
+        Gives those that are kept, and whether the end of the run has been asked for. One that is missing has gone to another holder, or its run has ended.
+        """
         ...
 
     async def release(self, run: str, epoch: int) -> None:

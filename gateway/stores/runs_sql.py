@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    bindparam,
     delete,
     func,
     or_,
@@ -26,7 +27,7 @@ from gateway.stores.agent_versions_sql import remove_unused
 from gateway.stores.approvals_writing import cancel_approvals, remove_approvals
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
-from gateway.stores.runs import LIVE, Entry, Held, Piece, Place, Run, RunEvent, RunItem, RunStatus
+from gateway.stores.runs import LIVE, Entry, Piece, Place, Run, RunEvent, RunItem, RunStatus
 from gateway.stores.runs_rows import read_events, read_item, read_run
 from gateway.stores.runs_tables import IS_LIVE, RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
 from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_entries, add_run, changes, fenced, holding
@@ -38,7 +39,18 @@ _REMOVED_AT_ONCE: Final = 25
 _BY_TENANT: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 7246911))")
 """On PostgreSQL two who begin at once would not see each other's run, and there would be one too many."""
 
-_RENEW: Final = IF_HELD.returning(RUNS.c.cancel_requested_at)
+_IN_FORCE: Final = (
+    select(RUNS.c.id, RUNS.c.epoch, RUNS.c.cancel_requested_at)
+    .where(
+        RUNS.c.id.in_(bindparam("names", expanding=True)),
+        RUNS.c.status == "in_progress",
+        RUNS.c.lease_until.is_not(None),
+    )
+    .order_by(RUNS.c.id)
+    .with_for_update()
+)
+_AT_ONCE: Final = 500
+"""Leases in one statement."""
 
 
 class SqlRuns:
@@ -62,7 +74,9 @@ class SqlRuns:
         live = select(func.count()).select_from(RUNS).where(RUNS.c.tenant == tenant, IS_LIVE)
         return (await connection.execute(live)).scalar_one()
 
-    async def claim(self, owner: str, *, now: float, until: float, most: int) -> Sequence[Run]:
+    async def claim(
+        self, owner: str, *, now: float, until: float, most: int, but: Collection[str] = ()
+    ) -> Sequence[Run]:
         """Take leases on some runs that are queued, or in progress under a lease that is over, the oldest first."""
         columns = RUNS.c
         free = or_(columns.status == "queued", columns.lease_until.is_(None), columns.lease_until <= now)
@@ -71,7 +85,7 @@ class SqlRuns:
         due = due.with_for_update(of=RUNS, skip_locked=True)
         taken = {"status": "in_progress", "lease_owner": owner, "lease_until": until}
         async with self._database.begin() as connection:
-            found = [read_run(row) for row in (await connection.execute(due)).mappings()]
+            found = [read_run(row) for row in (await connection.execute(due)).mappings() if row["id"] not in but]
             if found:
                 change = update(RUNS).where(columns.id.in_([run.id for run in found]))
                 started = func.coalesce(columns.started_at, now)
@@ -83,14 +97,19 @@ class SqlRuns:
             for run in found
         ]
 
-    async def renew(self, run: str, epoch: int, *, until: float) -> Held:
-        """Keep a lease. Raises Fenced when it has gone to another holder, or the run has ended."""
-        values = {**holding(run, epoch), "lease_until": until}
+    async def renew(self, leases: Mapping[str, int], *, until: float) -> Mapping[str, bool]:
+        """Keep leases, each of a run and its epoch; give those that are kept, and whether the end of the run has been asked for."""
+        kept: dict[str, bool] = {}
+        names, columns = sorted(leases), RUNS.c
         async with self._database.begin() as connection:
-            row = (await connection.execute(_RENEW, values)).first()
-        if row is None:
-            raise fenced(run)
-        return Held(until=until, cancel_requested=row.cancel_requested_at is not None)
+            for first in range(0, len(names), _AT_ONCE):
+                # In one order, as all who write to several runs at once.
+                rows = await connection.execute(_IN_FORCE, {"names": names[first : first + _AT_ONCE]})
+                held = {row.id: row.cancel_requested_at is not None for row in rows if row.epoch == leases[row.id]}
+                if held:
+                    await connection.execute(update(RUNS).where(columns.id.in_(held)).values(lease_until=until))
+                kept.update(held)
+        return kept
 
     async def release(self, run: str, epoch: int) -> None:
         """Give a lease back, so that another may claim the run at once; who gave it back is fenced, too. Raises Fenced."""

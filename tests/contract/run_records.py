@@ -46,8 +46,8 @@ async def numbers(runs, run: str = "resp_1", **query) -> list[int]:
     return [event.seq for event in await runs.events(run, **query)]
 
 
-async def claim(runs, owner="replica-2", *, now=10.0, until=25.0, most=10):
-    return await runs.claim(owner, now=now, until=until, most=most)
+async def claim(runs, owner="replica-2", *, now=10.0, until=25.0, most=10, but=()):
+    return await runs.claim(owner, now=now, until=until, most=most, but=but)
 
 
 async def found(runs, run="resp_1"):

@@ -138,8 +138,7 @@ async def test_an_end_is_written_once_and_is_the_last(runs):
     for more in (ending(2), Entry(events=events(2)), Entry(spent=SPENT), Entry()):
         with pytest.raises(Fenced):
             await runs.write("resp_1", 1, more)
-    with pytest.raises(Fenced):
-        await runs.renew("resp_1", 1, until=200.0)
+    assert await runs.renew({"resp_1": 1}, until=200.0) == {}
     with pytest.raises(Fenced):
         await runs.release("resp_1", 1)
 

@@ -20,7 +20,7 @@ def writing(runs, conversations):
     return {
         "add": lambda: runs.add(queued("resp_2"), []),
         "claim": lambda: runs.claim("o", now=1.0, until=2.0, most=1),
-        "renew": lambda: runs.renew("resp_1", 1, until=100.0),
+        "renew": lambda: runs.renew({"resp_1": 1}, until=100.0),
         "release": lambda: runs.release("resp_1", 1),
         "write": lambda: runs.write("resp_1", 1, Entry(events=events(0))),
         "request_cancel": lambda: runs.request_cancel("acme", "resp_1", now=1.0, ended=ENDED),

@@ -46,8 +46,7 @@ async def test_a_holder_whose_lease_went_to_another_is_fenced_off(runs):
     for stale in (Entry(events=events(1)), ending(1), Entry(items=[item(0)]), Entry(spent=SPENT), Entry()):
         with pytest.raises(Fenced):
             await runs.write("resp_1", 1, stale)
-    with pytest.raises(Fenced):
-        await runs.renew("resp_1", 1, until=500.0)
+    assert await runs.renew({"resp_1": 1}, until=500.0) == {}
     with pytest.raises(Fenced):
         await runs.release("resp_1", 1)
 
@@ -60,8 +59,7 @@ async def test_a_run_that_is_not_there_is_nobodys(runs):
     for epoch in (0, 1):
         with pytest.raises(Fenced):
             await runs.write("resp_1", epoch, Entry(events=events(0)))
-        with pytest.raises(Fenced):
-            await runs.renew("resp_1", epoch, until=5.0)
+        assert await runs.renew({"resp_1": epoch}, until=5.0) == {}
 
 
 async def test_nobody_writes_to_a_run_that_is_queued(runs):
@@ -99,10 +97,31 @@ async def test_a_live_lease_is_left_alone_and_one_that_is_over_is_taken(runs):
 async def test_a_lease_that_is_renewed_is_not_over(runs):
     await runs.add(held(), [])
 
-    kept = await runs.renew("resp_1", 1, until=200.0)
-    assert (kept.until, kept.cancel_requested) == (200.0, False)
+    assert await runs.renew({"resp_1": 1}, until=200.0) == {"resp_1": False}
     assert list(await claim(runs, now=199.0)) == []
     assert await found(runs) == held(lease_until=200.0)
+
+
+async def test_many_leases_are_renewed_at_once_and_each_by_itself(runs):
+    for number in range(5):
+        await runs.add(held(f"resp_{number}"), [])
+    await runs.write("resp_1", 1, ending(0))
+    await runs.request_cancel("acme", "resp_2", now=4.0, ended=ending(0, "cancelled"))
+
+    kept = await runs.renew({f"resp_{number}": 2 if number == 3 else 1 for number in range(6)}, until=200.0)
+
+    assert kept == {"resp_0": False, "resp_2": True, "resp_4": False}
+    assert [run.id for run in await claim(runs, now=150.0)] == ["resp_3"]
+    assert await runs.renew({}, until=1.0) == {}
+
+
+async def test_nobody_takes_a_run_from_itself(runs):
+    """Who executes it, and is late with its lease on a busy machine, goes on: it has not gone to anybody."""
+    await runs.add(held("resp_1", lease_until=1.0), [])
+    await runs.add(held("resp_2", lease_until=1.0), [])
+
+    assert [run.id for run in await claim(runs, now=5.0, but={"resp_1": ...})] == ["resp_2"]
+    assert await runs.renew({"resp_1": 1}, until=20.0) == {"resp_1": False}
 
 
 async def test_who_is_late_but_not_replaced_goes_on(runs):
@@ -110,7 +129,7 @@ async def test_who_is_late_but_not_replaced_goes_on(runs):
     await runs.add(held(lease_until=1.0), [])
 
     await runs.write("resp_1", 1, Entry(events=events(0)))
-    await runs.renew("resp_1", 1, until=500.0)
+    assert await runs.renew({"resp_1": 1}, until=500.0) == {"resp_1": False}
     assert list(await claim(runs, now=400.0)) == []
 
 
@@ -120,8 +139,7 @@ async def test_a_lease_that_is_given_back_is_there_for_the_next_at_once(runs):
 
     with pytest.raises(Fenced):
         await runs.write("resp_1", 1, Entry(events=events(0)))
-    with pytest.raises(Fenced):
-        await runs.renew("resp_1", 1, until=500.0)
+    assert await runs.renew({"resp_1": 1}, until=500.0) == {}
     assert ((await found(runs)).status, (await found(runs)).lease_owner) == ("in_progress", "")
     (taken,) = await claim(runs, now=2.0)
     assert taken.epoch == 2
@@ -246,7 +264,7 @@ async def test_the_holder_of_a_run_learns_that_it_is_to_end_and_ends_it(runs):
     run = await runs.request_cancel("acme", "resp_1", now=4.0, ended=ending(0, "cancelled"))
 
     assert run == held(cancel_requested_at=4.0, next_seq=1)
-    assert (await runs.renew("resp_1", 1, until=100.0)).cancel_requested
+    assert await runs.renew({"resp_1": 1}, until=100.0) == {"resp_1": True}
     assert list(await runs.cancel_requested(["resp_1", "resp_2"])) == ["resp_1"]
     again = await runs.request_cancel("acme", "resp_1", now=9.0, ended=ENDED)
     assert again == run

@@ -126,13 +126,9 @@ class World:
 
     async def renew(self, owner: str, run: str, grip: Grip) -> None:
         known = self.known[run]
-        renewed = []
-
-        async def ask() -> None:
-            renewed.append(await self.store.renew(run, grip.epoch, until=self.now + LEASE))
-
-        if await self.outcome(run, grip.epoch, ask()):
-            assert renewed[0].cancel_requested == known.cancelled
+        kept = await self.store.renew({run: grip.epoch}, until=self.now + LEASE)
+        assert kept == ({run: known.cancelled} if self.holds(run, grip.epoch) else {})
+        if kept:
             known.until = self.now + LEASE
         else:
             del self.holders[owner][run]

@@ -313,7 +313,7 @@ async def test_a_run_whose_lease_went_to_another_writes_nothing_more(tmp_path):
         [taken] = await world.runs.claim("another", now=far, until=far + 1000, most=1)
         [holding] = world.executor._held.values()
         with anyio.fail_after(5):
-            await world.executor._renew(holding, 15.0)
+            await world.executor._renew([holding], 15.0)
             while world.counts.live:
                 await anyio.lowlevel.checkpoint()
         kept = await world.runs.find("acme", run.id)
