@@ -33,7 +33,7 @@ models:
 """
 CONFIG = """
 server: {{drain_timeout: 0.2}}
-database: {{kind: sqlite, path: "{folder}/runs.db"}}
+database: {database}
 access: {{pepper: env:PEPPER}}
 runs: {{lease: 1, poll: 0.1}}
 providers: {{script: {{kind: scripted, document: "{folder}/script.yaml"}}}}
@@ -54,12 +54,13 @@ NEVER = [{"type": "mcp", "server_label": "desk", "require_approval": "never"}]
 ALWAYS = [{"type": "mcp", "server_label": "desk"}]
 
 
-def configuration(folder: Path) -> str:
+def configuration(folder: Path, *, database: str = "") -> str:
     """Write the script, and give the configuration. What happens to the server of tools is noted in `folder`/notes."""
+    database = database or f'{{kind: sqlite, path: "{folder}/runs.db"}}'
     notes = folder / "notes"
     notes.mkdir(exist_ok=True)
     (folder / "script.yaml").write_text(SCRIPT)
-    return CONFIG.format(folder=folder, python=sys.executable, double=DOUBLE, notes=notes)
+    return CONFIG.format(folder=folder, database=database, python=sys.executable, double=DOUBLE, notes=notes)
 
 
 def calls(folder: Path, tool: str = "") -> list[dict]:
