@@ -192,9 +192,11 @@ class Storm:
                 {"type": "mcp_approval_response", "approval_request_id": item["id"], "approve": False} for item in asked
             ]
             body = {"model": "clerk", "previous_response_id": response, "input": answers, "tools": TOOLS}
-            answer = await http.post("/v1/responses", json=body)
+            answer = await http.post("/v1/responses", json={**body, "background": True})
             assert answer.status_code == 200, answer.text
-            assert answer.json()["status"] == "completed", answer.text
+            with anyio.fail_after(PATIENCE):
+                went_on = await self._events(http, answer.json()["id"])
+            assert went_on[-1]["response"]["status"] == "completed", went_on[-1]
             self.ends["waited for people"] += 1
 
     async def _events(self, http: httpx2.AsyncClient, response: str) -> list[dict]:
