@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
+
+from mcp_servers.environment import variable
 
 Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 Mask: TypeAlias = Literal["hide", "last4", "null"]
@@ -48,7 +49,7 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def address(self) -> str:
         """Give the address. Raises KeyError when the variable is not set."""
-        return os.environ[self.url.removeprefix("env:")]
+        return variable(self.url)
 
 
 Database: TypeAlias = Sqlite | Postgres
