@@ -21,6 +21,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,12 @@ def missing_servers() -> set[str]:
     """The servers that this machine has not. Where CI is true, none may be missing, so a test of one fails."""
     if os.environ.get("CI") == "true":
         return set()
-    found = {"postgres": postgres_programs(), "redis": shutil.which("redis-server")}
+    found = {
+        "alertmanager": shutil.which("prometheus-alertmanager"),
+        "postgres": postgres_programs(),
+        "prometheus": shutil.which("prometheus"),
+        "redis": shutil.which("redis-server"),
+    }
     return {name for name, program in found.items() if program is None}
 
 
@@ -251,6 +257,78 @@ def redis_server() -> Iterator[RedisServer]:
             yield server
         finally:
             server.stop()
+
+
+class WebServer(Server):
+    """A program that serves HTTP on `port`, and says at `ready` when it does. Given up with a TERM: it has nothing that must survive."""
+
+    def __init__(self, folder: Path, ready: str) -> None:
+        super().__init__(folder)
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *command: object) -> None:
+        log = self.folder / "server.log"
+        with log.open("wb") as said:
+            self._process = subprocess.Popen([str(each) for each in command], stdout=said, stderr=said, cwd=self.folder)
+        self._pid = self._process.pid
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url + self._ready, timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def _reap(self) -> None:
+        if self._process is not None:
+            self._process.wait(timeout=START_SECONDS)
+
+
+@contextlib.contextmanager
+def alertmanager_server() -> Iterator[WebServer]:
+    """Run an Alertmanager of its own, with one receiver that does nothing, while the block runs."""
+    program = shutil.which("prometheus-alertmanager")
+    assert program is not None, "Alertmanager is not installed: apt-get install prometheus-alertmanager"
+    with _folder() as folder:
+        (folder / "config.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+        server = WebServer(folder, "/-/ready")
+        listen = f"--web.listen-address=127.0.0.1:{server.port}"
+        server.start(program, "--config.file=config.yml", "--storage.path=data", listen, "--cluster.listen-address=")
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@contextlib.contextmanager
+def prometheus_server(alertmanager: WebServer, rules: str = "groups: []") -> Iterator[WebServer]:
+    """Run a Prometheus that watches itself, evaluates `rules` each second, and tells an Alertmanager, while the block runs."""
+    program = shutil.which("prometheus")
+    assert program is not None, "Prometheus is not installed: apt-get install prometheus"
+    with _folder() as folder:
+        server = WebServer(folder, "/-/ready")
+        (folder / "rules.yml").write_text(rules)
+        (folder / "config.yml").write_text(
+            "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
+            f'scrape_configs: [{{job_name: itself, static_configs: [{{targets: ["127.0.0.1:{server.port}"]}}]}}]\n'
+            f'alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{alertmanager.port}"]}}]}}]}}\n'
+        )
+        listen = f"--web.listen-address=127.0.0.1:{server.port}"
+        server.start(program, "--config.file=config.yml", "--storage.tsdb.path=data", listen)
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 def _runs(process: psutil.Process) -> bool:
