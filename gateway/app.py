@@ -155,6 +155,7 @@ class Application:
             json_depth=self.settings.server.limits.json_depth,
             configuration=self._configuration,
             stores=self.governance.stores,
+            seal=None if self.governance.kept is None else self.governance.kept.seal,
         )
 
     def _sinks(self) -> list[Sink]:

@@ -10,6 +10,7 @@ from gateway.api import (
     admin,
     batches,
     chat,
+    compact,
     completions,
     conversations,
     count_tokens,
@@ -97,6 +98,7 @@ def endpoints_of(served: Served) -> dict[str, AsgiApp]:
     }
     hot[responses.PATH] = responses.endpoint(edge, run_desk)
     hot[input_tokens.PATH] = input_tokens.endpoint(edge, run_desk)
+    hot[compact.PATH] = compact.endpoint(edge, run_desk)
     return {
         **hot,
         models.LIST_PATH: models.list_endpoint(edge, served.started_at),

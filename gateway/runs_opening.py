@@ -58,6 +58,7 @@ def open_runs(
         owner=f"{socket.gethostname()[:100]}-{secrets.token_hex(4)}",
         tools=tools,
         costs=costs,
+        seal=edge.seal,
     )
     executor = Executor(means)
     desk = Running(means, executor)

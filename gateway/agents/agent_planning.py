@@ -84,6 +84,7 @@ class AgentPlanner:
             parallel=settings.parallel_tool_calls,
             agent=definition.name,
             version=definition.version,
+            compact_at=settings.compact_at,
         )
 
     async def _definition(self, name: str, version: str, now: AgentsInForce) -> AgentDefinition | None:

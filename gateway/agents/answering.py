@@ -19,6 +19,7 @@ from gateway.agents.hearing import Hearing
 from gateway.agents.means import Generation, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
+from gateway.agents.run_compacting import RunCompacting
 from gateway.agents.toolbox import Toolbox
 from gateway.agents.writing import DIALECT, NOTHING, Page, Sink, Writing
 from gateway.cache.wishes import wish_of
@@ -68,6 +69,7 @@ class Answering:
         self._finished = False
         self._handed = False
         self._waiting: Page | None = None
+        self._compacting = RunCompacting(means, self.writing)
 
     @property
     def begun(self) -> bool:
@@ -194,6 +196,8 @@ class Answering:
             route = find_route(generation.routes, model, shown=self._shown(generation, call))
             if self._asking is not None and self._asking.ear is not None:
                 self._asking.ear.asking()
+            if await self._compacting.shorten(prompted, call, route, plan):
+                call = self._call(await self._gather(), caller)
             await route.responder(call, self._take)
         finally:
             generation.release()
@@ -217,7 +221,7 @@ class Answering:
         prompted = await self._context.gather(self.run, own, plan, steps=writing.steps)
         toolbox.read(prompted.seen)
         if not writing.steps:
-            await toolbox.list_servers([item.body for item in prompted.seen])
+            await toolbox.list_servers([item.body for item in (*prompted.seen, *own)])
         names = {tool.get("name") for tool in plan.fields.get("tools") or () if tool.get("type") == "function"}
         self._hearing = Hearing(names - plan.granted.keys())
         return prompted

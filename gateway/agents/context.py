@@ -7,7 +7,7 @@ and neither does a call of a tool that was cut off in the middle. Instructions a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NoReturn
 
 import msgspec
@@ -15,30 +15,37 @@ import msgspec
 from gateway.agents.desk import no_conversation, no_response
 from gateway.agents.means import Means
 from gateway.agents.plan import Plan
+from gateway.agents.unfolding import unfold
 from gateway.core.content import Content
 from gateway.core.errors import Conflict, ContextLengthExceeded, InvalidRequest
 from gateway.core.ids import NewId
 from gateway.core.items import Json
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
+from gateway.dialects.openai_responses.compaction import read_wish
 from gateway.dialects.openai_responses.kept_items import spread_input, whole_item
 from gateway.dialects.openai_responses.mcp_items import CALL, KINDS, for_model, is_ours
 from gateway.stores.runs import LIVE, Run, RunItem
+from gateway.stores.sealing import Seal
 
 PREVIOUS: Final = "previous_response_id"
 CONVERSATION: Final = "conversation"
-_OURS: Final = ("background", "cache", CONVERSATION, "input", PREVIOUS, "store", "stream")
+_OURS: Final = ("background", "cache", "context_management", CONVERSATION, "input", PREVIOUS, "store", "stream")
 """Fields that are for this server, and no model's."""
 _PAGE: Final = 100
 _encode = msgspec.json.Encoder().encode
 
 
 class Prompted(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes to a model: the fields of its request, the same as JSON, and decoded; `seen` are the items as they are kept."""
+    """What goes to a model: the fields of its request, the same as JSON, and decoded; `seen` are the items as they are kept, what was compacted apart.
+
+    `upto` is the last item of the conversation that is among them, empty where there is none.
+    """
 
     fields: dict[str, Json]
     body: bytes
     content: Content
     seen: Sequence[RunItem] = ()
+    upto: str = ""
 
 
 def origins(fields: dict[str, Json]) -> tuple[str, str]:
@@ -67,6 +74,7 @@ def validate(fields: dict[str, Json]) -> None:
         # There may be nothing to add to what was said; whether that is nothing, shows later.
         given = given if given not in (None, "", []) else "-"
     OPENAI_RESPONSES.decode_call({**_for_model(fields), "input": given})
+    read_wish(fields)
 
 
 def _for_model(fields: dict[str, Json]) -> dict[str, Json]:
@@ -96,13 +104,15 @@ class Context:
 
     async def gather(self, run: Run, own: Sequence[RunItem], plan: Plan | None = None, *, steps: int = 0) -> Prompted:
         """Give what the model is given next; `own` are the run's items so far, `steps` its answers. Raises NotFound, InvalidRequest."""
-        bodies = _Bounded(self._means.settings.context_items, self._means.settings.context_bytes)
+        settings = self._means.settings
+        bodies = _Bounded(settings.context_items, settings.context_bytes, self._means.seal, run.tenant)
+        upto = ""
         if run.conversation:
-            await self._add_conversation(run, bodies)
+            upto = await self._add_conversation(run, bodies)
         elif run.previous:
             for earlier in reversed(await self._chain(run.tenant, run.previous)):
                 bodies.add(_counting(await self._means.runs.items(earlier.id)))
-        bodies.add(_counting(own))
+        bodies.add(_counting(own), run.id)
         given = run.request if plan is None else _step_fields(plan, steps)
         model = run.model if plan is None else plan.model
         if bodies.has_tools:
@@ -110,7 +120,7 @@ class Context:
         fields = {**_for_model(given), "model": model, "stream": True, "input": bodies.items}
         content = OPENAI_RESPONSES.decode_call(fields)
         body = _encode({**fields, "input": bodies.raw()})
-        return Prompted(fields=fields, body=body, content=content, seen=bodies.seen)
+        return Prompted(fields=fields, body=body, content=content, seen=bodies.seen, upto=upto)
 
     async def _chain(self, tenant: str, previous: str) -> Sequence[Run]:
         """Give a response and those that it goes on from, the last first."""
@@ -137,7 +147,8 @@ class Context:
             raise Conflict(msg, param=PREVIOUS)
         return found
 
-    async def _add_conversation(self, run: Run, bodies: _Bounded) -> None:
+    async def _add_conversation(self, run: Run, bodies: _Bounded) -> str:
+        """Add what was said in the conversation; give the id of the last item."""
         last, own = "", run.id
         while True:
             page = await self._means.conversations.items(
@@ -145,41 +156,64 @@ class Context:
             )
             if page is None:
                 raise no_conversation(run.conversation, CONVERSATION)
-            bodies.add(
-                # What is not labelled was said by a client, as far as is known.
-                RunItem(id=item.id, place="input", index=0, body=_said(item.body), label=item.label)
-                for item in page
-                if item.run != own and not _is_cut_off(item.body)
-            )
+            for item in page:
+                if item.run != own and not _is_cut_off(item.body):
+                    # What is not labelled was said by a client, as far as is known.
+                    said = RunItem(id=item.id, place="input", index=0, body=_said(item.body), label=item.label)
+                    bodies.add([said], item.run)
+            last = page[-1].id if page else last
             if len(page) < _PAGE:
-                return
-            last = page[-1].id
+                return last
 
 
 class _Bounded:
-    """Items in wire form, no more and no larger than they may be."""
+    """Items in wire form, no more and no larger than they may be. What was compacted has what stands for it in its place."""
 
-    def __init__(self, most: int, most_bytes: int) -> None:
+    def __init__(self, most: int, most_bytes: int, seal: Seal | None, tenant: str) -> None:
         self.items: list[dict[str, Json]] = []
         self.seen: list[RunItem] = []
         self.has_tools = False
         self._most = most
         self._room = most_bytes
+        self._seal = seal
+        self._tenant = tenant
         self._encoded: list[bytes] = []
+        self._runs: list[str] = []
 
-    def add(self, some: Iterator[RunItem]) -> None:
-        """Take some more. Raises ContextLengthExceeded."""
-        for seen in some:
-            body = seen.body
-            data = _encode(body)
-            self._room -= len(data)
-            if len(self.items) >= self._most or self._room < 0:
-                msg = "What the response goes on from is larger than this server gives to a model: begin anew, or compact it."
-                raise ContextLengthExceeded(msg, param="input")
-            self.items.append(body)
-            self.seen.append(seen)
-            self.has_tools = self.has_tools or body.get("type") in KINDS
-            self._encoded.append(data)
+    def add(self, some: Iterable[RunItem], run: str = "") -> None:
+        """Take some more, which `run` has said. Raises ContextLengthExceeded, and InvalidRequest for a compaction that cannot be opened."""
+        for item in some:
+            unfolded = unfold(item, self._seal, self._tenant)
+            if unfolded is None:
+                self._add(item, run)
+                continue
+            later = self._cut(unfolded.upto, run) if unfolded.covers else []
+            for each, said_by in (*((each, run) for each in unfolded.items), *later):
+                self._add(each, said_by)
+
+    def _add(self, item: RunItem, run: str) -> None:
+        data = _encode(item.body)
+        self._room -= len(data)
+        if len(self.items) >= self._most or self._room < 0:
+            msg = (
+                "What the response goes on from is larger than this server gives to a model: begin anew, or compact it."
+            )
+            raise ContextLengthExceeded(msg, param="input")
+        self.items.append(item.body)
+        self.seen.append(item)
+        self.has_tools = self.has_tools or item.body.get("type") in KINDS
+        self._encoded.append(data)
+        self._runs.append(run)
+
+    def _cut(self, upto: str, run: str) -> list[tuple[RunItem, str]]:
+        """Leave all out; give what was not compacted: what others have said in the conversation after `upto`."""
+        names = [item.id for item in self.seen]
+        later = names.index(upto) + 1 if upto and upto in names else len(names)
+        left = [(self.seen[place], self._runs[place]) for place in range(later, len(names)) if self._runs[place] != run]
+        self._room += sum(map(len, self._encoded))
+        for each in (self.items, self.seen, self._encoded, self._runs):
+            each.clear()
+        return left
 
     def translate(self, labels: Collection[str]) -> None:
         """Put functions in the place of calls of tools of this server."""

@@ -21,6 +21,9 @@ class Counts:
             "switchgear_run_fenced_total",
             "Writes that were refused because the run had gone to another holder, or ended.",
         )
+        self.compacted = Counter(
+            "switchgear_compactions_total", "Conversations, or parts of them, that were put into notes."
+        )
         self.writing = Histogram(
             "switchgear_run_journal_seconds",
             "Time to write events of a run to the journal.",
@@ -31,6 +34,7 @@ class Counts:
             self.ended,
             self.takeovers,
             self.fenced,
+            self.compacted,
             self.writing,
             Reading("switchgear_runs_live", "Runs that this process executes now.", lambda: {(): self.live}),
             Reading("switchgear_run_followers", "Who reads a run here as it happens.", lambda: {(): self.followers}),

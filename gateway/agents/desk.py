@@ -88,6 +88,10 @@ class RunDesk(Protocol):
         """Give a body that says the same without what is stored: all that comes before as items of its `input`. Raises NotFound."""
         ...
 
+    async def compact(self, draft: Draft, ear: Ear) -> dict[str, Json]:
+        """Give the document of a compaction: what goes on from a request, with notes of its model in the place of most of it. Nothing is kept."""
+        ...
+
     async def follow(self, tenant: str, run: str, take: Take, *, after: int = -1) -> None:
         """Give the events that follow number `after`, those to come as well, until the terminal one has been given. Raises NotFound."""
         ...

@@ -25,6 +25,7 @@ from gateway.stores.approvals import ApprovalStore
 from gateway.stores.blobs import BlobStore
 from gateway.stores.conversations import ConversationStore
 from gateway.stores.runs import RunStore
+from gateway.stores.sealing import Seal
 from gateway.stores.tool_calls import ToolJournal
 from gateway.tools.hub import Hub
 
@@ -74,7 +75,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 
     `current` gives the generation that calls begin with; `known` gives a caller with the rights that it has now, and raises
     Unauthenticated for one whose key does not work any more. `owner` names this process in leases. `tools` is None where this
-    server runs no tools. `costs` hears what the calls of runs cost.
+    server runs no tools. `costs` hears what the calls of runs cost. `seal` seals what was compacted.
     """
 
     runs: RunStore
@@ -89,3 +90,4 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     tools: ToolMeans | None = None
     costs: Costs = msgspec.field(default_factory=Costs)
+    seal: Seal | None = None

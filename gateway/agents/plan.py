@@ -36,7 +36,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The whole. `fields` are those of the request to the model besides `input`, in the Responses API's form, with every tool as a function.
 
-    `granted` is by the name that the model knows. `agent` and `version` are empty for a run of a model.
+    `granted` is by the name that the model knows. `agent` and `version` are empty for a run of a model. `compact_at` is how many tokens
+    of a context have it compacted; None is what the request says.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     parallel: bool = True
     agent: str = ""
     version: str = ""
+    compact_at: int | None = None
 
 
 class Planner(Protocol):

@@ -12,11 +12,14 @@ from gateway.agents.answering import Asking
 from gateway.agents.context import Context, input_items, origins, validate
 from gateway.agents.continuing import go_on
 from gateway.agents.desk import Draft, Ear, Take, no_response, not_kept
+from gateway.agents.desk_compacting import compact
 from gateway.agents.executor import Executor
 from gateway.agents.means import DAY, Means
 from gateway.agents.plan import Plan
 from gateway.agents.resolving import Resolving
+from gateway.agents.unfolding import check_sealed
 from gateway.agents.writing import document_of, encoder_of
+from gateway.config.agent_settings import PREFIX
 from gateway.core.errors import Conflict, LimitExceeded
 from gateway.core.items import Json
 from gateway.dialects.openai_responses.stored_encode import TERMINAL
@@ -115,6 +118,17 @@ class Running:
         prompted = await self._context.gather(run, items)
         return {**prompted.fields, "stream": run.streams, "store": False}
 
+    async def compact(self, draft: Draft, ear: Ear) -> dict[str, Json]:
+        """Give the document of a compaction: what goes on from a request, with notes of its model in the place of most of it. Nothing is kept."""
+        run, items = self._sketch(draft, background=False)
+        prompted = await self._context.gather(run, items)
+        tools, model = self._means.tools, draft.model
+        if tools is not None and model.startswith(PREFIX):
+            # An agent is asked as the model that it thinks with: what it is told, and its tools, have no place in notes.
+            plan = await tools.planner.plan(draft.caller, model, {})
+            model = model if plan is None else plan.model
+        return await compact(self._means, draft, prompted, model, ear)
+
     async def _read(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem], Plan | None]:
         """Give the run that a request asks for, and its plan; answers to what another run asked are counted. Raises what ApprovalDesk does, too."""
         run, items = self._sketch(draft, background=background)
@@ -169,7 +183,9 @@ class Running:
             conversation=conversation,
             expires_at=None if days is None else now + days * DAY,
         )
-        return run, input_items(fields, means.new_id)
+        items = input_items(fields, means.new_id)
+        check_sealed([item.body for item in items], means.seal, caller.tenant)
+        return run, items
 
     async def follow(self, tenant: str, run: str, take: Take, *, after: int = -1) -> None:
         """Give the events that follow number `after`, those to come as well, until the terminal one has been given. Raises NotFound."""

@@ -19,6 +19,7 @@ from gateway.pipeline.interruption import Interruption
 from gateway.pipeline.recorded import TakeRecord
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
+from gateway.stores.sealing import Seal
 
 
 class Generation(Protocol):
@@ -74,7 +75,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """Shared by all endpoints of one app.
 
     `current` gives the generation that new calls begin with, `configuration` the state of the configuration for people, and
-    `stores` the state of each store that is configured. `background` marks calls that nobody waits for.
+    `stores` the state of each store that is configured. `background` marks calls that nobody waits for. `seal` opens what was compacted.
     """
 
     current: Callable[[], Generation]
@@ -87,6 +88,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     stores: Callable[[], Mapping[str, Mapping[str, str]]] = dict
     in_progress: dict[Interruption, Answering] = {}
     background: bool = False
+    seal: Seal | None = None
 
     def interrupt_all(self, error: SwitchgearError) -> None:
         """End every call in progress with `error` as its last word."""

@@ -8,6 +8,7 @@ from gateway.agents.desk import Draft, RunDesk
 from gateway.api.asgi import Receive, Scope
 from gateway.api.door import Asked, Door, Reading
 from gateway.api.edge import Edge, Generation
+from gateway.api.opening_door import OpeningDoor
 from gateway.api.responses_envelope import CONVERSATION, PREVIOUS, read_origins
 from gateway.core.items import Json
 from gateway.dialects.openai_responses.input_tokens import INPUT_TOKENS
@@ -18,10 +19,10 @@ PATH = "/v1/responses/input_tokens"
 
 def endpoint(edge: Edge, desk: RunDesk | None = None) -> Door:
     """Give the ASGI endpoint; without a desk a request can refer to nothing that is kept."""
-    return Door(edge, INPUT_TOKENS) if desk is None else _CountingDoor(edge, desk)
+    return OpeningDoor(edge, INPUT_TOKENS) if desk is None else _CountingDoor(edge, desk)
 
 
-class _CountingDoor(Door):
+class _CountingDoor(OpeningDoor):
     """A door that puts what is kept in the place of what refers to it."""
 
     def __init__(self, edge: Edge, desk: RunDesk) -> None:

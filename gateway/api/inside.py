@@ -13,6 +13,7 @@ from gateway.api.asgi import Message, Scope
 from gateway.api.door import Door
 from gateway.api.edge import Edge, Generation
 from gateway.api.identity import Identity
+from gateway.api.opening_door import OpeningDoor
 from gateway.batches.asking import Answer, Ask
 from gateway.core.caller import Caller
 from gateway.core.errors import KeyExpired, KeyRevoked
@@ -125,7 +126,9 @@ def ask_as(edge: Edge, ring: KeyRing | None, caller: Caller) -> Ask:
         return _AsSeenBy(edge.current(), identity)
 
     doors = {
-        path: Door(msgspec.structs.replace(edge, current=current, background=True), dialect)
+        path: (OpeningDoor if dialect is OPENAI_RESPONSES else Door)(
+            msgspec.structs.replace(edge, current=current, background=True), dialect
+        )
         for path, dialect in DIALECTS.items()
     }
 

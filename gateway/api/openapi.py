@@ -67,6 +67,10 @@ OPERATIONS: tuple[Operation, ...] = (
         kind="count_tokens", body={"model": "small", "input": "Say hello."},
     ),
     Operation(
+        path="/v1/responses/compact", method="post", summary="Notes in the place of a long conversation",
+        body={"model": "small", "input": "Say hello."},
+    ),
+    Operation(
         path="/v1/messages", method="post", summary="Anthropic Messages", streams=True,
         body={"model": "small", "max_tokens": 64, "messages": _MESSAGES},
     ),

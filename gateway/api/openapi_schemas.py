@@ -85,6 +85,7 @@ REQUESTS: dict[str, dict[str, Schema]] = {
         "background": _of("boolean", "Answer at once, and work on without anybody waiting.", default=False),
         "previous_response_id": _of(["string", "null"], "The response to go on from."),
         "conversation": _of(["string", "object", "null"], "The conversation to go on from, and to add to."),
+        "context_management": _list(_ANY, "When to compact what the response goes on from."),
         "metadata": _of(["object", "null"], "Names and values, for people and programs."),
     },
     "/v1/responses/input_tokens": {
@@ -94,6 +95,12 @@ REQUESTS: dict[str, dict[str, Schema]] = {
         "tools": _TOOLS,
         "previous_response_id": _of(["string", "null"], "The response to go on from."),
         "conversation": _of(["string", "object", "null"], "The conversation to go on from."),
+    },
+    "/v1/responses/compact": {
+        "model": _MODEL,
+        "input": _of(["string", "array", "null"], "Text, or the conversation as items.", items=_ANY),
+        "instructions": _of(["string", "null"], "What the model of the conversation is told beforehand."),
+        "previous_response_id": _of(["string", "null"], "The response to go on from."),
     },
     "/v1/messages": {
         "model": _MODEL,
@@ -174,6 +181,9 @@ ANSWERS: dict[str, Schema] = {
     ),
     "/v1/responses/input_tokens": open_object(
         {"object": _of("string"), "input_tokens": _INTEGER}, ["object", "input_tokens"]
+    ),
+    "/v1/responses/compact": open_object(
+        {"id": _TEXT, "object": _TEXT, "created_at": _INTEGER, "output": _list(_ANY), "usage": _ITEMS_USAGE}
     ),
     "/v1/messages": open_object(
         {

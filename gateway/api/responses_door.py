@@ -9,9 +9,10 @@ import msgspec
 from gateway.agents.desk import Draft, RunDesk, not_kept
 from gateway.api.asgi import AsgiSend, Scope
 from gateway.api.attending import attend
-from gateway.api.door import Asked, Door, Reading
+from gateway.api.door import Asked, Reading
 from gateway.api.edge import Edge, Generation
-from gateway.api.responses_envelope import Envelope, is_stateless, read_envelope
+from gateway.api.opening_door import OpeningDoor
+from gateway.api.responses_envelope import CONTEXT_MANAGEMENT, Envelope, is_stateless, read_envelope
 from gateway.api.run_relay import RunDocument, RunStream
 from gateway.cache.wishes import wish_of
 from gateway.core.call import Call
@@ -24,7 +25,7 @@ from gateway.pipeline.authorized import Authorized, offered
 from gateway.pipeline.lookup import find_route
 
 
-class ResponsesDoor(Door):
+class ResponsesDoor(OpeningDoor):
     """The ASGI endpoint where a desk keeps responses."""
 
     def __init__(self, edge: Edge, desk: RunDesk) -> None:
@@ -33,17 +34,28 @@ class ResponsesDoor(Door):
 
     def _stands_alone(self, fields: dict[str, Json]) -> bool:
         # What is to be kept goes by the desk, each time: nothing that was known before may lead it past.
-        return is_stateless(fields) and not self._desk.own_tools(fields)
+        return self._opens(fields) and not fields.get(CONTEXT_MANAGEMENT) and not self._desk.own_tools(fields)
+
+    def _opens(self, fields: dict[str, Json]) -> bool:
+        # What is kept is kept as it came.
+        return is_stateless(fields)
 
     def _answering(
         self, scope: Scope, send: AsgiSend, generation: Generation, asked: Asked, found: Reading
     ) -> Awaitable[None]:
         envelope = read_envelope(found.fields)
         own = self._own_tools(found.fields, envelope)
-        if envelope.stateless:
+        if envelope.stateless and not self._compacts(generation, asked, found):
             return super()._answering(scope, send, generation, asked, found)
         draft, call = self._draft(generation, asked, found, envelope, own)
         return self._keep(scope, send, asked, draft, call)
+
+    def _compacts(self, generation: Generation, asked: Asked, found: Reading) -> bool:
+        """Whether a request wants compaction that no upstream can do: the desk does it, and keeps nothing."""
+        if not found.fields.get(CONTEXT_MANAGEMENT):
+            return False
+        route = generation.routes.get(asked.model)
+        return route is not None and not route.relays(OPENAI_RESPONSES.name)
 
     def _own_tools(self, fields: dict[str, Json], envelope: Envelope) -> Sequence[int]:
         """Give the places of the tools that this server runs itself. Raises InvalidRequest where that is not to be kept."""

@@ -17,6 +17,7 @@ LONGEST_NAME: Final = 64
 LONGEST_VALUE: Final = 512
 PREVIOUS: Final = "previous_response_id"
 CONVERSATION: Final = "conversation"
+CONTEXT_MANAGEMENT: Final = "context_management"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

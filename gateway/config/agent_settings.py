@@ -99,6 +99,10 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Most tokens of one answer of its model.")
     ] = None
+    compact_at: Annotated[
+        Annotated[int, Meta(ge=1000)] | None,
+        Meta(description="Tokens from which on what its model is given is put into notes; null leaves it as it is."),
+    ] = None
     output: Annotated[AgentOutputSettings | None, Meta(description="The form of its answers; null is free text.")] = (
         None
     )

@@ -20,6 +20,7 @@ from gateway.stores.key_ring import KeyRing
 from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.rollouts_sql import SqlRollouts
 from gateway.stores.runs_sql import SqlRuns
+from gateway.stores.sealing import Seal
 from gateway.stores.shadows_sql import SqlShadows
 from gateway.stores.tool_calls_sql import SqlToolCalls
 from gateway.stores.tool_pins_sql import SqlPins
@@ -46,5 +47,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     blobs: SqlBlobs
     pins: SqlPins
     agent_versions: SqlAgentVersions
+    seal: Seal
     bytes: FileBytes | None
     first_key: str | None

@@ -17,6 +17,7 @@ from gateway.config.database_settings import SqliteSettings
 from gateway.core.clock import Clock
 from gateway.core.errors import SwitchgearError
 from gateway.core.ids import new_id
+from gateway.dialects.openai_responses.compaction import PREFIX as COMPACTED
 from gateway.governance.kept import Kept
 from gateway.governance.refusal import GovernanceRefused
 from gateway.stores.agent_versions_sql import SqlAgentVersions
@@ -42,6 +43,7 @@ from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
 from gateway.stores.rollouts_sql import SqlRollouts
 from gateway.stores.runs_sql import SqlRuns
+from gateway.stores.sealing import Seal
 from gateway.stores.shadows_sql import SqlShadows
 from gateway.stores.tool_calls_sql import SqlToolCalls
 from gateway.stores.tool_pins_sql import SqlPins
@@ -112,6 +114,7 @@ async def _on(
         blobs=SqlBlobs(database),
         pins=SqlPins(database),
         agent_versions=SqlAgentVersions(database),
+        seal=Seal(pepper, purpose=b"compaction", prefix=COMPACTED),
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import anyio
 import msgspec
 
+from gateway.accounting.limits.estimates import count_by_length
 from gateway.agents.counts import Counts
 from gateway.agents.desk import Draft
 from gateway.agents.executor import Executor
@@ -21,12 +22,15 @@ from gateway.core.events import Finished, ItemFinished, ItemStarted, Started, Te
 from gateway.core.ids import new_id
 from gateway.core.items import Message, Text
 from gateway.core.usage import Usage
+from gateway.dialects.openai_responses.compaction import PREFIX
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import model as resource
 from gateway.stores.conversations_sql import SqlConversations
 from gateway.stores.database import open_database
 from gateway.stores.runs_sql import SqlRuns
+from gateway.stores.sealing import Seal
 
+SEAL = Seal(b"p" * 32, purpose=b"compaction", prefix=PREFIX)
 ADA = Caller(id="ada", tenant="acme")
 EVE = Caller(id="eve", tenant="globex")
 
@@ -73,6 +77,12 @@ async def endless(call, send):
     await anyio.sleep_forever()
 
 
+def route_to(responder, context=None):
+    """A route of the model `talker`."""
+    subject = resource("talker", ("up",))
+    return SimpleNamespace(responder=responder, subject=subject, count_input=count_by_length, context=context)
+
+
 class Silent:
     """An Ear."""
 
@@ -97,7 +107,7 @@ class World:
         self.known = lambda caller: caller
         generation = SimpleNamespace(
             authorizer=Authorizer(None, wall=SYSTEM_CLOCK.wall),
-            routes={"talker": SimpleNamespace(responder=self.model, subject=resource("talker", ("up",)))},
+            routes={"talker": route_to(self.model)},
             hold=lambda: None,
             release=lambda: None,
         )
@@ -112,6 +122,7 @@ class World:
             clock=SYSTEM_CLOCK,
             new_id=new_id,
             owner="this-process",
+            seal=SEAL,
         )
         self.executor = Executor(self.means)
         self.desk = Running(self.means, self.executor)

@@ -62,6 +62,15 @@ async def test_a_plan_is_the_definition():
     assert [tool["name"] for tool in plan.fields["tools"]] == sorted(plan.granted)
 
 
+async def test_when_an_agent_is_compacted_its_definition_says():
+    wish = [{"type": "compaction", "compact_threshold": 9000}]
+
+    plan = await Office(compact_at=5000).plan(context_management=wish)
+
+    assert plan.compact_at == 5000
+    assert "context_management" not in plan.fields
+
+
 async def test_an_agent_has_no_tool_that_its_definition_does_not_name():
     plan = await Office(tools={"desk": ("look",)}).plan()
 

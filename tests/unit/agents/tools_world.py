@@ -24,7 +24,6 @@ from gateway.core.tools import Label, Tool, ToolOutput, model_name
 from gateway.core.usage import Usage
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.decision import Approval as Needed
-from gateway.policies.facts import model as resource
 from gateway.policies.tool_judgement import ToolJudgement
 from gateway.schemas.judge import compiled
 from gateway.stores.approvals_sql import SqlApprovals
@@ -34,7 +33,7 @@ from gateway.stores.database import open_database
 from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.tool_calls_sql import SqlToolCalls
 from gateway.tools.hub import ServerInfo
-from tests.unit.agents.runs_world import World, check_stream, draft, speak
+from tests.unit.agents.runs_world import SEAL, World, check_stream, draft, route_to, speak
 
 OBJECT = {"type": "object"}
 
@@ -176,7 +175,7 @@ class ToolWorld(World):
         self.authorizer = Authorizer(None, wall=SYSTEM_CLOCK.wall)
         generation = SimpleNamespace(
             authorizer=self.authorizer,
-            routes={"talker": SimpleNamespace(responder=self.model, subject=resource("talker", ("up",)))},
+            routes={"talker": route_to(self.model)},
             hold=lambda: None,
             release=lambda: None,
         )
@@ -191,6 +190,7 @@ class ToolWorld(World):
             clock=SYSTEM_CLOCK,
             new_id=new_id,
             owner="this-process",
+            seal=SEAL,
             tools=ToolMeans(
                 hub=hub,
                 judge=judge,
