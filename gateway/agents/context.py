@@ -7,7 +7,7 @@ and neither does a call of a tool that was cut off in the middle. Instructions a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NoReturn
 
 import msgspec
@@ -20,6 +20,7 @@ from gateway.core.content import Content
 from gateway.core.errors import Conflict, ContextLengthExceeded, InvalidRequest
 from gateway.core.ids import NewId
 from gateway.core.items import Json
+from gateway.core.tools import Label
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.dialects.openai_responses.compaction import read_wish
 from gateway.dialects.openai_responses.kept_items import spread_input, whole_item
@@ -32,6 +33,7 @@ CONVERSATION: Final = "conversation"
 _OURS: Final = ("background", "cache", "context_management", CONVERSATION, "input", PREVIOUS, "store", "stream")
 """Fields that are for this server, and no model's."""
 _PAGE: Final = 100
+_UNLABELLED: Final[Mapping[int, Label | None]] = {}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -81,12 +83,14 @@ def _for_model(fields: dict[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if name not in _OURS}
 
 
-def input_items(fields: dict[str, Json], new_id: NewId) -> tuple[RunItem, ...]:
-    """Give the items of a request that was validated, each whole and with an id of its own."""
+def input_items(
+    fields: dict[str, Json], new_id: NewId, labels: Mapping[int, Label | None] = _UNLABELLED
+) -> tuple[RunItem, ...]:
+    """Give the items of a request that was validated, each whole and with an id of its own. `labels` are those of items that were named, by place."""
     items: dict[str, RunItem] = {}
     for index, item in enumerate(spread_input(fields.get("input"))):
         body = whole_item(item, new_id, taken=items)
-        items[body["id"]] = RunItem(id=body["id"], place="input", index=index, body=body)
+        items[body["id"]] = RunItem(id=body["id"], place="input", index=index, body=body, label=labels.get(index))
     return tuple(items.values())
 
 

@@ -16,6 +16,7 @@ from gateway.agents.desk_compacting import compact
 from gateway.agents.executor import Executor
 from gateway.agents.means import DAY, Means
 from gateway.agents.plan import Plan
+from gateway.agents.referring import resolved
 from gateway.agents.resolving import Resolving
 from gateway.agents.unfolding import check_sealed
 from gateway.agents.writing import document_of, encoder_of
@@ -114,13 +115,13 @@ class Running:
 
     async def spelled_out(self, draft: Draft) -> dict[str, Json]:
         """Give a body that says the same without what is stored: all that comes before as items of its `input`. Raises NotFound."""
-        run, items = self._sketch(draft, background=False)
+        run, items = await self._sketch(draft, background=False)
         prompted = await self._context.gather(run, items)
         return {**prompted.fields, "stream": run.streams, "store": False}
 
     async def compact(self, draft: Draft, ear: Ear) -> dict[str, Json]:
         """Give the document of a compaction: what goes on from a request, with notes of its model in the place of most of it. Nothing is kept."""
-        run, items = self._sketch(draft, background=False)
+        run, items = await self._sketch(draft, background=False)
         prompted = await self._context.gather(run, items)
         tools, model = self._means.tools, draft.model
         if tools is not None and model.startswith(PREFIX):
@@ -131,7 +132,7 @@ class Running:
 
     async def _read(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem], Plan | None]:
         """Give the run that a request asks for, and its plan; answers to what another run asked are counted. Raises what ApprovalDesk does, too."""
-        run, items = self._sketch(draft, background=background)
+        run, items = await self._sketch(draft, background=background)
         if background or run.previous or run.conversation:
             await self._context.check(run.tenant, run.previous, run.conversation)
         tools, fields = self._means.tools, draft.fields
@@ -159,9 +160,10 @@ class Running:
             run = msgspec.structs.replace(run, version=begun.version, limits=begun.limits)
         return run, (*items, *others), plan or Plan(model=run.model, fields=run.request)
 
-    def _sketch(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:
-        """Give the run that a request asks for. Raises InvalidRequest, ModelNotFound."""
-        means, fields, caller = self._means, draft.fields, draft.caller
+    async def _sketch(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:
+        """Give the run that a request asks for. Raises InvalidRequest, ModelNotFound, NotFound."""
+        means, caller = self._means, draft.caller
+        fields, labels = await resolved(means, caller.tenant, draft.fields)
         validate(fields)
         previous, conversation = origins(fields)
         generation = means.current()
@@ -183,7 +185,7 @@ class Running:
             conversation=conversation,
             expires_at=None if days is None else now + days * DAY,
         )
-        items = input_items(fields, means.new_id)
+        items = input_items(fields, means.new_id, labels)
         check_sealed([item.body for item in items], means.seal, caller.tenant)
         return run, items
 

@@ -9,7 +9,7 @@ from gateway.api.asgi import Receive, Scope
 from gateway.api.door import Asked, Door, Reading
 from gateway.api.edge import Edge, Generation
 from gateway.api.opening_door import OpeningDoor
-from gateway.api.responses_envelope import CONVERSATION, PREVIOUS, read_origins
+from gateway.api.responses_envelope import CONVERSATION, PREVIOUS, names_items, read_origins
 from gateway.core.items import Json
 from gateway.dialects.openai_responses.input_tokens import INPUT_TOKENS
 from gateway.dialects.openai_responses.reader import Reader
@@ -31,11 +31,11 @@ class _CountingDoor(OpeningDoor):
 
     def _stands_alone(self, fields: dict[str, Json]) -> bool:
         # What is kept is another's to read, and may have grown: it is put in each time.
-        return fields.get(PREVIOUS) is None and fields.get(CONVERSATION) is None
+        return fields.get(PREVIOUS) is None and fields.get(CONVERSATION) is None and not names_items(fields)
 
     async def _read(self, scope: Scope, receive: Receive, generation: Generation, asked: Asked) -> Reading:
         found = await super()._read(scope, receive, generation, asked)
-        if any(read_origins(Reader(found.fields))):
+        if any(read_origins(Reader(found.fields))) or names_items(found.fields):
             draft = Draft(
                 caller=found.caller,
                 model=asked.model,

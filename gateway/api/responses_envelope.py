@@ -10,6 +10,7 @@ import msgspec
 from gateway.api.stored_ids import conversation_id, response_id
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Json
+from gateway.dialects.openai_responses.kept_items import is_reference
 from gateway.dialects.openai_responses.reader import Reader
 
 MOST_METADATA: Final = 16
@@ -21,17 +22,18 @@ CONTEXT_MANAGEMENT: Final = "context_management"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """`previous` and `conversation` are ids, empty where there is none; at most one of them is there."""
+    """`names` says that the input names items that are kept; `previous` and `conversation` are ids, empty where there is none; at most one of them is there."""
 
     store: bool = True
     background: bool = False
     previous: str = ""
     conversation: str = ""
+    names: bool = False
 
     @property
     def stateless(self) -> bool:
         """Whether nothing is to be kept and nothing is referred to."""
-        return not (self.store or self.previous or self.conversation)
+        return not (self.store or self.previous or self.conversation or self.names)
 
 
 _STATELESS: Final = Envelope(store=False)
@@ -40,7 +42,15 @@ _REFERRING: Final = (PREVIOUS, CONVERSATION, "background")
 
 def is_stateless(fields: Mapping[str, Json]) -> bool:
     """Whether it is plain at first sight that nothing is to be kept and nothing is referred to."""
-    return fields.get("store") is False and all(fields.get(name) in (None, False) for name in _REFERRING)
+    if fields.get("store") is not False or any(fields.get(name) not in (None, False) for name in _REFERRING):
+        return False
+    return not names_items(fields)
+
+
+def names_items(fields: Mapping[str, Json]) -> bool:
+    """Whether an `input` names items that are kept."""
+    given: Json = fields.get("input")
+    return isinstance(given, list) and any(map(is_reference, given))
 
 
 def read_envelope(fields: dict[str, Json]) -> Envelope:
@@ -57,7 +67,13 @@ def read_envelope(fields: dict[str, Json]) -> Envelope:
         msg = "`background` needs a response that is kept: leave `store` out, or set it to true."
         raise InvalidRequest(msg, param="background")
     check_metadata(reader.object("metadata"))
-    return Envelope(store=store is not False, background=bool(background), previous=previous, conversation=conversation)
+    return Envelope(
+        store=store is not False,
+        background=bool(background),
+        previous=previous,
+        conversation=conversation,
+        names=names_items(fields),
+    )
 
 
 def read_origins(reader: Reader) -> tuple[str, str]:

@@ -74,6 +74,10 @@ class ConversationStore(Protocol):
         """Give one item."""
         ...
 
+    async def find_items(self, tenant: str, ids: Sequence[str]) -> Sequence[ConversationItem]:
+        """Give those items of a tenant's conversations that have these ids, each once: of several with one id the one of the latest conversation."""
+        ...
+
     async def remove_item(self, tenant: str, conversation: str, item: str) -> bool:
         """Take one item out; False when it is not there."""
         ...

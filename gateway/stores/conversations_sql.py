@@ -117,6 +117,18 @@ class SqlConversations:
             row = (await connection.execute(found)).mappings().first()
         return None if row is None else _read(row)
 
+    async def find_items(self, tenant: str, ids: Sequence[str]) -> Sequence[ConversationItem]:
+        """Give those items of a tenant's conversations that have these ids, each once: of several with one id the one of the latest conversation."""
+        columns, found = CONVERSATION_ITEMS.c, dict[str, ConversationItem]()
+        mine = select(CONVERSATION_ITEMS).join(CONVERSATIONS, CONVERSATIONS.c.id == columns.conversation)
+        ordered = mine.where(CONVERSATIONS.c.tenant == tenant).order_by(CONVERSATIONS.c.created_at, CONVERSATIONS.c.id)
+        wanted = [storable(each) for each in ids]
+        async with self._database.connect() as connection:
+            for start in range(0, len(wanted), _LOOKED_UP_AT_ONCE):
+                some = ordered.where(columns.id.in_(wanted[start : start + _LOOKED_UP_AT_ONCE]))
+                found |= {row["id"]: _read(row) for row in (await connection.execute(some)).mappings()}
+        return list(found.values())
+
     async def remove_item(self, tenant: str, conversation: str, item: str) -> bool:
         """Take one item out; False when it is not there."""
         async with self._database.begin() as connection:

@@ -31,4 +31,5 @@ CONVERSATION_ITEMS: Final = Table(
     Column("label", LargeBinary, nullable=True),
     PrimaryKeyConstraint("conversation", "id"),
     Index(None, "conversation", "place", unique=True),
+    Index("ix_conversation_items_id", "id"),
 )

@@ -226,6 +226,10 @@ class RunStore(Protocol):
         """Give the items of a run in order, its input before its output."""
         ...
 
+    async def find_items(self, tenant: str, ids: Sequence[str]) -> Sequence[RunItem]:
+        """Give those items of a tenant's runs that have these ids, each once: of several with one id the latest."""
+        ...
+
     async def remove(self, tenant: str, run: str) -> bool:
         """Forget a run that nobody executes, and all that was written of it; False when the tenant has none of that id.
 

@@ -34,6 +34,7 @@ from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_en
 from gateway.stores.tool_calls_tables import TOOL_BLOBS, TOOL_CALLS
 
 _REMOVED_AT_ONCE: Final = 25
+_LOOKED_UP_AT_ONCE: Final = 500
 """Runs in one transaction: a long one keeps all others waiting on SQLite."""
 
 _BY_TENANT: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 7246911))")
@@ -196,6 +197,18 @@ class SqlRuns:
         async with self._database.connect() as connection:
             rows = await connection.execute(found.order_by(columns.place, columns.position))
             return [read_item(row) for row in rows.mappings()]
+
+    async def find_items(self, tenant: str, ids: Sequence[str]) -> Sequence[RunItem]:
+        """Give those items of a tenant's runs that have these ids, each once: of several with one id the latest."""
+        columns, found = RUN_ITEMS.c, dict[str, RunItem]()
+        mine = select(RUN_ITEMS).join(RUNS, RUNS.c.id == columns.run).where(RUNS.c.tenant == tenant)
+        ordered = mine.order_by(RUNS.c.created_at, RUNS.c.id, columns.position)
+        wanted = [storable(each) for each in ids]
+        async with self._database.connect() as connection:
+            for start in range(0, len(wanted), _LOOKED_UP_AT_ONCE):
+                some = ordered.where(columns.id.in_(wanted[start : start + _LOOKED_UP_AT_ONCE]))
+                found |= {row["id"]: read_item(row) for row in (await connection.execute(some)).mappings()}
+        return list(found.values())
 
     async def remove(self, tenant: str, run: str) -> bool:
         """Forget a run that nobody executes, and all that was written of it; False when there is none. Raises Conflict for one that is live."""

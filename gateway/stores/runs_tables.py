@@ -66,4 +66,5 @@ RUN_ITEMS: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Column("label", LargeBinary, nullable=True),
     PrimaryKeyConstraint("run", "place", "position"),
+    Index("ix_run_items_id", "id"),
 )

@@ -247,3 +247,19 @@ async def test_thousands_of_items_are_appended_at_once_and_again(conversations):
         kept = await conversations.append("acme", "conv_1", many, most=3000)
         assert kept is not None
         assert [item.place for item in kept] == list(range(3000))
+
+
+async def test_items_are_found_by_their_ids_within_a_tenant(conversations):
+    label = Label(source="wiki/read", integrity="untrusted")
+    [first, *others] = said(1, 2, 3)
+    await conversations.add(THREAD, [replace(first, label=label), *others])
+    await conversations.add(replace(THREAD, id="conv_2", created_at=2.5), said(1, text="later"))
+    await conversations.add(replace(THREAD, id="conv_3", tenant="globex", created_at=3.5), said(1, text="theirs"))
+
+    found = await conversations.find_items("acme", ["msg_1", "msg_3", "msg_9", "msg_\0"])
+
+    assert {item.id: item.body["text"] for item in found} == {"msg_1": "later", "msg_3": "Hi"}
+    assert await conversations.find_items("acme", []) == []
+    assert [item.body["text"] for item in await conversations.find_items("globex", ["msg_1"])] == ["theirs"]
+    many = [f"no_{number}" for number in range(1200)]
+    assert len(await conversations.find_items("acme", [*many, "msg_2"])) == 1

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy
 
 from gateway.core.errors import Conflict
+from gateway.core.tools import Label
 from gateway.stores.runs import Entry, Fenced, Limits, RunEvent, RunItem, Spent
 from gateway.stores.runs_sql import SqlRuns
 from tests.contract.run_records import ENDED, SPENT, claim, ending, events, found, held, item, numbers, queued
@@ -331,3 +332,23 @@ async def test_any_text_and_a_megabyte_of_it_come_back_as_they_were(runs):
     assert list(kept.request) == list(body)
     assert list(await runs.events("resp_1")) == [written]
     assert [each.body for each in await runs.items("resp_1")] == [body, body]
+
+
+async def test_items_are_found_by_their_ids_within_a_tenant(runs):
+    label = Label(source="wiki/read", integrity="untrusted")
+    await runs.add(held(), [replace(item(0, "input", text="first"), label=label)])
+    await runs.write("resp_1", 1, Entry(items=[item(0, text="said")]))
+    await runs.add(queued("resp_2", created_at=99.0), [item(0, "input", text="again")])
+    await runs.add(queued("resp_3", tenant="globex"), [item(0, "input", text="theirs")])
+
+    found = await runs.find_items("acme", ["msg_input_0", "msg_output_0", "msg_9", "msg_\0"])
+    texts = {each.id: each.body["content"][0]["text"] for each in found}
+
+    assert texts == {"msg_input_0": "again", "msg_output_0": "said"}, "of several with one id the latest"
+    assert [each.label for each in found] == [None, None]
+    assert await runs.find_items("acme", []) == []
+    await runs.request_cancel("acme", "resp_2", now=100.0, ended=ending(0, "cancelled"))
+    await runs.remove("acme", "resp_2")
+    [kept] = await runs.find_items("acme", ["msg_input_0"])
+    assert (kept.label, kept.place) == (label, "input")
+    assert [each.body["content"][0]["text"] for each in await runs.find_items("globex", ["msg_input_0"])] == ["theirs"]

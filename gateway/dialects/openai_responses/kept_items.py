@@ -32,6 +32,14 @@ def spread_input(given: Json) -> list[dict[str, Json]]:
     return list(given or ())
 
 
+def is_reference(item: Json) -> bool:
+    """Whether an item of an `input` only names one that is kept."""
+    if not isinstance(item, dict) or "role" in item:
+        return False
+    kind = item.get("type")
+    return kind == "item_reference" or (kind is None and "id" in item)
+
+
 def is_item_id(name: Json) -> bool:
     """Whether an item can have this id here."""
     return isinstance(name, str) and _ID(name) is not None
