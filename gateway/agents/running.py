@@ -227,7 +227,7 @@ class Running:
         if run.response is not None:
             return run.response
         items = () if run.status == "queued" else await self._means.runs.items(run.id, "output")
-        document = document_of(run).running([item.body for item in items], run.status)
+        document = document_of(run, self._means.clock.wall).running([item.body for item in items], run.status)
         return _decode(_encode(document))
 
     async def cancel(self, tenant: str, run: str) -> Run:
@@ -277,7 +277,7 @@ class Running:
 
 def _ended(run: Run, now: float) -> Entry:
     """Give the end of a run that nobody has begun to execute: its stream begins and ends at once."""
-    encoder = encoder_of(run)
+    encoder = encoder_of(run, lambda: now)
     said = encoder.begin() + encoder.cancel()
     return Entry(
         events=[RunEvent(seq=seq, name=name, data=data) for seq, name, data in said],

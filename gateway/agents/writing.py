@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import anyio
@@ -57,7 +57,7 @@ class Writing:
 
     def __init__(self, means: Means, run: Run, sink: Sink, items: Sequence[RunItem]) -> None:
         self.run = run
-        self.encoder = encoder_of(run)
+        self.encoder = encoder_of(run, means.clock.wall)
         self.turn = anyio.Lock()
         self.items = list(items)
         self._read = bool(items)
@@ -194,8 +194,8 @@ def _events(said: Sequence[Numbered]) -> list[RunEvent]:
     return [RunEvent(seq=seq, name=name, data=data) for seq, name, data in said]
 
 
-def document_of(run: Run) -> ResponseDocument:
-    """Give what writes the documents of a run."""
+def document_of(run: Run, wall: Callable[[], float]) -> ResponseDocument:
+    """Give what writes the documents of a run; `wall` gives the time."""
     stored = Stored(
         id=run.id,
         created=int(run.created_at),
@@ -205,10 +205,10 @@ def document_of(run: Run) -> ResponseDocument:
         conversation=run.conversation,
         kept=run.request.get("store") is not False,
     )
-    return ResponseDocument(run.request, run.id, stored)
+    return ResponseDocument(run.request, run.id, stored, wall)
 
 
-def encoder_of(run: Run) -> StoredEventEncoder:
+def encoder_of(run: Run, wall: Callable[[], float]) -> StoredEventEncoder:
     """Give what writes the stream of a run. What it reads of a call is the run's id and fields."""
     standing_for = Call(
         id=run.id,
@@ -221,4 +221,4 @@ def encoder_of(run: Run) -> StoredEventEncoder:
         body=b"",
         fields=run.request,
     )
-    return StoredEventEncoder(standing_for, document_of(run))
+    return StoredEventEncoder(standing_for, document_of(run, wall))

@@ -19,6 +19,13 @@ from gateway.dialects.openai_responses.written import keep
 LOGPROBS = "message.output_text.logprobs"
 """The `include` value that asks for log probabilities."""
 
+INCLUDABLE = (
+    "code_interpreter_call.outputs", "computer_call_output.output.image_url", "file_search_call.results",
+    "message.input_image.image_url", LOGPROBS, "reasoning.encrypted_content", "web_search_call.action.sources",
+    "web_search_call.results",
+)  # fmt: skip
+"""What the API can show beside an answer."""
+
 _WHERE = " here: stored responses are not available. The setting `runs` makes them so, for calls over HTTP."
 _STORED = ("previous_response_id", "conversation", "prompt")
 _NOTHING: tuple[tuple[str, Json], ...] = (("background", False), ("instructions", ""), ("text", {}), ("tools", []))
@@ -84,7 +91,7 @@ def _kept(reader: Reader) -> dict[str, Json]:
     """Take the fields that the hub has no place for."""
     kept: dict[str, Json] = {
         "store": reader.boolean("store"),
-        "include": reader.strings("include"),
+        "include": _include(reader),
         "truncation": reader.choice("truncation", ("auto", "disabled")),
         "max_tool_calls": reader.integer("max_tool_calls"),
         "context_management": reader.array("context_management"),
@@ -93,6 +100,16 @@ def _kept(reader: Reader) -> dict[str, Json]:
     kept.update({name: reader.object(name) for name in _KEPT_OBJECTS})
     kept.update({name: reader.peek(name) for name, nothing in _NOTHING if reader.peek(name) == nothing})
     return {name: value for name, value in kept.items() if value is not None}
+
+
+def _include(reader: Reader) -> list[str] | None:
+    listed = reader.strings("include")
+    for number, value in enumerate(listed or ()):
+        if value not in INCLUDABLE:
+            path = f"include[{number}]"
+            msg = f"`{path}` must be one of {', '.join(INCLUDABLE)}, not {value[:100]!r}."
+            raise InvalidRequest(msg, param=path)
+    return listed
 
 
 def _items(reader: Reader) -> tuple[Item, ...]:

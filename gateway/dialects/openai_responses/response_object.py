@@ -6,10 +6,11 @@ a response that is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.errors import ContextLengthExceeded, InvalidOutput, InvalidRequest, SwitchgearError
 from gateway.core.events import Finished, Started
 from gateway.core.items import Json
@@ -63,11 +64,20 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 class ResponseDocument:
     """Writes the Response at each point of one answer. The echo is encoded once, for it may hold long instructions.
 
-    `request` is the body of the request, `call` the id of the call that answers it; `stored` is for a response that is kept.
+    `request` is the body of the request, `call` the id of the call that answers it; `stored` is for a response that is kept. `wall` gives the time
+    of its completion, in seconds since 1970.
     """
 
-    def __init__(self, request: dict[str, Json], call: str, stored: Stored | None = None) -> None:
+    def __init__(
+        self,
+        request: dict[str, Json],
+        call: str,
+        stored: Stored | None = None,
+        wall: Callable[[], float] = SYSTEM_CLOCK.wall,
+    ) -> None:
         self._call = call
+        self._wall = wall
+        self.background = stored is not None and stored.background
         self._stored = stored is not None and stored.kept
         echo = {name: default if request.get(name) is None else request[name] for name, default in _DEFAULTS.items()}
         echo["text"] = {"format": {"type": "text"}, **(request.get("text") or {})}
@@ -105,6 +115,9 @@ class ResponseDocument:
         document = self._document("incomplete" if reason else "completed", output, finished.usage)
         if reason:
             document["incomplete_details"] = {"reason": reason}
+        else:
+            # Clocks differ, and it was the upstream's that said when it was created.
+            document["completed_at"] = max(int(self._wall()), self._begin.get("created_at", 0))
         return document
 
     def failed(self, error: SwitchgearError, output: Sequence[Json], usage: Usage | None = None) -> dict[str, Json]:

@@ -60,7 +60,11 @@ class StoredEventEncoder(ResponsesEventEncoder):
         """Give the beginning of the stream."""
         self._started = True
         running = {"response": self._document.running()}
-        return self._cut(self._write("response.created", running) + self._write("response.in_progress", running))
+        if not self._document.background:
+            return self._cut(self._write("response.created", running) + self._write("response.in_progress", running))
+        queued = {"response": self._document.running(status="queued")}
+        waiting = self._write("response.created", queued) + self._write("response.queued", queued)
+        return self._cut(waiting + self._write("response.in_progress", running))
 
     def take(self, event: Event) -> list[Numbered]:
         """Give what a client reads for one event of a model's answer. Its beginning and its end are not those of the response."""

@@ -111,6 +111,7 @@ def test_what_codex_sends_becomes_items_and_tools(fixtures):
         ({"metadata": {"a": 1}}, "metadata.a"),
         ({"include": [1]}, "include[0]"),
         ({"truncation": "some"}, "truncation"),
+        ({"include": ["reasoning.encrypted_content", "everything"]}, "include[1]"),
         ({"store": "yes"}, "store"),
         ({"stream": 1}, "stream"),
         ({"background": "no"}, "background"),

@@ -28,19 +28,21 @@ SAID = Message(role="assistant", parts=(Text(text="Hello you"), Refusal(text="No
 CALLED = ToolCall(call_id="call_1", name="look", arguments='{"at":"it"}', id="fc_1")
 
 
-def encoder():
-    call = Call(
-        id="resp_1",
-        operation="generate",
-        dialect="openai_responses",
-        model="talker",
-        stream=True,
-        caller=Caller(id="ada"),
-        received=0.0,
-        body=b"",
-        fields={"model": "talker", "instructions": "Be brief."},
-    )
-    return StoredEventEncoder(call, ResponseDocument(call.fields, call.id, STORED))
+CALL = Call(
+    id="resp_1",
+    operation="generate",
+    dialect="openai_responses",
+    model="talker",
+    stream=True,
+    caller=Caller(id="ada"),
+    received=0.0,
+    body=b"",
+    fields={"model": "talker", "instructions": "Be brief."},
+)
+
+
+def encoder(stored=STORED, wall=lambda: 1234.9):
+    return StoredEventEncoder(CALL, ResponseDocument(CALL.fields, CALL.id, stored, wall))
 
 
 def answer():
@@ -175,3 +177,38 @@ def test_what_cannot_be_read_is_passed_over():
 
     assert (seq, name) == (17, "response.failed")
     assert msgspec.json.decode(data)["response"]["output"] == []
+
+
+def test_one_that_works_in_the_background_is_queued_first():
+    events = encoder().begin()
+
+    assert [(name, msgspec.json.decode(data)["response"]["status"]) for _, name, data in events] == [
+        ("response.created", "queued"),
+        ("response.queued", "queued"),
+        ("response.in_progress", "in_progress"),
+    ]
+    assert [number for number, _, _ in events] == [0, 1, 2]
+
+
+def test_one_that_is_waited_for_is_not():
+    begun = encoder(msgspec.structs.replace(STORED, background=False)).begin()
+
+    assert [name for _, name, _ in begun] == ["response.created", "response.in_progress"]
+
+
+@pytest.mark.parametrize(("reason", "at"), [("stop", 1234), ("length", None)])
+def test_when_it_was_completed_is_said_of_one_that_is_complete(reason, at):
+    one = encoder()
+    one.begin()
+    one.take(Finished(reason=reason))
+    [*_, (_, _, last)] = one.finish()
+
+    assert msgspec.json.decode(last)["response"]["completed_at"] == at
+
+
+def test_one_that_ended_otherwise_was_not_completed():
+    for end in (lambda one: one.cancel(), lambda one: one.fail(UpstreamUnreachable("It broke."))):
+        one = encoder()
+        one.begin()
+        [*_, (_, _, last)] = end(one)
+        assert msgspec.json.decode(last)["response"]["completed_at"] is None

@@ -118,7 +118,12 @@ async def test_a_run_that_nobody_executes_yet_is_cancelled_with_a_whole_stream(t
         events = await world.follow(run)
 
     assert ended.status == "cancelled"
-    assert [event.name for event in events] == ["response.created", "response.in_progress", "response.incomplete"]
+    assert [event.name for event in events] == [
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+        "response.incomplete",
+    ]
     assert check_stream(events) == ended.response
     assert world.model.calls == []
 

@@ -1,14 +1,17 @@
 """What is to be kept goes to the desk, and everything else the way of all calls; what the client reads is the same in both."""
 
 import json
+from typing import get_args
 
 import anyio
 import pytest
 
 from gateway.api import input_tokens, responses
+from gateway.api.pages import Includable
 from gateway.app import Application
 from gateway.config import load
 from gateway.core.errors import Conflict, Unavailable, UpstreamBroken
+from gateway.dialects.openai_responses.decode_call import INCLUDABLE
 from gateway.loading import Loader
 from tests.unit.api.run_desk_double import Answered, DeskDouble, ask, events_of
 
@@ -271,3 +274,7 @@ async def test_without_a_desk_there_is_nothing_to_go_on_from(application):
 
     assert (answered.status, answered.json()["error"]["param"]) == (400, "previous_response_id")
     assert "`runs`" in answered.json()["error"]["message"]
+
+
+def test_what_may_be_included_is_the_same_in_requests_and_queries():
+    assert get_args(Includable) == INCLUDABLE
