@@ -21,6 +21,7 @@ from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
 from gateway.agents.run_compacting import RunCompacting
 from gateway.agents.toolbox import Toolbox
+from gateway.agents.truncating import Truncating
 from gateway.agents.writing import DIALECT, NOTHING, Page, Sink, Writing
 from gateway.cache.wishes import wish_of
 from gateway.core.call import Call
@@ -70,6 +71,8 @@ class Answering:
         self._handed = False
         self._waiting: Page | None = None
         self._compacting = RunCompacting(means, self.writing)
+        self._heard = False
+        self._truncating = Truncating(means.new_id, lambda: self._heard)
 
     @property
     def begun(self) -> bool:
@@ -198,7 +201,8 @@ class Answering:
                 self._asking.ear.asking()
             if await self._compacting.shorten(prompted, call, route, plan):
                 call = self._call(await self._gather(), caller)
-            await route.responder(call, self._take)
+            self._heard = False
+            await self._truncating.ask(route, call, self._take)
         finally:
             generation.release()
         if not self._finished:
@@ -266,6 +270,7 @@ class Answering:
             self._asking.ear.started(event)
         if isinstance(event, (Started, *ASIDE)):
             return  # an error is still an answer of its own, until there is content
+        self._heard = True
         events = (event,) if self._hearing is None else self._hearing.take(event)
         for each in events:
             said = writing.beginning() + writing.encoder.take(each)

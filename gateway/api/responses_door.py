@@ -34,7 +34,7 @@ class ResponsesDoor(OpeningDoor):
 
     def _stands_alone(self, fields: dict[str, Json]) -> bool:
         # What is to be kept goes by the desk, each time: nothing that was known before may lead it past.
-        return self._opens(fields) and not fields.get(CONTEXT_MANAGEMENT) and not self._desk.own_tools(fields)
+        return self._opens(fields) and not _is_shortened(fields) and not self._desk.own_tools(fields)
 
     def _opens(self, fields: dict[str, Json]) -> bool:
         # What is kept is kept as it came.
@@ -45,14 +45,14 @@ class ResponsesDoor(OpeningDoor):
     ) -> Awaitable[None]:
         envelope = read_envelope(found.fields)
         own = self._own_tools(found.fields, envelope)
-        if envelope.stateless and not self._compacts(generation, asked, found):
+        if envelope.stateless and not self._shortens(generation, asked, found):
             return super()._answering(scope, send, generation, asked, found)
         draft, call = self._draft(generation, asked, found, envelope, own)
         return self._keep(scope, send, asked, draft, call)
 
-    def _compacts(self, generation: Generation, asked: Asked, found: Reading) -> bool:
-        """Whether a request wants compaction that no upstream can do: the desk does it, and keeps nothing."""
-        if not found.fields.get(CONTEXT_MANAGEMENT):
+    def _shortens(self, generation: Generation, asked: Asked, found: Reading) -> bool:
+        """Whether a request wants compaction or truncation that no upstream can do: the desk does it, and keeps nothing."""
+        if not _is_shortened(found.fields):
             return False
         route = generation.routes.get(asked.model)
         return route is not None and not route.relays(OPENAI_RESPONSES.name)
@@ -126,6 +126,11 @@ class ResponsesDoor(OpeningDoor):
             await relay.end()
 
         await attend(self._edge, scope, call, answer, relay)
+
+
+def _is_shortened(fields: dict[str, Json]) -> bool:
+    """Whether a request wants that a model is not given all of it."""
+    return bool(fields.get(CONTEXT_MANAGEMENT)) or fields.get("truncation") == "auto"
 
 
 def _nobody(call: Call, send: Send) -> Awaitable[None]:

@@ -112,16 +112,17 @@ def _route(
         unasked=_recorded(unasked, targets, surroundings, surroundings.take_judged if guarded else None),
         beside=beside,
         subject=subject,
-        context=_context(wanted),
+        context=_context([wanted, *(models[name] for name in wanted.plan.fallbacks.context)]),
         opened=guarded or ensemble or continues or lacking,
         caches=surroundings.caching is not None and any(one.caching is not None for one in wanted.parts),
         shapes=shapes,
     )
 
 
-def _context(wanted: Modelled) -> int | None:
-    """Give how many tokens fit into the largest target of a model; None where that is not known of all."""
-    able = [part.abilities.get(target.name) for part in wanted.parts for target in part.targets]
+def _context(reached: Sequence[Modelled]) -> int | None:
+    """Give how many tokens fit into the largest target of these models; None where that is not known of all."""
+    parts = [part for wanted in reached for part in wanted.parts]
+    able = [part.abilities.get(target.name) for part in parts for target in part.targets]
     known = [one.context for one in able if one is not None and one.context is not None]
     return max(known) if known and len(known) == len(able) else None
 

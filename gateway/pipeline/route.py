@@ -65,7 +65,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     `beside` answers copies of callers' calls (shadows): it asks whether the caller may use the model, and counts for no limit.
     `caches` says that its answers may be kept. `shapes` says that calls which ask for a form of the answer are decoded, whatever else holds. `pool` decides where calls go, `helped_by` are the pools of models that help out when its targets fail, by cause, and
     `helping` their providers. `cost` and `count_input` are what estimates are made with. `context` are the tokens that fit into the largest of its targets,
-    prompt and answer together; None where that is not known of all of them.
+    or of those that help out where a prompt is too long, prompt and answer together; None where that is not known of all of them.
     """
 
     model: str

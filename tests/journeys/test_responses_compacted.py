@@ -26,6 +26,10 @@ def back(items):
 
 @pytest.fixture
 async def world(tmp_path, monkeypatch):
+    models = (
+        "models: {talker: play/talker, small: {targets: [{provider: play, model: talker, abilities: {context: 1000}}]}}"
+    )
+    monkeypatch.setattr(world_of, "CONFIG", world_of.CONFIG.replace("models: {talker: play/talker}", models))
     monkeypatch.setattr(world_of, "SCRIPT", world_of.SCRIPT.replace("    answers:\n", WRITES, 1))
     async with responses_world(tmp_path) as world:
         # The client's own types have no word for a user's message in a compaction, which its documentation promises.
@@ -90,6 +94,18 @@ async def test_a_stream_says_when_it_is_compacted(world, store):
     pruned = [response.output[0], {"role": "user", "content": "What did I ask first?"}]
     again = await world.ours.responses.create(model="talker", input=pruned, store=store)
     assert again.output_text == "You said: What did I ask first?"
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_what_does_not_fit_is_left_out_where_that_is_wanted(world, store):
+    given = [
+        {"role": "user", "content": "count " + LONG},
+        {"role": "assistant", "content": "hm"},
+        {"role": "user", "content": "count"},
+    ]
+    for truncation, answer in (("auto", "first"), ("disabled", "second")):
+        said = await world.ours.responses.create(model="small", input=given, truncation=truncation, store=store)
+        assert (said.output_text, said.truncation, said.store) == (answer, truncation, store)
 
 
 async def test_each_of_its_calls_is_in_the_ledger(world):

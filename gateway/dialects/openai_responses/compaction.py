@@ -112,6 +112,13 @@ def notes_message(notes: str) -> Body:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": _NOTES + notes}]}
 
 
+def is_notes_message(body: Body) -> bool:
+    """Whether it is such a message."""
+    content = body.get("content")
+    first = content[0] if isinstance(content, list) and content else None
+    return body.get("role") == "user" and isinstance(first, dict) and str(first.get("text")).startswith(_NOTES)
+
+
 def is_staying(body: Body) -> bool:
     """Whether an item stays as it was said: what users and developers said."""
     return body.get("type", "message") == "message" and body.get("role") in _STAYING

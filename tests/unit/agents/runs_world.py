@@ -80,7 +80,14 @@ async def endless(call, send):
 def route_to(responder, context=None):
     """A route of the model `talker`."""
     subject = resource("talker", ("up",))
-    return SimpleNamespace(responder=responder, subject=subject, count_input=count_by_length, context=context)
+    return SimpleNamespace(
+        responder=responder,
+        subject=subject,
+        count_input=count_by_length,
+        context=context,
+        providers=(),
+        helping=(),
+    )
 
 
 class Silent:
