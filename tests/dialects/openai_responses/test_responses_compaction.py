@@ -56,6 +56,7 @@ def test_words_of_users_and_developers_stay():
 
     assert [is_staying(body) for body in staying] == [True, True, True, False]
     assert not is_staying({"type": "reasoning", "role": "user"})
+    assert is_staying({"type": "compaction", "encrypted_content": "gAAA"}), "nobody here can read it"
 
 
 def test_calls_and_questions_without_an_answer_are_found():
