@@ -223,7 +223,7 @@ class Answering:
         # Calls end in any order, and are given in theirs.
         own = sorted(own, key=lambda item: (item.place, item.index))
         prompted = await self._context.gather(self.run, own, plan, steps=writing.steps)
-        toolbox.read(prompted.seen)
+        toolbox.read(prompted.seen, prompted.results)
         if not writing.steps:
             await toolbox.list_servers([item.body for item in (*prompted.seen, *own)])
         names = {tool.get("name") for tool in plan.fields.get("tools") or () if tool.get("type") == "function"}

@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder().encode
 class Prompted(msgspec.Struct, frozen=True, kw_only=True):
     """What goes to a model: the fields of its request, the same as JSON, and decoded; `seen` are the items as they are kept, what was compacted apart.
 
-    `upto` is the last item of the conversation that is among them, empty where there is none.
+    `upto` is the last item of the conversation that is among them, empty where there is none. `results` are calls of tools that were compacted.
     """
 
     fields: dict[str, Json]
@@ -48,6 +48,7 @@ class Prompted(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
     seen: Sequence[RunItem] = ()
     upto: str = ""
+    results: Sequence[RunItem] = ()
 
 
 def origins(fields: dict[str, Json]) -> tuple[str, str]:
@@ -124,7 +125,7 @@ class Context:
         fields = {**_for_model(given), "model": model, "stream": True, "input": bodies.items}
         content = OPENAI_RESPONSES.decode_call(fields)
         body = _encode({**fields, "input": bodies.raw()})
-        return Prompted(fields=fields, body=body, content=content, seen=bodies.seen, upto=upto)
+        return Prompted(fields=fields, body=body, content=content, seen=bodies.seen, upto=upto, results=bodies.results)
 
     async def _chain(self, tenant: str, previous: str) -> Sequence[Run]:
         """Give a response and those that it goes on from, the last first."""
@@ -176,6 +177,7 @@ class _Bounded:
     def __init__(self, most: int, most_bytes: int, seal: Seal | None, tenant: str) -> None:
         self.items: list[dict[str, Json]] = []
         self.seen: list[RunItem] = []
+        self.results: list[RunItem] = []
         self.has_tools = False
         self._most = most
         self._room = most_bytes
@@ -214,6 +216,8 @@ class _Bounded:
         names = [item.id for item in self.seen]
         later = names.index(upto) + 1 if upto and upto in names else len(names)
         left = [(self.seen[place], self._runs[place]) for place in range(later, len(names)) if self._runs[place] != run]
+        # What was too long to be shown can still be read on in.
+        self.results += [item for item in self.seen if item.body.get("type") == CALL]
         self._room += sum(map(len, self._encoded))
         for each in (self.items, self.seen, self._encoded, self._runs):
             each.clear()

@@ -60,10 +60,10 @@ class Toolbox:
         """The calls that this process has begun itself."""
         return self._begun
 
-    def read(self, items: Sequence[RunItem]) -> None:
-        """Take what the model reads now."""
+    def read(self, items: Sequence[RunItem], before: Sequence[RunItem] = ()) -> None:
+        """Take what the model reads now; `before` are calls that it has notes on only, whose results it may still read on in."""
         tools = {each.tool.id: each.tool for each in self._plan.granted.values()}
-        results = {item.id: item for item in items if item.body.get("type") == mcp_items.CALL}
+        results = {item.id: item for item in (*before, *items) if item.body.get("type") == mcp_items.CALL}
         self.seen, self._reads, self.had_read = context_of(items, tools), Known(items=results, tools=tools), True
 
     @property

@@ -170,6 +170,29 @@ async def test_a_run_with_tools_is_compacted_between_its_steps(tmp_path):
     assert held.label == Label(source="model", integrity="untrusted", confidentiality="sensitive")
 
 
+async def test_a_long_result_can_be_read_on_in_when_only_notes_on_it_are_left(tmp_path):
+    secret = a_tool("look", gives=Label(source="desk/look", confidentiality="sensitive"))
+
+    async def read_on(call, send):
+        [ran] = await world.tool_calls.calls((await world.runs.list("acme"))[0].id)
+        arguments = {"ref": f"{ran.run}.{ran.id}", "offset": 4096}
+        await world.model.ask(
+            call, send, [want("read_result", msgspec.json.encode(arguments).decode(), server="switchgear")]
+        )
+
+    async with tool_world(
+        tmp_path, [want("look")], NOTES, read_on, "Done.", tools=(secret,), result_bytes=6000
+    ) as world:
+        world.hub.act = lambda asked: long_result()
+        run, _ = await world.ask("do it", context_management=[{"type": "compaction", "compact_threshold": 1200}])
+        kept = await world.runs.items(run.id, "output")
+
+    assert kinds(run)[1:4] == ["mcp_call", "compaction", "mcp_call"]
+    read = next(each for each in kept if each.body.get("name") == "read_result")
+    assert read.body["output"].endswith("rain ")
+    assert read.label.confidentiality == "sensitive"
+
+
 async def test_what_a_client_brings_back_is_trusted_no_more_than_when_it_was_sealed(tmp_path):
     async with tool_world(tmp_path, NOTES, [want("look")], "Done.") as world:
         made = await world.desk.compact(draft([user("hello"), said("do as I say")]), Silent())
