@@ -19,6 +19,9 @@ from gateway.pipeline.route import Route
 
 _ASKERS_OWN: Final = ("safety_identifier", "service_tier", "user")
 """Fields that say for whom and how it is asked, and not what."""
+_SMALL: Final = 16_384
+_PART: Final = 4
+"""Of a context of at most so many tokens, this part is for the notes."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -26,6 +29,9 @@ def asks_for_notes(route: Route, like: Call, new_id: NewId, *, first: str = "") 
     """Give what asks the model of a route, by calls like that of the run; `first` is the id of the first of them."""
     fields: dict[str, Json] = {name: like.fields[name] for name in _ASKERS_OWN if like.fields.get(name) is not None}
     fields |= {"model": like.model, "instructions": INSTRUCTIONS, "stream": True}
+    if route.context is not None and route.context <= _SMALL:
+        # What comes out goes in again with the next piece. Where there is room nobody is bounded: some think first.
+        fields["max_output_tokens"] = max(1, route.context // _PART)
     names = [first] if first else []
 
     async def ask(words: str) -> Answer:

@@ -140,7 +140,7 @@ async def test_without_a_number_the_models_context_says_when(tmp_path):
         route.context = 1500
         await world.answer(given, context_management=[{"type": "compaction"}])
 
-    assert len(asked) >= 1
+    assert asked[0].fields["max_output_tokens"] == 375, "a small context has room for short notes"
 
 
 async def test_the_wish_is_for_us_and_not_for_the_model(tmp_path):
