@@ -33,6 +33,11 @@ class HasAgents(Protocol):
         """What callers may do."""
         ...
 
+    @property
+    def settings(self) -> Settings:
+        """Its settings."""
+        ...
+
 
 class AgentSource:
     """Reads the folder. `config` is the configuration's file: a relative folder counts from where it lies.
@@ -56,7 +61,7 @@ class AgentSource:
             msg = "agents are asked for only when the first generation is there"
             raise RuntimeError(msg)
         now = self._current()
-        return AgentsInForce(agents=now.agents.agents, authorizer=now.authorizer)
+        return AgentsInForce(agents=now.agents.agents, authorizer=now.authorizer, settings=now.settings)
 
     def open(self, settings: Settings, authorizer: Authorizer) -> AgentDocuments:
         """Give the agents that the settings name. Raises ConfigError."""

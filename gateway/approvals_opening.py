@@ -122,7 +122,7 @@ def open_approvals(
     clicking = None
     if slack is not None and api is not None:
         clicking = Clicking(slack, api, answers, kept.messages, counts=counts, clock=clock)
-    watching = Watching(desk=runs, runs=kept.runs, calls=kept.calls, approvals=store)
+    watching = Watching(desk=runs, runs=kept.runs, calls=kept.calls, approvals=store, travel=runs.travel)
     return Approvals(
         watching=watching, answers=answers, sender=sender, expiring=expiring, edge=edge, api=api, clicking=clicking
     )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config import Settings
-from gateway.config.policy_documents import digest_policy_folder, load_policy_documents
-from gateway.config.policy_settings import PolicySettings
+from gateway.config.policy_documents import digest_policy_folder, load_policy_documents, policy_documents
+from gateway.config.policy_settings import PolicyDocuments, PolicySettings
 from gateway.core.clock import Clock
 from gateway.policies.authorizer import Authorizer
 
@@ -24,13 +24,22 @@ class PolicySource:
         """Give what decides: without policies, by the callers' own lists. Raises ConfigError."""
         if settings is None:
             return Authorizer(None, wall=clock.wall)
-        from gateway.policies.folder import open_folder  # noqa: PLC0415 - loads Cedar, 10 MB, where there are policies
-
         documents = load_policy_documents(settings, base=self._base, environ=self._environ, file=str(self._config))
-        return Authorizer(open_folder(documents), wall=clock.wall, capacity=settings.cached_decisions)
+        return _opened(documents, clock, settings.cached_decisions)
 
     def digest(self, settings: Settings) -> bytes:
         """Give what differs whenever a document of the folder does, empty where there is none. Raises ConfigError."""
         if settings.policies is None:
             return b""
         return digest_policy_folder(settings.policies, base=self._base, environ=self._environ)
+
+
+def open_policies(texts: Mapping[str, str], settings: PolicySettings | None, clock: Clock) -> Authorizer:
+    """Give what decides by policies that are written out, by name, and by nothing else. Raises ConfigError."""
+    return _opened(policy_documents(texts, settings), clock, 0)
+
+
+def _opened(documents: PolicyDocuments, clock: Clock, capacity: int) -> Authorizer:
+    from gateway.policies.folder import open_folder  # noqa: PLC0415 - loads Cedar, 10 MB, where there are policies
+
+    return Authorizer(open_folder(documents), wall=clock.wall, capacity=capacity)

@@ -9,7 +9,9 @@ import msgspec
 
 from gateway.agents.agent_planning import AgentPlanner, AgentsInForce
 from gateway.agents.means import ToolMeans
+from gateway.agents.plan import Planner
 from gateway.agents.planning import Planners, RequestPlanner
+from gateway.candidates_opening import CandidatesInForce
 from gateway.config.approval_settings import ApprovalSettings
 from gateway.core.errors import NotFound, Overloaded, UnsupportedSchema
 from gateway.core.items import Json
@@ -60,11 +62,16 @@ def open_tool_means(
 ) -> ToolMeans:
     """Put it together. `in_force` gives what the present generation says; without a hub there are no tools, but agents all the same."""
     known: Hub = NoTools() if hub is None else hub
-    agents = AgentPlanner(in_force, known, kept.agent_versions)
+
+    def planner(hub: Hub) -> Planner:
+        agents = AgentPlanner(in_force, hub, kept.agent_versions)
+        return Planners(agents, RequestPlanner(hub, lambda: in_force().authorizer))
+
     return ToolMeans(
         hub=known,
         judge=JudgeInForce(in_force),
-        planner=Planners(agents, RequestPlanner(known, lambda: in_force().authorizer)),
+        planner=planner(known),
+        candidates=CandidatesInForce(in_force, kept.agent_versions, planner),
         calls=kept.calls,
         approvals=kept.approvals,
         blobs=kept.blobs,

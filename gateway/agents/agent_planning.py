@@ -10,6 +10,7 @@ import msgspec
 from gateway.agents.builtin_tools import READ_RESULT
 from gateway.agents.plan import Granted, Listed, Plan
 from gateway.agents.planning import function_of
+from gateway.config import Settings
 from gateway.config.agent_settings import PREFIX, AgentDefinition
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest
@@ -32,10 +33,11 @@ _PASSED: Final = ("include", "metadata", "prompt_cache_key", "safety_identifier"
 
 
 class AgentsInForce(msgspec.Struct, frozen=True, kw_only=True):
-    """What one generation of the configuration says of agents."""
+    """What one generation of the configuration says of agents; its settings are there for what is tried beside it."""
 
     agents: Mapping[str, AgentDefinition]
     authorizer: Authorizer
+    settings: Settings | None = None
 
 
 class AgentPlanner:

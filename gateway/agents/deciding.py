@@ -97,6 +97,7 @@ class Deciding:
             shown = wanted.arguments if not arguments else text
             return self._refused(call, shown, f"The arguments are not what the tool takes: {why}")
         judgement, found = self._judge(granted, arguments, seen, spent)
+        call = msgspec.structs.replace(call, decision=judgement.effect)
         if judgement.effect == "deny":
             return self._refused(call, text, f"This call is not allowed. {judgement.reason}".strip())
         if judgement.effect == "ask":

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from gateway.agents.candidates import Candidates
 from gateway.agents.costs import Costs
 from gateway.agents.counts import Counts
 from gateway.agents.listeners import Listeners
@@ -58,6 +59,7 @@ class ToolMeans(msgspec.Struct, frozen=True, kw_only=True):
     """What runs need to use tools of this server.
 
     `violation` says what is wrong with the arguments of a call, empty where nothing is. `asking` says how people are asked where no policy does.
+    `candidates` makes what forks and replays are tried with; without it there are none.
     """
 
     hub: Hub
@@ -68,6 +70,7 @@ class ToolMeans(msgspec.Struct, frozen=True, kw_only=True):
     blobs: BlobStore
     violation: Callable[[Tool, dict[str, Json]], Awaitable[str]]
     asking: ApprovalSettings = ApprovalSettings()
+    candidates: Candidates | None = None
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from gateway.agents.means import DAY, Means
 from gateway.agents.plan import Plan
 from gateway.agents.referring import resolved
 from gateway.agents.resolving import Resolving
+from gateway.agents.travelling import Travelling
 from gateway.agents.unfolding import check_sealed
 from gateway.agents.writing import document_of, encoder_of
 from gateway.config.agent_settings import PREFIX
@@ -48,6 +49,7 @@ class Running:
         self._executor = executor
         self._context = Context(means)
         self.approvals = None if means.tools is None else Resolving(means, means.tools, executor.wake)
+        self.travel = None if means.tools is None else Travelling(means, means.tools, executor.wake)
 
     def own_tools(self, fields: dict[str, Json]) -> Sequence[int]:
         """Give the places in a request's `tools` of those that this server runs itself."""

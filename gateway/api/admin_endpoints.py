@@ -24,6 +24,7 @@ from gateway.api import (
     admin_teams,
     admin_tenants,
     admin_tools,
+    admin_travel,
     admin_usage,
     admin_users,
     admin_whoami,
@@ -74,6 +75,7 @@ def admin_endpoints(
     if tools is not None:
         found |= admin_tools.endpoints(edge, services, tools)
     found |= admin_runs.endpoints(edge, services, watching) | admin_approvals.endpoints(edge, answers)
+    found |= admin_travel.endpoints(edge, services, watching)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

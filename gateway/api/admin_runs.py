@@ -9,6 +9,7 @@ import structlog
 from msgspec import Meta
 
 from gateway.agents.desk import RunDesk
+from gateway.agents.travelling import Travelling
 from gateway.api.admin_door import Asked, Deed, absent, admin_endpoint, read_asked
 from gateway.api.admin_records import listed
 from gateway.api.admin_services import Services
@@ -22,7 +23,7 @@ from gateway.api.run_relay import RunStream
 from gateway.core.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, SwitchgearError
 from gateway.notices.approval_view import approval_view
 from gateway.stores.approvals import ApprovalStore
-from gateway.stores.runs import Run, RunItem, RunStatus, RunStore
+from gateway.stores.runs import Lineage, Run, RunItem, RunStatus, RunStore
 from gateway.stores.tool_calls import ToolCall, ToolJournal
 
 log = structlog.get_logger()
@@ -54,12 +55,13 @@ class EventsQuery(Body, frozen=True, kw_only=True):
 
 
 class Watching(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to see of runs, and who ends them."""
+    """What there is to see of runs, who ends them, and who makes others from them."""
 
     desk: RunDesk
     runs: RunStore
     calls: ToolJournal
     approvals: ApprovalStore
+    travel: Travelling | None = None
 
 
 def endpoints(edge: Edge, services: Services, watching: Watching | None) -> dict[str, AsgiApp]:
@@ -203,7 +205,16 @@ def run_view(run: Run) -> dict[str, Any]:
         "spent": msgspec.structs.asdict(run.spent),
         "holder": run.lease_owner or None,
         "takeovers": max(0, run.epoch - 1),
+        **_lineage_view(run.lineage),
     }
+
+
+def _lineage_view(lineage: Lineage | None) -> dict[str, Any]:
+    if lineage is None:
+        return {"forked_from": None, "replay_of": None, "lineage": None}
+    said = {"at": lineage.at, "after": lineage.after, "changed": lineage.changed, "loose": lineage.loose}
+    of = {"forked_from": None, "replay_of": None}
+    return {**of, "forked_from" if lineage.kind == "fork" else "replay_of": lineage.run, "lineage": said}
 
 
 def _item_view(item: RunItem) -> dict[str, Any]:

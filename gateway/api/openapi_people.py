@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.api import admin_approvals, admin_runs
+from gateway.api import admin_approvals, admin_runs, admin_travel
 from gateway.api.openapi_admin import AdminOperation
 from gateway.api.openapi_schemas import open_object
 
@@ -98,4 +98,12 @@ OPERATIONS: tuple[AdminOperation, ...] = (
         media=("text/event-stream",),
     ),
     AdminOperation(path=admin_runs.CANCEL_PATH, method="post", summary="End a run", answer=_RUN),
+    AdminOperation(
+        path=admin_travel.FORK_PATH,
+        method="post",
+        summary="Go on live from a place in a run",
+        body=admin_travel.Forking,
+        example={"at": 2, "model": "gpt-5"},
+        answer=_RUN,
+    ),
 )

@@ -1,4 +1,4 @@
-"""`switchgear run`: what runs did and do, and an end to them."""
+"""`switchgear run`: what runs did and do, an end to them, and others made from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 from gateway.cli.admin_client import AdminClient, object_path
 from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_object, print_page, print_table
+from gateway.cli.run_travel import fork
 from gateway.cli.screen import one_line
 from gateway.notices.approval_view import visible
 from gateway.stores.runs import RunStatus
@@ -18,7 +19,7 @@ from gateway.stores.runs import RunStatus
 _LISTED = ("id", "created_at", "status", "tenant", "agent", "model", "steps", "tool_calls", "cost")
 _SHOWN = (
     "id", "status", "tenant", "user", "key", "agent", "version", "model", "created_at", "started_at", "previous", "continues",
-    "conversation", "events", "spent", "limits", "takeovers",
+    "conversation", "forked_from", "replay_of", "lineage", "events", "spent", "limits", "takeovers",
 )  # fmt: skip
 _CALLS = ("id", "tool", "state", "attempts", "effect", "approval", "error")
 _SHOWN_OF_DATA = 160
@@ -26,7 +27,7 @@ _SHOWN_OF_DATA = 160
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """List, show and watch runs, and end them."""
+    """List, show and watch runs, end them, and make others from them."""
 
 
 @command.command("list")
@@ -92,6 +93,9 @@ def cancel(client: AdminClient, *, run: str, as_json: bool) -> None:
         print_json(ended)
     else:
         click.echo(f"{ended['id']}: {ended['status']}")
+
+
+command.add_command(fork)
 
 
 def _events(lines: Iterator[str]) -> Iterator[str]:

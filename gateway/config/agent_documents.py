@@ -67,6 +67,14 @@ def load_agent_documents(settings: Settings, *, base: Path, environ: Mapping[str
     return AgentDocuments(folder=str(folder), agents=agents, cases=cases, digest=_digest_all(read))
 
 
+def read_agent(name: str, contents: Mapping[str, bytes], settings: Settings) -> AgentDefinition:
+    """Give an agent from the files of its folder, by name; nothing of this machine's environment is read. Raises ConfigError."""
+    if DEFINITION not in contents:
+        raise ConfigError([Fault(file=name, message=f"there is no {DEFINITION}")])
+    definition, _ = _Reading(Path(name), contents, {}).agent(settings)
+    return definition
+
+
 def digest_agents_folder(settings: AgentsSettings, *, base: Path, environ: Mapping[str, str]) -> bytes:
     """Give what differs whenever a file of an agent does. Raises ConfigError when they cannot be read."""
     return _digest_all(_read_all(agents_folder(settings, base=base, environ=environ)))

@@ -104,6 +104,19 @@ def load_policy_documents(
     )
 
 
+def policy_documents(texts: Mapping[str, str], settings: PolicySettings | None) -> PolicyDocuments:
+    """Give policies that are written out, by name, as a folder of them would be read. Raises ConfigError for settings with an unknown time zone."""
+    settings = settings or PolicySettings()
+    return PolicyDocuments(
+        folder="",
+        texts=tuple(PolicyText(name=name, path=name, text=text) for name, text in texts.items()),
+        cases=(),
+        zone=_zone(settings.time_zone, ""),
+        default=settings.default,
+        digest=_digest({Path(name): text.encode() for name, text in texts.items()}),
+    )
+
+
 def digest_policy_folder(settings: PolicySettings, *, base: Path, environ: Mapping[str, str]) -> bytes:
     """Give what differs whenever a document of the folder does. Raises ConfigError when it cannot be read."""
     return _digest(_read_folder(policy_folder(settings, base=base, environ=environ)))

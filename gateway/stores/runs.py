@@ -55,6 +55,23 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run was made from another, `run`, which had ended: a fork goes on live from a place in it, a replay does it once more with its results.
+
+    `at` is the last step, and `after` the last event, that a fork has from the other; one of them is None. `changed` says what is otherwise than
+    it was there (model, instructions, agent, policies, input). `policies` are the texts, by name, that a replay is judged by in place of those in
+    force, and `loose` says that its calls get the results of their tools in order, whatever their arguments are.
+    """
+
+    kind: Literal["fork", "replay"]
+    run: str
+    at: int | None = None
+    after: int | None = None
+    changed: tuple[str, ...] = ()
+    policies: dict[str, str] = {}
+    loose: bool = False
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run. Times are seconds since 1970, None for what has not happened.
 
@@ -62,7 +79,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     tools are called. `previous` is the response that it goes on from, `conversation` the conversation whose items come before
     its own; both empty where there is none. `continues` is the run whose approval was answered by this one. `version` is the
     version of the agent that it began with. `epoch` counts the holders of its lease: 0 when nobody held it yet. `next_seq` is
-    the number of its next event. `response` is the document of a run that has ended.
+    the number of its next event. `response` is the document of a run that has ended. `lineage` says which run it was made from, if it was.
     """
 
     id: str
@@ -91,6 +108,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     spent: Spent = Spent()
     response: dict[str, Json] | None = None
+    lineage: Lineage | None = None
 
 
 class RunEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,13 +11,14 @@ from sqlalchemy import RowMapping
 from gateway.core.caller import Caller
 from gateway.core.items import Json
 from gateway.core.tools import Label
-from gateway.stores.runs import Limits, Place, Run, RunEvent, RunItem, Spent
+from gateway.stores.runs import Limits, Lineage, Place, Run, RunEvent, RunItem, Spent
 from gateway.stores.runs_tables import RUNS
 
 _PLAIN: Final = tuple(column.name for column in RUNS.columns if column.name not in ("limits", "spent"))
 _encode = msgspec.json.Encoder().encode
 _caller = msgspec.json.Decoder(Caller)
 _label = msgspec.json.Decoder(Label)
+_lineage = msgspec.json.Decoder(Lineage)
 _events = msgspec.msgpack.Decoder(list[tuple[str, bytes]])
 
 
@@ -44,6 +45,7 @@ def body_row(run: Run) -> dict[str, Any]:
         "caller": _encode(run.caller),
         "request": _encode(run.request),
         "response": None if run.response is None else _encode(run.response),
+        "lineage": None if run.lineage is None else _encode(run.lineage),
     }
 
 
@@ -57,6 +59,7 @@ def read_run(row: RowMapping) -> Run:
         limits=msgspec.convert(row["limits"], Limits),
         spent=msgspec.convert(row["spent"], Spent),
         response=None if row["response"] is None else read_json(row["response"]),
+        lineage=None if row["lineage"] is None else _lineage.decode(row["lineage"]),
     )
 
 

@@ -44,6 +44,7 @@ RUN_BODIES: Final = Table(
     Column("run", Text, primary_key=True),
     *(Column(name, LargeBinary, nullable=False) for name in ("caller", "request")),
     Column("response", LargeBinary, nullable=True),
+    Column("lineage", LargeBinary, nullable=True),
 )
 
 RUN_EVENTS: Final = Table(

@@ -38,7 +38,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `arguments` is canonical JSON (sorted names, no spaces) and `arguments_hash` its sha256 (hex); `definition` is the tool's.
     `key` is the idempotency key, the same for every try. `approval` is the approval that it waits for or was made under. What came
-    of it is the run's item with the same id.
+    of it is the run's item with the same id. `decision` is what policies and rules said when it was asked for, empty where they were not asked.
 
     Written again, only `state`, `attempts`, `approval`, `error` and the times change. `done`, `failed`, `approved`, `denied` and `cancelled` stay
     as they are, and `done` follows upon `started` or `unknown` alone, written before it.
@@ -60,6 +60,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     approval: str = ""
     error: str = ""
+    decision: Literal["", "allow", "ask", "deny"] = ""
     started_at: float | None = None
     ended_at: float | None = None
 

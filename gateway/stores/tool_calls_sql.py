@@ -22,7 +22,7 @@ _UNANSWERED: Final = ("awaiting_approval", "planned", "unknown")
 _REVOCABLE: Final = ("approved", "awaiting_approval", "planned")
 _CHANGES: Final = ("state", "attempts", "approval", "error", "started_at", "ended_at")
 _PLAIN: Final = (
-    "run", "id", "step", "arguments_hash", "definition", "key", "state", "attempts", "approval", "started_at", "ended_at",
+    "run", "id", "step", "arguments_hash", "definition", "key", "state", "attempts", "approval", "decision", "started_at", "ended_at",
 )  # fmt: skip
 _columns = TOOL_CALLS.c
 

@@ -17,6 +17,7 @@ TOOL_CALLS: Final = Table(
             "run", "id", "server", "tool", "arguments_hash", "definition", "effect", "key", "state", "approval", "error",
         )
     ),
+    Column("decision", Text, nullable=False, server_default=""),
     *(Column(name, Integer, nullable=False) for name in ("step", "position", "attempts")),
     *(Column(name, TIME, nullable=True) for name in ("started_at", "ended_at")),
     # Bytes: what a model said may be any text, and the arguments' hash is of exactly these.

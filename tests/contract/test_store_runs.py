@@ -7,7 +7,7 @@ import sqlalchemy
 
 from gateway.core.errors import Conflict
 from gateway.core.tools import Label
-from gateway.stores.runs import Entry, Fenced, Limits, RunEvent, RunItem, Spent
+from gateway.stores.runs import Entry, Fenced, Limits, Lineage, RunEvent, RunItem, Spent
 from gateway.stores.runs_sql import SqlRuns
 from tests.contract.run_records import ENDED, SPENT, claim, ending, events, found, held, item, numbers, queued
 
@@ -33,6 +33,9 @@ async def test_a_run_comes_back_as_it_was_given(runs):
         expires_at=1000.0,
         limits=Limits(steps=5, nano=10**15, seconds=0.5),
         spent=SPENT,
+        lineage=Lineage(
+            kind="replay", run="resp_9", changed=("policies",), policies={"a.cedar": "Привет \0"}, loose=True
+        ),
     )
     assert await runs.add(run, [item(0, "input"), item(1, "input")])
 

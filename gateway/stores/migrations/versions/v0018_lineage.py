@@ -1,0 +1,21 @@
+"""Which run a run was made from, by fork or replay, and what was decided about each call of a tool."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+
+revision = "0018_lineage"
+down_revision = "0014_agents"
+
+
+def upgrade(op: Operations) -> None:
+    """Add the columns; of runs and calls from before nobody has written it."""
+    op.add_column("run_bodies", sa.Column("lineage", sa.LargeBinary, nullable=True))
+    op.add_column("tool_calls", sa.Column("decision", sa.Text, nullable=False, server_default=""))
+
+
+def downgrade(op: Operations) -> None:
+    """Forget it; forks and replays are runs like others then."""
+    op.drop_column("tool_calls", "decision")
+    op.drop_column("run_bodies", "lineage")
