@@ -19,6 +19,7 @@ from gateway.agents.hearing import Hearing
 from gateway.agents.means import Generation, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
+from gateway.agents.replaying import ReplayToolbox, replay_of
 from gateway.agents.run_compacting import RunCompacting
 from gateway.agents.toolbox import Toolbox
 from gateway.agents.truncating import Truncating
@@ -132,14 +133,21 @@ class Answering:
             return
         # Who asked just now was let in; who asked before may not be any more.
         caller = self._means.known(run.caller) if self._asking is None else run.caller
+        replay = await replay_of(self._means, tools, run) if tools is not None else None
+        tools = tools if replay is None else replay.tools
         with anyio.move_on_after(self._time_left()) as scope:
-            plan = await self._find_plan(tools, caller) if planned and tools is not None else None
+            asker = caller if replay is None else replay.caller
+            plan = await self._find_plan(tools, asker) if planned and tools is not None else None
             if plan is None or tools is None:
                 if not self._finished:
                     await self._step(caller)
             else:
                 self._plan = plan
-                self._toolbox = Toolbox(self._means, tools, self.writing, plan, caller)
+                self._toolbox = (
+                    Toolbox(self._means, tools, self.writing, plan, caller)
+                    if replay is None
+                    else ReplayToolbox(self._means, replay, self.writing, plan)
+                )
                 await self._loop(self._toolbox, caller)
         if scope.cancelled_caught:
             msg = f"The run took more than its {self._means.settings.run_timeout:g} seconds."

@@ -150,6 +150,9 @@ class Context:
         if found.status in LIVE:
             msg = f"The response {name!r} has not ended yet: wait for its end, or cancel it."
             raise Conflict(msg, param=PREVIOUS)
+        if found.lineage is not None and found.lineage.kind == "replay":
+            msg = f"The response {name!r} is a replay, in which nothing was done: go on from a fork of {found.lineage.run!r}."
+            raise Conflict(msg, param=PREVIOUS)
         return found
 
     async def _add_conversation(self, run: Run, bodies: _Bounded) -> str:

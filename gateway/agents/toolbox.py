@@ -229,7 +229,7 @@ class Toolbox:
             await self._lose(call)
             return
         if repeated >= _TOLD and isinstance(body.get("output"), str):
-            body = {**body, "output": body["output"] + _AGAIN}
+            body = {**body, "output": body["output"] + AGAIN}
         await self._end(call, body, label)
 
     async def _end(self, call: ToolCall, body: Body, label: Label) -> None:
@@ -263,7 +263,7 @@ class Toolbox:
         return count
 
 
-_AGAIN = "\n[You have this result already: the same tool was asked with the same arguments before.]"
+AGAIN: Final = "\n[You have this result already: the same tool was asked with the same arguments before.]"
 
 
 def _groups(calls: Sequence[ToolCall]) -> Iterator[Sequence[ToolCall]]:

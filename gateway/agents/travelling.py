@@ -1,4 +1,4 @@
-"""Runs made from other runs: forks, which go on live from a place in one. It knows no HTTP; who executes them is the executor."""
+"""Runs made from other runs: forks, which go on live from a place in one, and replays, which do one once more with its results. It knows no HTTP; who executes them is the executor."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import structlog
 
 from gateway.agents.candidates import Candidates
 from gateway.agents.context import input_items
+from gateway.agents.desk import no_response
 from gateway.agents.forking import Cut, as_input, before_cut, ends_answered
 from gateway.agents.means import DAY, Means, ToolMeans
+from gateway.agents.parting import Comparison, compared
 from gateway.agents.plan import Plan
+from gateway.agents.replaying import replay_with
+from gateway.agents.story import read_story
 from gateway.config.agent_settings import PREFIX
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, ContextLengthExceeded, Forbidden, InvalidRequest, LimitExceeded, Unavailable
@@ -72,6 +76,40 @@ class Travelling:
         made = await self._made(caller, run, changes, lineage)
         plan = await self._tools.planner.plan(caller, made.model, made.request, version=made.version)
         return await self._begin(_planned(made, plan), items)
+
+    async def replay(
+        self, caller: Caller, run: Run, changes: Changes, policies: dict[str, str] | None = None, *, loose: bool = False
+    ) -> Run:
+        """Begin a run that does `run` once more with what was recorded of it, at the expense of `caller`; nothing outside hears of it.
+
+        Raises InvalidRequest with what is at fault, Forbidden for a run of another tenant, Conflict for one that has not ended.
+        """
+        _require_own(caller, run, "Its model is asked at your expense")
+        _require_ended(run)
+        changed = [name for name, given in _given(changes, policies) if given]
+        lineage = Lineage(kind="replay", run=run.id, changed=tuple(changed), policies=policies or {}, loose=loose)
+        if policies:
+            self._candidates.judge(policies)
+        own = before_cut(await self._means.runs.items(run.id), await self._tools.calls.calls(run.id), Cut(at=0))
+        items = as_input([*await self._said_before(run), *own])
+        made = await self._made(caller, run, changes, lineage)
+        replay = await replay_with(self._means, self._tools, run, lineage)
+        plan = await replay.tools.planner.plan(replay.caller, made.model, made.request, version=made.version)
+        return await self._begin(_planned(made, plan), items)
+
+    async def compare(self, run: Run) -> Comparison:
+        """Say where a replay parted from what it replays. Raises Conflict for a run that is none or has not ended, NotFound where the other is gone."""
+        if run.lineage is None or run.lineage.kind != "replay":
+            msg = f"The run {run.id!r} is no replay."
+            raise Conflict(msg)
+        if run.status in LIVE:
+            msg = f"The replay {run.id!r} has not ended yet."
+            raise Conflict(msg)
+        original = await self._means.runs.find(run.tenant, run.lineage.run)
+        if original is None:
+            raise no_response(run.lineage.run)
+        then = await read_story(self._means, self._tools, original)
+        return compared(then, await read_story(self._means, self._tools, run))
 
     async def _made(self, caller: Caller, run: Run, changes: Changes, lineage: Lineage) -> Run:
         """Give a run like another, with what is to be otherwise. Raises ModelNotFound, and what the candidates raise."""
@@ -176,6 +214,15 @@ def _require_ended(run: Run) -> None:
     if run.lineage is not None and run.lineage.kind == "replay":
         msg = f"The run {run.id!r} is a replay, in which nothing was done: name the run that it replays, {run.lineage.run!r}."
         raise Conflict(msg)
+
+
+def _given(changes: Changes, policies: dict[str, str] | None) -> Sequence[tuple[str, object]]:
+    return (
+        ("model", changes.model),
+        ("instructions", changes.instructions is not None),
+        ("agent", changes.agent is not None),
+        ("policies", policies),
+    )
 
 
 def _planned(run: Run, plan: Plan | None) -> Run:

@@ -38,6 +38,18 @@ _APPROVAL = open_object(
 )
 _RESULTS = _list_of(open_object({"id": _TEXT, "status": {"type": "integer"}}))
 _RUN = open_object({"object": {"const": "run"}, "id": _TEXT, "tenant": _TEXT, "status": _TEXT, "agent": _PERHAPS})
+_COMPARISON = open_object(
+    {
+        "object": {"const": "comparison"},
+        "replay": _TEXT,
+        "runs": {"type": "array", "items": _TEXT},
+        "same": {"type": "boolean"},
+        "parted": {"type": ["object", "null"]},
+        "differences": {"type": "array", "items": {"type": "object"}},
+        "ended": {"type": "object"},
+        "spent": {"type": "object"},
+    }
+)
 _ANSWER = {"reason": "Within the change window.", "version": 1}
 
 OPERATIONS: tuple[AdminOperation, ...] = (
@@ -105,5 +117,19 @@ OPERATIONS: tuple[AdminOperation, ...] = (
         body=admin_travel.Forking,
         example={"at": 2, "model": "gpt-5"},
         answer=_RUN,
+    ),
+    AdminOperation(
+        path=admin_travel.REPLAY_PATH,
+        method="post",
+        summary="Do a run once more with its recorded results",
+        body=admin_travel.Replaying,
+        example={"model": "gpt-5"},
+        answer=_RUN,
+    ),
+    AdminOperation(
+        path=admin_travel.COMPARISON_PATH,
+        method="get",
+        summary="Where a replay parted from what it replays",
+        answer=_COMPARISON,
     ),
 )

@@ -11,7 +11,7 @@ import msgspec
 from gateway.cli.admin_client import AdminClient, object_path
 from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_object, print_page, print_table
-from gateway.cli.run_travel import fork
+from gateway.cli.run_travel import fork, replay
 from gateway.cli.screen import one_line
 from gateway.notices.approval_view import visible
 from gateway.stores.runs import RunStatus
@@ -96,6 +96,7 @@ def cancel(client: AdminClient, *, run: str, as_json: bool) -> None:
 
 
 command.add_command(fork)
+command.add_command(replay)
 
 
 def _events(lines: Iterator[str]) -> Iterator[str]:

@@ -102,3 +102,85 @@ async def test_a_fork_that_cannot_be_made_says_why(world, body, status, says):
 async def test_a_run_that_there_is_not_is_not_forked(world):
     assert (await world.http.post("/admin/runs/resp_none/fork", json={"at": 0})).status_code == 404
     assert "There is no such run" in await switchgear(world, "run", "fork", "resp_none", "--at", "0", code=1)
+
+
+async def test_a_run_is_replayed_on_the_command_line_and_no_tool_is_called(world):
+    run = await echoed(world)
+
+    printed = await switchgear(world, "run", "replay", run)
+
+    assert "the same" in printed
+    assert world.tool_calls() == ["echo"]
+    (replay,) = [one for one in (await world.http.get("/admin/runs")).json()["data"] if one["replay_of"] == run]
+    assert (replay["status"], replay["forked_from"]) == ("completed", None)
+    calls = (await world.http.get("/admin/audit", params={"action": "run.replayed"})).json()["data"]
+    assert [entry["details"]["made"] for entry in calls] == [replay["id"]]
+
+
+async def test_a_replay_of_another_agent_folder_parts_and_says_where(world):
+    run = await echoed(world)
+    folder = world.folder / "candidate"
+    folder.mkdir()
+    (folder / "agent.yaml").write_text("model: thinker\n")
+    (folder / "instructions.md").write_text("Be long.")
+
+    found = json.loads(await switchgear(world, "run", "replay", run, "--agent-folder", str(folder), "--json", code=1))
+
+    # Without its tool, the model asks for what there is not, and answers what it is told about that.
+    assert (found["same"], found["parted"]["kind"]) == (False, "call")
+    assert world.tool_calls() == ["echo"]
+    assert (await world.openai.models.retrieve("agent/clerk")).id == "agent/clerk"
+    again = await world.openai.responses.create(model="agent/clerk", input="echo it")
+    assert (await shown(world, again.id))["version"] == (await shown(world, run))["version"]
+
+
+async def test_a_replay_by_other_policies_says_what_they_decide_and_costs_are_the_replays(world):
+    run = await echoed(world)
+    policy = world.folder / "new.cedar"
+    policy.write_text('@id("no") forbid (principal, action == Action::"call_tool", resource == Tool::"desk/echo");')
+
+    printed = await switchgear(world, "run", "replay", run, "--policy", str(policy), code=1)
+
+    assert "step 1, call 1, desk/echo: decision: allow -> deny" in printed
+    assert world.tool_calls() == ["echo"]
+    (replay,) = [one for one in (await world.http.get("/admin/runs")).json()["data"] if one["replay_of"] == run]
+    assert replay["lineage"]["changed"] == ["policies"]
+    assert replay["spent"]["nano"] > 0
+
+
+async def test_what_waits_for_people_is_replayed_without_asking_them(world):
+    answer = await world.openai.responses.create(model="agent/clerk", input="count it", background=True)
+    await world.ended(answer.id)
+
+    assert "the same" in await switchgear(world, "run", "replay", answer.id)
+    approvals = (await world.http.get("/admin/approvals")).json()["data"]
+    assert [one["run"] for one in approvals] == [answer.id]
+    assert world.tool_calls() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({"model": "nobody"}, 404, "nobody"),
+        ({"policies": {"a.cedar": "permit (;"}}, 400, "a.cedar:1"),
+        ({"agent": {"agent.yaml": "modell: thinker\n"}}, 400, "agent.yaml:1"),
+        ({"agent": {"instructions.md": "x"}}, 400, "there is no agent.yaml"),
+        ({"agent": {"../agent.yaml": "x"}}, 400, "not allowed"),
+        ({"lose": True}, 400, "Did you mean 'loose'?"),
+    ],
+)
+async def test_a_replay_that_cannot_be_made_says_why(world, body, status, says):
+    run = await echoed(world)
+
+    answer = await world.http.post(f"/admin/runs/{run}/replay", json=body)
+
+    assert answer.status_code == status, answer.text
+    assert says in answer.json()["error"]["message"]
+
+
+async def test_what_is_no_replay_has_no_comparison(world):
+    run = await echoed(world)
+
+    answer = await world.http.get(f"/admin/runs/{run}/comparison")
+
+    assert (answer.status_code, answer.json()["error"]["message"]) == (409, f"The run '{run}' is no replay.")

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import anyio
 import msgspec
 
+from gateway.agents.agent_planning import AgentsInForce
 from gateway.agents.counts import Counts
 from gateway.agents.executor import Executor
 from gateway.agents.listeners import Listeners
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.planning import RequestPlanner
 from gateway.agents.running import Running
+from gateway.candidates_opening import CandidatesInForce
 from gateway.config.database_settings import SqliteSettings
 from gateway.config.run_settings import RunSettings
 from gateway.core.caller import Caller
@@ -26,6 +28,7 @@ from gateway.policies.authorizer import Authorizer
 from gateway.policies.decision import Approval as Needed
 from gateway.policies.tool_judgement import ToolJudgement
 from gateway.schemas.judge import compiled
+from gateway.stores.agent_versions_sql import SqlAgentVersions
 from gateway.stores.approvals_sql import SqlApprovals
 from gateway.stores.blobs_sql import SqlBlobs
 from gateway.stores.conversations_sql import SqlConversations
@@ -199,6 +202,11 @@ class ToolWorld(World):
                 approvals=self.approvals,
                 blobs=SqlBlobs(database),
                 violation=violation,
+                candidates=CandidatesInForce(
+                    lambda: AgentsInForce(agents={}, authorizer=self.authorizer),
+                    SqlAgentVersions(database),
+                    lambda other: RequestPlanner(other, lambda: self.authorizer),
+                ),
             ),
         )
         self.executor = Executor(self.means)
