@@ -13,10 +13,11 @@ from typing import Final, NoReturn
 import msgspec
 
 from gateway.agents.desk import no_conversation, no_response
+from gateway.agents.marks import marked
 from gateway.agents.means import Means
 from gateway.agents.plan import Plan
 from gateway.agents.unfolding import unfold
-from gateway.core.content import Content
+from gateway.core.content import Content, Prompt
 from gateway.core.errors import Conflict, ContextLengthExceeded, InvalidRequest
 from gateway.core.ids import NewId
 from gateway.core.items import Json
@@ -124,6 +125,8 @@ class Context:
             bodies.translate(frozenset() if plan is None else {listed.server for listed in plan.listed})
         fields = {**_for_model(given), "model": model, "stream": True, "input": bodies.items}
         content = OPENAI_RESPONSES.decode_call(fields)
+        if isinstance(content, Prompt) and (marks := {item.id: item.marks for item in bodies.seen if item.marks}):
+            content = msgspec.structs.replace(content, items=marked(content.items, marks))
         body = _encode({**fields, "input": bodies.raw()})
         return Prompted(fields=fields, body=body, content=content, seen=bodies.seen, upto=upto, results=bodies.results)
 

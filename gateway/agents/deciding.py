@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from gateway.agents.builtin_tools import SERVER
+from gateway.agents.marks import marks_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.origins import origins
 from gateway.agents.plan import Granted, Plan
@@ -87,6 +88,7 @@ class Deciding:
             definition="" if granted is None else granted.tool.definition,
             effect="read" if granted is None else granted.tool.effect,
             key=f"{self._run.id}.{name}",
+            marks=marks_of(wanted),
         )
         if granted is None:
             return self._refused(call, wanted.arguments, f"There is no tool {wanted.name[:128]!r} here.")

@@ -58,6 +58,7 @@ def as_input(items: Sequence[RunItem]) -> list[RunItem]:
             body=item.body,
             # As input nobody sees any more that it was the model, and no client, who said it.
             label=label_of(item, {}) if item.place == "output" else item.label,
+            marks=item.marks,
         )
         for index, item in enumerate(items)
     ]

@@ -45,10 +45,10 @@ class Questions:
                 if lost:
                     body = mcp_items.failed(body_of(call), UNKNOWN, status="incomplete")
                     place, said = writing.encoder.end_call(body)
-                    items.append(writing.item(place, body, OURS))
+                    items.append(writing.item(place, body, OURS, call))
                     await writing.put(said)
                 place, said = writing.encoder.show(asked)
-                items.append(writing.item(place, asked, label))
+                items.append(writing.item(place, asked, label, call))
                 await writing.put(said)
             approvals += questions
             changed.append(decided.call)

@@ -111,7 +111,7 @@ class Toolbox:
                 elif call.state == "failed":
                     body = mcp_items.failed({**body_of(call), "arguments": each.shown}, call.error, WRONG)
                     place, ended = writing.encoder.end_call(body)
-                    results.append(writing.item(place, body, OURS))
+                    results.append(writing.item(place, body, OURS, call))
                     said += ended
                     writing.tool_calls += 1
                 calls.append(call)
@@ -242,7 +242,7 @@ class Toolbox:
         )
         async with writing.turn:
             place, said = writing.encoder.end_call(body)
-            await writing.write(said, Page(items=[writing.item(place, body, label)], calls=[ended]))
+            await writing.write(said, Page(items=[writing.item(place, body, label, call)], calls=[ended]))
 
     async def _lose(self, call: ToolCall) -> None:
         """Write that nobody knows what came of a call."""

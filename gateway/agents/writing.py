@@ -151,10 +151,13 @@ class Writing:
         self.items += items
         return items
 
-    def item(self, place: int, body: dict[str, Json], label: Label | None = None) -> RunItem:
-        """Give an item of the run's output."""
+    def item(
+        self, place: int, body: dict[str, Json], label: Label | None = None, call: ToolCall | None = None
+    ) -> RunItem:
+        """Give an item of the run's output; `call` is the call that it is about, if it is."""
         name = str(body.get("id") or f"item_{self.run.id}_{place}")
-        return RunItem(id=name, place="output", index=place, body=body, label=label)
+        marks = {} if call is None else call.marks
+        return RunItem(id=name, place="output", index=place, body=body, label=label, marks=marks)
 
     def spend(self) -> Spent:
         """Give what the run has used by now."""

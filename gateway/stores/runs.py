@@ -122,7 +122,8 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
 class RunItem(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a run's input or output in the API's wire form. `index` counts from 0 among those of its place.
 
-    `label` says where it came from; None is what its kind and role say by themselves.
+    `label` says where it came from; None is what its kind and role say by themselves. `marks` are what the model's provider put on the call of a
+    tool, and wants back with it (see `gateway.agents.marks`); they are in no wire form.
     """
 
     id: str
@@ -130,6 +131,7 @@ class RunItem(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     body: dict[str, Json]
     label: Label | None = None
+    marks: dict[str, Json] = {}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,6 +88,7 @@ def item_rows(run: str, items: Sequence[RunItem]) -> list[dict[str, Any]]:
             "id": item.id,
             "body": _encode(item.body),
             "label": write_label(item.label),
+            "marks": write_marks(item.marks),
         }
         for item in items
     ]
@@ -96,8 +97,18 @@ def item_rows(run: str, items: Sequence[RunItem]) -> list[dict[str, Any]]:
 def read_item(row: RowMapping | Mapping[str, Any]) -> RunItem:
     """Give the item of a row."""
     place: Place = row["place"]
-    body, label = read_json(row["body"]), read_label(row["label"])
-    return RunItem(id=row["id"], place=place, index=row["position"], body=body, label=label)
+    body, label, marks = read_json(row["body"]), read_label(row["label"]), read_marks(row["marks"])
+    return RunItem(id=row["id"], place=place, index=row["position"], body=body, label=label, marks=marks)
+
+
+def write_marks(marks: dict[str, Json]) -> bytes | None:
+    """Give marks as they are kept."""
+    return _encode(marks) if marks else None
+
+
+def read_marks(data: bytes | None) -> dict[str, Json]:
+    """Give the marks that were kept."""
+    return {} if data is None else read_json(data)
 
 
 def write_label(label: Label | None) -> bytes | None:

@@ -65,7 +65,7 @@ RUN_ITEMS: Final = Table(
     Column("position", Integer, nullable=False),
     Column("id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Column("label", LargeBinary, nullable=True),
+    *(Column(name, LargeBinary, nullable=True) for name in ("label", "marks")),
     PrimaryKeyConstraint("run", "place", "position"),
     Index("ix_run_items_id", "id"),
 )

@@ -39,6 +39,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     `arguments` is canonical JSON (sorted names, no spaces) and `arguments_hash` its sha256 (hex); `definition` is the tool's.
     `key` is the idempotency key, the same for every try. `approval` is the approval that it waits for or was made under. What came
     of it is the run's item with the same id. `decision` is what policies and rules said when it was asked for, empty where they were not asked.
+    `marks` are what the model's provider put on it, and wants back with it.
 
     Written again, only `state`, `attempts`, `approval`, `error` and the times change. `done`, `failed`, `approved`, `denied` and `cancelled` stay
     as they are, and `done` follows upon `started` or `unknown` alone, written before it.
@@ -61,6 +62,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     approval: str = ""
     error: str = ""
     decision: Literal["", "allow", "ask", "deny"] = ""
+    marks: dict[str, Json] = {}
     started_at: float | None = None
     ended_at: float | None = None
 

@@ -14,6 +14,7 @@ from gateway.core.tools import Effect
 from gateway.stores.approvals_tables import APPROVALS
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
+from gateway.stores.runs_rows import read_marks, write_marks
 from gateway.stores.tool_calls import ToolCall, ToolCallState
 from gateway.stores.tool_calls_tables import TOOL_CALLS
 
@@ -99,6 +100,7 @@ def _row(call: ToolCall) -> dict[str, Any]:
         "position": call.index,
         "call_id": _bytes(call.call_id),
         "arguments": _bytes(call.arguments),
+        "marks": write_marks(call.marks),
     }
 
 
@@ -113,6 +115,7 @@ def _read(row: RowMapping) -> ToolCall:
         index=row["position"],
         call_id=_text(row["call_id"]),
         arguments=_text(row["arguments"]),
+        marks=read_marks(row["marks"]),
     )
 
 

@@ -22,6 +22,7 @@ TOOL_CALLS: Final = Table(
     *(Column(name, TIME, nullable=True) for name in ("started_at", "ended_at")),
     # Bytes: what a model said may be any text, and the arguments' hash is of exactly these.
     *(Column(name, LargeBinary, nullable=False) for name in ("call_id", "arguments")),
+    Column("marks", LargeBinary, nullable=True),
     PrimaryKeyConstraint("run", "id"),
 )  # fmt: skip
 

@@ -41,7 +41,16 @@ async def test_calls_come_back_as_they_were_given_in_the_order_in_which_they_wer
     given = [
         call(2, step=2, index=0, effect="read", state="failed", error="no such tool", decision="deny", ended_at=3.5),
         call(1, step=1, index=1, **odd),
-        call(9, step=1, index=0, approval="mcpr_9", attempts=3, state="started", started_at=2.5),
+        call(
+            9,
+            step=1,
+            index=0,
+            approval="mcpr_9",
+            marks={"openai_chat": {"x": "\0я"}},
+            attempts=3,
+            state="started",
+            started_at=2.5,
+        ),
     ]
     await runs.write("resp_1", 1, Entry(calls=given))
 

@@ -1,4 +1,4 @@
-"""Which run a run was made from, by fork or replay, and what was decided about each call of a tool."""
+"""Which run a run was made from, by fork or replay; what was decided about each call of a tool, and what its model's provider put on it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ def upgrade(op: Operations) -> None:
     """Add the columns; of runs and calls from before nobody has written it."""
     op.add_column("run_bodies", sa.Column("lineage", sa.LargeBinary, nullable=True))
     op.add_column("tool_calls", sa.Column("decision", sa.Text, nullable=False, server_default=""))
+    for table in ("tool_calls", "run_items"):
+        op.add_column(table, sa.Column("marks", sa.LargeBinary, nullable=True))
 
 
 def downgrade(op: Operations) -> None:
     """Forget it; forks and replays are runs like others then."""
+    for table in ("run_items", "tool_calls"):
+        op.drop_column(table, "marks")
     op.drop_column("tool_calls", "decision")
     op.drop_column("run_bodies", "lineage")
