@@ -48,8 +48,6 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     received: float
     call: str = ""
     ear: Ear | None = None
-    session: str | None = None
-    trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     plan: Plan | None = None
 
@@ -262,8 +260,8 @@ class Answering:
             body=prompted.body,
             fields=prompted.fields,
             content=prompted.content,
-            session=asking.session,
-            trace=asking.trace,
+            session=run.session,
+            trace=run.trace,
             headers=asking.headers,
             # Where somebody reads along, somebody waits.
             background=run.background and not run.streams,

@@ -138,6 +138,8 @@ class Resolving:
             version=run.version,
             expires_at=None if days is None else now + days * DAY,
             limits=run.limits,
+            session=run.session,
+            trace=run.trace,
         )
         bodies = await self._answers(asked)
         return made, [

@@ -107,8 +107,6 @@ class Running:
             received=draft.received,
             call=draft.call,
             ear=ear,
-            session=draft.session,
-            trace=draft.trace,
             headers=draft.headers,
             plan=plan,
         )
@@ -185,6 +183,8 @@ class Running:
             streams=bool(fields.get("stream")),
             previous=previous,
             conversation=conversation,
+            session=draft.session,
+            trace=draft.trace,
             expires_at=None if days is None else now + days * DAY,
         )
         items = input_items(fields, means.new_id, labels)

@@ -61,6 +61,7 @@ class ToolAsking:
             key=call.key,
             caller=self._caller,
             run=self._run.id,
+            trace=self._run.trace,
         )
         # Also of what went wrong the server may have chosen the words.
         label = msgspec.structs.replace(tool.gives, source=tool.id)

@@ -80,6 +80,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     its own; both empty where there is none. `continues` is the run whose approval was answered by this one. `version` is the
     version of the agent that it began with. `epoch` counts the holders of its lease: 0 when nobody held it yet. `next_seq` is
     the number of its next event. `response` is the document of a run that has ended. `lineage` says which run it was made from, if it was.
+    `session` and `trace` are what its client said of the request, as in `Call`: all calls of the run belong to them.
     """
 
     id: str
@@ -109,6 +110,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     spent: Spent = Spent()
     response: dict[str, Json] | None = None
     lineage: Lineage | None = None
+    session: str | None = None
+    trace: str | None = None
 
 
 class RunEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,8 @@ def body_row(run: Run) -> dict[str, Any]:
         "request": _encode(run.request),
         "response": None if run.response is None else _encode(run.response),
         "lineage": None if run.lineage is None else _encode(run.lineage),
+        "session": _write_text(run.session),
+        "trace": _write_text(run.trace),
     }
 
 
@@ -60,7 +62,18 @@ def read_run(row: RowMapping) -> Run:
         spent=msgspec.convert(row["spent"], Spent),
         response=None if row["response"] is None else read_json(row["response"]),
         lineage=None if row["lineage"] is None else _lineage.decode(row["lineage"]),
+        session=_read_text(row["session"]),
+        trace=_read_text(row["trace"]),
     )
+
+
+def _write_text(text: str | None) -> bytes | None:
+    # Bytes: what a client's header holds may be any text.
+    return None if text is None else text.encode("utf-8", "surrogatepass")
+
+
+def _read_text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "surrogatepass")
 
 
 def events_row(run: str, epoch: int, events: Sequence[RunEvent]) -> dict[str, Any]:

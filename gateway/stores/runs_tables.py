@@ -45,6 +45,7 @@ RUN_BODIES: Final = Table(
     *(Column(name, LargeBinary, nullable=False) for name in ("caller", "request")),
     Column("response", LargeBinary, nullable=True),
     Column("lineage", LargeBinary, nullable=True),
+    *(Column(name, LargeBinary, nullable=True) for name in ("session", "trace")),
 )
 
 RUN_EVENTS: Final = Table(

@@ -36,6 +36,8 @@ async def test_a_run_comes_back_as_it_was_given(runs):
         lineage=Lineage(
             kind="replay", run="resp_9", changed=("policies",), policies={"a.cedar": "Привет \0"}, loose=True
         ),
+        session="s \0",
+        trace="00-1-2-01",
     )
     assert await runs.add(run, [item(0, "input"), item(1, "input")])
 

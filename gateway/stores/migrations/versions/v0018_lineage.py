@@ -1,4 +1,4 @@
-"""Which run a run was made from, by fork or replay; what was decided about each call of a tool, and what its model's provider put on it."""
+"""Of runs: which they were made from, session and trace. Of calls of tools: what was decided, what the model's provider put on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ down_revision = "0014_agents"
 
 def upgrade(op: Operations) -> None:
     """Add the columns; of runs and calls from before nobody has written it."""
-    op.add_column("run_bodies", sa.Column("lineage", sa.LargeBinary, nullable=True))
+    for name in ("lineage", "session", "trace"):
+        op.add_column("run_bodies", sa.Column(name, sa.LargeBinary, nullable=True))
     op.add_column("tool_calls", sa.Column("decision", sa.Text, nullable=False, server_default=""))
     for table in ("tool_calls", "run_items"):
         op.add_column(table, sa.Column("marks", sa.LargeBinary, nullable=True))
@@ -22,4 +23,5 @@ def downgrade(op: Operations) -> None:
     for table in ("run_items", "tool_calls"):
         op.drop_column(table, "marks")
     op.drop_column("tool_calls", "decision")
-    op.drop_column("run_bodies", "lineage")
+    for name in ("trace", "session", "lineage"):
+        op.drop_column("run_bodies", name)
