@@ -26,7 +26,7 @@ from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.dialects.openai_responses.compaction import read_wish
 from gateway.dialects.openai_responses.kept_items import spread_input, whole_item
 from gateway.dialects.openai_responses.mcp_items import CALL, KINDS, for_model, is_ours
-from gateway.stores.runs import LIVE, Run, RunItem
+from gateway.stores.runs import LIVE, Link, Run, RunItem
 from gateway.stores.sealing import Seal
 
 PREVIOUS: Final = "previous_response_id"
@@ -116,8 +116,8 @@ class Context:
         if run.conversation:
             upto = await self._add_conversation(run, bodies)
         elif run.previous:
-            for earlier in reversed(await self._chain(run.tenant, run.previous)):
-                bodies.add(_counting(await self._means.runs.items(earlier.id)))
+            earlier = [link.id for link in reversed(await self._chain(run.tenant, run.previous))]
+            bodies.add(_counting(await self._means.runs.items_of(earlier)))
         bodies.add(_counting(own), run.id)
         given = run.request if plan is None else _step_fields(plan, steps)
         model = run.model if plan is None else plan.model
@@ -130,33 +130,19 @@ class Context:
         body = _encode({**fields, "input": bodies.raw()})
         return Prompted(fields=fields, body=body, content=content, seen=bodies.seen, upto=upto, results=bodies.results)
 
-    async def _chain(self, tenant: str, previous: str) -> Sequence[Run]:
+    async def _chain(self, tenant: str, previous: str) -> Sequence[Link]:
         """Give a response and those that it goes on from, the last first."""
-        chain: list[Run] = []
-        name = previous
-        while name:
-            if len(chain) >= self._means.settings.chain:
-                msg = f"The response goes on from more than {self._means.settings.chain} others: begin anew, or use a conversation."
-                raise InvalidRequest(msg, param=PREVIOUS)
-            found = await self._ended(tenant, name)
-            chain.append(found)
-            if found.conversation:
-                # It went on from a conversation, whose items of that time are not known any more.
-                _refuse("names a response of a conversation: go on with `conversation`.", PREVIOUS)
-            name = found.previous
+        most = self._means.settings.chain
+        chain = await self._means.runs.chain(tenant, previous, most=most + 1) if previous else ()
+        for link in chain[:most]:
+            _require_usable(link)
+        if len(chain) > most:
+            msg = f"The response goes on from more than {most} others: begin anew, or use a conversation."
+            raise InvalidRequest(msg, param=PREVIOUS)
+        missing = chain[-1].previous if chain else previous
+        if missing:
+            raise no_response(missing, PREVIOUS)
         return chain
-
-    async def _ended(self, tenant: str, name: str) -> Run:
-        found = await self._means.runs.find(tenant, name)
-        if found is None:
-            raise no_response(name, PREVIOUS)
-        if found.status in LIVE:
-            msg = f"The response {name!r} has not ended yet: wait for its end, or cancel it."
-            raise Conflict(msg, param=PREVIOUS)
-        if found.lineage is not None and found.lineage.kind == "replay":
-            msg = f"The response {name!r} is a replay, in which nothing was done: go on from a fork of {found.lineage.run!r}."
-            raise Conflict(msg, param=PREVIOUS)
-        return found
 
     async def _add_conversation(self, run: Run, bodies: _Bounded) -> str:
         """Add what was said in the conversation; give the id of the last item."""
@@ -248,6 +234,19 @@ def _step_fields(plan: Plan, steps: int) -> dict[str, Json]:
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         return {**plan.fields, "tool_choice": {**choice, "mode": mode}}
     return {**plan.fields, "tool_choice": mode}
+
+
+def _require_usable(link: Link) -> None:
+    """Raise what keeps a response from being gone on from."""
+    if link.status in LIVE:
+        msg = f"The response {link.id!r} has not ended yet: wait for its end, or cancel it."
+        raise Conflict(msg, param=PREVIOUS)
+    if link.lineage is not None and link.lineage.kind == "replay":
+        msg = f"The response {link.id!r} is a replay, in which nothing was done: go on from a fork of {link.lineage.run!r}."
+        raise Conflict(msg, param=PREVIOUS)
+    if link.conversation:
+        # It went on from a conversation, whose items of that time are not known any more.
+        _refuse("names a response of a conversation: go on with `conversation`.", PREVIOUS)
 
 
 def _counting(items: Sequence[RunItem]) -> Iterator[RunItem]:

@@ -114,6 +114,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
 
 
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be known of a run that another goes on from, and of those that this one goes on from."""
+
+    id: str
+    status: RunStatus
+    previous: str = ""
+    conversation: str = ""
+    lineage: Lineage | None = None
+
+
 class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a run as it goes to the client: `data` is the JSON text of the server-sent event named `name`."""
 
@@ -243,6 +253,14 @@ class RunStore(Protocol):
 
     async def events(self, run: str, *, after: int = -1, limit: int = 500) -> Sequence[RunEvent]:
         """Give events that follow number `after`, in order."""
+        ...
+
+    async def chain(self, tenant: str, run: str, *, most: int) -> Sequence[Link]:
+        """Give a run and those that it goes on from by `previous`, the last first, at most so many; it ends before one that the tenant does not have."""
+        ...
+
+    async def items_of(self, runs: Sequence[str]) -> Sequence[RunItem]:
+        """Give the items of several runs, in their order, those of each as `items` does."""
         ...
 
     async def items(self, run: str, place: Place | None = None) -> Sequence[RunItem]:

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from gateway.core.caller import Caller
 from gateway.core.items import Json
 from gateway.core.tools import Label
-from gateway.stores.runs import Limits, Lineage, Place, Run, RunEvent, RunItem, Spent
+from gateway.stores.runs import Limits, Lineage, Link, Place, Run, RunEvent, RunItem, Spent
 from gateway.stores.runs_tables import RUNS
 
 _PLAIN: Final = tuple(column.name for column in RUNS.columns if column.name not in ("limits", "spent"))
@@ -64,6 +64,18 @@ def read_run(row: RowMapping) -> Run:
         lineage=None if row["lineage"] is None else _lineage.decode(row["lineage"]),
         session=_read_text(row["session"]),
         trace=_read_text(row["trace"]),
+    )
+
+
+def read_link(row: RowMapping) -> Link:
+    """Give what is to be known of a run in a chain."""
+    lineage = None if row["lineage"] is None else _lineage.decode(row["lineage"])
+    return Link(
+        id=row["id"],
+        status=row["status"],
+        previous=row["previous"],
+        conversation=row["conversation"],
+        lineage=lineage,
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    literal,
     or_,
     select,
     text,
@@ -27,8 +28,8 @@ from gateway.stores.agent_versions_sql import remove_unused
 from gateway.stores.approvals_writing import cancel_approvals, remove_approvals
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
-from gateway.stores.runs import LIVE, Entry, Piece, Place, Run, RunEvent, RunItem, RunStatus
-from gateway.stores.runs_rows import read_events, read_item, read_run
+from gateway.stores.runs import LIVE, Entry, Link, Piece, Place, Run, RunEvent, RunItem, RunStatus
+from gateway.stores.runs_rows import read_events, read_item, read_link, read_run
 from gateway.stores.runs_tables import IS_LIVE, RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
 from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_entries, add_run, changes, fenced, holding
 from gateway.stores.tool_calls_tables import TOOL_BLOBS, TOOL_CALLS
@@ -52,6 +53,25 @@ _IN_FORCE: Final = (
 )
 _AT_ONCE: Final = 500
 """Leases in one statement."""
+
+
+_FIRST: Final = (
+    select(RUNS.c.id, RUNS.c.previous, literal(1).label("place"))
+    .where(RUNS.c.id == bindparam("of"), RUNS.c.tenant == bindparam("by"))
+    .cte("chain", recursive=True)
+)
+_LINKS: Final = _FIRST.union_all(
+    select(RUNS.c.id, RUNS.c.previous, _FIRST.c.place + 1).where(
+        RUNS.c.id == _FIRST.c.previous, RUNS.c.tenant == bindparam("by"), _FIRST.c.place < bindparam("most")
+    )
+)
+_CHAIN: Final = (
+    select(RUNS.c.id, RUNS.c.status, RUNS.c.previous, RUNS.c.conversation, RUN_BODIES.c.lineage)
+    .join(_LINKS, _LINKS.c.id == RUNS.c.id)
+    .join(RUN_BODIES, RUN_BODIES.c.run == RUNS.c.id)
+    .order_by(_LINKS.c.place)
+)
+"""Each by the one before, in one question however long the chain is."""
 
 
 class SqlRuns:
@@ -209,6 +229,21 @@ class SqlRuns:
                 some = ordered.where(columns.id.in_(wanted[start : start + _LOOKED_UP_AT_ONCE]))
                 found |= {row["id"]: read_item(row) for row in (await connection.execute(some)).mappings()}
         return list(found.values())
+
+    async def chain(self, tenant: str, run: str, *, most: int) -> Sequence[Link]:
+        """Give a run and those that it goes on from by `previous`, the last first, at most so many."""
+        async with self._database.connect() as connection:
+            rows = await connection.execute(_CHAIN, {"of": storable(run), "by": storable(tenant), "most": most})
+            return [read_link(row) for row in rows.mappings()]
+
+    async def items_of(self, runs: Sequence[str]) -> Sequence[RunItem]:
+        """Give the items of several runs, in their order."""
+        columns = RUN_ITEMS.c
+        order = {run: number for number, run in enumerate(runs)}
+        some = select(RUN_ITEMS).where(columns.run.in_(list(order))).order_by(columns.place, columns.position)
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(some)).mappings().all() if order else ()
+        return [read_item(row) for row in sorted(rows, key=lambda row: order[row["run"]])]
 
     async def remove(self, tenant: str, run: str) -> bool:
         """Forget a run that nobody executes, and all that was written of it; False when there is none. Raises Conflict for one that is live."""
