@@ -10,6 +10,7 @@ import msgspec
 from gateway.agents.agent_planning import AgentsInForce
 from gateway.agents.plan import Planner
 from gateway.config import ConfigError, Settings
+from gateway.config.agent_checks import fitting_findings
 from gateway.config.agent_documents import read_agent
 from gateway.config.agent_settings import AgentDefinition
 from gateway.core.clock import SYSTEM_CLOCK
@@ -47,7 +48,7 @@ class CandidatesInForce:
             raise InvalidRequest(str(error), param="policies") from None
 
     async def varied(self, name: str, version: str, *, model: str = "", instructions: str | None = None) -> str:
-        """Keep a version of an agent that differs from another in its model, or in what it is told; give the new one. Raises Conflict."""
+        """Keep a version of an agent that differs from another in its model, or in what it is told; give the new one. Raises Conflict and InvalidRequest."""
         definition = await self._versions.find(version)
         if definition is None:
             msg = f"The version {version[:100]!r} of the agent {name[:100]!r} is not kept any more."
@@ -55,6 +56,12 @@ class CandidatesInForce:
         if model:
             settings = msgspec.structs.replace(definition.settings, model=model)
             definition = msgspec.structs.replace(definition, settings=settings)
+            # The guardrails that it counts on must stand around the other model as well.
+            for finding in fitting_findings(settings, self._settings()):
+                if finding.path[0] in ("model", "guardrails"):
+                    raise InvalidRequest(
+                        f"The agent {name!r} cannot have this model: {finding.message}.", param="model"
+                    )
         if instructions is not None:
             definition = msgspec.structs.replace(definition, instructions=instructions)
         return await self._kept(definition)

@@ -224,4 +224,5 @@ def _item_view(item: RunItem) -> dict[str, Any]:
 
 def _call_view(call: ToolCall) -> dict[str, Any]:
     shown = msgspec.structs.asdict(call)
+    del shown["marks"]  # the provider's own, and nobody else can read them
     return {**shown, "object": "tool_call", "approval": call.approval or None, "error": call.error or None}

@@ -16,12 +16,12 @@ from gateway.cli.screen import one_line
 from gateway.notices.approval_view import visible
 from gateway.stores.runs import RunStatus
 
-_LISTED = ("id", "created_at", "status", "tenant", "agent", "model", "steps", "tool_calls", "cost")
+_LISTED = ("id", "created_at", "status", "made_by", "tenant", "agent", "model", "steps", "tool_calls", "cost")
 _SHOWN = (
     "id", "status", "tenant", "user", "key", "agent", "version", "model", "created_at", "started_at", "previous", "continues",
     "conversation", "forked_from", "replay_of", "lineage", "events", "spent", "limits", "takeovers",
 )  # fmt: skip
-_CALLS = ("id", "tool", "state", "attempts", "effect", "approval", "error")
+_CALLS = ("id", "tool", "decision", "state", "attempts", "effect", "approval", "error")
 _SHOWN_OF_DATA = 160
 
 
@@ -111,4 +111,11 @@ def _cut(text: str) -> str:
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:
     spent = one["spent"]
-    return {**one, "steps": spent["steps"], "tool_calls": spent["tool_calls"], "cost": f"{spent['nano'] / 1e9:.6f}"}
+    made_by = "fork" if one["forked_from"] else "replay" if one["replay_of"] else ""
+    return {
+        **one,
+        "made_by": made_by,
+        "steps": spent["steps"],
+        "tool_calls": spent["tool_calls"],
+        "cost": f"{spent['nano'] / 1e9:.6f}",
+    }

@@ -8,7 +8,7 @@ import sys
 import anyio
 import pytest
 
-from tests.journeys.agents_world import ROOT, agents_world
+from tests.journeys.agents_world import CLERK, ROOT, agents_world
 
 
 @pytest.fixture
@@ -111,6 +111,10 @@ async def test_a_run_is_replayed_on_the_command_line_and_no_tool_is_called(world
 
     assert "the same" in printed
     assert world.tool_calls() == ["echo"]
+    (line,) = [
+        line for line in (await switchgear(world, "run", "list")).splitlines() if run not in line and "resp_" in line
+    ]
+    assert "replay" in line
     (replay,) = [one for one in (await world.http.get("/admin/runs")).json()["data"] if one["replay_of"] == run]
     assert (replay["status"], replay["forked_from"]) == ("completed", None)
     calls = (await world.http.get("/admin/audit", params={"action": "run.replayed"})).json()["data"]
@@ -184,3 +188,27 @@ async def test_what_is_no_replay_has_no_comparison(world):
     answer = await world.http.get(f"/admin/runs/{run}/comparison")
 
     assert (answer.status_code, answer.json()["error"]["message"]) == (409, f"The run '{run}' is no replay.")
+
+
+GUARDED = """
+protection:
+  guardrails: {short: {kind: length, characters: 5000, match: {models: [thinker]}}}
+"""
+
+
+@pytest.mark.parametrize("how", [("fork", {"at": 0}), ("replay", {})])
+async def test_an_agent_gets_no_model_that_its_guardrails_do_not_stand_around(world, how):
+    config = world.folder / "switchgear.yaml"
+    text = config.read_text()
+    config.write_text(
+        text.replace("models: {thinker: play/thinker}", "models: {thinker: play/thinker, bare: play/thinker}") + GUARDED
+    )
+    world.write("clerk", CLERK + "guardrails: [short]\n")
+    assert "error" not in await world.reload()
+    run = await echoed(world)
+    kind, body = how
+
+    refused = await world.http.post(f"/admin/runs/{run}/{kind}", json={**body, "model": "bare"})
+
+    assert refused.status_code == 400, refused.text
+    assert "guardrail 'short'" in refused.json()["error"]["message"]

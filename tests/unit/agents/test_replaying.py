@@ -234,3 +234,29 @@ async def test_a_run_of_another_tenant_is_not_replayed(tmp_path):
 
         with pytest.raises(Forbidden):
             await world.desk.travel.replay(Caller(id="root", role="owner"), run, Changes())
+
+
+async def test_a_long_result_is_read_on_in_where_it_was_not_read_then(tmp_path):
+    """What was kept of it is a record like any other; no tool is asked."""
+    long = "".join(f"line {number}\n" for number in range(1000))
+
+    async def read_on(call, send):
+        ref = world.model.told()[-1][1].split('ref="')[1].split('"')[0]
+        arguments = f'{{"offset":{world.offset},"ref":"{ref}"}}'
+        await world.model.ask(call, send, [want("read_result", arguments, "switchgear")])
+
+    async with tool_world(
+        tmp_path, [want("look")], read_on, "Read.", [want("look")], read_on, "Read.", result_bytes=1024
+    ) as world:
+
+        async def act(asked):
+            return ToolOutput(text=long)
+
+        world.hub.act, world.offset = act, 1024
+        run, _ = await world.ask()
+        world.offset = 4000
+        _, comparison = await replayed(world, run)
+
+        assert found(comparison) == [("arguments", 2, 1)]
+        assert long[4000:4100] in world.model.told(5)[-1][1]
+        assert world.hub.made == ["look"]
