@@ -312,3 +312,37 @@ async def test_runs_are_ended_by_those_who_may_change_things(world, who, status)
 
     assert (await world.ask(who, "POST", f"/admin/runs/{asked.run}/cancel")).status_code == status
     assert ((await world.found(asked)).state == "cancelled") is (status == 200)
+
+
+@pytest.mark.parametrize(("who", "status"), [("aud", 403), ("ada", 403), ("mem", 403), ("foe", 404)])
+@pytest.mark.parametrize(("what", "body"), [("fork", {"at": 0}), ("replay", {})])
+async def test_runs_are_made_from_others_by_those_who_may_change_things(world, who, status, what, body):
+    (asked,) = await world.asks()
+
+    answer = await world.ask(who, "POST", f"/admin/runs/{asked.run}/{what}", json=body)
+
+    assert answer.status_code == status, answer.text
+    assert [run.id for run in await world.runs.list(None)] == [asked.run]
+
+
+@pytest.mark.parametrize("what", ["fork", "replay"])
+async def test_who_owns_the_platform_makes_no_runs_in_another_tenant(world, what):
+    """He sees it; but what it does would be done in his name, and what was said would go where his calls go."""
+    (asked,) = await world.asks(tenant="elsewhere")
+
+    assert (await world.ask("root", "GET", f"/admin/runs/{asked.run}")).status_code == 200
+    body = {"at": 0} if what == "fork" else {}
+    answer = await world.ask("root", "POST", f"/admin/runs/{asked.run}/{what}", json=body)
+
+    assert (answer.status_code, "own tenant" in answer.json()["error"]["message"]) == (403, True)
+
+
+async def test_how_a_replay_compares_is_for_those_who_may_read(world):
+    (asked,) = await world.asks()
+
+    statuses = [
+        (await world.ask(who, "GET", f"/admin/runs/{asked.run}/comparison")).status_code
+        for who in ("aud", "mem", "foe")
+    ]
+
+    assert statuses == [409, 403, 404]
