@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 
 revision = "0018_lineage"
-down_revision = "0014_agents"
+down_revision = "0017_item_ids"
 
 
 def upgrade(op: Operations) -> None:
