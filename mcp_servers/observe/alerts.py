@@ -10,7 +10,7 @@ from mcp_servers.observe.settings import Limits, Silencing
 from mcp_servers.observe.upstream import Server
 from mcp_servers.verbs import Json, Refused, Verb
 
-_MATCHER: Final = re.compile(r'^([a-zA-Z_][a-zA-Z0-9_]*)(=~|!~|!=|=)"((?:[^"\\\n]|\\.)*)"$').match
+_MATCHER: Final = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)(=~|!~|!=|=)"((?:[^"\\\n]|\\.)*)"').fullmatch
 _FILTER: Final = {
     "type": "array",
     "maxItems": 20,
