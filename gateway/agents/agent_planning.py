@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from gateway.agents.builtin_tools import READ_RESULT
+from gateway.agents.naming import named_servers, narrowed
 from gateway.agents.plan import Granted, Listed, Plan
 from gateway.agents.planning import function_of
 from gateway.config import Settings
@@ -73,7 +74,8 @@ class AgentPlanner:
         if definition is None:
             return None  # the catalogue says what there is
         _require(now.authorizer, caller, model)
-        granted, listed = await self._granted(definition, caller, now.authorizer)
+        named = named_servers(fields, definition, self._hub)
+        granted, listed = narrowed(named, *await self._granted(definition, caller, now.authorizer))
         # Each time: with the last run that had it, it is forgotten.
         await self._versions.keep(definition)
         settings = definition.settings
@@ -178,8 +180,10 @@ def _of_the_client(asked: dict[str, Json], granted: Mapping[str, Granted]) -> li
     listed = asked.get("tools")
     for number, tool in enumerate(listed if isinstance(listed, list) else ()):
         kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind == "mcp":
+            continue  # one of the agent's own servers
         if kind not in ("function", "custom"):
-            msg = f"`tools[{number}]`: an agent has the tools of its definition; a client can add functions of its own, nothing else."
+            msg = f"`tools[{number}]`: an agent has the tools of its definition; a client can name its servers and add functions of its own, nothing else."
             raise InvalidRequest(msg, param=f"tools[{number}].type")
         if tool.get("name") in granted:
             msg = f"`tools[{number}].name`: the agent has a tool {str(tool['name'])[:64]!r} already."

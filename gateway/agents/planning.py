@@ -112,8 +112,8 @@ class RequestPlanner:
             if info is None:
                 continue
             if info.name in requests:
-                _refuse(f"{path}.server_label", f"names the server {info.name!r} for the second time.")
-            requests[info.name] = _request(Reader(entry, path), info, path)
+                refuse(f"{path}.server_label", f"names the server {info.name!r} for the second time.")
+            requests[info.name] = read_request(Reader(entry, path), info.name, path)
         return tuple(requests.values())
 
     def _server(self, caller: Caller, entry: Fields, path: str) -> ServerInfo | None:
@@ -123,16 +123,10 @@ class RequestPlanner:
         if info is None:
             if any(entry.get(name) is not None for name in _ELSEWHERE):
                 return None
-            _refuse(
+            refuse(
                 f"{path}.server_label", f"names no server of tools here: {label[:100]!r}.{self._near(label, caller)}"
             )
-        for name in (*_CREDENTIALS, "connector_id", "tunnel_id"):
-            if entry.get(name) is not None:
-                _refuse(
-                    f"{path}.{name}", f"is not for the server {label!r}: this gateway has its own credentials for it."
-                )
-        if entry.get("server_url") not in (None, info.url or None):
-            _refuse(f"{path}.server_url", f"is not where the server {label!r} of this gateway is: leave it out.")
+        check_place(entry, info, path)
         return info
 
     def _near(self, label: str, caller: Caller) -> str:
@@ -157,7 +151,7 @@ class RequestPlanner:
         for name in sorted((request.allowed.names or frozenset()) - names - absent):
             near = difflib.get_close_matches(name, sorted(names), _NEAR, 0.6)
             hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            _refuse(f"{request.path}.allowed_tools", f"names no tool of {request.server!r}: {name[:128]!r}.{hint}")
+            refuse(f"{request.path}.allowed_tools", f"names no tool of {request.server!r}: {name[:128]!r}.{hint}")
 
     def _may_use(self, caller: Caller, tool: Tool) -> bool:
         decided = self._authorizer().decide(caller, "use_tool", tool_resource(tool.server, tool.name))
@@ -198,20 +192,32 @@ def function_of(granted: Granted) -> Fields:
     }
 
 
-def _request(reader: Reader, info: ServerInfo, path: str) -> Request:
+def check_place(entry: Fields, info: ServerInfo, path: str) -> None:
+    """Refuse credentials, and another place, for a server of this gateway. Raises InvalidRequest with the field's path."""
+    for name in (*_CREDENTIALS, "connector_id", "tunnel_id"):
+        if entry.get(name) is not None:
+            refuse(
+                f"{path}.{name}", f"is not for the server {info.name!r}: this gateway has its own credentials for it."
+            )
+    if entry.get("server_url") not in (None, info.url or None):
+        refuse(f"{path}.server_url", f"is not where the server {info.name!r} of this gateway is: leave it out.")
+
+
+def read_request(reader: Reader, server: str, path: str) -> Request:
+    """Read an entry of `tools` that names a server of ours. Raises InvalidRequest with the field's path."""
     allowed = reader.take("allowed_tools")
     given = reader.take("require_approval")
     always = never = None
     otherwise: ApprovalWish = "always"
     if isinstance(given, str):
         if given not in ("always", "never"):
-            _refuse(f"{path}.require_approval", "must be always, never, or an object with either.")
+            refuse(f"{path}.require_approval", "must be always, never, or an object with either.")
         otherwise = "always" if given == "always" else "never"
     elif given is not None:
         inner = Reader(given, f"{path}.require_approval")
         always, never = _pick_of(inner, "always"), _pick_of(inner, "never")
     pick = _pick(allowed, f"{path}.allowed_tools") or Pick()
-    return Request(path=path, server=info.name, allowed=pick, always=always, never=never, otherwise=otherwise)
+    return Request(path=path, server=server, allowed=pick, always=always, never=never, otherwise=otherwise)
 
 
 def _pick_of(reader: Reader, name: str) -> Pick | None:
@@ -230,7 +236,7 @@ def _refuse_collisions(listed: Sequence[Json], granted: dict[str, Granted]) -> N
     for number, entry in enumerate(listed):
         if isinstance(entry, dict) and entry.get("type") in ("function", "custom") and entry.get("name") in granted:
             known = granted[entry["name"]].tool.id
-            _refuse(f"tools[{number}].name", f"is the name by which models know the tool {known!r}: choose another.")
+            refuse(f"tools[{number}].name", f"is the name by which models know the tool {known!r}: choose another.")
 
 
 def _fields(fields: Fields, own: Sequence[Json], granted: dict[str, Granted]) -> Fields:
@@ -269,10 +275,11 @@ def _named(entry: Fields, granted: dict[str, Granted], path: str) -> list[Fields
         if each.tool.server == server and name in (None, each.tool.name)
     ]
     if not found:
-        _refuse(path, "names no tool that the request lists.")
+        refuse(path, "names no tool that the request lists.")
     return found
 
 
-def _refuse(param: str, what: str) -> NoReturn:
+def refuse(param: str, what: str) -> NoReturn:
+    """Raise InvalidRequest for the field `param`, saying `what` is wrong with it."""
     msg = f"`{param}` {what}"
     raise InvalidRequest(msg, param=param)

@@ -161,7 +161,6 @@ async def test_a_client_adds_functions_of_its_own():
 @pytest.mark.parametrize(
     ("tool", "param"),
     [
-        ({"type": "mcp", "server_label": "desk"}, "tools[0].type"),
         ({"type": "web_search"}, "tools[0].type"),
         ("look", "tools[0].type"),
         ({"type": "function", "name": "desk__look"}, "tools[0].name"),
