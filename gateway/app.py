@@ -259,7 +259,7 @@ class Application:
             redirect_slashes=False,
             lifespan=self._lifespan,
         )
-        return Paths(endpoints, router)
+        return Paths(endpoints, router, responses.sockets(edge, endpoints, self.settings.server, run_desk))
 
     @asynccontextmanager
     async def _lifespan(self, app: object) -> AsyncIterator[None]:

@@ -14,16 +14,23 @@ from gateway.api.asgi import AsgiApp, AsgiSend, Receive, Scope
 
 
 class Paths:
-    """The ASGI application over all endpoints. `paths` are those that are served, in the order of `endpoints`."""
+    """The ASGI application over all endpoints. `paths` are those that are served, in the order of `endpoints`.
 
-    def __init__(self, endpoints: Mapping[str, AsgiApp], router: Router) -> None:
+    `sockets` are the endpoints of WebSockets: the server lets none come to any other path.
+    """
+
+    def __init__(self, endpoints: Mapping[str, AsgiApp], router: Router, sockets: Mapping[str, AsgiApp]) -> None:
+        self._sockets = sockets
         self.paths = tuple(endpoints)
         self._fixed = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
         self._router = router
 
     def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> Awaitable[None]:
         """Hand a request to its endpoint; the server's lifespan and all that is not a fixed path to the router."""
-        endpoint = self._fixed.get(scope["path"]) if scope["type"] == "http" else None
+        kind = scope["type"]
+        if kind == "websocket":
+            return self._sockets[scope["path"]](scope, receive, send)
+        endpoint = self._fixed.get(scope["path"]) if kind == "http" else None
         return (endpoint or self._router)(scope, receive, send)
 
 

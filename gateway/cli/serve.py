@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import click
 
+from gateway.api.responses import socket_paths
 from gateway.app import Application
 from gateway.batching import large_bodies
 from gateway.cli.announcement import announcement
@@ -103,6 +104,9 @@ def _options(settings: Settings) -> ServerOptions:
         body_timeout=limits.body_timeout,
         body_bytes=limits.body_bytes,
         large_bodies=large_bodies(settings),
+        sockets=socket_paths(server),
+        most_sockets=server.websockets.most,
+        ping_interval=server.websockets.ping_interval,
         idle_timeout=limits.idle_timeout,
         connections=limits.connections,
         drain_timeout=server.drain_timeout,

@@ -66,6 +66,32 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 75.0
 
 
+class WebSocketSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """WebSockets on /v1/responses. Changes take effect with a restart."""
+
+    most: Annotated[int, Meta(ge=0, le=1_000_000, description="Most that are open at once; 0 has none.")] = 1024
+    lifetime: Annotated[
+        float, Meta(gt=0, le=604_800, description="Seconds that one lasts; what is under way then is answered first.")
+    ] = 3600.0
+    idle_timeout: Annotated[
+        float, Meta(gt=0, le=604_800, description="Seconds without a request after which one is closed.")
+    ] = 600.0
+    ping_interval: Annotated[
+        float,
+        Meta(
+            gt=0, le=3600, description="Seconds after which a client is asked if it lives, and that it has to say so."
+        ),
+    ] = 30.0
+    remembered_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_073_741_824,
+            description="Most bytes of responses with `store: false` that one remembers, to go on from.",
+        ),
+    ] = 8_388_608
+
+
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the server listens, and whom it answers."""
 
@@ -88,6 +114,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     limits: Annotated[LimitSettings, Meta(description="How much a client may send and how long it may take.")] = (
         LimitSettings()
+    )
+    websockets: Annotated[WebSocketSettings, Meta(description="WebSockets: how many, and for how long.")] = (
+        WebSocketSettings()
     )
     drain_timeout: Annotated[
         float, Meta(ge=0, le=86_400, description="Seconds that answers in flight get to finish when the server stops.")

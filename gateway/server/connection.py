@@ -28,8 +28,8 @@ from gateway.server.deadlines import LINGER_SECONDS
 from gateway.server.departure import DEPARTURE, SERVER, Departure
 from gateway.server.refusal import Headers, Refused, as_refused, refusal_bytes
 from gateway.server.repeated import HOLD_SECONDS, Memory, head_of
-from gateway.server.stalling import StallingProtocol
 from gateway.server.state import EdgeState
+from gateway.server.upgrading import UpgradingProtocol
 from gateway.server.wire import ResponseTransport, TimedFlow
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ TURNED_AWAY_AT_ONCE = 64  # connections over the limit that get a 503; more are 
 CHUNK_OVERHEAD_BYTES = 65536  # chunk sizes, extensions and trailers may cost this and eight times the data
 
 
-class HardenedProtocol(StallingProtocol):
+class HardenedProtocol(UpgradingProtocol):
     """One connection. `edge` is shared by all; `deadline` and `write_deadline` are times of the event loop's clock."""
 
     def __init__(
@@ -54,7 +54,6 @@ class HardenedProtocol(StallingProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, loop, edge)
         options = edge.options
-        self.deadline = math.inf
         self._header_bytes = options.header_bytes
         self._header_count = options.header_count
         self._body_bytes = options.body_bytes
@@ -63,8 +62,6 @@ class HardenedProtocol(StallingProtocol):
         self._head_size = 0  # names and values of this head
         self._body_read = 0  # bytes of reads that began inside this body
         self._body_size = 0
-        self._running: RequestResponseCycle | None = None
-        self._declined_upgrade = False
         self._pending: Refused | None = None
         self._memory = Memory()
         self._messages = 0  # completed by this read
@@ -119,10 +116,6 @@ class HardenedProtocol(StallingProtocol):
         """Whether nothing more is read."""
         return self._phase == ENDED
 
-    @property
-    def _answering(self) -> bool:
-        return self._running is not None and not self._running.response_complete
-
     def close_after_response(self) -> None:
         """The cycle's `transport.close()`: lingers while the rest of a body is still on its way."""
         if self._phase == BODY:
@@ -162,7 +155,7 @@ class HardenedProtocol(StallingProtocol):
             self._refuse(as_refused(exc))
             return
         if upgraded_at is not None:
-            self._decline_upgrade(data[upgraded_at:])
+            self._take_upgrade(data[upgraded_at:])
         elif self._phase != WAITING or self._head_read:
             self._ended_inside_message()
             if between and self._phase == BODY and not self._body_size:
@@ -236,8 +229,7 @@ class HardenedProtocol(StallingProtocol):
         """Check the head, then start the request or queue it."""
         self._head_read = 0
         if self.parser.should_upgrade():
-            heads.check_upgrade(self.parser.get_method(), self.headers)
-            self._declined_upgrade = True
+            self._check_upgrade()
             return
         self._body_bytes = self.edge.options.large_bodies.get(self.url, self.edge.options.body_bytes)
         self.expect_100_continue = heads.check_head(self.parser.get_http_version(), self.headers, self._body_bytes)
@@ -265,20 +257,12 @@ class HardenedProtocol(StallingProtocol):
 
     def on_message_complete(self) -> None:
         """The request has completely arrived."""
-        if self._declined_upgrade:
+        if self._upgrade is not None:
             return
         self._phase = WAITING
         self._messages += 1
         self.deadline = self._now() + self.edge.options.idle_timeout if self.cycle.response_complete else math.inf
         super().on_message_complete()
-
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Read the request again without its offer (h2c, as Java's client makes it): the parser would skip its body."""
-        self._declined_upgrade = False
-        head = heads.without_upgrade(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.data_received(head + rest)
 
     # Answering
 

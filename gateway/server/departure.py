@@ -7,6 +7,7 @@ from gateway.server.asgi import Scope
 
 DEPARTURE = "switchgear.departure"
 SERVER = "switchgear.server"
+DRAIN = "switchgear.drain"  # of a WebSocket: a Departure that fires when the server begins to drain
 ANSWER = "switchgear.answer"  # the Answer of the request
 WHOLE_BODY = "switchgear.body"  # all of the body, where the server has it
 NOTES = "switchgear.notes"  # what the application noted of these very headers; it ends with the connection

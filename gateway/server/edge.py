@@ -25,6 +25,7 @@ from gateway.server.listening import bind, close, shared_out, start_error
 from gateway.server.options import ServerOptions, ServerStartError
 from gateway.server.refusal import RenderError, openai_error
 from gateway.server.state import EdgeState
+from gateway.server.web_socket import WebSocket
 
 log = structlog.get_logger()
 
@@ -93,6 +94,8 @@ class EdgeServer:
             return
         self.state.draining = True
         self._drain_begun.set()
+        for web_socket in tuple(self.state.sockets):
+            web_socket.begin_drain()
         log.info("server.drain.begun", in_flight=self.in_flight, seconds=self._options.drain_timeout)
 
     async def serve(self, *, on_listening: Callable[[str, int], None]) -> None:
@@ -207,8 +210,9 @@ class EdgeServer:
             with anyio.move_on_after(CLOSE_SECONDS):
                 await self.state.emptied.wait()
 
-    def _open(self) -> list[HardenedProtocol]:
-        return [connection for connection in self._shared.connections if isinstance(connection, HardenedProtocol)]
+    def _open(self) -> list[HardenedProtocol | WebSocket]:
+        ours = (HardenedProtocol, WebSocket)
+        return [connection for connection in self._shared.connections if isinstance(connection, ours)]
 
     def _cut_everything(self) -> None:
         for connection in self._open():

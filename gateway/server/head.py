@@ -8,11 +8,16 @@ import functools
 import re
 
 import httptools
+from websockets.utils import accept_key
 
 from gateway.server.refusal import Headers, Refused
+from gateway.server.state import EdgeState
 
 _CHECKED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==").fullmatch  # RFC 6455, 4.1: sixteen bytes
+_WITH_BODY = frozenset({b"content-length", b"transfer-encoding"})
+_SOON = [(b"retry-after", b"1")]
 _HOST_BYTES = 262  # a DNS name of 255, a colon and a port
 
 
@@ -100,13 +105,31 @@ def origin_form(target: bytes) -> tuple[bytes, bytes]:
     return (path if url.query is None else path + b"?" + url.query), authority
 
 
-def check_upgrade(method: bytes, headers: Headers) -> None:
-    """Raise Refused for a request that is for something else than HTTP; what else is offered is not taken, and does no harm."""
+def check_upgrade(method: bytes, target: bytes, headers: Headers, edge: EdgeState) -> bytes:
+    """Give what accepts the WebSocket that a request is for, b"" for one that only offers something else: that is not taken, and does no harm.
+
+    Raises Refused for CONNECT, and for a WebSocket that is malformed, not served at this path, or one too many (RFC 6455, 4.2).
+    """
     if method == b"CONNECT":
         raise Refused(405, "method_not_allowed", "This server is not a proxy: CONNECT is not supported.")
-    if any(name == b"upgrade" and b"websocket" in value.lower() for name, value in headers):
+    if not any(name == b"upgrade" and b"websocket" in value.lower() for name, value in headers):
+        return b""
+    if target.partition(b"?")[0] not in edge.options.sockets:
         # 426, because Codex CLI takes only that for a reason to go on without a WebSocket; 400 ends its turn.
-        raise Refused(426, "websocket_not_supported", "This server has no WebSocket endpoint.")
+        raise Refused(426, "websocket_not_supported", "This server has no WebSocket endpoint here.")
+    check_head("1.1", headers, 0)
+    named = dict(headers)
+    key = named.get(b"sec-websocket-key", b"")
+    if method != b"GET" or _KEY(key) is None or not _WITH_BODY.isdisjoint(named):
+        raise Refused(400, "invalid_websocket", "The request is no opening handshake of a WebSocket.")
+    if named.get(b"sec-websocket-version") != b"13":
+        message = "This server speaks version 13 of the WebSocket protocol."
+        raise Refused(426, "invalid_websocket", message, headers=[(b"sec-websocket-version", b"13")])
+    if edge.draining:
+        raise Refused(503, "unavailable", "The server is shutting down; try again in a moment.", headers=_SOON)
+    if len(edge.sockets) >= edge.options.most_sockets:
+        raise Refused(503, "too_many_websockets", "The server has as many WebSockets as it takes.", headers=_SOON)
+    return accept_key(key.decode("ascii")).encode("ascii")
 
 
 def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:

@@ -49,7 +49,7 @@ ENDPOINTS = {
 IMPURE = {
     "aiosqlite", "anyio", "asyncio", "click", "http", "httptools", "httpx2", "io", "litellm", "multiprocessing", "os",
     "pathlib", "requests", "rich", "select", "shutil", "signal", "socket", "sqlite3", "ssl", "starlette", "structlog",
-    "subprocess", "tempfile", "threading", "urllib", "uvicorn", "uvloop", "watchfiles",
+    "subprocess", "tempfile", "threading", "urllib", "uvicorn", "uvloop", "watchfiles", "websockets",
 }  # fmt: skip
 PURE_FOLDERS = ("gateway/core/", "gateway/dialects/", "gateway/policies/")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process
 
+from gateway.api.responses import socket_paths
 from gateway.app import Application
 from gateway.batching import large_bodies
 from gateway.config import Settings
@@ -79,6 +80,9 @@ async def served(application: Application, settings: Settings, *, drain_timeout:
         body_timeout=limits.body_timeout,
         body_bytes=limits.body_bytes,
         large_bodies=large_bodies(settings),
+        sockets=socket_paths(settings.server),
+        most_sockets=settings.server.websockets.most,
+        ping_interval=settings.server.websockets.ping_interval,
     )
     server = EdgeServer(application.asgi, options, render_error=application.render_error)
     server.on_drain_deadline(application.end_streams)

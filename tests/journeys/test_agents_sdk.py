@@ -3,6 +3,7 @@
 import agents
 import pytest
 from agents import Agent, HostedMCPTool, OpenAIResponsesModel, RunConfig, Runner, RunState
+from agents.models.openai_responses import OpenAIResponsesWSModel
 
 from tests.journeys.agents_world import agents_world
 
@@ -146,3 +147,16 @@ async def test_functions_of_the_sdk_stand_beside_the_servers_tools(world):
     result = await clerk.run("this is mine")
 
     assert result.final_output == "The tool said: me"
+
+
+@pytest.mark.parametrize("way", ["run", "stream"])
+async def test_it_works_over_a_web_socket_as_well(world, way):
+    before, clerk = calls_before(world), Clerk(world, approve=True)
+    clerk.agent.model = OpenAIResponsesWSModel(model="thinker", openai_client=world.openai)
+    try:
+        result = await getattr(clerk, way)("echo it", auto_previous_response_id=True)
+    finally:
+        await clerk.agent.model.close()
+
+    assert result.final_output == "The tool said: hello"
+    assert world.tool_calls()[before:] == ["echo"]

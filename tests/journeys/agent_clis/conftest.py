@@ -34,6 +34,7 @@ models:
   scripted: script/coder
   # What the clients do about a busy upstream is asked here, so the gateway does not ask it again by itself.
   flaky-for-codex: {{targets: [{{provider: script, model: coder-for-codex}}], routing: {{retry: {{attempts: 1}}}}}}
+  flaky-for-sockets: {{targets: [{{provider: script, model: coder-for-sockets}}], routing: {{retry: {{attempts: 1}}}}}}
   flaky-for-claude: {{targets: [{{provider: script, model: coder-for-claude}}], routing: {{retry: {{attempts: 1}}}}}}
   embedded: {{targets: [{{provider: local, model: smollm2-135m-instruct}}], on_unsupported: drop}}
   over-chat: {{targets: [{{provider: chat, model: coder}}], on_unsupported: drop}}

@@ -84,12 +84,32 @@ def test_what_codex_wants_beyond_chat_is_refused_by_name_unless_dropping_is_allo
     assert modest.statuses == [200, 200]
 
 
-def test_codex_goes_on_without_the_web_socket_that_it_tries_first(codex):
-    run = codex("scripted", "SHELL task", "--config", "model_providers.switchgear.supports_websockets=true")
+SOCKET = ("--config", "model_providers.switchgear.supports_websockets=true")
 
-    assert "failed to connect to Responses WebSocket" in run.text
+
+@pytest.mark.parametrize("model", ROUTES)
+def test_codex_works_over_a_web_socket(codex, model):
+    """Where it cannot have one it says so, and goes on without."""
+    run = codex(model, "SHELL task", *SOCKET)
+
+    assert "WebSocket" not in run.text
     assert "the secret word is heliotrope" in messages(run)[-1], run.text
     assert run.statuses == [200, 200]
+
+
+@pytest.mark.parametrize(("task", "last"), [("BUSY task", "Served after a wait."), ("BROKEN task", "Whole at last.")])
+def test_codex_asks_again_over_a_web_socket(codex, task, last):
+    run = codex("flaky-for-sockets", task, *SOCKET)
+
+    assert messages(run)[-1] == last, run.text
+    assert len(run.calls) == 2
+
+
+def test_codex_shows_over_a_web_socket_why_an_upstream_refused(codex):
+    run = codex("scripted", "STRANGE task", *SOCKET)
+
+    assert run.status != 0
+    assert "This prompt is too strange." in failure(run)
 
 
 def test_what_is_dropped_of_a_codex_request_is_named(codex):
