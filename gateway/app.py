@@ -16,7 +16,7 @@ from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
 from gateway.agent_source import AgentSource
 from gateway.agents.counts import Counts as RunCounts
-from gateway.api import unknown
+from gateway.api import responses, unknown
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
 from gateway.api.paths import Paths, pattern_routes
@@ -259,7 +259,8 @@ class Application:
             redirect_slashes=False,
             lifespan=self._lifespan,
         )
-        return Paths(endpoints, router, responses.sockets(edge, endpoints, self.settings.server, run_desk))
+        desk = None if self.runs is None else self.runs.desk
+        return Paths(endpoints, router, responses.sockets(self.edge, endpoints, self.settings.server, desk))
 
     @asynccontextmanager
     async def _lifespan(self, app: object) -> AsyncIterator[None]:
