@@ -11,9 +11,18 @@ TOOL = {"name": "echo", "inputSchema": {"type": "object", "properties": {}}}
 MODE = sys.argv[1]
 
 
+RESULTS = {
+    "halved": r'{"content": [{"type": "text", "text": "half of a pair: \ud83d"}]}',
+    "deep": '{"content": [], "structuredContent": {"id": 99, "a": ' + "[" * 20_000 + "]" * 20_000 + "}}",
+    "bare": '"just a text"',
+}
+
+
 def listing(params):
     if MODE == "odd":
-        return {"tools": [TOOL, {"name": 7, "inputSchema": "none"}]}
+        return {"tools": [TOOL, {"name": 7, "inputSchema": "none"}, "zebra", {"name": "zebra", "inputSchema": {}}]}
+    if MODE == "none":
+        return {"tools": "none"}
     if MODE == "endless":
         number = int(params.get("cursor") or 0)
         return {"tools": [{**TOOL, "name": f"tool_{number}"}], "nextCursor": str(number + 1)}
@@ -52,6 +61,9 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         if "id" not in request:
+            continue
+        if MODE in RESULTS and request["method"] == "tools/call":
+            say(sys.stdout, f'{{"jsonrpc": "2.0", "id": {request["id"]}, "result": {RESULTS[MODE]}}}')
             continue
         result = answer(request)
         body = {"result": result} if result else {"error": {"code": -32601, "message": "Method not found"}}

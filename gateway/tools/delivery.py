@@ -21,6 +21,9 @@ TOO_LARGE: Final = -32_099
 NO_ANSWER: Final = -32_098
 """The code of the error that stands for an answer that did not come: the message says why."""
 
+UNREADABLE: Final = -32_097
+"""The code of the error that stands for an answer that came and is none that can be read."""
+
 
 class Deliveries:
     """The keys of the calls that are out."""

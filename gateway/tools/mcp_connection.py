@@ -13,10 +13,12 @@ from typing import Any, Final
 import anyio
 import structlog
 from mcp import Client, MCPError
-from mcp.client._transport import Transport
+from mcp.client._transport import Transport, TransportStreams
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
 from mcp_types import (
     CONNECTION_CLOSED,
+    PARSE_ERROR,
     CallToolRequest,
     CallToolRequestParams,
     Implementation,
@@ -33,9 +35,10 @@ from gateway.core.tools import ToolOutput
 from gateway.tools.connection import CannotConnect, Signals, ToolCallAsked
 from gateway.tools.content import failure, output_of
 from gateway.tools.definitions import Listed
-from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, Deliveries
+from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNREADABLE, Deliveries
 from gateway.tools.hub import ToolLost, ToolNotReached
 from gateway.tools.mcp_http import bounded_client
+from gateway.tools.mcp_messages import Sift, Sifted, sift
 from gateway.tools.mcp_stdio import stdio_streams
 from gateway.tools.stdio_child import Program, running
 
@@ -118,6 +121,9 @@ class McpConnection:
     def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
         if error.code == TOO_LARGE or self._deliveries.was_too_large(asked.key):
             return failure(f"The tool's answer is too large and was not read: {_cut(error.message)}")
+        if error.code in (PARSE_ERROR, UNREADABLE):
+            # The library says the first of what it cannot read itself. It answered: whatever there was to do is done.
+            return failure(f"The tool's answer cannot be read: {_cut(error.message)}")
         if error.code not in (CONNECTION_CLOSED, NO_ANSWER):
             return failure(f"The tool's server refused the call: {_cut(error.message)}")
         if error.message == "Connection closed":
@@ -184,9 +190,12 @@ async def _connected(
     # The library logs what servers send, with tracebacks: that is for nobody's log.
     for name in ("mcp", "client"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    own: Transport = transport
-    client = Client(
-        own,
+
+    def kept(message: SessionMessage) -> SessionMessage:
+        return sift(message, server=server, version=lambda: client.session.protocol_version)
+
+    client: Client = Client(
+        _sifted(transport, kept),
         mode=mode,
         cache=None,
         client_info=Implementation(name="switchgear", version=__version__),
@@ -203,6 +212,12 @@ async def _connected(
         await client.__aexit__(type(error), error, error.__traceback__)
         raise
     await client.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def _sifted(transport: Transport, sift: Sift) -> AsyncGenerator[TransportStreams]:
+    async with transport as (said, heard):
+        yield Sifted(said, sift), heard
 
 
 def _listed(tool: McpTool) -> Listed:

@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.tools.connection import Signals
 from gateway.tools.delivery import NO_ANSWER, TOO_LARGE, Deliveries
+from gateway.tools.mcp_messages import mended
 
 _JSON = {"content-type": "application/json"}
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -95,7 +96,7 @@ class Exchange(httpx2.AsyncBaseTransport):
             return self._refused(request, message, key, response, body)
         if body is None:
             return _told(request, message, f"the answer has more than {self._limit:,} bytes", code=TOO_LARGE)
-        return _with_body(request, response, body)
+        return _with_body(request, response, mended(body))
 
     def _refused(
         self, request: httpx2.Request, message: _Message, key: str, response: httpx2.Response, body: bytes | None

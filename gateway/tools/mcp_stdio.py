@@ -5,7 +5,6 @@ A line is read up to a limit. A longer one is thrown away as it comes, and who w
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 
@@ -16,12 +15,9 @@ from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
 from gateway.tools.connection import Signals
-from gateway.tools.delivery import TOO_LARGE, Deliveries
+from gateway.tools.delivery import TOO_LARGE, UNREADABLE, Deliveries
+from gateway.tools.mcp_messages import EDGE, answered, id_at_edges, mended
 from gateway.tools.stdio_child import Child
-
-_ID = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*[,}]')
-_EDGE = 256
-"""Bytes of a line's beginning and end in which the id of a message that is too long is looked for."""
 
 
 class Lines:
@@ -46,9 +42,9 @@ class Lines:
     def _take(self, data: bytes) -> None:
         self._buffer += data
         if len(self._buffer) > self._limit:
-            self._head = self._head or bytes(self._buffer[:_EDGE])
-            self._dropped += len(self._buffer) - _EDGE
-            del self._buffer[:-_EDGE]
+            self._head = self._head or bytes(self._buffer[:EDGE])
+            self._dropped += len(self._buffer) - EDGE
+            del self._buffer[:-EDGE]
 
     def _ended(self) -> bytes | Long:
         line = bytes(self._buffer)
@@ -65,8 +61,7 @@ class Long:
 
     def __init__(self, *, head: bytes, tail: bytes, size: int) -> None:
         self.size = size
-        found = _ID.search(head) or _ID.search(tail)
-        self.id = None if found is None else int(found[1])
+        self.id = id_at_edges(head, tail)
 
 
 @asynccontextmanager
@@ -111,10 +106,22 @@ def _parse(line: bytes | Long, limit: int) -> SessionMessage | None:
             return None
         error = ErrorData(code=TOO_LARGE, message=f"The answer has {line.size:,} bytes; {limit:,} are read.")
         return SessionMessage(JSONRPCError(jsonrpc="2.0", id=line.id, error=error))
+    message = _read_message(line) or _read_message(mended(line))
+    if message is not None:
+        return message
+    number = answered(line)
+    if number is None:
+        return None  # something that the program printed: no message, and no reason to end the conversation
+    # Whoever waits for it is told now, not when its time is up.
+    error = ErrorData(code=UNREADABLE, message="it is no message of the protocol")
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=number, error=error))
+
+
+def _read_message(line: bytes) -> SessionMessage | None:
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError:
-        return None  # something that the program printed: no message, and no reason to end the conversation
+        return None
 
 
 async def _write(child: Child, from_client: MemoryObjectReceiveStream[SessionMessage], deliveries: Deliveries) -> None:

@@ -112,14 +112,44 @@ async def test_a_server_that_never_answers_delays_no_other(tmp_path):
         await until(lambda: "not ready after 1 s" in hub.server("mute").reason)
 
 
-@pytest.mark.parametrize(("mode", "said"), [("odd", "list of tools cannot be read")])
-async def test_a_server_with_an_odd_list_says_so_and_hides_no_other(tmp_path, mode, said):
-    servers = {"odd": stdio(tmp_path, program=RAW, mode=mode), "docs": stdio(tmp_path)}
+async def test_a_server_without_a_list_says_so_and_hides_no_other(tmp_path):
+    servers = {"odd": stdio(tmp_path, program=RAW, mode="none"), "docs": stdio(tmp_path)}
     async with hub_over(servers) as hub:
         await ready(hub, "docs")
 
-        await until(lambda: said in hub.server("odd").reason)
+        await until(lambda: "list of tools cannot be read" in hub.server("odd").reason)
         assert len(await hub.tools("docs")) == 13
+
+
+async def test_an_odd_tool_in_a_list_hides_no_other(tmp_path):
+    server = stdio(tmp_path, program=RAW, mode="odd", tools=allowed("echo", "zebra"))
+    with capture_logs() as logs:
+        async with hub_over({"docs": server}) as hub:
+            await ready(hub, "docs")
+
+            assert (await call(hub, "docs", "echo")).text == "raw"
+            assert hub.server("docs").missing == ("zebra",)
+    odd = [(one["tool"], one["why"].partition(":")[0]) for one in logs if one["event"] == "tool.odd"]
+    assert odd == [("7", "inputSchema"), ("None", ""), ("zebra", "inputSchema.type")]
+
+
+async def test_half_of_a_character_in_an_answer_loses_that_character_alone(tmp_path):
+    async with hub_over({"docs": stdio(tmp_path, program=RAW, mode="halved", tools=allowed("echo"))}) as hub:
+        with anyio.fail_after(15):
+            output = await call(hub, "docs", "echo")
+
+    assert (output.text, output.is_error) == ("half of a pair: \ufffd", False)
+
+
+@pytest.mark.parametrize("mode", ["deep", "bare"])
+async def test_who_waits_for_an_answer_that_cannot_be_read_is_told_at_once(tmp_path, mode):
+    """It came, so whatever there was to do is done: nobody waits for the tool's time to be up, and nobody tries again."""
+    async with hub_over({"docs": stdio(tmp_path, program=RAW, mode=mode, tools=allowed("echo"))}) as hub:
+        with anyio.fail_after(15):
+            output = await call(hub, "docs", "echo")
+
+    assert output.is_error
+    assert "cannot be read" in output.text
 
 
 async def test_a_list_that_does_not_end_is_cut(tmp_path):
