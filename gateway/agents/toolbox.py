@@ -80,7 +80,7 @@ class Toolbox:
 
     async def list_servers(self, known: Sequence[Body]) -> None:
         """Show the tools of each server that neither this run nor one that it goes on from has shown."""
-        shown_before = {body.get("server_label") for body in known if body.get("type") == mcp_items.LISTING}
+        shown_before = {mcp_items.server_of(body) for body in known if body.get("type") == mcp_items.LISTING}
         writing = self._writing
         for listed in self._plan.listed:
             if listed.server in shown_before:

@@ -121,8 +121,9 @@ def said_to_model(body: Body) -> str:
     if error is None:
         output = body.get("output")
         return output if isinstance(output, str) else ""
-    if isinstance(error, str):
-        return f"Error: {error}"
+    if not isinstance(error, dict):
+        # A client may have written it: an error that says nothing is one all the same.
+        return f"Error: {error}" if isinstance(error, str) else "Error."
     content = error.get("content")
     if isinstance(content, list):
         return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict)) or "Error."
@@ -163,7 +164,13 @@ def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[B
 
 def _is_for_us(body: Body, labels: Collection[str]) -> bool:
     name = body.get("approval_request_id") if body.get("type") == RESPONSE else body.get("id")
-    return is_ours(name) or body.get("server_label") in labels
+    return is_ours(name) or server_of(body) in labels
+
+
+def server_of(body: Body) -> str:
+    """Give the server that an item names, empty for one that names none: a client may have written it."""
+    label = body.get("server_label")
+    return label if isinstance(label, str) else ""
 
 
 def _step(body: Body) -> str:
