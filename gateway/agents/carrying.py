@@ -28,15 +28,15 @@ async def carried(means: Means, tools: ToolMeans, run: Run, used: Collection[str
     before = await tools.calls.calls(run.continues)
     asked = await tools.approvals.of_run(run.continues)
     digits = means.new_id("")
-    found = []
-    for index, call in enumerate(before):
+    found: list[Carried] = []
+    for call in before:
         questions = [approval for approval in asked if approval.call == call.id]
         if not questions or any(each.state != "approved" for each in questions):
             continue
         question = next((each for each in questions if each.id == call.approval), questions[0])
         if question.id in used:
             continue
-        made = _carried(call, question, run.id, mcp_items.item_id(mcp_items.CALL, digits, index), index)
+        made = _carried(call, question, run.id, mcp_items.item_id(mcp_items.CALL, digits, len(found)), len(found))
         found.append(Carried(call=made, approval=question, tool=await _tool(tools, made)))
     return found
 

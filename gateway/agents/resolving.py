@@ -232,10 +232,10 @@ class Resolving:
                 at=self._means.clock.wall(),
             )
         )
+        # Other people, or more of them, than were asked about what stood there before.
         wider = judgement.effect == "ask" and any(
-            set(each.approvers) != set(approval.groups) or each.quorum > approval.quorum
+            each.quorum > approval.quorum or (each.approvers and set(each.approvers) != set(approval.groups))
             for each in judgement.approvals
-            if each.approvers
         )
         if judgement.effect == "deny" or wider:
             msg = f"The policies do not allow the call with these arguments. {judgement.reason}".strip()

@@ -38,6 +38,7 @@ from gateway.core.ids import new_id
 from gateway.core.tools import Label, Tool
 from gateway.notices.counts import Counts
 from gateway.policies.authorizer import Authorizer
+from gateway.policies.decision import Approval as Needed
 from gateway.policies.tool_judgement import ToolJudgement
 from gateway.stores.approval_messages_sql import SqlApprovalMessages
 from gateway.stores.approvals_sql import SqlApprovals
@@ -80,12 +81,14 @@ class OneTool:
 
 
 class AtMostTen:
-    """A judge: up to three replicas are allowed, up to ten are asked about, more are denied."""
+    """A judge: up to three replicas are allowed, up to ten are asked about, of two people from eight on; more are denied."""
 
     def judge(self, facts):
         replicas = facts.arguments.get("replicas", 0)
         return ToolJudgement(
-            effect="allow" if replicas <= 3 else "ask" if replicas <= 10 else "deny", reason="Ten at most."
+            effect="allow" if replicas <= 3 else "ask" if replicas <= 10 else "deny",
+            reason="Ten at most.",
+            approvals=(Needed(approvers=(), quorum=2 if replicas >= 8 else 1, ttl=3600),),
         )
 
 

@@ -95,6 +95,7 @@ async def test_edited_arguments_are_approved_in_the_place_of_those_asked_about(w
     ("body", "status"),
     [
         ({"arguments": {"replicas": 11}, "version": 1}, 403),
+        ({"arguments": {"replicas": 8}, "version": 1}, 403),  # two would have been asked
         ({"arguments": {"replicas": "many"}, "version": 1}, 400),
         ({"arguments": {"replicas": 4}}, 400),
         ({"arguments": [4], "version": 1}, 400),

@@ -6,6 +6,7 @@ import pytest
 from gateway.agents.approving import Ballot
 from gateway.core.errors import Forbidden, InvalidRequest
 from gateway.core.tools import ToolOutput
+from gateway.dialects.openai_responses.mcp_items import is_ours
 from gateway.policies.tool_judgement import ToolJudgement
 from tests.unit.agents.runs_world import check_stream
 from tests.unit.agents.tools_world import BOB, SEND, a_tool, asked_of, kinds, results, tool_world, waiting, want
@@ -123,3 +124,16 @@ async def test_what_is_made_of_an_unknown_outcome_may_be_said_by_a_person(tmp_pa
 
         assert world.hub.made == ["send"]
         assert "I looked: it was sent." in world.model.told()[-1][1]
+
+
+async def test_a_call_that_was_approved_after_hundreds_of_others_keeps_an_id_of_this_servers_form(tmp_path):
+    """By its id it is known, wherever a client brings it back; 256 of them fit beside each other."""
+    many = [want("missing", server="") for _ in range(150)]
+    async with tool_world(tmp_path, many, many, [want("send")]) as world:
+        world.judge.by_tool["send"] = asked_of()
+        asked, _ = await waiting(world)
+
+        after, _ = await world.yes(asked)
+
+    made = next(item for item in after.response["output"] if item["type"] == "mcp_call")
+    assert (made["status"], is_ours(made["id"])) == ("completed", True)
