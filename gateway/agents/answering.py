@@ -111,7 +111,9 @@ class Answering:
         return None
 
     async def fail(self, error: SwitchgearError) -> None:
-        """End the run as failed."""
+        """End the run as failed; one that has just ended stays as it is."""
+        if self.writing.ended:
+            return
         log.info("run.failed", run=self.run.id, tenant=self.run.tenant, error=error.code)
         await self.writing.end(self.writing.fail(error), "failed")
 
@@ -121,8 +123,9 @@ class Answering:
         await self.fail(error)
 
     async def cancel(self) -> None:
-        """End the run because somebody wants it."""
-        await self.writing.end(self.writing.cancel(), "cancelled")
+        """End the run because somebody wants it; one that has just ended stays as it is."""
+        if not self.writing.ended:
+            await self.writing.end(self.writing.cancel(), "cancelled")
 
     async def _answer(self) -> None:
         tools, run = self._means.tools, self.run

@@ -6,7 +6,8 @@ from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -15,14 +16,17 @@ from gateway.agents.continuing import go_on
 from gateway.agents.desk import Take
 from gateway.agents.journal import Journal
 from gateway.agents.means import Means
+from gateway.agents.unbroken import unbroken
 from gateway.core.errors import StoreUnavailable
 from gateway.stores.runs import Entry, Fenced, Run, RunEvent, RunItem
 
 log = structlog.get_logger()
 
+Told = TypeVar("Told")
+
 
 class Attended:
-    """A Sink. `kept` is called when the run is in the journal; one with `store: false` is only passed on."""
+    """A Sink. `kept` is called when the run is in the journal (`is_kept`); one with `store: false` is only passed on."""
 
     def __init__(
         self, means: Means, run: Run, items: Sequence[RunItem], journal: Journal, take: Take, kept: Callable[[], None]
@@ -33,26 +37,22 @@ class Attended:
         self._journal = journal
         self._take = take
         self._kept = kept
-        self._is_kept = False
+        self.is_kept = False
         self._passing = run.request.get("store") is False
 
     async def put(self, events: Sequence[RunEvent]) -> None:
         """Give events to the client. Raises StoreUnavailable when the run cannot be kept: then nothing was given."""
-        await self._keep()
-        if not self._passing:
-            await self._journal.put(events)
+        await self._tell_journal(self._journal.put, events)
         for event in events:
             await self._take(event)
 
     async def write(self, entry: Entry) -> None:
         """Write an entry, then give its events to the client. One whose run is lost gets them all the same: it has heard the rest."""
-        await self._keep()
         try:
-            if not self._passing:
-                await self._journal.write(entry)
+            await self._tell_journal(self._journal.write, entry)
         except (Fenced, StoreUnavailable) as error:
-            if entry.calls or entry.approvals or entry.consume:
-                raise  # what is not written must not be done
+            if not self.is_kept or entry.calls or entry.approvals or entry.consume:
+                raise  # nothing is given of what is not kept, and nothing done that is not written
             log.warning("run.end_not_written", run=self.run.id, reason=error.message)
         if entry.status is not None:
             self.run = msgspec.structs.replace(
@@ -65,14 +65,23 @@ class Attended:
         for event in entry.events:
             await self._take(event)
 
-    async def _keep(self) -> None:
-        if not self._is_kept and not self._passing:
-            # The lease is counted from here: what came before, a slow model or a server of tools that starts, may have taken long.
-            until = self._means.clock.wall() + self._means.settings.lease
-            self.run = msgspec.structs.replace(self.run, lease_until=until)
-            if self.run.continues:
-                await go_on(self._means, self.run, self._items)
-            else:
-                await self._means.runs.add(self.run, self._items)
-            self._is_kept = True
-            self._kept()
+    async def _tell_journal(self, tell: Callable[[Told], Awaitable[None]], what: Told) -> None:
+        if self._passing:
+            return
+        if self.is_kept:
+            await tell(what)
+        else:
+            # Its first events have their numbers: a run that is kept is kept with them, whoever leaves meanwhile.
+            await unbroken(self._begin(tell, what))
+
+    async def _begin(self, tell: Callable[[Told], Awaitable[None]], what: Told) -> None:
+        # The lease is counted from here: what came before, a slow model or a server of tools that starts, may have taken long.
+        until = self._means.clock.wall() + self._means.settings.lease
+        self.run = msgspec.structs.replace(self.run, lease_until=until)
+        if self.run.continues:
+            await go_on(self._means, self.run, self._items)
+        else:
+            await self._means.runs.add(self.run, self._items)
+        self.is_kept = True
+        self._kept()
+        await tell(what)

@@ -214,7 +214,7 @@ def _read(text: str) -> tuple[dict[str, Json], str]:
     try:
         return decode_object((text or "{}").encode()), ""
     except (MalformedBody, UnicodeEncodeError) as error:
-        return {}, str(error).replace("The body", "They").replace("the body", "they")
+        return {}, str(error).replace("The body is", "They are").replace("The body", "They").replace("the body", "them")
 
 
 def sha256(text: str) -> str:

@@ -136,7 +136,8 @@ class Executor:
         except asyncio.CancelledError as cancelled:
             ours = holding.settle()
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
-                await _end_attended(answering, holding, _reason(cancelled))
+                if holding.why != "lost" and (answering.begun or sink.is_kept):
+                    await _end_attended(answering, _reason(cancelled))
             if not ours:
                 raise
             if holding.why == "lost":
@@ -282,10 +283,8 @@ class Executor:
             await anyio.sleep(_SWEEP_SECONDS)
 
 
-async def _end_attended(answering: Answering, holding: Holding, reason: SwitchgearError | None) -> None:
+async def _end_attended(answering: Answering, reason: SwitchgearError | None) -> None:
     """Write the end of a run whose client, or whose server, does not wait for it any longer."""
-    if not answering.begun or holding.why == "lost":
-        return
     if reason is None or isinstance(reason, ClientLeft):
         await answering.cancel()
     else:

@@ -16,6 +16,7 @@ import structlog
 
 from gateway.agents.holding import Holding
 from gateway.agents.means import Means
+from gateway.agents.unbroken import unbroken
 from gateway.core.errors import Conflict, StoreUnavailable, SwitchgearError
 from gateway.stores.runs import Entry, Fenced, Piece, RunEvent
 from gateway.stores.tool_calls import NotConsumed
@@ -82,16 +83,18 @@ class Journal:
     async def write(self, entry: Entry) -> None:
         """Write all that waits, and `entry` after it, at once; when this returns it is in the journal, and followers know.
 
-        A database that is away is waited for as long as the lease holds. Raises Fenced, and StoreUnavailable.
+        A database that is away is waited for as long as the lease holds. Raises Fenced, and StoreUnavailable. A write is not left
+        half known: who is cancelled meanwhile is so when it is done (`unbroken`), for its events have their numbers already.
         """
+        await unbroken(self._write(entry))
+
+    async def _write(self, entry: Entry) -> None:
         async with self.lock:
             waiting = self.take()
             whole = msgspec.structs.replace(entry, events=(*waiting, *entry.events))
             if whole != _NOTHING:
-                # A write that was begun is not left half known: it is short, and its end decides who may write next.
                 try:
-                    with anyio.CancelScope(shield=True):
-                        await self._commit(whole)
+                    await self._commit(whole)
                 except NotConsumed:
                     # Nothing was written; what was said before is still to be.
                     self._waiting = waiting + self._waiting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -66,6 +67,7 @@ class Writing:
         self.tool_calls = run.spent.tool_calls
         self.nano = run.spent.nano
         self.begun = False
+        self.ended = False
         self._means = means
         self._sink = sink
         self._began = means.clock.monotonic()
@@ -116,7 +118,13 @@ class Writing:
             notices=page.notices,
             consume=page.consume,
         )
-        await self._sink.write(entry)
+        try:
+            await self._sink.write(entry)
+        except asyncio.CancelledError as cancelled:
+            # A write that was begun is done to its end.
+            if cancelled.__cause__ is None:
+                self._remember(page)
+            raise
         self.begun = self.begun or bool(said)
         self._remember(page)
 
@@ -130,19 +138,23 @@ class Writing:
             known = {call.id for call in calls}
             left = [call for call in self.calls.values() if call.state in _OPEN and call.id not in known]
             calls += [_left(call, now) for call in left]
-        await self._sink.write(
-            Entry(
-                events=_events(said),
-                items=items,
-                spent=self.spend(),
-                status=status,
-                response=document,
-                ended_at=now,
-                calls=calls,
-                approvals=page.approvals,
-                notices=page.notices,
-            )
+        entry = Entry(
+            events=_events(said),
+            items=items,
+            spent=self.spend(),
+            status=status,
+            response=document,
+            ended_at=now,
+            calls=calls,
+            approvals=page.approvals,
+            notices=page.notices,
         )
+        try:
+            await self._sink.write(entry)
+        except asyncio.CancelledError as cancelled:
+            self.ended = cancelled.__cause__ is None
+            raise
+        self.ended = True
         self._means.counts.ended.add((status,))
 
     def settle(self, label: Label | None = None) -> list[RunItem]:

@@ -219,7 +219,7 @@ class World:
             **self.people.endpoints,
         }
         missing = unknown.endpoint(tuple(endpoints))
-        return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False))
+        return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False), {})
 
     async def add_person(self, name: str, *, role: str, tenant: str = "default", team: str = "") -> None:
         """Put a user with a key into the directory."""

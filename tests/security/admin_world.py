@@ -230,7 +230,7 @@ def app_over(services, ring, cache, database):
         answers=people.answers,
     )
     missing = unknown.endpoint(tuple(endpoints))
-    return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False))
+    return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False), {})
 
 
 class Template(msgspec.Struct, frozen=True):
