@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 import yaml
@@ -22,7 +22,26 @@ _MOST_STEPS: Final = 32
 """References that lead to one another."""
 
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_.-]+")
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MOST_VALUES: Final = 1_000_000
+"""Values of a document in YAML, with its aliases written out."""
+
+
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NOT_JSON: Final = frozenset({"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"})
+
+
+class _Loader(_BASE):  # type: ignore[misc]  # which of the two there is, the machine decides
+    """Reads `true` and `false` alone as truth values, and no dates: in YAML 1.2 `NO`, `on` and `2024-01-01` are texts, as in JSON."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {
+        first: [each for each in resolvers if each[0] not in _NOT_JSON]
+        for first, resolvers in _BASE.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
+)
 
 
 class Unusable(ValueError):
@@ -75,9 +94,11 @@ class OpenApiDocument:
         if not isinstance(paths, dict):
             raise Unusable("must be an object", "paths")
         for path, item in paths.items():
+            if path.startswith("x-"):
+                continue  # an extension of the document
             where = f"paths.{path}"
             whole = self.resolved(item, where)
-            if not isinstance(whole, dict) or not isinstance(path, str) or not path.startswith("/"):
+            if not isinstance(whole, dict) or not path.startswith("/"):
                 raise Unusable("must be an object, and its name begin with a slash", where)
             for method in METHODS:
                 body = whole.get(method)
@@ -140,6 +161,47 @@ def _decoded(data: bytes) -> Json:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Unusable(f"is no JSON: {error}") from None
     try:
-        return yaml.load(data, Loader=_LOADER)  # noqa: S506 - a safe loader
+        value = yaml.load(data, Loader=_Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise Unusable(f"is no YAML: {' '.join(str(error).split())[:300]}") from None
+    return _Plain().taken(value)[0]
+
+
+class _Plain:
+    """Makes what YAML can say into what JSON can say. What aliases repeat is looked at once, and counted as often as it stands there."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Json, int]] = {}
+        self._open: set[int] = set()
+
+    def taken(self, value: Any) -> tuple[Json, int]:
+        """Give a value and how many values it is. Raises Unusable."""
+        if value is None or isinstance(value, str | bool | int | float):
+            return value, 1
+        if not isinstance(value, dict | list):
+            raise Unusable(f"holds a value that JSON does not have ({type(value).__name__})")
+        if id(value) in self._open:
+            raise Unusable("has an alias that repeats the value that it stands in")
+        if id(value) not in self._known:
+            self._open.add(id(value))
+            self._known[id(value)] = self._inner(value)
+            self._open.discard(id(value))
+        return self._known[id(value)]
+
+    def _inner(self, value: dict[Any, Any] | list[Any]) -> tuple[Json, int]:
+        parts = [self.taken(one) for one in (value.values() if isinstance(value, dict) else value)]
+        size = 1 + sum(count for _, count in parts)
+        if size > MOST_VALUES:
+            raise Unusable(f"has more than {MOST_VALUES:,} values, with aliases written out")
+        if isinstance(value, list):
+            return [one for one, _ in parts], size
+        return {_key(name): one for name, (one, _) in zip(value, parts, strict=True)}, size
+
+
+def _key(name: Any) -> str:
+    """Give a name as JSON has it: `200:` is "200"."""
+    if isinstance(name, str):
+        return name
+    if name is None or isinstance(name, bool | int | float):
+        return msgspec.json.encode(name).decode()
+    raise Unusable("has a name that is no text")

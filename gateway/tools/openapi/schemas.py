@@ -72,7 +72,7 @@ class Schemas:
         if hidden:
             taken["properties"] = {name: one for name, one in taken["properties"].items() if name not in hidden}
             if isinstance(required := taken.get("required"), list):
-                taken["required"] = [name for name in required if name not in hidden]
+                taken["required"] = [name for name in required if not isinstance(name, str) or name not in hidden]
 
 
 def _is_kept(name: str) -> bool:

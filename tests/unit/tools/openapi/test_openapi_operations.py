@@ -123,3 +123,49 @@ def test_two_operations_of_one_name_are_refused():
     pets["paths"]["/pets"]["post"]["operationId"] = "getPet"
     with pytest.raises(Unusable, match="has the same name"):
         OpenApiDocument(pets).operations()
+
+
+HEAD = "openapi: 3.1.0\npaths:\n  x-of-somebody: true\n  /pets:\n    get:\n      operationId: pets\n      parameters: [{name: a, in: query, schema: "
+FOOT = "}]\n      responses: {200: {description: fine}}\n"
+
+
+def written(tmp_path, schema, before=""):
+    """The schema of an argument as a document in YAML says it."""
+    (tmp_path / "pets.yaml").write_text(before + HEAD + schema + FOOT)
+    document = read_document(tmp_path / "pets.yaml")
+    return read_operation(document, document.operations()["pets"]).schema["properties"]["a"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "read"),
+    [
+        ("{enum: [DK, NO, on, 2024-01-01, true]}", {"enum": ["DK", "NO", "on", "2024-01-01", True]}),
+        ("{properties: {on: {type: string}, 1: {}}}", {"properties": {"on": {"type": "string"}, "1": {}}}),
+        ("{default: {1.5: 1, true: 2, null: 3}}", {"default": {"1.5": 1, "true": 2, "null": 3}}),
+    ],
+)
+def test_yaml_says_what_json_would_say(tmp_path, schema, read):
+    assert written(tmp_path, schema) == read
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("{default: *l8}", "more than 1,000,000 values"),
+        ("{default: &own [*own]}", "repeats the value that it stands in"),
+        ("{default: !!binary aGk=}", "that JSON does not have"),
+        ("{default: !!set {x}}", "that JSON does not have"),
+    ],
+)
+def test_what_yaml_says_and_json_cannot_makes_a_document_unusable(tmp_path, schema, said):
+    aliases = [f"- &l{number} [{', '.join([f'*l{number - 1}' if number else 'x'] * 9)}]" for number in range(9)]
+
+    with pytest.raises(Unusable, match=said):
+        written(tmp_path, schema, before="x-list:\n" + "\n".join(aliases) + "\n" if "*l" in schema else "")
+
+
+def test_an_odd_list_of_required_members_keeps_its_odd_parts():
+    def change(pets):
+        pets["components"]["schemas"]["Pet"]["required"] = [["name"], "name"]
+
+    assert operation("replacePet", change).schema["$defs"]["Pet"]["required"] == [["name"], "name"]
