@@ -267,11 +267,14 @@ class Resolving:
         ]
         if not said:
             return None
+        _refuse_contradictions(said)
         fresh: list[tuple[str, dict[str, Json], Approval]] = []
         last = len(listed) - 1
         for number, body in said:
             path = f"input[{number}]"
             asked = await self._find(caller.tenant, body["approval_request_id"], f"{path}.approval_request_id")
+            if any(other.id == asked.id for _, _, other in fresh):
+                continue  # the same, said twice
             if not asked.continuation:
                 fresh.append((path, body, asked))
             elif asked.run == previous or number == last:
@@ -291,10 +294,7 @@ class Resolving:
         return await self._all_answered(run, {asked.id for _, _, asked in fresh})
 
     async def _say(self, caller: Caller, path: str, body: dict[str, Json], asked: Approval) -> None:
-        approve, reason = body.get("approve"), body.get("reason")
-        if not isinstance(approve, bool):
-            msg = f"`{path}.approve` must be a boolean."
-            raise InvalidRequest(msg, param=f"{path}.approve")
+        approve, reason = body["approve"], body.get("reason")
         if asked.state != "pending":
             if (asked.state == "approved") == approve and asked.state in ("approved", "denied"):
                 return  # said again, by who was not told that it went well
@@ -315,6 +315,19 @@ class Resolving:
 
     async def _history(self, asked: Approval) -> str:
         return story(asked, await self._tools.approvals.votes(asked.id))
+
+
+def _refuse_contradictions(said: Sequence[tuple[int, dict[str, Json]]]) -> None:
+    """Raise InvalidRequest for answers that are none, or of which two say different things of one question: before anything is counted."""
+    verdicts: dict[Json, bool] = {}
+    for number, body in said:
+        approve, path = body.get("approve"), f"input[{number}].approve"
+        if not isinstance(approve, bool):
+            msg = f"`{path}` must be a boolean."
+            raise InvalidRequest(msg, param=path)
+        if verdicts.setdefault(body["approval_request_id"], approve) != approve:
+            msg = f"`{path}` says otherwise than an earlier answer to the same question. Nothing was counted."
+            raise InvalidRequest(msg, param=path)
 
 
 def _at(arguments: Json, path: str) -> Json:

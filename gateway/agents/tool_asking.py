@@ -98,6 +98,8 @@ class ToolAsking:
         """Give the item of a result; one that is too long is kept whole, and its beginning shown."""
         text, most = output.text, self._means.settings.result_bytes
         data = text.encode("utf-8", "replace")
+        if not text.isascii():
+            text = data.decode()  # half of a character could be written nowhere, and so could the end of the run
         if len(data) > most:
             run = self._run.id
             await self._tools.blobs.put(run, body["id"], data)

@@ -137,3 +137,19 @@ async def test_a_call_that_was_approved_after_hundreds_of_others_keeps_an_id_of_
 
     made = next(item for item in after.response["output"] if item["type"] == "mcp_call")
     assert (made["status"], is_ours(made["id"])) == ("completed", True)
+
+
+@pytest.mark.parametrize("second", [{"approve": False}, {"approve": "yes"}, {"approve": None}])
+async def test_a_request_that_contradicts_itself_answers_nothing(tmp_path, second):
+    async with tool_world(tmp_path, [want("send")]) as world:
+        world.judge.by_tool["send"] = asked_of()
+        asked, [approval] = await waiting(world)
+        answer = {"type": "mcp_approval_response", "approval_request_id": approval.id, "approve": True}
+
+        with pytest.raises(InvalidRequest, match=r"input\[1\].approve"):
+            await world.ask([answer, {**answer, **second}], previous_response_id=asked.id)
+        assert (await world.approvals.find("acme", approval.id)).state == "pending"
+
+        after, _ = await world.ask([answer, answer], previous_response_id=asked.id)
+
+    assert (after.status, world.hub.made) == ("completed", ["send"])

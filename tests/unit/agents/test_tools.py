@@ -140,6 +140,18 @@ async def test_an_error_that_a_tool_reports_is_told_and_the_run_goes_on(tmp_path
     assert "response.mcp_call.failed" in [event.name for event in events]
 
 
+async def test_half_of_a_character_in_a_result_is_replaced_and_ends_nothing(tmp_path):
+    async with tool_world(tmp_path, [want("look")]) as world:
+
+        async def half(asked):
+            return ToolOutput(text="half: \ud83d")
+
+        world.hub.act = half
+        run, _ = await world.ask()
+
+    assert (run.status, results(run)) == ("completed", [("look", "half: ?")])
+
+
 async def test_a_server_that_is_down_is_said_and_nothing_else_is_hindered(tmp_path):
     async with tool_world(tmp_path, "I have no tools.") as world:
         world.hub.down["desk"] = ToolNotReached("It does not answer.")
