@@ -94,7 +94,7 @@ class Journal:
             whole = msgspec.structs.replace(entry, events=(*waiting, *entry.events))
             if whole != _NOTHING:
                 try:
-                    await self._commit(whole)
+                    await self._commit(whole, own=bool(entry.events))
                 except NotConsumed:
                     # Nothing was written; what was said before is still to be.
                     self._waiting = waiting + self._waiting
@@ -103,12 +103,14 @@ class Journal:
         if self.waits:
             self._scribe.note(self)
 
-    async def _commit(self, entry: Entry) -> None:
+    async def _commit(self, entry: Entry, *, own: bool) -> None:
+        """Write an entry, with what waited before it; `own` says that it has events besides those."""
         means, run = self._means, self.holding.run
         began = means.clock.monotonic()
-        while True:
+        left: Entry | None = entry
+        while left is not None:
             try:
-                await means.runs.write(run.id, run.epoch, entry)
+                await means.runs.write(run.id, run.epoch, left)
                 break
             except StoreUnavailable as error:
                 self.unsure = True
@@ -117,18 +119,32 @@ class Journal:
                     raise
                 await anyio.sleep(_PATIENCE)
             except Conflict as error:
-                events = entry.events
-                if self.unsure and events and (found := await self._written_before(events)):
-                    # An earlier try was done after all, perhaps of the first of these events alone.
-                    entry = msgspec.structs.replace(entry, events=events[found:])
-                    if found < len(events):
-                        continue
-                    break
+                tried, left = left, await self._left_of(left, own=own) if self.unsure else left
+                if left is not tried:
+                    continue
                 if isinstance(error, Fenced):
                     means.counts.fenced.add()
                 raise
         self.unsure = False
         means.counts.writing.observe((), means.clock.monotonic() - began)
+
+    async def _left_of(self, entry: Entry, *, own: bool) -> Entry | None:
+        """Give what is left to write where an earlier try was done after all, None where that is nothing, the same entry where none was."""
+        events = entry.events
+        found = await self._written_before(events) if events else 0
+        if events and found < len(events):
+            # Perhaps the first of these events alone, which the Scribe had tried to write.
+            return msgspec.structs.replace(entry, events=events[found:]) if found else entry
+        if (own and events) or await self._has_items(entry):
+            return None
+        # Those events may have been written without the rest: calls, and leave that is used up, can be written again.
+        return msgspec.structs.replace(entry, events=()) if events else entry
+
+    async def _has_items(self, entry: Entry) -> bool:
+        """Whether the items of an entry are written, and so is all of it."""
+        if not entry.items:
+            return False
+        return entry.items[0].id in {item.id for item in await self._means.runs.items(self.holding.run.id)}
 
     async def _written_before(self, events: Sequence[RunEvent]) -> int:
         """Give how many of these events are there already, under this lease."""
