@@ -19,16 +19,22 @@ _ERRORS: dict[Why, SwitchgearError] = {
 
 
 class Holding:
-    """A lease that is held by the task that makes this. `until` is when it is over, in seconds since 1970."""
+    """A lease that is held by the task that makes this. `until` is when it is over, in seconds since 1970.
+
+    `ending` says that the end of the run is being written, or is: that the lease is gone then is no news.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.until = run.lease_until or 0.0
         self.why: Why | None = None
+        self.ending = False
         self._interruption = Interruption()
 
     def end(self, why: Why) -> None:
-        """End the execution. The first reason holds, but that the lease is lost outdoes every other."""
+        """End the execution. The first reason holds, but that the lease is lost outdoes every other; what is `ending` by itself is left to it."""
+        if self.ending and why != "left":
+            return
         if self.why is None or why == "lost":
             self.why = why
         self._interruption.interrupt(_ERRORS[why])

@@ -90,6 +90,7 @@ class Journal:
 
     async def _write(self, entry: Entry) -> None:
         async with self.lock:
+            self.holding.ending = entry.status is not None
             waiting = self.take()
             whole = msgspec.structs.replace(entry, events=(*waiting, *entry.events))
             if whole != _NOTHING:

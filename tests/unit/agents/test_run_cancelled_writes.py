@@ -92,6 +92,30 @@ async def test_a_client_that_leaves_while_its_run_is_being_kept_leaves_no_run_be
         assert (await ended(world, runs[0]))[0] == "cancelled"
 
 
+async def test_a_client_that_is_slow_to_take_the_end_gets_it_although_the_lease_is_gone_by_then(tmp_path):
+    async with tool_world(tmp_path, "Done.", lease=1) as world:
+        heard, renewed, original = [], anyio.Event(), world.runs.renew
+
+        async def renew(*what, **how):
+            try:
+                return await original(*what, **how)
+            finally:
+                if heard[-1:] == ["response.completed"]:
+                    renewed.set()
+
+        async def take(event):
+            heard.append(event.name)
+            if event.name == "response.completed":
+                with anyio.fail_after(5):
+                    await renewed.wait()
+                await anyio.wait_all_tasks_blocked()
+
+        world.runs.renew = renew
+        run, _ = await world.answer("hello", tools=TOOLS, take=take)
+
+    assert run.status == "completed"
+
+
 async def test_unbroken_work_is_done_and_its_error_is_the_cause_of_the_cancellation():
     done = []
 
