@@ -280,7 +280,6 @@ class WebServer(Server):
         while not self._answers():
             assert self._process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.05)
 
     def _answers(self) -> bool:
         try:
