@@ -19,6 +19,7 @@ from gateway.tools.hub import ToolAsked
 from gateway.tools.server_hub import ServerHub
 
 DOUBLE = str(Path(__file__).with_name("mcp_server_double.py"))
+ASKING = str(Path(__file__).with_name("mcp_asking_double.py"))
 RAW = str(Path(__file__).with_name("mcp_raw_double.py"))
 QUICK = RestartPolicy(first_delay=0.05, longest_delay=0.2, quick=5, crash_limit=3, slow=60)
 READS = ("echo", "zebra", "structured", "unstructured", "blocks", "with.dots", "environment", "fail", "raise")
@@ -52,9 +53,9 @@ def free_port():
 
 
 @contextmanager
-def web(folder, port):
+def web(folder, port, *, program=DOUBLE):
     """The double behind HTTP, until the block ends. It listens when the block begins."""
-    process = subprocess.Popen([sys.executable, DOUBLE, "http", str(folder), str(port)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, program, "http", str(folder), str(port)], stderr=subprocess.DEVNULL)
     try:
         while True:
             assert process.poll() is None
@@ -106,10 +107,11 @@ async def tool_of(hub, server, name):
     return next(tool for tool in await hub.tools(server) if tool.name == name)
 
 
-async def call(hub, server, name, arguments=None, *, key="key-1", tool=None):
+async def call(hub, server, name, arguments=None, *, key="key-1", tool=None, caller=ANONYMOUS, **more):
     """Call a tool as a run does."""
     tool = tool or await tool_of(hub, server, name)
-    return await hub.call(ToolAsked(tool=tool, arguments=arguments or {}, key=key, caller=ANONYMOUS, run="run_1"))
+    asked = ToolAsked(tool=tool, arguments=arguments or {}, key=key, caller=caller, run="run_1", **more)
+    return await hub.call(asked)
 
 
 def noted(folder, file):

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.agents.builtin_tools import READ_RESULT
+from gateway.agents.builtin_tools import ASK_HUMAN, READ_RESULT
 from gateway.agents.naming import named_servers, narrowed
 from gateway.agents.plan import Granted, Listed, Plan
 from gateway.agents.planning import function_of
@@ -119,6 +119,9 @@ class AgentPlanner:
             listed.append(Listed(server=server, tools=tuple(usable), error=error))
         if granted:
             granted[READ_RESULT.name] = READ_RESULT
+        asking = definition.settings.ask_human
+        if asking is not None:
+            granted[ASK_HUMAN.name] = msgspec.structs.replace(ASK_HUMAN, people=asking.groups, ttl=asking.ttl)
         return granted, tuple(listed)
 
     async def _tools(self, server: str, names: Collection[str]) -> tuple[Sequence[Tool], str]:

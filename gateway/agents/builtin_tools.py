@@ -1,15 +1,15 @@
-"""Tools that a run has by itself: reading on in a result that was too long to be given at once."""
+"""Tools that a run has by itself: reading on in a result that was too long to be given at once, and asking a person a question."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from gateway.agents.plan import Granted
-from gateway.core.tools import Label, Tool, model_name
+import msgspec
 
-SERVER: Final = "switchgear"
-"""The name under which clients see these tools. No configured server has it."""
+from gateway.agents.plan import Granted
+from gateway.agents.wishes import asked_by_agent
+from gateway.core.tools import SERVER, Label, Tool, Wish, model_name
 
 LARGEST_PIECE: Final = 32 * 1024
 """Bytes of a result that are read at once."""
@@ -37,6 +37,51 @@ READ_RESULT: Final = Granted(
         outward=False,
     ),
 )
+
+ASK_HUMAN: Final = Granted(
+    name=model_name(SERVER, "ask_human"),
+    tool=Tool(
+        server=SERVER,
+        name="ask_human",
+        description=(
+            "Asks a person a question, and gives the answer. It can take hours: ask only what you cannot find out yourself, "
+            "and all that you need at once. With `choices` the answer is one of them."
+        ),
+        schema={
+            "type": "object",
+            "properties": {
+                "question": {"type": "string", "minLength": 1, "maxLength": 4000},
+                "choices": {
+                    "type": "array",
+                    "items": {"type": "string", "minLength": 1, "maxLength": 200},
+                    "minItems": 2,
+                    "maxItems": 20,
+                    "uniqueItems": True,
+                },
+            },
+            "required": ["question"],
+            "additionalProperties": False,
+        },
+        definition="builtin",
+        effect="read",
+        # A person of the tenant's says it, as a user does.
+        gives=Label(source="user"),
+        outward=False,
+    ),
+)
+
+
+class _Question(msgspec.Struct, frozen=True, kw_only=True):
+    """The arguments of `ask_human`."""
+
+    question: str
+    choices: list[str] = []
+
+
+def wish_of(arguments: str) -> Wish:
+    """Give what an agent asks a person, by the arguments of its call, which fit the schema."""
+    asked = msgspec.json.decode(arguments, type=_Question)
+    return asked_by_agent(asked.question, asked.choices)
 
 
 def ref_of(run: str, call: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from gateway.agents.builtin_tools import SERVER
+from gateway.agents.builtin_tools import ASK_HUMAN
 from gateway.agents.marks import marks_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.origins import origins
@@ -21,7 +21,7 @@ from gateway.core.errors import MalformedBody
 from gateway.core.items import Json
 from gateway.core.items import ToolCall as Wanted
 from gateway.core.strict_json import decode_object
-from gateway.core.tools import Label, Tool
+from gateway.core.tools import SERVER, Label, Tool, Wish
 from gateway.dialects.openai_responses.mcp_items import CALL, MOST_AT_ONCE, REQUEST, canonical, item_id
 from gateway.policies.builtin_rules import ANYBODY
 from gateway.policies.decision import Approval as Needed
@@ -114,6 +114,8 @@ class Deciding:
         self, granted: Granted, arguments: dict[str, Json], seen: Context, spent: Spent
     ) -> tuple[ToolJudgement, dict[str, Label]]:
         tool = granted.tool
+        if tool.id == ASK_HUMAN.tool.id:
+            return self._asking(granted), {}
         if tool.server == SERVER:
             return ALLOWED, {}
         found = origins(tool, arguments, seen)
@@ -132,6 +134,12 @@ class Deciding:
             at=self._means.clock.wall(),
         )
         return self._told(tool, self._tools.judge.judge(facts)), found
+
+    def _asking(self, granted: Granted) -> ToolJudgement:
+        """Give the judgement about a question: it is put to people, to those that the agent's definition names where it does."""
+        asking = self._tools.asking
+        people = Needed(approvers=granted.people or asking.groups, quorum=1, ttl=int(granted.ttl or asking.ttl))
+        return ToolJudgement(effect="ask", reason="The agent has a question.", approvals=(people,))
 
     def _told(self, tool: Tool, judgement: ToolJudgement) -> ToolJudgement:
         """Pass a judgement on; where a policy could not be evaluated, the operator is to know."""
@@ -155,14 +163,22 @@ class Deciding:
             calls=spent.tool_calls,
             at=self._means.clock.wall(),
         )
+        if granted.tool.server == SERVER:
+            return ""
         judgement = self._told(granted.tool, self._tools.judge.judge(facts))
         return (judgement.reason or "A policy forbids it.") if judgement.effect == "deny" else ""
 
-    def approvals(self, decided: Decided, kind: ApprovalKind) -> Sequence[Approval]:
-        """Give what people are asked about a call: one question for each set of people that has to agree, the first under the call's name for it."""
+    def approvals(self, decided: Decided, kind: ApprovalKind, wishes: Sequence[Wish] = ()) -> Sequence[Approval]:
+        """Give what people are asked about a call, the first under the call's name for it.
+
+        That is one question for each of `wishes`, which one person answers, or else one for each set of people that has to agree.
+        """
         call, judgement = decided.call, decided.judgement
         asking = self._tools.asking
         needed = [_named(each, asking) for each in judgement.approvals or (ANYBODY,)]
+        if wishes:
+            people = judgement.approvals[0] if call.server == SERVER else needed[0]
+            needed = [msgspec.structs.replace(people, quorum=1)] * len(wishes)
         now = self._means.clock.wall()
         return [
             Approval(
@@ -184,10 +200,11 @@ class Deciding:
                 origins=decided.origins,
                 taint=decided.taint,
                 sensitive=decided.sensitive,
+                wish=wishes[number] if wishes else None,
                 groups=each.approvers,
                 quorum=each.quorum,
-                # Where nobody names people, the client's own user is who was meant to be asked.
-                four_eyes=bool(each.approvers) if asking.four_eyes is None else asking.four_eyes,
+                # Where nobody names people, the client's own user is who was meant to be asked; and an answer is no leave.
+                four_eyes=bool(each.approvers and not wishes) if asking.four_eyes is None else asking.four_eyes,
                 created_at=now,
                 expires_at=now + each.ttl,
             )

@@ -18,11 +18,16 @@ ApprovalWish = Literal["", "always", "never"]
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool that a run may use. `name` is what the model calls it; `wish` what the client asks of approvals for it."""
+    """A tool that a run may use. `name` is what the model calls it; `wish` what the client asks of approvals for it.
+
+    `people` are the groups that a question is for, and `ttl` the seconds that it waits, where its agent says so.
+    """
 
     name: str
     tool: Tool
     wish: ApprovalWish = ""
+    people: tuple[str, ...] = ()
+    ttl: float | None = None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,12 +8,12 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from gateway.agents.builtin_tools import READ_RESULT, SERVER
+from gateway.agents.builtin_tools import READ_RESULT
 from gateway.agents.plan import ApprovalWish, Granted, Listed, Plan, Planner
 from gateway.core.caller import Caller
 from gateway.core.errors import InvalidRequest
 from gateway.core.items import Json
-from gateway.core.tools import Tool, model_name
+from gateway.core.tools import SERVER, Tool, model_name
 from gateway.dialects.openai_responses.reader import Reader
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import tool as tool_resource

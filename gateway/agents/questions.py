@@ -1,4 +1,4 @@
-"""What a run asks people: may a call be made, and, of one that was begun by who is gone, may it be made again."""
+"""What a run asks people: may a call be made; of one that was begun by who is gone, may it be made again; what an agent or a tool wants to know."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gateway.agents.builtin_tools import ASK_HUMAN, wish_of
 from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.plan import Granted, Plan
 from gateway.agents.provenance import Context
 from gateway.agents.tool_asking import OURS, body_of
 from gateway.agents.writing import Page, Writing
-from gateway.core.tools import Label
+from gateway.core.tools import Label, Wish
 from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import RunItem
-from gateway.stores.tool_calls import Approval, ToolCall, approval_notice
+from gateway.stores.tool_calls import Approval, ApprovalKind, ToolCall, approval_notice
 
 UNKNOWN = "The call was begun, and whether it was done is not known. A person is asked."
+WANTS = "Its server wants to know this before it does what it was asked for."
+ASKS = "The tool asks a person for something before it does this. It is called again with the answer."
 
 
 class Questions:
@@ -28,50 +31,65 @@ class Questions:
         self._deciding = deciding
 
     async def ask(
-        self, calls: Sequence[ToolCall], known: Mapping[str, Decided], seen: Context, label: Label | None
+        self,
+        calls: Sequence[ToolCall],
+        known: Mapping[str, Decided],
+        seen: Context,
+        label: Label | None,
+        wishes: Mapping[str, Sequence[Wish]],
     ) -> Page:
-        """Give what is asked of people about calls, and show it; what was begun and is not known is shown as ended."""
+        """Give what is asked of people about calls, and show it; what was begun and is not known is shown as ended.
+
+        `wishes` are what tools ask for, by the ids of the calls that were made of them.
+        """
         writing = self._writing
         approvals: list[Approval] = []
         items: list[RunItem] = []
         changed: list[ToolCall] = []
         for call in calls:
             lost = call.state != "awaiting_approval"
-            decided = self._decided(call, known.get(call.id), seen, lost=lost)
-            questions = self._deciding.approvals(decided, "outcome" if lost else "call")
-            # One item for a call, however many groups are asked: what its client answers is a call.
-            asked = mcp_items.request(questions[0].id, call.server, call.tool, call.arguments)
+            wanted = wishes.get(call.id, ())
+            decided = self._decided(call, known.get(call.id), seen, reason=UNKNOWN if lost else WANTS if wanted else "")
+            if (call.server, call.tool) == (ASK_HUMAN.tool.server, ASK_HUMAN.tool.name):
+                wanted = (wish_of(call.arguments),)
+            kind: ApprovalKind = "question" if wanted else "outcome" if lost else "call"
+            questions = self._deciding.approvals(decided, kind, wanted)
+            # Each thing that is wanted is an item; several groups that have to agree to one call are one.
+            asked = [
+                mcp_items.request(each.id, call.server, call.tool, call.arguments, each.wish)
+                for each in (questions if wanted else questions[:1])
+            ]
             async with writing.turn:
-                if lost:
-                    body = mcp_items.failed(body_of(call), UNKNOWN, status="incomplete")
+                if lost or call.attempts:
+                    body = mcp_items.failed(body_of(call), UNKNOWN if lost else ASKS, status="incomplete")
                     place, said = writing.encoder.end_call(body)
                     items.append(writing.item(place, body, OURS, call))
                     await writing.put(said)
-                place, said = writing.encoder.show(asked)
-                items.append(writing.item(place, asked, label, call))
-                await writing.put(said)
+                for body in asked:
+                    place, said = writing.encoder.show(body)
+                    items.append(writing.item(place, body, label, call))
+                    await writing.put(said)
             approvals += questions
             changed.append(decided.call)
         writing.items += items
         notices = [approval_notice(approval, "pending") for approval in approvals]
         return Page(items=items, calls=changed, approvals=approvals, notices=notices)
 
-    def _decided(self, call: ToolCall, decided: Decided | None, seen: Context, *, lost: bool) -> Decided:
-        """Give a call and the decision by which people are asked about it."""
+    def _decided(self, call: ToolCall, decided: Decided | None, seen: Context, *, reason: str) -> Decided:
+        """Give a call and the decision by which people are asked about it; `reason` says why one is asked about that was begun."""
         tool = granted(self._plan, call)
         if decided is None and tool is not None:
             decided = self._deciding.again(call, tool, seen, self._writing.spend())
-        if decided is not None and not lost and decided.judgement.effect == "ask":
+        if decided is not None and not reason and decided.judgement.effect == "ask":
             return decided
         call = msgspec.structs.replace(
             call,
-            state="unknown" if lost else call.state,
+            state="unknown" if reason == UNKNOWN else call.state,
             approval=mcp_items.request_of(call.id),
         )
         decided = decided or Decided(call=call, shown=call.arguments)
         # What was decided differently meanwhile is asked about as well: nothing is made by itself that was once held back.
-        reason = UNKNOWN if lost else decided.judgement.reason
-        judgement = msgspec.structs.replace(decided.judgement, effect="ask", reason=reason)
+        judgement = msgspec.structs.replace(decided.judgement, effect="ask", reason=reason or decided.judgement.reason)
         return msgspec.structs.replace(decided, call=call, judgement=judgement)
 
 

@@ -12,10 +12,11 @@ import structlog
 from gateway.agents.approving import Ballot, Channel, Verdict
 from gateway.agents.deciding import sha256
 from gateway.agents.means import DAY, Means, ToolMeans
+from gateway.agents.wishes import read_answer
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, SwitchgearError
 from gateway.core.items import Json
-from gateway.core.tools import Label, Tool
+from gateway.core.tools import Label, Tool, Wish
 from gateway.dialects.openai_responses.mcp_items import RESPONSE, canonical, is_ours, request_of, response
 from gateway.policies.tool_judgement import ToolFacts
 from gateway.stores.approval_story import story
@@ -147,10 +148,13 @@ class Resolving:
         ]
 
     async def _answers(self, asked: Sequence[Approval]) -> Sequence[dict[str, Json]]:
-        """Give the answers to questions as items: one a call, by the worst of what was said of it, for the question that was shown."""
+        """Give the answers to questions as items: one a call, by the worst of what was said of it, for the question that was shown.
+
+        What is asked for beside leave was each shown by itself.
+        """
         of_call: dict[str, list[Approval]] = {}
         for approval in asked:
-            of_call.setdefault(approval.call, []).append(approval)
+            of_call.setdefault(approval.call if approval.wish is None else approval.id, []).append(approval)
         bodies = []
         for call, questions in of_call.items():
             shown = request_of(call)
@@ -182,6 +186,8 @@ class Resolving:
         if why := self.objection(approver, approval):
             raise Forbidden(why)
         edited = None
+        if approval.wish is not None and ballot.approve and ballot.edited is None:
+            await self._check_answer(approval, approval.wish, ballot.reason)
         if ballot.edited is not None:
             edited = await self._check_edit(approval, ballot, ballot.edited)
         vote = Vote(
@@ -204,6 +210,22 @@ class Resolving:
             decided=found.decided,
         )
         return Verdict(approval=found.approval, votes=found.votes, decided=found.decided)
+
+    async def _check_answer(self, approval: Approval, wish: Wish, said: str) -> None:
+        """Raise InvalidRequest for an answer that is not what is asked for."""
+        answer, why = read_answer(wish, said)
+        if not why and answer is not None:
+            form = Tool(
+                server=approval.server,
+                name=approval.tool,
+                schema=wish.schema,
+                definition="",
+                gives=Label(source="user"),
+            )
+            why = await self._tools.violation(form, answer)
+        if why:
+            msg = f"The answer is not what is asked for. {why}"
+            raise InvalidRequest(msg, param="reason")
 
     async def _check_edit(self, approval: Approval, ballot: Ballot, edited: dict[str, Json]) -> tuple[str, str]:
         """Give edited arguments in their one form, with their hash. Raises Conflict, Forbidden, InvalidRequest."""

@@ -22,8 +22,8 @@ from gateway.core.items import Foreign, Json, Message, Text
 from gateway.dialects.openai_responses.stream_decode import ResponsesEventDecoder
 from gateway.stores.runs import RunEvent
 
-MOST_ARGUMENTS: Final = 2000
-"""Characters of a call's arguments that a note about an approval has."""
+MOST_SHOWN: Final = 2000
+"""Characters of a call, or of a question, that a note about an approval has."""
 _OF_AN_ITEM: Final = (ItemStarted, ItemFinished, TextDelta, RefusalDelta, ReasoningDelta, ArgumentsDelta)
 
 
@@ -78,15 +78,18 @@ class Shown:
 
 def waiting_note(run: str, asked: list[dict[str, Json]]) -> str:
     """Give the words for a run that waits: what for, and how it is found."""
-    lines = [
-        f"- {one.get('server_label')}/{one.get('name')} {str(one.get('arguments'))[:MOST_ARGUMENTS]} (approval {one.get('id')})"
+    questions = [_line(one, str(one["question"].get("message"))) for one in asked if one.get("question")]
+    calls = [
+        _line(one, f"{one.get('server_label')}/{one.get('name')} {one.get('arguments')}")
         for one in asked
+        if not one.get("question")
     ]
-    what = "this call of a tool" if len(lines) == 1 else "these calls of tools"
-    return "\n".join(
-        (
-            f"\n\nThe agent waits for a person to approve {what}:",
-            *lines,
-            f"The run {run} goes on when that is answered.",
-        )
-    )
+    what = "this call of a tool" if len(calls) == 1 else "these calls of tools"
+    told = [f"The agent waits for a person to approve {what}:", *calls] if calls else []
+    if questions:
+        told += ["The agent waits for a person's answer:", *questions]
+    return "\n".join(("\n", *told, f"The run {run} goes on when that is answered."))
+
+
+def _line(one: dict[str, Json], what: str) -> str:
+    return f"- {what[:MOST_SHOWN]} (approval {one.get('id')})"

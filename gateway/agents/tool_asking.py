@@ -9,13 +9,14 @@ import anyio
 import msgspec
 import structlog
 
-from gateway.agents.builtin_tools import LARGEST_PIECE, SERVER, note, read_ref, ref_of, shown
+from gateway.agents.builtin_tools import ASK_HUMAN, LARGEST_PIECE, note, read_ref, ref_of, shown
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.provenance import label_of
+from gateway.agents.wishes import ANSWER, read_answer
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
-from gateway.core.tools import Label, Tool, ToolOutput
+from gateway.core.tools import SERVER, Label, Tool, ToolOutput, Wish
 from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import Run, RunItem
 from gateway.stores.tool_calls import ToolCall
@@ -41,6 +42,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     tools: Mapping[str, Tool] = {}
 
 
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a call: its item, and where that came from. Without an item nobody knows, or, with `wishes`, people have to say something first."""
+
+    body: Body | None = None
+    label: Label = OURS
+    wishes: tuple[Wish, ...] = ()
+
+
 class ToolAsking:
     """Asks for one run, in the name of `caller`."""
 
@@ -50,11 +59,14 @@ class ToolAsking:
         self._run = run
         self._caller = caller
 
-    async def result(self, call: ToolCall, tool: Tool, known: Known) -> tuple[Body | None, Label]:
-        """Ask a tool; give the item of what came of it, None where nobody knows, and where it came from."""
+    async def result(self, call: ToolCall, tool: Tool, known: Known) -> Result:
+        """Ask a tool; give what came of it."""
         body = body_of(call)
+        if tool.id == ASK_HUMAN.tool.id:
+            return await self._answered(call, body)
         if tool.server == SERVER:
             return await self._read_on(body, msgspec.json.decode(call.arguments), known)
+        answers, state = await self._said(call)
         asked = ToolAsked(
             tool=tool,
             arguments=msgspec.json.decode(call.arguments),
@@ -62,6 +74,8 @@ class ToolAsking:
             caller=self._caller,
             run=self._run.id,
             trace=self._run.trace,
+            answers=answers,
+            state=state,
         )
         # Also of what went wrong the server may have chosen the words.
         label = msgspec.structs.replace(tool.gives, source=tool.id)
@@ -71,15 +85,41 @@ class ToolAsking:
             try:
                 output = await self._ask(asked)
             except ToolNotReached as error:
-                return mcp_items.failed(body, error.message), label
+                return Result(body=mcp_items.failed(body, error.message), label=label)
             except SwitchgearError as error:
                 log.warning("tool.lost", tool=tool.id, run=self._run.id, reason=error.message)
                 if call.effect == "once":
-                    return None, OURS
+                    return Result()
                 if not left:
-                    return mcp_items.failed(body, error.message), label
+                    return Result(body=mcp_items.failed(body, error.message), label=label)
             else:
-                return await self._shown(body, output), label
+                if output.wishes:
+                    return Result(wishes=output.wishes)
+                return Result(body=await self._shown(body, output), label=label)
+
+    async def _said(self, call: ToolCall) -> tuple[dict[str, Json], str | None]:
+        """Give what people have answered of what a call asked for when it was made before, and what goes back with it."""
+        answers: dict[str, Json] = {}
+        state = None
+        approvals = self._tools.approvals
+        under = await approvals.find(self._run.tenant, call.approval) if call.approval else None
+        if under is None or under.wish is None:
+            return answers, state
+        for asked in await approvals.of_run(under.run):
+            if asked.call == under.call and asked.wish is not None:
+                reason = next((vote.reason for vote in await approvals.votes(asked.id) if vote.approve), "")
+                content, _ = read_answer(asked.wish, reason)
+                answers |= {**asked.wish.earlier, asked.wish.key: content}
+                state = asked.wish.state
+        return answers, state
+
+    async def _answered(self, call: ToolCall, body: Body) -> Result:
+        """Give what a person has answered to a question of the agent's own."""
+        answers, _ = await self._said(call)
+        content = answers.get(ANSWER)
+        if not isinstance(content, dict):
+            return Result(body=mcp_items.failed(body, "The answer is not kept any more."))
+        return Result(body=mcp_items.completed(body, str(content.get(ANSWER))), label=ASK_HUMAN.tool.gives)
 
     async def _ask(self, asked: ToolAsked) -> ToolOutput:
         try:
@@ -106,19 +146,19 @@ class ToolAsking:
             text = shown(text, most, ref_of(run, body["id"]))
         return mcp_items.reported(body, text) if output.is_error else mcp_items.completed(body, text)
 
-    async def _read_on(self, body: Body, arguments: Body, known: Known) -> tuple[Body, Label]:
+    async def _read_on(self, body: Body, arguments: Body, known: Known) -> Result:
         """Read on in a result that the run's model, or one that it goes on from, was shown the beginning of."""
         found, offset = read_ref(str(arguments.get("ref"))), int(arguments.get("offset") or 0)
         item = None if found is None else known.items.get(found[1])
         if found is None or item is None or await self._means.runs.find(self._run.tenant, found[0]) is None:
-            return mcp_items.failed(body, "No result of this conversation has that `ref`.", WRONG), OURS
+            return Result(body=mcp_items.failed(body, "No result of this conversation has that `ref`.", WRONG))
         read = await self._tools.blobs.read(found[0], found[1], offset=offset, limit=LARGEST_PIECE)
         if read is None:
-            return mcp_items.failed(body, "The result is not kept any more."), OURS
+            return Result(body=mcp_items.failed(body, "The result is not kept any more."))
         piece, size = read
         text, end = piece.decode("utf-8", "ignore"), offset + len(piece)
         more = note(ref_of(*found), end, size) if end < size else ""
-        return mcp_items.completed(body, text + more), label_of(item, known.tools)
+        return Result(body=mcp_items.completed(body, text + more), label=label_of(item, known.tools))
 
 
 def body_of(call: ToolCall) -> Body:

@@ -25,7 +25,7 @@ from gateway.agents.writing import Page, Writing
 from gateway.core.caller import Caller
 from gateway.core.items import Json
 from gateway.core.items import ToolCall as Wanted
-from gateway.core.tools import Label
+from gateway.core.tools import Label, Wish
 from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import Limits, RunItem
 from gateway.stores.tool_calls import Approval, NotConsumed, ToolCall
@@ -51,6 +51,7 @@ class Toolbox:
         self._known: dict[str, Decided] = {}
         self._begun: set[str] = set()
         self._approved: dict[str, Approval] = {}
+        self._wishes: dict[str, tuple[Wish, ...]] = {}
         self._asking = ToolAsking(means, tools, writing.run, caller)
         self._reads = Known()
         self.limits = _bounded(plan.limits, means)
@@ -197,7 +198,7 @@ class Toolbox:
     async def question(self, calls: Sequence[ToolCall]) -> Page:
         """Show what is asked of people about calls, and give it, for the entry that puts the run to wait."""
         questions = Questions(self._writing, self._plan, self._deciding)
-        return await questions.ask(calls, self._known, self.seen, self.label)
+        return await questions.ask(calls, self._known, self.seen, self.label, self._wishes)
 
     async def carry(self) -> None:
         """Take over the calls that were approved in the run that this one goes on from, to be made under their approvals."""
@@ -221,12 +222,13 @@ class Toolbox:
             msg = f"The model asked {repeated} times in a row for {call.tool!r} with the same arguments."
             raise RunOver(msg)
         if room is None:
-            body, label = await self._asking.result(call, known.tool, self._reads)
+            result = await self._asking.result(call, known.tool, self._reads)
         else:
             async with room:
-                body, label = await self._asking.result(call, known.tool, self._reads)
+                result = await self._asking.result(call, known.tool, self._reads)
+        body, label = result.body, result.label
         if body is None:
-            await self._lose(call)
+            await self._put_aside(call, result.wishes)
             return
         if repeated >= _TOLD and isinstance(body.get("output"), str):
             body = {**body, "output": body["output"] + AGAIN}
@@ -244,10 +246,14 @@ class Toolbox:
             place, said = writing.encoder.end_call(body)
             await writing.write(said, Page(items=[writing.item(place, body, label, call)], calls=[ended]))
 
-    async def _lose(self, call: ToolCall) -> None:
-        """Write that nobody knows what came of a call."""
+    async def _put_aside(self, call: ToolCall, wishes: tuple[Wish, ...]) -> None:
+        """Write that nobody knows what came of a call, or that people are to be asked for something before it is made again."""
+        changed = msgspec.structs.replace(call, state="unknown")
+        if wishes:
+            self._wishes[call.id] = wishes
+            changed = msgspec.structs.replace(call, state="awaiting_approval", approval=mcp_items.request_of(call.id))
         async with self._writing.turn:
-            await self._writing.write((), Page(calls=[msgspec.structs.replace(call, state="unknown")]))
+            await self._writing.write((), Page(calls=[changed]))
 
     def _repeated(self, call: ToolCall) -> int:
         """Give how often in a row a read was asked for with the same arguments, this time included."""

@@ -32,7 +32,13 @@ MOST_AT_ONCE = 100
 _DEPTH = 64
 
 Version = Annotated[int, Meta(ge=1, description="The version that you saw: an answer to another is refused with 409.")]
-Reason = Annotated[str, Meta(max_length=2000, description="Why. A denial's goes to the model as the tool's result.")]
+Reason = Annotated[
+    str,
+    Meta(
+        max_length=20_000,
+        description="Why. A denial's goes to the model as the tool's result; of a question it is the answer.",
+    ),
+]
 
 
 class ApprovalQuery(Body, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from gateway.cli.admin_client import AdminClient, fail, object_path
 from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_page, print_table
 from gateway.cli.screen import one_line
-from gateway.notices.approval_view import moment, visible
+from gateway.core.tools import SERVER, Wish
+from gateway.notices.approval_view import moment, question_text, visible
 from gateway.stores.tool_calls import ApprovalState
 
 _LISTED = ("id", "asked_at", "state", "tool", "agent", "needs", "until", "arguments")
@@ -28,7 +29,7 @@ _version_option = click.option(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """List and show what agents ask, and approve, deny or edit it."""
+    """List and show what agents ask, and approve, deny, edit or answer it."""
 
 
 @command.command("list")
@@ -77,6 +78,25 @@ def approve(client: AdminClient, *, approval: tuple[str, ...], reason: str, vers
 def deny(client: AdminClient, *, approval: tuple[str, ...], reason: str, version: int | None, as_json: bool) -> None:
     """Refuse leave: the agent is told the reason."""
     _answer(client, approval, "deny", {"reason": reason, "version": version}, as_json=as_json)
+
+
+@command.command()
+@click.argument("approval")
+@click.argument("words", nargs=-1)
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="File with the answer, - for standard input.",
+)
+@_version_option
+@asks_gateway
+@json_option
+def answer(
+    client: AdminClient, *, approval: str, words: tuple[str, ...], file: Path | None, version: int | None, as_json: bool
+) -> None:
+    """Answer a question, in WORDS. A form with several fields takes JSON, or a line `name: value` for each; a page to go to takes no words."""
+    said = " ".join(words) if file is None else _text(file)
+    _answer(client, (approval,), "approve", {"reason": said, "version": version}, as_json=as_json)
 
 
 @command.command()
@@ -130,6 +150,11 @@ def _written(text: str) -> Any:
     return _decoded(draft.encode())
 
 
+def _text(file: Path) -> str:
+    with click.open_file(str(file), "rb") as source:
+        return str(source.read(), "utf-8", "replace")
+
+
 def _read(file: Path) -> Any:
     with click.open_file(str(file), "rb") as source:
         return _decoded(source.read())
@@ -143,7 +168,7 @@ def _decoded(text: bytes) -> Any:
 
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:
-    text = visible(one["arguments_text"])
+    text = visible(one["question"]["message"] if one["question"] else one["arguments_text"])
     cut = text if len(text) <= _SHOWN_OF_ARGUMENTS else f"{text[:_SHOWN_OF_ARGUMENTS]}…"
     return {
         **one,
@@ -161,7 +186,10 @@ def _print(one: dict[str, Any], *, as_json: bool) -> None:
         return
     click.echo(f"{one['id']}: {one['state']}, version {one['version']}")
     click.echo(one_line(visible(f"{one['server']}/{one['tool']} ({one['kind']}, {one['effect']})")))
-    click.echo(visible(msgspec.json.format(one["arguments_text"] or "{}", indent=2)))
+    if one["question"]:
+        click.echo(question_text(msgspec.convert({**given_only(one["question"])}, Wish)))
+    if one["server"] != SERVER:
+        click.echo(visible(msgspec.json.format(one["arguments_text"] or "{}", indent=2)))
     rows = [{"field": name, "value": one_line(visible(value))} for name, value in _facts(one) if value]
     print_table(rows, ("field", "value"))
 

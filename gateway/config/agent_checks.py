@@ -18,6 +18,9 @@ NOT_YET: Final = {
 }
 """What a definition will be able to say. It is refused, not ignored: an agent must not look as if it had what it has not."""
 
+ASK_HUMAN: Final = "switchgear/ask_human"
+"""The tool by which an agent asks people, as cases name it."""
+
 
 def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
     """Yield tools that are named twice, and approvals of tools that the agent does not have."""
@@ -37,6 +40,8 @@ def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
 def case_findings(case: AgentCase, agent: AgentSettings) -> Iterator[Finding]:
     """Yield tools in a case that the agent does not have."""
     had = {f"{server}/{name}" for server, names in agent.tools.items() for name in names}
+    if agent.ask_human is not None:
+        had.add(ASK_HUMAN)
     for path, tool in _tools_of(case):
         if tool not in had:
             yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{_near(tool, had)}")

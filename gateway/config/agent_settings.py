@@ -57,6 +57,19 @@ class AgentOutputSettings(msgspec.Struct, frozen=True, kw_only=True):
     strict: Annotated[bool, Meta(description="Whether the model is to keep to it strictly, where it can.")] = True
 
 
+class AskHumanSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom an agent asks when it has a question."""
+
+    groups: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...],
+        Meta(description="Who may answer; none: as `approvals` says."),
+    ] = ()
+    ttl: Annotated[
+        Annotated[float, Meta(ge=1, le=2_592_000)] | None,
+        Meta(description="Seconds that a question waits; null: as `approvals` says."),
+    ] = None
+
+
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The definition of an agent: agent.yaml."""
 
@@ -87,6 +100,12 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Guardrails that it counts on: without one of them around its model it is refused."),
     ] = ()
+    ask_human: Annotated[
+        AskHumanSettings | None,
+        Meta(
+            description="Lets it ask people questions, and wait for the answer; {} asks whoever may answer approvals."
+        ),
+    ] = None
     limits: Annotated[AgentLimitSettings, Meta(description="What one run of it may use at most.")] = (
         AgentLimitSettings()
     )

@@ -18,6 +18,9 @@ Integrity = Literal["trusted", "untrusted"]
 
 Confidentiality = Literal["public", "internal", "sensitive"]
 
+SERVER: Final = "switchgear"
+"""The name under which clients see the tools that a run has by itself. No configured server has it."""
+
 MOST_OF_A_NAME: Final = 64
 """Characters of a tool's name that models take; they are letters, digits, `_` and `-`."""
 
@@ -61,15 +64,32 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.server}/{self.name}"
 
 
+class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What people are asked for: `message` in words, and either a form (`schema`, a flat JSON Schema of an object) or a page to go to (`url`).
+
+    `key` is the name by which a server of tools knows the answer, `state` what it wants back with it. `earlier` are answers to
+    what it asked before in the same call, by their keys. A wish with no form and no page asks for nothing but a yes.
+    """
+
+    message: str
+    schema: dict[str, Json] = {}
+    url: str = ""
+    key: str = ""
+    state: str | None = None
+    earlier: dict[str, Json] = {}
+
+
 class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
     """What a call gave. `text` is what a model reads; `structured` the same as JSON where the tool gives that.
 
-    `is_error` says that the tool did its work and reports that it could not do what was asked.
+    `is_error` says that the tool did its work and reports that it could not do what was asked. With `wishes` nothing is done yet: the tool is to
+    be called again with people's answers to them.
     """
 
     text: str
     structured: Json = None
     is_error: bool = False
+    wishes: tuple[Wish, ...] = ()
 
 
 def model_name(server: str, tool: str) -> str:

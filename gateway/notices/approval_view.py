@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.core.tools import Wish
 from gateway.stores.tool_calls import Approval, Vote
 
 # What is not seen, or turns a line around: controls but tab and newline, separators, marks of direction, zero widths, tags.
@@ -44,6 +45,7 @@ def approval_view(approval: Approval, votes: Sequence[Vote] = ()) -> dict[str, A
         "arguments_before": approval.arguments if approval.edited else None,
         "definition_sha256": approval.definition,
         "preview": approval.preview or None,
+        "question": None if approval.wish is None else wish_view(approval.wish),
         "reason": approval.reason,
         "rules": list(approval.rules),
         "origins": {path: msgspec.structs.asdict(label) for path, label in approval.origins.items()},
@@ -58,6 +60,40 @@ def approval_view(approval: Approval, votes: Sequence[Vote] = ()) -> dict[str, A
         "continuation": approval.continuation or None,
         "votes": [vote_view(vote) for vote in votes],
     }
+
+
+def wish_view(wish: Wish) -> dict[str, Any]:
+    """Give what people are asked for beside leave."""
+    return {"message": wish.message, "schema": wish.schema or None, "url": wish.url or None}
+
+
+def question_text(wish: Wish) -> str:
+    """Give what people are asked for as they read it: the words, the page to go to, a line for each field of a form."""
+    lines = [wish.message]
+    if wish.url:
+        lines += ["", f"Go to {wish.url}", "and say yes when you have done there what it asks for."]
+    fields = wish.schema.get("properties")
+    if isinstance(fields, dict) and fields:
+        needed = wish.schema.get("required")
+        lines += ["", *(_field(name, field, needed) for name, field in fields.items())]
+    return visible("\n".join(lines))
+
+
+def _field(name: str, field: Any, needed: Any) -> str:
+    asked = field if isinstance(field, dict) else {}
+    items = asked.get("items")
+    inner = items if isinstance(items, dict) else asked
+    listed = inner.get("enum") or [
+        one.get("const") for one in inner.get("oneOf") or inner.get("anyOf") or () if isinstance(one, dict)
+    ]
+    about = [
+        str(asked.get("description") or asked.get("title") or ""),
+        f"{'some' if asked.get('type') == 'array' else 'one'} of {', '.join(map(str, listed))}" if listed else "",
+        "" if listed or asked.get("type") in (None, "string", "array") else str(asked.get("type")),
+        "" if isinstance(needed, list) and name in needed else "may be left out",
+    ]
+    told = "; ".join(filter(None, about))
+    return f"{name}: {told}" if told else name
 
 
 def vote_view(vote: Vote) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.notices.approval_view import mark, moment, outcome, visible
+from gateway.core.tools import SERVER
+from gateway.notices.approval_view import mark, moment, outcome, question_text, visible
 from gateway.stores.tool_calls import Approval, ApprovalKind, Vote
 
 Block = dict[str, Any]
@@ -73,10 +74,9 @@ def message(approval: Approval, votes: Sequence[Vote], nonce: str, *, show_url: 
         blocks.append(_buttons(approval, ticket, whole=not left))
     hint = f"{approval.id} · to change the arguments: switchgear approvals edit {approval.id}"
     blocks.append(_context(hint))
+    about = f"{approval.server}/{approval.tool}" if approval.wish is None else _cut(approval.wish.message)
     return {
-        "text": _escaped(
-            f"{_who(approval)} {_ASKS[approval.kind]}{approval.server}/{approval.tool} ({_state(approval, votes)})"
-        ),
+        "text": _escaped(f"{_who(approval)} {_ASKS[approval.kind]}{about} ({_state(approval, votes)})"),
         "blocks": blocks,
     }
 
@@ -110,11 +110,14 @@ def modal(ticket: Ticket, channel: str, *, approve: bool, kind: ApprovalKind) ->
 
 
 def _arguments(approval: Approval) -> tuple[str, int]:
-    """Give the arguments as they are shown, and how many characters are left out."""
+    """Give the arguments as they are shown, after what is asked for beside leave, and how many characters are left out."""
     text = approval.edited or approval.arguments
     with suppress(msgspec.DecodeError):  # what is no JSON is shown as it is
         text = msgspec.json.format(text, indent=2)
     text = visible(text)
+    if approval.wish is not None:
+        asked = question_text(approval.wish)
+        text = asked if approval.server == SERVER else f"{asked}\n\n{approval.server}/{approval.tool} {text}"
     return text[:MOST_SHOWN] or "(no arguments)", max(0, len(text) - MOST_SHOWN)
 
 
@@ -161,10 +164,13 @@ def _facts(approval: Approval) -> list[list[Block]]:
 
 
 def _buttons(approval: Approval, ticket: Ticket, *, whole: bool) -> Block:
-    yes = ANSWER if approval.kind == "question" else APPROVE
+    # Who has been to the page has nothing to say but that.
+    plain = approval.wish is not None and not approval.wish.schema.get("properties")
+    yes = ANSWER if approval.kind == "question" and not plain else APPROVE
     deny = _button(DENY, _NO[approval.kind], ticket, "danger")
     # Nobody agrees to what he has not seen.
-    elements = [_button(yes, _YES[approval.kind], ticket, "primary"), deny] if whole else [deny]
+    label = "Done" if plain else _YES[approval.kind]
+    elements = [_button(yes, label, ticket, "primary"), deny] if whole else [deny]
     return {"type": "actions", "block_id": "answer", "elements": elements}
 
 

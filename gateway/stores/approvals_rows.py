@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from gateway.core.caller import Caller
-from gateway.core.tools import Label
+from gateway.core.tools import Label, Wish
 from gateway.stores.approvals_tables import APPROVAL_VOTES, APPROVALS
 from gateway.stores.ledger import storable
 from gateway.stores.tool_calls import Approval, Vote
@@ -28,6 +28,7 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     taint: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     preview: str = ""
+    wish: Wish | None = None
     groups: tuple[str, ...] = ()
 
 

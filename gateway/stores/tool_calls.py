@@ -14,7 +14,7 @@ import msgspec
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict
 from gateway.core.items import Json
-from gateway.core.tools import Effect, Label
+from gateway.core.tools import Effect, Label, Wish
 
 ToolCallState = Literal[
     "planned", "awaiting_approval", "approved", "denied", "started", "done", "failed", "unknown", "cancelled"
@@ -74,7 +74,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     requester may not. `rules` and `reason` say why it is asked; `origins` where each argument came from (path → label); `taint` what untrusted,
     and `sensitive` what sensitive things the model had read. `preview` is the tool's own dry run, where it offers one. `edited` are the canonical arguments that an approver
     put in place of `arguments`: with them `arguments_hash` is theirs. `version` grows with each edit. `continuation` is the run that goes on after the
-    answer, once there is one; `consumed_by` is the call that it was used up by, of the run or of its continuation.
+    answer, once there is one; `consumed_by` is the call that it was used up by, of the run or of its continuation. `wish` is what a
+    `question` asks for; the answer is the reason of the vote that approves.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     taint: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     preview: str = ""
+    wish: Wish | None = None
     groups: tuple[str, ...] = ()
     quorum: int = 1
     four_eyes: bool = True

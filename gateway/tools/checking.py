@@ -32,7 +32,7 @@ class Checking:
 
     async def checked(self, tool: Tool, output: ToolOutput) -> ToolOutput:
         """Give the output, as an error where it is not what the tool's own schema promises."""
-        if tool.output_schema is None or output.is_error:
+        if tool.output_schema is None or output.is_error or output.wishes:
             return output
         if output.structured is None:
             found = "It has no structured content, which the tool's output schema asks for."

@@ -23,7 +23,7 @@ class CannotConnect(Exception):
 class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A call on its way. `arguments` are checked, and hold the idempotency key where the tool takes it as one.
 
-    It may take `seconds`, from now.
+    It may take `seconds`, from now. `answers` and `state` are those of `ToolAsked`.
     """
 
     tool: Tool
@@ -32,6 +32,8 @@ class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     trace: str | None = None
     seconds: float
+    answers: dict[str, Json] = {}
+    state: str | None = None
 
 
 class Signals:

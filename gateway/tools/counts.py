@@ -18,7 +18,7 @@ class ToolCounts:
         self.in_progress = 0
         self.calls = Counter(
             "switchgear_tool_calls_total",
-            "Calls of tools, by how they ended: ok, error, invalid, withdrawn, not_reached, lost or cancelled.",
+            "Calls of tools, by how they ended: ok, error, asked (people, for something), invalid, withdrawn, not_reached, lost or cancelled.",
             ("server", "tool", "outcome"),
         )
         self.seconds = Histogram(

@@ -39,7 +39,10 @@ class ToolLost(SwitchgearError):
 
 
 class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that is to be made now, its arguments checked. `key` is the idempotency key; `run` and `trace` are for the server's own log."""
+    """A call that is to be made now, its arguments checked. `key` is the idempotency key; `run` and `trace` are for the server's own log.
+
+    `answers` are people's answers to what the tool asked for when it was called before, by key (null for a page that was visited), and `state` what goes back with them.
+    """
 
     tool: Tool
     arguments: dict[str, Json]
@@ -47,6 +50,8 @@ class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
     caller: Caller
     run: str = ""
     trace: str | None = None
+    answers: dict[str, Json] = {}
+    state: str | None = None
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,5 +94,6 @@ class Hub(Protocol):
         """Call a tool, within its timeout. A cancellation of the task reaches the server within a second.
 
         Raises ToolNotReached (nothing was done) and ToolLost (nobody knows). An error that the tool reports is an output, as is one about its arguments.
+        What it asks people for comes as the output's `wishes`.
         """
         ...

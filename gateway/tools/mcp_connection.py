@@ -21,11 +21,14 @@ from mcp_types import (
     PARSE_ERROR,
     CallToolRequest,
     CallToolRequestParams,
+    ElicitRequestParams,
+    ElicitResult,
     Implementation,
     PaginatedRequestParams,
     ToolListChangedNotification,
 )
 from mcp_types import Tool as McpTool
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway import __version__
@@ -36,6 +39,7 @@ from gateway.tools.connection import CannotConnect, Signals, ToolCallAsked
 from gateway.tools.content import failure, output_of
 from gateway.tools.definitions import Listed
 from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNREADABLE, Deliveries
+from gateway.tools.eliciting import URL_REQUIRED, Flights, needed, required, responses_of, wanting
 from gateway.tools.hub import ToolLost, ToolNotReached
 from gateway.tools.mcp_http import bounded_client
 from gateway.tools.mcp_messages import Sift, Sifted, sift
@@ -47,6 +51,10 @@ log = structlog.get_logger()
 MOST_PAGES: Final = 50
 """Pages of a list of tools that are read: a list that does not end is cut there."""
 
+MOST_ROUNDS: Final = 10
+"""How often a tool may want to be asked again in one call, without anything that people have to say."""
+
+_ROUND_PAUSE = 0.2
 _MOST_OF_A_MESSAGE = 2000
 _CONNECT_SECONDS = 10.0
 
@@ -60,8 +68,11 @@ class _Result(BaseModel):
 class McpConnection:
     """A Connection to an MCP server."""
 
-    def __init__(self, client: Client, *, server: str, deliveries: Deliveries, signals: Signals) -> None:
+    def __init__(
+        self, client: Client, *, server: str, deliveries: Deliveries, signals: Signals, flights: Flights
+    ) -> None:
         self._client = client
+        self._flights = flights
         self._server = server
         self._deliveries = deliveries
         self.signals = signals
@@ -95,7 +106,13 @@ class McpConnection:
             raise ToolNotReached(msg)
         try:
             with anyio.move_on_after(asked.seconds):
-                return await self._call(asked)
+                flight = await self._flights.begin(asked)
+                try:
+                    output = await self._call(asked)
+                finally:
+                    self._flights.end(flight)
+                # What it made of it that nobody answered is put aside: it is called again.
+                return failure(flight.unfit) if flight.unfit else wanting(flight.wishes) if flight.wishes else output
             # It was handed over, and may leave in this very moment, whether or not that was noted: nobody knows.
             raise self._lost(f"no answer came within {asked.tool.timeout:g} s")
         finally:
@@ -105,18 +122,28 @@ class McpConnection:
         meta = {KEY: asked.key, **({RUN: asked.run} if asked.run else {})}
         if asked.trace is not None:
             meta["traceparent"] = asked.trace
-        params = CallToolRequestParams(name=asked.tool.name, arguments=asked.arguments, _meta=meta)  # type: ignore[arg-type]  # a TypedDict of the reserved names
-        try:
-            answer = await self._client.session.send_request(CallToolRequest(params=params), _Result)
-        except MCPError as error:
-            return self._failed(asked, error)
-        except ValidationError as error:
-            # It answered: whatever there was to do is done.
-            return failure(f"The tool's answer cannot be read: {_first(error)}")
-        result: dict[str, Json] = answer.model_extra or {}
-        if result.get("resultType", "complete") != "complete":
-            return failure("The tool asks for something in return, which this server does not give it.")
-        return output_of(result)
+        request: dict[str, Json] = {"name": asked.tool.name, "arguments": asked.arguments, "_meta": meta}
+        if self._client.protocol_version in MODERN_PROTOCOL_VERSIONS and asked.answers:
+            request |= {"inputResponses": responses_of(asked.answers), "requestState": asked.state}
+        for _ in range(MOST_ROUNDS):
+            params = CallToolRequestParams.model_validate(request)
+            try:
+                answer = await self._client.session.send_request(CallToolRequest(params=params), _Result)
+            except MCPError as error:
+                if error.code == URL_REQUIRED:
+                    return required(error.data, asked.answers)
+                return self._failed(asked, error)
+            except ValidationError as error:
+                # It answered: whatever there was to do is done.
+                return failure(f"The tool's answer cannot be read: {_first(error)}")
+            result: dict[str, Json] = answer.model_extra or {}
+            if result.get("resultType", "complete") == "complete":
+                return output_of(result)
+            if (output := needed(result)) is not None:
+                return output
+            await anyio.sleep(_ROUND_PAUSE)
+            request |= {"inputResponses": None, "requestState": result.get("requestState")}
+        return failure(f"The tool wanted to be asked again {MOST_ROUNDS} times.")
 
     def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
         if error.code == TOO_LARGE or self._deliveries.was_too_large(asked.key):
@@ -183,6 +210,13 @@ async def open_http(
 async def _connected(
     transport: AbstractAsyncContextManager[Any], server: str, mode: str, deliveries: Deliveries, signals: Signals
 ) -> AsyncGenerator[McpConnection]:
+    flights = Flights()
+
+    async def elicit(context: object, params: ElicitRequestParams) -> ElicitResult:
+        del context
+        said = params.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return ElicitResult.model_validate(flights.answer(said))
+
     async def hear(message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
             signals.look_again()
@@ -200,6 +234,7 @@ async def _connected(
         cache=None,
         client_info=Implementation(name="switchgear", version=__version__),
         message_handler=hear,
+        elicitation_callback=elicit,
     )
     try:
         await client.__aenter__()
@@ -207,7 +242,7 @@ async def _connected(
         # Whatever it is, and in however many groups the library's tasks have wrapped it: there is no connection.
         raise CannotConnect(_why(error)) from error
     try:
-        yield McpConnection(client, server=server, deliveries=deliveries, signals=signals)
+        yield McpConnection(client, server=server, deliveries=deliveries, signals=signals, flights=flights)
     except BaseException as error:
         await client.__aexit__(type(error), error, error.__traceback__)
         raise

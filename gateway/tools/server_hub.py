@@ -151,6 +151,8 @@ class ServerHub:
         if tool.idempotency_argument:
             arguments[tool.idempotency_argument] = asked.key
         output = await self._checking.checked(tool, await upstream.call(asked, arguments))
+        if output.wishes:
+            return output, "asked"
         return output, "error" if output.is_error else "ok"
 
     def _open(self, name: str, settings: AnyServerSettings) -> Upstream:

@@ -148,6 +148,8 @@ class Upstream:
                     run=asked.run,
                     trace=asked.trace,
                     seconds=max(0.0, deadline - anyio.current_time()),
+                    answers=asked.answers,
+                    state=asked.state,
                 )
             )
         finally:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.items import Json
-from gateway.core.tools import Tool, model_name
+from gateway.core.tools import Tool, Wish, model_name
 
 CALL: Final = "mcp_call"
 REQUEST: Final = "mcp_approval_request"
@@ -37,6 +37,9 @@ LOST: Final = (
 NOT_AGAIN: Final = (
     "This call was begun, and whether it was done is not known. A person decided that it is not made again."
 )
+
+ASKS: Final = "A person was asked, and has not answered yet. It has not been done."
+UNANSWERED: Final = "A person was asked, and nobody answered. It was not done."
 
 
 def item_id(kind: str, step: str, index: int) -> str:
@@ -99,9 +102,12 @@ def failed(body: Body, message: str, code: int = -32603, *, status: str = "faile
     return {**body, "status": status, "error": {"type": "mcp_protocol_error", "code": code, "message": message}}
 
 
-def request(name: str, server: str, tool: str, arguments: str) -> Body:
-    """Give the question whether a call may be made."""
-    return {"id": name, "type": REQUEST, "server_label": server, "name": tool, "arguments": arguments}
+def request(name: str, server: str, tool: str, arguments: str, wish: Wish | None = None) -> Body:
+    """Give the question whether a call may be made; with a wish, what is asked for beside: the API has no words for that, so it is a field of our own."""
+    body: Body = {"id": name, "type": REQUEST, "server_label": server, "name": tool, "arguments": arguments}
+    if wish is not None:
+        body["question"] = {"message": wish.message, "schema": wish.schema or None, "url": wish.url or None}
+    return body
 
 
 def response(name: str, asked: str, *, approve: bool, reason: str = "") -> Body:
@@ -152,14 +158,27 @@ def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[B
             if group and _step(group[-1][0]) != _step(body):
                 yield from _flushed(group)
             group.append((body, said_to_model(body)))
+        elif kind == RESPONSE and body.get("approve") is True:
+            # Of several answers to what one call asks for, the call that follows names one alone.
+            if (asked.get(str(body.get("approval_request_id"))) or {}).get("question"):
+                del asked[str(body.get("approval_request_id"))]
         elif kind == RESPONSE and body.get("approve") is False:
             refused = asked.pop(str(body.get("approval_request_id")), None)
             if refused is not None:
-                said, reason = NOT_AGAIN if refused["id"] in begun else REFUSED, body.get("reason")
+                said, reason = _refusal(refused, begun), body.get("reason")
                 group.append((refused, f"{said} The reason given: {reason}" if reason else said))
     yield from _flushed(group)
-    group += [(body, LOST if name in begun else WAITS) for name, body in asked.items()]
+    group += [
+        (body, ASKS if body.get("question") else LOST if name in begun else WAITS) for name, body in asked.items()
+    ]
     yield from _flushed(group)
+
+
+def _refusal(refused: Body, begun: Collection[str]) -> str:
+    """Say what it means that a person said no."""
+    if refused.get("question"):
+        return UNANSWERED
+    return NOT_AGAIN if refused["id"] in begun else REFUSED
 
 
 def _is_for_us(body: Body, labels: Collection[str]) -> bool:

@@ -3,8 +3,14 @@
 import pytest
 
 from gateway.agents.agent_planning import AgentPlanner, AgentsInForce
-from gateway.agents.builtin_tools import READ_RESULT
-from gateway.config.agent_settings import AgentDefinition, AgentLimitSettings, AgentOutputSettings, AgentSettings
+from gateway.agents.builtin_tools import ASK_HUMAN, READ_RESULT
+from gateway.config.agent_settings import (
+    AgentDefinition,
+    AgentLimitSettings,
+    AgentOutputSettings,
+    AgentSettings,
+    AskHumanSettings,
+)
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest
 from gateway.policies.authorizer import Authorizer
@@ -207,3 +213,14 @@ async def test_a_version_that_was_forgotten_with_its_last_run_is_kept_again():
     await office.plan()
 
     assert office.versions.kept.keys() == {"v1"}
+
+
+async def test_an_agent_that_may_ask_people_has_the_tool_for_it_and_says_whom():
+    asking = AskHumanSettings(groups=("sre",), ttl=60.0)
+    plan = await Office(tools={}, ask_human=asking).plan()
+    silent = await Office(tools={}).plan()
+
+    assert set(plan.granted) == {ASK_HUMAN.name}
+    assert (plan.granted[ASK_HUMAN.name].people, plan.granted[ASK_HUMAN.name].ttl) == (("sre",), 60.0)
+    assert [tool["name"] for tool in plan.fields["tools"]] == ["switchgear__ask_human"]
+    assert silent.granted == {}

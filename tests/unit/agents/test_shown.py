@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.agents.shown import MOST_ARGUMENTS, Shown
+from gateway.agents.shown import MOST_SHOWN, Shown
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import Finished, ItemFinished, ItemStarted, Started, TextDelta
 from gateway.stores.runs import RunEvent
@@ -96,7 +96,7 @@ def test_a_note_is_bounded():
     stream.item(0, **question(0, "x" * 100_000))
     stream.end()
 
-    assert len(stream.text) < MOST_ARGUMENTS + 500
+    assert len(stream.text) < MOST_SHOWN + 500
 
 
 def test_a_run_that_failed_is_an_error():

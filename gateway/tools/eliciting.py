@@ -1,0 +1,192 @@
+"""What an MCP server asks people for in the midst of a call, in either revision of the protocol, as wishes; and their answers on the way back.
+
+Nobody is at hand while a call is under way, and nothing is kept open for days. In the revision 2026-07-28 that is how it is meant: the
+server says what it needs (`input_required`), and is called again with the answers. In 2025-11-25 it asks in the midst of the call
+(`elicitation/create`): there it is told that nobody answers now (`cancel`), what it makes of that is put aside, and when people
+have answered it is called again, with the same idempotency key, and given the answer at once when it asks again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import anyio
+import msgspec
+
+from gateway.core.items import Json
+from gateway.core.tools import ToolOutput, Wish
+from gateway.tools.connection import ToolCallAsked
+from gateway.tools.content import failure
+
+URL_REQUIRED: Final = -32_042
+"""The code of the error by which a server of 2025-11-25 says that people have to visit a page first."""
+MOST_WISHES: Final = 8
+MOST_MESSAGE: Final = 4000
+MOST_URL: Final = 2000
+MOST_BYTES: Final = 64 * 1024
+"""Of a form, and of what a server wants back."""
+MOST_FIELDS: Final = 40
+
+_ELICIT: Final = "elicitation/create"
+_PLAIN: Final = frozenset({"boolean", "integer", "number", "string"})
+_ACCEPT: Final = "accept"
+_CANCEL: Final = "cancel"
+
+
+class Unfit(Exception):
+    """What a server asks for cannot be put to people; the message says why, in words for a model."""
+
+
+class Flight:
+    """One call under way, and what its server has asked for in the midst of it."""
+
+    def __init__(self, asked: ToolCallAsked) -> None:
+        self._asked = asked
+        self._seen: dict[str, int] = {}
+        self.alone = False
+        self.wishes: list[Wish] = []
+        self.unfit = ""
+
+    def answer(self, params: Mapping[str, Json]) -> dict[str, Json]:
+        """Give the answer to an `elicitation/create`: the one that people have given before, or that nobody answers now."""
+        try:
+            wish = wish_of(params)
+        except Unfit as error:
+            self.unfit = str(error)
+            return {"action": _CANCEL}
+        number = self._seen[wish.key] = self._seen.get(wish.key, 0) + 1
+        key = wish.key if number == 1 else f"{wish.key}.{number}"
+        answers = self._asked.answers
+        if key in answers:
+            return accepted(answers[key])
+        self.wishes.append(msgspec.structs.replace(wish, key=key, earlier=answers))
+        return {"action": _CANCEL}
+
+
+class Flights:
+    """The calls under way on one connection. The protocol does not say to which of them a question belongs: where there are several, to none.
+
+    From the first such question on, calls on this connection are made one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._live: list[Flight] = []
+        self._alone = False
+        self._turn = anyio.Lock()
+
+    async def begin(self, asked: ToolCallAsked) -> Flight:
+        """Note a call that is made now. It is to be ended."""
+        flight = Flight(asked)
+        if self._alone:
+            await self._turn.acquire()
+            flight.alone = True
+        self._live.append(flight)
+        return flight
+
+    def end(self, flight: Flight) -> None:
+        """The call is over."""
+        self._live.remove(flight)
+        if flight.alone:
+            self._turn.release()
+
+    def answer(self, params: Mapping[str, Json]) -> dict[str, Json]:
+        """Answer a server that asks in the midst of a call."""
+        if len(self._live) == 1:
+            return self._live[0].answer(params)
+        self._alone = True
+        return {"action": _CANCEL}
+
+
+def accepted(content: Json) -> dict[str, Json]:
+    """Give an answer as a server takes it; `content` is None for a page that was visited."""
+    return {"action": _ACCEPT} if content is None else {"action": _ACCEPT, "content": content}
+
+
+def responses_of(answers: Mapping[str, Json]) -> dict[str, Json]:
+    """Give `inputResponses` of a call that is made again."""
+    return {key: accepted(content) for key, content in answers.items()}
+
+
+def needed(result: Mapping[str, Json]) -> ToolOutput | None:
+    """Give what a result of type `input_required` asks people for; None where it only wants to be asked again (`requestState` alone)."""
+    requests, state = result.get("inputRequests") or {}, result.get("requestState")
+    if not isinstance(requests, dict) or not (state is None or isinstance(state, str)):
+        return failure("The tool asks for something in return, in a form that cannot be read.")
+    if not requests:
+        return None
+    if state is not None and len(state) > MOST_BYTES:
+        return failure("The tool asks for something in return, and for more to be kept meanwhile than is kept here.")
+    try:
+        wishes = [_requested(key, request, state) for key, request in requests.items()]
+    except Unfit as error:
+        return failure(str(error))
+    return wanting(wishes)
+
+
+def required(data: Json, answers: dict[str, Json]) -> ToolOutput:
+    """Give what the error `URL_REQUIRED` asks people for."""
+    listed = data.get("elicitations") if isinstance(data, dict) else None
+    try:
+        wishes = [wish_of({"mode": "url", **one}) for one in listed or () if isinstance(one, dict)]
+    except Unfit as error:
+        return failure(str(error))
+    if not wishes:
+        return failure("The tool wants a page to be visited first, and does not say which.")
+    if all(wish.key in answers for wish in wishes):
+        return failure("The tool says that a page has to be visited first, although a person says that it was.")
+    return wanting(msgspec.structs.replace(wish, earlier=answers) for wish in wishes)
+
+
+def wanting(wishes: Iterable[Wish]) -> ToolOutput:
+    """Give the output of a call that people have to answer first."""
+    some = tuple(wishes)
+    if len(some) > MOST_WISHES:
+        return failure(f"The tool asks people for more than {MOST_WISHES} things at once.")
+    return ToolOutput(text="", wishes=some)
+
+
+def wish_of(params: Mapping[str, Json]) -> Wish:
+    """Give what an `elicitation/create` asks for. Its key is the same whenever it asks for the same. Raises Unfit."""
+    message, mode = params.get("message"), params.get("mode") or "form"
+    if not isinstance(message, str) or len(message) > MOST_MESSAGE:
+        raise Unfit("The tool asks a person for something, in words that cannot be shown.")
+    if mode == "url":
+        url = params.get("url")
+        if not isinstance(url, str) or len(url) > MOST_URL or not url.startswith(("https://", "http://")):
+            raise Unfit("The tool wants a person to visit a page whose address is none.")
+        # The address may be another each time: what is asked for is not.
+        return Wish(message=message, url=url, key=_digest(["url", message]))
+    if mode != "form":
+        raise Unfit(f"The tool asks a person for something in a way that is not known here: {str(mode)[:40]!r}.")
+    schema = _form(params.get("requestedSchema"))
+    return Wish(message=message, schema=schema, key=_digest(["form", message, schema]))
+
+
+def _requested(key: Json, request: Json, state: str | None) -> Wish:
+    method = request.get("method") if isinstance(request, dict) else None
+    if method != _ELICIT:
+        what = {"sampling/createMessage": "a model to be asked (sampling)", "roots/list": "folders (roots)"}
+        named = what.get(str(method), f"{str(method)[:60]!r}")
+        raise Unfit(f"The tool's server asks for {named}, which this server does not give it.")
+    params = request.get("params")
+    if not isinstance(params, dict):
+        raise Unfit("The tool asks for something in return, in a form that cannot be read.")
+    return msgspec.structs.replace(wish_of(params), key=str(key), state=state)
+
+
+def _form(schema: Json) -> dict[str, Json]:
+    """Give a form that is as MCP has them: an object of plain fields, and lists of listed words. Raises Unfit for any other."""
+    fields = schema.get("properties", {}) if isinstance(schema, dict) and schema.get("type") == "object" else None
+    if not isinstance(fields, dict) or len(msgspec.json.encode(schema)) > MOST_BYTES or len(fields) > MOST_FIELDS:
+        raise Unfit("The tool asks a person to fill in a form that is none.")
+    for name, field in fields.items():
+        kind = field.get("type") if isinstance(field, dict) else None
+        if kind not in _PLAIN and kind != "array":
+            raise Unfit(f"The tool asks a person to fill in a form with a field that cannot be shown: {name[:60]!r}.")
+    return dict(schema)
+
+
+def _digest(what: Json) -> str:
+    return hashlib.sha256(msgspec.json.encode(what, order="sorted")).hexdigest()[:32]
