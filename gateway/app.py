@@ -94,7 +94,7 @@ class Application:
         self.semantic, self.scored = self._open_semantic(clock)
         counts, run_counts, notice_counts = Counts(), RunCounts(), NoticeCounts()
         self.judging = Judging()
-        self.tools = open_tools(settings, None if kept is None else kept.pins, self.judging, clock)
+        self.tools, self.authorizing = open_tools(settings, kept, self.judging, clock)
         self.metrics = CallMetrics(
             [
                 *own_readings(self._told(), clock),
@@ -243,6 +243,7 @@ class Application:
                     scored=self.scored,
                 ),
                 tools=self.tools,
+                authorizing=self.authorizing,
                 approvals=self.approvals,
                 batching=self.batching,
                 runs=self.runs,

@@ -28,6 +28,7 @@ from gateway.api import (
     responses,
     route_explain,
     scores,
+    tool_authorization,
 )
 from gateway.api.admin import Reload
 from gateway.api.admin_cache import CacheDesk
@@ -44,6 +45,7 @@ from gateway.routing.rollouts.conductor import Conductor
 from gateway.runs_opening import Runs
 from gateway.stores.answers import AnswerStore
 from gateway.stores.rollouts import RolloutStore
+from gateway.tools.oauth.authorizing import Authorizing
 from gateway.tools.server_hub import ServerHub
 
 
@@ -66,7 +68,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """The objects of an application that its endpoints need. `batching`, `runs` and `scores` are None without what they are kept in.
+    """The objects of an application that its endpoints need. `batching`, `runs`, `scores` and `authorizing` are None without what they
+    are kept in.
 
     `started_at` is in seconds since the epoch, `render` gives the metrics' exposition, `flush` hands on the records that wait.
     """
@@ -77,6 +80,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     rollouts: Conductor
     answered: Answered
     tools: ServerHub
+    authorizing: Authorizing | None
     approvals: Approvals
     batching: Batching | None
     runs: Runs | None
@@ -115,6 +119,7 @@ def endpoints_of(served: Served) -> dict[str, AsgiApp]:
         route_explain.PATH: route_explain.endpoint(edge),
         **_administration(served),
         **served.approvals.endpoints,
+        **tool_authorization.endpoints(edge, served.services, served.authorizing),
         scores.PATH: scores.endpoint(
             edge, served.services, served.rollouts, served.scores, served.answered.scored, served.flush
         ),

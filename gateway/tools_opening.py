@@ -1,17 +1,76 @@
-"""Where tools come from: the hub of one application, put together. It does none of its work."""
+"""Where tools come from: the hub of one application, and who authorizes it, put together. It does none of their work."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
 from gateway.config import Settings, read_environment
+from gateway.config.tool_settings import HttpServerSettings
 from gateway.core.clock import Clock
+from gateway.core.errors import NotFound
+from gateway.notices.public_address import public_address
 from gateway.schemas.worker import Judging
+from gateway.stores.tool_grants import GrantStore, Holder
 from gateway.stores.tool_pins import PinStore
 from gateway.stores.tool_pins_memory import PinsInMemory
+from gateway.tools.connecting import connector_of
+from gateway.tools.oauth.authorizing import Authorizing
+from gateway.tools.oauth.bearer import Bearers
 from gateway.tools.server_hub import ServerHub
 
 
-def open_tools(settings: Settings, pins: PinStore | None, judging: Judging, clock: Clock) -> ServerHub:
-    """Put it together; nothing is connected yet. Without a store, what was accepted is known until the process ends."""
-    hub = ServerHub(pins=pins or PinsInMemory(), judging=judging, clock=clock, environment=read_environment())
+class Kept(Protocol):
+    """The stores that it takes. `grants` is None without a master key."""
+
+    @property
+    def pins(self) -> PinStore:
+        """What was accepted of tools."""
+        ...
+
+    @property
+    def grants(self) -> GrantStore | None:
+        """What servers of tools have given this gateway."""
+        ...
+
+
+def open_tools(
+    settings: Settings, kept: Kept | None, judging: Judging, clock: Clock
+) -> tuple[ServerHub, Authorizing | None]:
+    """Put it together; nothing is connected yet. Without stores, what was accepted is known until the process ends, and nobody authorizes."""
+    grants = None if kept is None else kept.grants
+    hub = ServerHub(
+        pins=PinsInMemory() if kept is None else kept.pins,
+        judging=judging,
+        clock=clock,
+        environment=read_environment(),
+        connect=partial(connector_of, bearers=Bearers(grants, public_address, clock)),
+    )
     hub.configure(settings.tools)
-    return hub
+    return hub, None if grants is None else _authorizing(hub, grants, clock)
+
+
+def _authorizing(hub: ServerHub, grants: GrantStore, clock: Clock) -> Authorizing:
+    def servers() -> Mapping[str, HttpServerSettings]:
+        return {name: one for name, one in hub.settings.servers.items() if isinstance(one, HttpServerSettings)}
+
+    # A server may have been taken out of the configuration meanwhile.
+    def arrived(holder: Holder) -> None:
+        with suppress(NotFound):
+            hub.wake(holder.server)
+
+    def gone(holder: Holder) -> None:
+        with suppress(NotFound):
+            hub.restart(holder.server)
+
+    return Authorizing(
+        grants,
+        servers=servers,
+        public_url=lambda: hub.settings.public_url or "",
+        locate=public_address,
+        clock=clock,
+        arrived=arrived,
+        gone=gone,
+    )

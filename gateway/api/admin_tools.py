@@ -36,16 +36,16 @@ def endpoints(edge: Edge, services: Services, hub: ServerHub) -> dict[str, AsgiA
     """Give the endpoints."""
 
     async def show_all(asked: Asked) -> Document:
-        _require_home(asked)
+        require_home(asked)
         return json_document({"object": "list", "data": [_server(info, hub) for info in hub.servers()]})
 
     async def show_one(asked: Asked) -> Document:
-        _require_home(asked)
+        require_home(asked)
         info = _found(hub, asked.id)
         return json_document({**_server(info, hub), "tools": _tools(info, hub)})
 
     async def restart(asked: Asked) -> Document:
-        _require_home(asked)
+        require_home(asked)
         info = _found(hub, asked.id)
         if services.audit is None:
             hub.restart(info.name)
@@ -55,7 +55,7 @@ def endpoints(edge: Edge, services: Services, hub: ServerHub) -> dict[str, AsgiA
         return json_document(_server(_found(hub, info.name), hub))
 
     async def accept(asked: Asked) -> Document:
-        _require_home(asked)
+        require_home(asked)
         body = asked.body(Acceptance)
         server, _, tool = asked.id.partition("/")
         info = _found(hub, server)
@@ -78,7 +78,8 @@ def endpoints(edge: Edge, services: Services, hub: ServerHub) -> dict[str, AsgiA
     }
 
 
-def _require_home(asked: Asked) -> None:
+def require_home(asked: Asked) -> None:
+    """Raise Forbidden for who looks after another tenant."""
     if asked.caller.kind not in ("anonymous", "static") and asked.caller.tenant != DEFAULT_TENANT:
         msg = "Servers of tools are of all tenants: those who administer the default one may look after them."
         raise Forbidden(msg)

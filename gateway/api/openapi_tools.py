@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.api import admin_tools
+from gateway.api import admin_tools, tool_authorization
 from gateway.api.openapi_admin import AdminOperation
 from gateway.api.openapi_schemas import open_object
 
@@ -38,7 +38,32 @@ _TOOL = open_object(
 _BRIEF = open_object({**_SERVER, "tools": _NAMES})
 _WHOLE = open_object({**_SERVER, "tools": {"type": "array", "items": _TOOL}})
 
+_MAYBE = {"type": ["string", "null"]}
+_GRANT = _object({"object": {"const": "tool_grant"}, "server": _TEXT, "tenant": _MAYBE, "person": _MAYBE})
+_SENT = _object(
+    {"object": {"const": "tool_authorization"}, "server": _TEXT, "url": _TEXT, "expires_at": {"type": "number"}}
+)
+_GONE = _object({"object": {"const": "tool_authorization"}, "server": _TEXT, "deleted": {"const": True}})
+
 OPERATIONS: tuple[AdminOperation, ...] = (
+    AdminOperation(
+        path=tool_authorization.AUTHORIZE_PATH,
+        method="get",
+        summary="Who has authorized the gateway at a server of tools",
+        answer=_object({"object": {"const": "list"}, "data": {"type": "array", "items": _GRANT}}),
+    ),
+    AdminOperation(
+        path=tool_authorization.AUTHORIZE_PATH,
+        method="post",
+        summary="Begin an authorization: where to send who authorizes",
+        answer=_SENT,
+    ),
+    AdminOperation(
+        path=tool_authorization.AUTHORIZE_PATH,
+        method="delete",
+        summary="Revoke the operator's authorization, and forget it",
+        answer=_GONE,
+    ),
     AdminOperation(
         path=admin_tools.LIST_PATH,
         method="get",

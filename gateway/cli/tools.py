@@ -72,6 +72,24 @@ def accept(client: AdminClient, *, name: str, definition: str | None, why: str, 
         click.echo(f"{answer['id']}: {answer['state']}, {answer['definition']}")
 
 
+@command.command()
+@click.argument("server")
+@click.option("--forget", is_flag=True, help="Revoke what was authorized, and forget it.")
+@asks_gateway
+@json_option
+def authorize(client: AdminClient, *, server: str, forget: bool, as_json: bool) -> None:
+    """Authorize the gateway at a server of tools: prints where to go with your browser. Give that address to nobody else."""
+    answer = client.ask("DELETE" if forget else "POST", object_path("tools", server, "authorize"))
+    if as_json:
+        print_json(answer)
+    elif forget:
+        click.echo(f"{server}: nobody is authorized any more")
+    else:
+        click.echo(
+            f"Go to\n\n{one_line(answer['url'])}\n\nwithin ten minutes. `switchgear tools list` shows whether it went well."
+        )
+
+
 def _found(answer: dict[str, Any], name: str) -> dict[str, Any]:
     found = next((one for one in answer["tools"] if one["name"] == name), None)
     if found is None:

@@ -57,7 +57,7 @@ from gateway.config.secret import HOW_TO_WRITE, Secret
 from gateway.config.semantic_checks import semantic_findings
 from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings, Settings
 from gateway.config.shadow_checks import shadow_findings
-from gateway.config.tool_checks import command_findings, tool_findings
+from gateway.config.tool_checks import command_findings, grant_findings, oauth_findings, tool_findings
 from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolServerSettings
 
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
@@ -228,6 +228,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (OtlpSettings, _headers),
     (HttpServerSettings, _headers),
     (ToolServerSettings, tool_findings),
+    (HttpServerSettings, oauth_findings),
     (StdioServerSettings, command_findings),
     (OpenAISettings, _address),
     (VllmSettings, _spawn),
@@ -246,6 +247,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, batch_findings),
     (Settings, run_findings),
     (Settings, agents_findings),
+    (Settings, grant_findings),
     (AgentSettings, definition_findings),
     (AgentOutputSettings, output_findings),
     (Settings, approval_findings),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
-from gateway.config.tool_settings import StdioServerSettings, ToolServerSettings
+from gateway.config.settings import Settings
+from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolServerSettings
 
 
 def tool_findings(settings: ToolServerSettings) -> Iterator[Finding]:
@@ -16,6 +17,36 @@ def tool_findings(settings: ToolServerSettings) -> Iterator[Finding]:
         if tool.effect == "read" and tool.idempotency_argument:
             message = "a tool that only reads needs no idempotency key: remove it, or say what its effect is"
             yield Finding(path=("tools", name, "idempotency_argument"), needs=("tools",), message=message)
+
+
+def oauth_findings(settings: HttpServerSettings) -> Iterator[Finding]:
+    """Yield an authorization that is one by two ways, or by none."""
+    if settings.oauth is None:
+        return
+    if any(name.lower() == "authorization" for name in settings.headers):
+        message = "the header authorization is set by the authorization of oauth: remove one of the two"
+        yield Finding(path=("headers",), needs=("headers", "oauth"), message=message)
+    if settings.oauth.grant == "client_credentials" and not (settings.oauth.client_id and settings.oauth.client_secret):
+        message = "client_credentials need the client_id and the client_secret that the authorization server gives out"
+        yield Finding(path=("oauth", "grant"), needs=("oauth",), message=message)
+
+
+def grant_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield authorizations by people that could not be kept, or from which nobody could come back."""
+    for name, server in settings.tools.servers.items():
+        if not isinstance(server, HttpServerSettings) or server.oauth is None:
+            continue
+        if server.oauth.grant == "client_credentials":
+            continue
+        path = ("tools", "servers", name, "oauth")
+        if settings.database is None or settings.secrets.master_key is None:
+            message = "what people authorize is kept, encrypted: write the section database, and secrets.master_key"
+            yield Finding(path=path, needs=("tools", "database", "secrets"), message=message)
+        if settings.tools.public_url is None:
+            message = (
+                "the authorization server sends people back: write tools.public_url, where browsers reach this gateway"
+            )
+            yield Finding(path=path, needs=("tools",), message=message)
 
 
 def command_findings(settings: StdioServerSettings) -> Iterator[Finding]:

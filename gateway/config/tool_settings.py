@@ -122,6 +122,40 @@ class StdioServerSettings(McpSettings, frozen=True, kw_only=True):
     ] = None
 
 
+class OAuthSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How this gateway is let in by a server that asks for an authorization (OAuth 2.1). What is left out, the server says itself."""
+
+    grant: Annotated[
+        Literal["authorization_code", "client_credentials"],
+        Meta(
+            description="authorization_code: a person is sent to the authorization server; client_credentials: the gateway asks in its own name."
+        ),
+    ] = "authorization_code"
+    client_id: Annotated[
+        str,
+        Meta(
+            description="Who this gateway is there; empty: by the document /oauth/client.json, or by registering, as the authorization server likes."
+        ),
+    ] = ""
+    client_secret: Annotated[
+        Secret | None, Meta(description="The client's secret, as env:NAME, file:path or secret:NAME.")
+    ] = None
+    scopes: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$")], ...],
+        Meta(description="What to ask for; none: what the server of tools says."),
+    ] = ()
+    issuer: Annotated[
+        HttpUrl | None,
+        Meta(description="The authorization server that it has to be; null: the first that the server of tools names."),
+    ] = None
+    private: Annotated[
+        bool,
+        Meta(
+            description="Whether addresses that the server names may be without TLS, of a private network, or of this machine."
+        ),
+    ] = False
+
+
 class HttpServerSettings(McpSettings, frozen=True, kw_only=True):
     """An MCP server that is reached by HTTP ("streamable HTTP")."""
 
@@ -131,6 +165,9 @@ class HttpServerSettings(McpSettings, frozen=True, kw_only=True):
         dict[HeaderName, HeaderValue | Secret],
         Meta(description="Headers to add to every request; a value may be env:NAME or file:path."),
     ] = msgspec.field(default_factory=dict)
+    oauth: Annotated[
+        OAuthSettings | None, Meta(description="Let this gateway be authorized there; {} takes what the server says.")
+    ] = None
 
 
 class OpenApiServerSettings(ToolServerSettings, frozen=True, kw_only=True):
@@ -159,3 +196,9 @@ class ToolHubSettings(msgspec.Struct, frozen=True, kw_only=True):
         dict[ServerLabel, AnyServerSettings],
         Meta(description="The servers of tools, by the labels that requests and agents use."),
     ] = msgspec.field(default_factory=dict)
+    public_url: Annotated[
+        HttpUrl | None,
+        Meta(
+            description="Where browsers reach this gateway: authorization servers send people back there (/oauth/callback)."
+        ),
+    ] = None

@@ -23,11 +23,12 @@ from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.sealing import Seal
 from gateway.stores.shadows_sql import SqlShadows
 from gateway.stores.tool_calls_sql import SqlToolCalls
+from gateway.stores.tool_grants_sql import SqlGrants
 from gateway.stores.tool_pins_sql import SqlPins
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is with a database. `bytes` are there with the section `batches`. `first_key` is the administrator's, when it was just made and is to be shown."""
+    """What there is with a database. `bytes` are there with the section `batches`, `grants` with `secrets.master_key`. `first_key` is the administrator's, when it was just made and is to be shown."""
 
     database: Database
     ring: KeyRing
@@ -46,6 +47,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     outbox: SqlOutbox
     blobs: SqlBlobs
     pins: SqlPins
+    grants: SqlGrants | None
     agent_versions: SqlAgentVersions
     seal: Seal
     bytes: FileBytes | None

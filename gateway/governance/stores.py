@@ -44,8 +44,11 @@ from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
 from gateway.stores.rollouts_sql import SqlRollouts
 from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.sealing import Seal
+from gateway.stores.secrets import MasterKeyMissing
+from gateway.stores.secrets_cipher import open_cipher
 from gateway.stores.shadows_sql import SqlShadows
 from gateway.stores.tool_calls_sql import SqlToolCalls
+from gateway.stores.tool_grants_sql import SqlGrants
 from gateway.stores.tool_pins_sql import SqlPins
 
 
@@ -64,7 +67,7 @@ async def open_stores(settings: Settings, *, clock: Clock, pricing: Callable[[],
             with anyio.CancelScope(shield=True):
                 await database.aclose()
             raise
-    except (DatabaseRefused, OSError, PepperFault, SwitchgearError) as error:
+    except (DatabaseRefused, MasterKeyMissing, OSError, PepperFault, SwitchgearError) as error:
         raise GovernanceRefused(str(error)) from error
 
 
@@ -113,11 +116,19 @@ async def _on(
         outbox=SqlOutbox(database),
         blobs=SqlBlobs(database),
         pins=SqlPins(database),
+        grants=_grants(database, settings),
         agent_versions=SqlAgentVersions(database),
         seal=Seal(pepper, purpose=b"compaction", prefix=COMPACTED),
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )
+
+
+def _grants(database: Database, settings: Settings) -> SqlGrants | None:
+    """Give the store of what is kept encrypted, with the master key that there is at the start."""
+    if settings.secrets.master_key is None:
+        return None
+    return SqlGrants(database, open_cipher(settings.secrets.master_key, settings.secrets.old_master_keys))
 
 
 def _pepper(settings: Settings) -> bytes:

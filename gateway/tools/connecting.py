@@ -17,6 +17,7 @@ from gateway.config.tool_settings import (
     StdioServerSettings,
 )
 from gateway.tools.connection import CannotConnect, Connection, Connector, ServerKind
+from gateway.tools.oauth.bearer import Bearer, Bearers
 from gateway.tools.openapi.connecting import OpenApiConnector
 from gateway.tools.stdio_child import Program, environment_of
 
@@ -52,12 +53,13 @@ class StdioConnector:
 
 
 class HttpConnector:
-    """Speaks MCP over HTTP."""
+    """Speaks MCP over HTTP; `bearer` gives the tokens where the server asks for any."""
 
     kind: ServerKind = "http"
 
-    def __init__(self, server: str, settings: HttpServerSettings) -> None:
+    def __init__(self, server: str, settings: HttpServerSettings, bearer: Bearer | None = None) -> None:
         self._server = server
+        self._bearer = bearer
         self._settings = settings
         self._headers = {name: reveal(value) for name, value in settings.headers.items()}
 
@@ -67,17 +69,22 @@ class HttpConnector:
         await _load()
         from gateway.tools.mcp_connection import open_http  # noqa: PLC0415 the MCP library takes a second to load
 
-        async with open_http(self._server, self._settings, self._headers) as connection:
+        async with open_http(self._server, self._settings, self._headers, self._bearer) as connection:
             yield connection
 
 
-def connector_of(server: str, settings: AnyServerSettings, environment: Mapping[str, str]) -> Connector:
-    """Give what opens connections to a server. `environment` is this process's, of which a program is given the harmless part."""
+def connector_of(
+    server: str, settings: AnyServerSettings, environment: Mapping[str, str], bearers: Bearers | None = None
+) -> Connector:
+    """Give what opens connections to a server. `environment` is this process's, of which a program is given the harmless part.
+
+    `bearers` let this gateway be authorized; without them it asks without any token.
+    """
     if isinstance(settings, StdioServerSettings):
         return StdioConnector(server, settings, environment)
     if isinstance(settings, OpenApiServerSettings):
         return OpenApiConnector(server, settings)
-    return HttpConnector(server, settings)
+    return HttpConnector(server, settings, None if bearers is None else bearers.of(server, settings))
 
 
 async def _load() -> None:

@@ -25,6 +25,10 @@ UNREADABLE: Final = -32_097
 """The code of the error that stands for an answer that came and is none that can be read."""
 
 
+UNAUTHORIZED: Final = -32_097
+"""The code of the error that stands for a request that was not let in, because nobody has authorized it: the message says so."""
+
+
 class Deliveries:
     """The keys of the calls that are out."""
 

@@ -38,12 +38,13 @@ from gateway.core.tools import ToolOutput
 from gateway.tools.connection import CannotConnect, Signals, ToolCallAsked
 from gateway.tools.content import failure, output_of
 from gateway.tools.definitions import Listed
-from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNREADABLE, Deliveries
+from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNAUTHORIZED, UNREADABLE, Deliveries
 from gateway.tools.eliciting import URL_REQUIRED, Flights, needed, required, responses_of, wanting
 from gateway.tools.hub import ToolLost, ToolNotReached
 from gateway.tools.mcp_http import bounded_client
 from gateway.tools.mcp_messages import Sift, Sifted, sift
 from gateway.tools.mcp_stdio import stdio_streams
+from gateway.tools.oauth.bearer import Bearer
 from gateway.tools.stdio_child import Program, running
 
 log = structlog.get_logger()
@@ -146,6 +147,9 @@ class McpConnection:
         return failure(f"The tool wanted to be asked again {MOST_ROUNDS} times.")
 
     def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
+        if error.code == UNAUTHORIZED:
+            msg = f"The server {self._server!r} was not asked: {_cut(error.message)}. Nothing was done."
+            raise ToolNotReached(msg) from error
         if error.code == TOO_LARGE or self._deliveries.was_too_large(asked.key):
             return failure(f"The tool's answer is too large and was not read: {_cut(error.message)}")
         if error.code in (PARSE_ERROR, UNREADABLE):
@@ -186,9 +190,9 @@ async def open_stdio(server: str, settings: StdioServerSettings, program: Progra
 
 @asynccontextmanager
 async def open_http(
-    server: str, settings: HttpServerSettings, headers: dict[str, str]
+    server: str, settings: HttpServerSettings, headers: dict[str, str], bearer: Bearer | None = None
 ) -> AsyncGenerator[McpConnection]:
-    """Connect to an address. Raises CannotConnect."""
+    """Connect to an address; `bearer` gives the tokens where the server asks for any. Raises CannotConnect."""
     signals, deliveries = Signals(), Deliveries()
     longest = max(tool.timeout or settings.timeout for tool in settings.tools.values())
     client = bounded_client(
@@ -199,6 +203,7 @@ async def open_http(
         read=max(longest, settings.start_timeout) + 10,
         deliveries=deliveries,
         signals=signals,
+        bearer=bearer,
     )
     async with client:
         transport = streamable_http_client(settings.url, http_client=client, max_sse_event_size=settings.result_bytes)

@@ -13,9 +13,13 @@ import anyio
 import httpx2
 import msgspec
 
+from gateway.core.errors import SwitchgearError
 from gateway.tools.connection import Signals
-from gateway.tools.delivery import NO_ANSWER, TOO_LARGE, Deliveries
+from gateway.tools.delivery import NO_ANSWER, TOO_LARGE, UNAUTHORIZED, Deliveries
 from gateway.tools.mcp_messages import mended
+from gateway.tools.oauth.bearer import Bearer
+from gateway.tools.oauth.discovery import challenged
+from gateway.tools.oauth.wire import AuthorizationFailed
 
 _JSON = {"content-type": "application/json"}
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -31,12 +35,19 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchange(httpx2.AsyncBaseTransport):
-    """Sends requests over `inner`. `limit` is the most bytes of an answer."""
+    """Sends requests over `inner`. `limit` is the most bytes of an answer; `bearer` gives the token that goes with each request."""
 
     def __init__(
-        self, inner: httpx2.AsyncBaseTransport, *, limit: int, deliveries: Deliveries, signals: Signals
+        self,
+        inner: httpx2.AsyncBaseTransport,
+        *,
+        limit: int,
+        deliveries: Deliveries,
+        signals: Signals,
+        bearer: Bearer | None = None,
     ) -> None:
         self._inner = inner
+        self._bearer = bearer
         self._limit = limit
         self._deliveries = deliveries
         self._signals = signals
@@ -45,6 +56,11 @@ class Exchange(httpx2.AsyncBaseTransport):
         """Send one request."""
         if request.method == "POST":
             return await self._post(request)
+        if self._bearer is not None:
+            try:
+                _authorize(request, await self._bearer.token())
+            except (AuthorizationFailed, SwitchgearError):
+                return httpx2.Response(401, request=request)
         if request.method == "DELETE":
             # The end of a session, told out of courtesy: a server that does not answer holds up nobody.
             with anyio.move_on_after(_GOODBYE_SECONDS):
@@ -62,7 +78,10 @@ class Exchange(httpx2.AsyncBaseTransport):
         message = msgspec.json.decode(request.content, type=_Message)
         key = self._deliveries.goes_out(message.params)
         try:
-            response = await self._inner.handle_async_request(request)
+            response = await self._let_in(request)
+        except (AuthorizationFailed, SwitchgearError) as error:
+            self._deliveries.refused(key)
+            return _told(request, message, f"it asks for an authorization, and {error}", code=UNAUTHORIZED)
         except httpx2.TransportError as error:
             self._signals.look_again()
             if not isinstance(error, _UNSENT):
@@ -78,6 +97,24 @@ class Exchange(httpx2.AsyncBaseTransport):
             with anyio.CancelScope(shield=True):
                 await response.aclose()
             raise
+
+    async def _let_in(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request with its token; where the server wants another one, or one that allows more, once more with that. Raises AuthorizationFailed."""
+        bearer = self._bearer
+        if bearer is None:
+            return await self._inner.handle_async_request(request)
+        token = await bearer.token()
+        response = await self._inner.handle_async_request(_authorize(request, token))
+        said = challenged(response.headers.get("www-authenticate", ""))
+        if response.status_code == 401:
+            await response.aclose()
+            return await self._inner.handle_async_request(_authorize(request, await bearer.renewed(token)))
+        if response.status_code == 403 and said.get("error") == "insufficient_scope":
+            await response.aclose()
+            return await self._inner.handle_async_request(
+                _authorize(request, await bearer.wants(said.get("scope", "")))
+            )
+        return response
 
     async def _answer(
         self, request: httpx2.Request, message: _Message, key: str, response: httpx2.Response
@@ -114,6 +151,11 @@ class Exchange(httpx2.AsyncBaseTransport):
             # While a connection is made, what a status means depends on what was asked: the client knows.
             return _with_body(request, response, b"")
         return _told(request, message, f"it answered with the HTTP status {status}")
+
+
+def _authorize(request: httpx2.Request, token: str) -> httpx2.Request:
+    request.headers["authorization"] = f"Bearer {token}"
+    return request
 
 
 class _Counted(httpx2.AsyncByteStream):
@@ -180,12 +222,19 @@ def _is_error(body: bytes) -> bool:
 
 
 def bounded_client(
-    headers: dict[str, str], *, limit: int, connect: float, read: float, deliveries: Deliveries, signals: Signals
+    headers: dict[str, str],
+    *,
+    limit: int,
+    connect: float,
+    read: float,
+    deliveries: Deliveries,
+    signals: Signals,
+    bearer: Bearer | None = None,
 ) -> httpx2.AsyncClient:
     """Give an HTTP client that sends `headers` with every request and reads no answer beyond `limit` bytes. Times are in seconds."""
     inner = httpx2.AsyncHTTPTransport(trust_env=False, limits=httpx2.Limits(max_connections=None))
     return httpx2.AsyncClient(
-        transport=Exchange(inner, limit=limit, deliveries=deliveries, signals=signals),
+        transport=Exchange(inner, limit=limit, deliveries=deliveries, signals=signals, bearer=bearer),
         headers={"accept-encoding": "identity", **headers},
         timeout=httpx2.Timeout(connect, read=read, write=read, pool=connect),
         trust_env=False,

@@ -33,7 +33,8 @@ Connect = Callable[[str, AnyServerSettings, Mapping[str, str]], Connector]
 class ServerHub:
     """A Hub. `run` keeps the servers connected; it belongs to one event loop.
 
-    `environment` is this process's; a program that is a server is given a harmless part of it. `fitting` is told of the policies in force.
+    `environment` is this process's; a program that is a server is given a harmless part of it. `settings` are those in force, `fitting` is told of
+    the policies.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class ServerHub:
         self._policy = policy
         self._upstreams: dict[str, Upstream] = {}
         self._tasks: TaskGroup | None = None
+        self.settings = ToolHubSettings()
         self.counts = ToolCounts(self.servers)
         self.fitting = Fitting(lambda: [tool for info in self.servers() for tool in info.tools])
 
     def configure(self, settings: ToolHubSettings) -> None:
         """Put settings into force. A server whose settings are the same goes on undisturbed; one that is gone ends after its last call."""
+        self.settings = settings
         before, self._upstreams = self._upstreams, {}
         for name, wanted in sorted(settings.servers.items()):
             kept = before.get(name)
@@ -138,6 +141,10 @@ class ServerHub:
     def restart(self, server: str) -> None:
         """Make the connection to a server anew. Raises NotFound."""
         self._found(server).restart()
+
+    def wake(self, server: str) -> None:
+        """Connect to a server now, where it is not connected: what kept it away is gone. Raises NotFound."""
+        self._found(server).wake()
 
     async def _call(self, asked: ToolAsked) -> tuple[ToolOutput, str]:
         tool = asked.tool

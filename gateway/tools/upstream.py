@@ -88,6 +88,11 @@ class Upstream:
             self._connection.signals.breaks("it is restarted on request")
         self._hurry.set()
 
+    def wake(self) -> None:
+        """Make a connection that there is none of at once, without any more pauses."""
+        if self._connection is None:
+            self._hurry.set()
+
     def retire(self) -> None:
         """Take no new calls, and end when those that are under way have ended."""
         self._retired = True

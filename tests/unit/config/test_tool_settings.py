@@ -115,3 +115,32 @@ def test_a_document_that_is_not_there_is_refused(configuration):
 
     [fault] = configuration.faults(tools(inside))
     assert (fault.path, fault.line) == ("tools.servers.docs.document", 3)
+
+
+KEPT = 'database: {kind: sqlite, path: data/x.db}\nsecrets: {master_key: "env:MASTER"}\n'
+GUARDED = 'kind: http, url: "https://crm.example/mcp", tools: [find]'
+ROBOT = 'oauth: {grant: client_credentials, client_id: robot, client_secret: "env:S"}'
+
+
+@pytest.mark.parametrize(
+    ("inside", "more", "said"),
+    [
+        ("oauth: {}", "", "secrets.master_key"),
+        ("oauth: {}", KEPT, "tools.public_url"),
+        ('oauth: {}, headers: {authorization: "env:S"}', KEPT, "remove one of the two"),
+        ("oauth: {grant: client_credentials, client_id: robot}", KEPT, "client_secret"),
+        ('oauth: {scopes: ["two words"]}', KEPT, "scopes"),
+        ("oauth: {grant: password}", KEPT, "grant"),
+    ],
+)
+def test_an_authorization_that_could_not_be_kept_or_given_is_refused(configuration, inside, more, said):
+    faults = configuration.faults(tools(f"{GUARDED}, {inside}") + more, {"MASTER": "m", "S": "s"})
+
+    assert any(fault.line == 3 and said in f"{fault.path} {fault.message}" for fault in faults), faults
+
+
+def test_a_gateway_in_its_own_name_needs_nobody_to_come_back(configuration):
+    settings = configuration.load(tools(f"{GUARDED}, {ROBOT}"), {"S": "s"})
+
+    assert settings.tools.servers["docs"].oauth.client_id == "robot"
+    assert "'s'" not in repr(settings.tools.servers["docs"].oauth)

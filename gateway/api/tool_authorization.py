@@ -1,0 +1,127 @@
+"""Authorizations of servers of tools: /admin/tools/{server}/authorize, and /oauth/…, where browsers and authorization servers come.
+
+Who comes back at /oauth/callback is known by nothing but the `state` that he was sent away with: unguessable, used once, good for ten minutes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from gateway.api.admin_door import Asked, Deed, absent, admin_endpoint
+from gateway.api.admin_services import Services
+from gateway.api.admin_tools import require_home
+from gateway.api.asgi import AsgiApp, Receive, Scope
+from gateway.api.edge import Edge
+from gateway.api.plain import Document, PlainEndpoint, json_document
+from gateway.core.errors import InvalidRequest, NotFound
+from gateway.stores.audit import AuditObject
+from gateway.stores.tool_grants import GrantInfo, Holder
+from gateway.tools.oauth.authorizing import CALLBACK, DOCUMENT, Authorizing
+
+AUTHORIZE_PATH: Final = "/admin/tools/{server}/authorize"
+
+_PAGE: Final = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Authorized</title>
+<p>The authorization was taken. You can close this window.</p></html>"""
+_MOST_PARAMETERS: Final = 20
+_QUIET: Final = (
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'"),
+)
+
+
+def endpoints(edge: Edge, services: Services, authorizing: Authorizing | None) -> dict[str, AsgiApp]:
+    """Give the endpoints; without a database and a master key they say that nobody authorizes here."""
+    desk = _Desk(services, authorizing)
+    deeds = {
+        "GET": Deed(right="read", perform=desk.show),
+        "POST": Deed(right="write", perform=desk.begin),
+        "DELETE": Deed(right="write", perform=desk.forget),
+    }
+    return {
+        AUTHORIZE_PATH: admin_endpoint(edge, "server of tools", deeds),
+        CALLBACK: PlainEndpoint(edge, desk.come_back, methods=("GET",), public=True),
+        DOCUMENT: PlainEndpoint(edge, desk.document, public=True),
+    }
+
+
+class _Desk:
+    def __init__(self, services: Services, authorizing: Authorizing | None) -> None:
+        self._services = services
+        self._there = authorizing
+
+    @property
+    def _authorizing(self) -> Authorizing:
+        if self._there is None:
+            msg = "Nobody authorizes here: set `database` and `secrets.master_key` in the configuration."
+            raise NotFound(msg)
+        return self._there
+
+    async def show(self, asked: Asked) -> Document:
+        require_home(asked)
+        found = await self._authorizing.list(asked.id)
+        return json_document({"object": "list", "data": [_grant(info) for info in found]})
+
+    async def begin(self, asked: Asked) -> Document:
+        require_home(asked)
+        holder = Holder(server=asked.id)
+        if self._services.audit is None:
+            sent = await self._authorizing.begin(holder, by=asked.caller.id)
+        else:
+            async with self._services.audited(asked, "tool_server.authorizing", ("tool_server", asked.id, "")):
+                sent = await self._authorizing.begin(holder, by=asked.caller.id)
+        return json_document(
+            {"object": "tool_authorization", "server": asked.id, "url": sent.url, "expires_at": sent.expires_at}
+        )
+
+    async def forget(self, asked: Asked) -> Document:
+        require_home(asked)
+        holder = Holder(server=asked.id)
+        if self._services.audit is None:
+            gone = await self._authorizing.forget(holder)
+        else:
+            async with self._services.audited(asked, "tool_server.unauthorized", ("tool_server", asked.id, "")):
+                gone = await self._authorizing.forget(holder)
+        if not gone:
+            raise absent("authorization")
+        return json_document({"object": "tool_authorization", "server": asked.id, "deleted": True})
+
+    async def come_back(self, scope: Scope, receive: Receive) -> Document:
+        """Take who comes back from an authorization server."""
+        del receive
+        consent = await self._authorizing.finish(_query(scope))
+        if self._services.audit is not None:
+            about = AuditObject(kind="tool_server", id=consent.holder.server, tenant=consent.holder.tenant)
+            details = {"begun_by": consent.by, "person": consent.holder.person, "scope": consent.scope}
+            self._services.audit.record_later("tool_server.authorized", about=about, details=details)
+        return Document(body=_PAGE, content_type="text/html; charset=utf-8", headers=_QUIET)
+
+    async def document(self, scope: Scope, receive: Receive) -> Document:
+        """Say who this gateway is to authorization servers that ask."""
+        del scope, receive
+        return json_document(self._authorizing.document())
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    """Give the parameters, each of which is there once: which of two counts, others might see differently."""
+    text = scope.get("query_string", b"").decode("latin-1")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError as error:
+        raise InvalidRequest("The address cannot be read.") from error
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidRequest("The address says something twice.")
+    return found
+
+
+def _grant(info: GrantInfo) -> dict[str, object]:
+    holder = info.holder
+    return {
+        "object": "tool_grant",
+        "server": holder.server,
+        "tenant": holder.tenant or None,
+        "person": holder.person or None,
+        "updated_at": info.updated_at,
+    }
