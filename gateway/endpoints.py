@@ -24,6 +24,7 @@ from gateway.api import (
     models,
     moderations,
     openapi,
+    own_tool_accounts,
     rerank,
     responses,
     route_explain,
@@ -120,6 +121,7 @@ def endpoints_of(served: Served) -> dict[str, AsgiApp]:
         **_administration(served),
         **served.approvals.endpoints,
         **tool_authorization.endpoints(edge, served.services, served.authorizing),
+        **own_tool_accounts.endpoints(edge, served.tools, served.authorizing, audit),
         scores.PATH: scores.endpoint(
             edge, served.services, served.rollouts, served.scores, served.answered.scored, served.flush
         ),

@@ -16,7 +16,7 @@ from gateway.schemas.worker import Judging
 from gateway.stores.tool_grants import GrantStore, Holder
 from gateway.stores.tool_pins import PinStore
 from gateway.stores.tool_pins_memory import PinsInMemory
-from gateway.tools.connecting import connector_of
+from gateway.tools.connecting import connector_of, personal_of
 from gateway.tools.oauth.authorizing import Authorizing
 from gateway.tools.oauth.bearer import Bearers
 from gateway.tools.server_hub import ServerHub
@@ -41,12 +41,14 @@ def open_tools(
 ) -> tuple[ServerHub, Authorizing | None]:
     """Put it together; nothing is connected yet. Without stores, what was accepted is known until the process ends, and nobody authorizes."""
     grants = None if kept is None else kept.grants
+    bearers = Bearers(grants, public_address, clock)
     hub = ServerHub(
         pins=PinsInMemory() if kept is None else kept.pins,
         judging=judging,
         clock=clock,
         environment=read_environment(),
-        connect=partial(connector_of, bearers=Bearers(grants, public_address, clock)),
+        connect=partial(connector_of, bearers=bearers),
+        personal=partial(personal_of, bearers=bearers),
     )
     hub.configure(settings.tools)
     return hub, None if grants is None else _authorizing(hub, grants, clock)
@@ -63,7 +65,7 @@ def _authorizing(hub: ServerHub, grants: GrantStore, clock: Clock) -> Authorizin
 
     def gone(holder: Holder) -> None:
         with suppress(NotFound):
-            hub.restart(holder.server)
+            hub.forget(holder)
 
     return Authorizing(
         grants,

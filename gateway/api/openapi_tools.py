@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.api import admin_tools, tool_authorization
+from gateway.api import admin_tools, own_tool_accounts, tool_authorization
 from gateway.api.openapi_admin import AdminOperation
 from gateway.api.openapi_schemas import open_object
 
@@ -45,7 +45,27 @@ _SENT = _object(
 )
 _GONE = _object({"object": {"const": "tool_authorization"}, "server": _TEXT, "deleted": {"const": True}})
 
+_ACCOUNT = _object({"object": {"const": "tool_account"}, "server": _TEXT, "connected": {"type": "boolean"}})
+
 OPERATIONS: tuple[AdminOperation, ...] = (
+    AdminOperation(
+        path=own_tool_accounts.PATH,
+        method="get",
+        summary="Whether you have connected an account of your own",
+        answer=_ACCOUNT,
+    ),
+    AdminOperation(
+        path=own_tool_accounts.PATH,
+        method="post",
+        summary="Connect an account of your own: where to go",
+        answer=_SENT,
+    ),
+    AdminOperation(
+        path=own_tool_accounts.PATH,
+        method="delete",
+        summary="Take back an account of your own",
+        answer=_ACCOUNT,
+    ),
     AdminOperation(
         path=tool_authorization.AUTHORIZE_PATH,
         method="get",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -88,6 +89,22 @@ def authorize(client: AdminClient, *, server: str, forget: bool, as_json: bool) 
         click.echo(
             f"Go to\n\n{one_line(answer['url'])}\n\nwithin ten minutes. `switchgear tools list` shows whether it went well."
         )
+
+
+@command.command()
+@click.argument("server")
+@click.option("--forget", is_flag=True, help="Revoke your account's tokens, and forget them.")
+@asks_gateway
+@json_option
+def connect(client: AdminClient, *, server: str, forget: bool, as_json: bool) -> None:
+    """Connect a server of tools with an account of your own; needs your own key. Give the address that it prints to nobody else."""
+    answer = client.ask("DELETE" if forget else "POST", f"/v1/tools/{quote(server, safe='')}/authorize")
+    if as_json:
+        print_json(answer)
+    elif forget:
+        click.echo(f"{server}: your account is not connected any more")
+    else:
+        click.echo(f"Go to\n\n{one_line(answer['url'])}\n\nwithin ten minutes.")
 
 
 def _found(answer: dict[str, Any], name: str) -> dict[str, Any]:

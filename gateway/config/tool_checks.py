@@ -21,6 +21,11 @@ def tool_findings(settings: ToolServerSettings) -> Iterator[Finding]:
 
 def oauth_findings(settings: HttpServerSettings) -> Iterator[Finding]:
     """Yield an authorization that is one by two ways, or by none."""
+    if settings.credentials == "user" and (settings.oauth is None or settings.oauth.grant != "authorization_code"):
+        message = (
+            "people connect accounts of their own by an authorization: write oauth, with the grant authorization_code"
+        )
+        yield Finding(path=("credentials",), needs=("credentials", "oauth"), message=message)
     if settings.oauth is None:
         return
     if any(name.lower() == "authorization" for name in settings.headers):

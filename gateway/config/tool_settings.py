@@ -168,6 +168,15 @@ class HttpServerSettings(McpSettings, frozen=True, kw_only=True):
     oauth: Annotated[
         OAuthSettings | None, Meta(description="Let this gateway be authorized there; {} takes what the server says.")
     ] = None
+    credentials: Annotated[
+        Literal["server", "user"],
+        Meta(
+            description="server: every call is made with the gateway's account; user: with the caller's own, which he connects himself."
+        ),
+    ] = "server"
+    user_connections: Annotated[
+        int, Meta(ge=1, le=10_000, description="Most connections of people with accounts of their own at once.")
+    ] = 100
 
 
 class OpenApiServerSettings(ToolServerSettings, frozen=True, kw_only=True):

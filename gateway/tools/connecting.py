@@ -16,10 +16,15 @@ from gateway.config.tool_settings import (
     OpenApiServerSettings,
     StdioServerSettings,
 )
+from gateway.stores.tool_grants import Holder
 from gateway.tools.connection import CannotConnect, Connection, Connector, ServerKind
 from gateway.tools.oauth.bearer import Bearer, Bearers
 from gateway.tools.openapi.connecting import OpenApiConnector
+from gateway.tools.personal import Personal
 from gateway.tools.stdio_child import Program, environment_of
+
+USER_IDLE = 300.0
+"""Seconds after which a person's connection that nobody uses is closed."""
 
 _SHORTEST_SECRET = 4
 
@@ -59,7 +64,7 @@ class HttpConnector:
 
     def __init__(self, server: str, settings: HttpServerSettings, bearer: Bearer | None = None) -> None:
         self._server = server
-        self._bearer = bearer
+        self.bearer = bearer
         self._settings = settings
         self._headers = {name: reveal(value) for name, value in settings.headers.items()}
 
@@ -69,7 +74,7 @@ class HttpConnector:
         await _load()
         from gateway.tools.mcp_connection import open_http  # noqa: PLC0415 the MCP library takes a second to load
 
-        async with open_http(self._server, self._settings, self._headers, self._bearer) as connection:
+        async with open_http(self._server, self._settings, self._headers, self.bearer) as connection:
             yield connection
 
 
@@ -84,7 +89,19 @@ def connector_of(
         return StdioConnector(server, settings, environment)
     if isinstance(settings, OpenApiServerSettings):
         return OpenApiConnector(server, settings)
-    return HttpConnector(server, settings, None if bearers is None else bearers.of(server, settings))
+    return HttpConnector(server, settings, None if bearers is None else bearers.of(settings, Holder(server=server)))
+
+
+def personal_of(server: str, settings: AnyServerSettings, bearers: Bearers | None = None) -> Personal | None:
+    """Give people's own connections to a server, None for one that is used with the gateway's account."""
+    if not isinstance(settings, HttpServerSettings) or settings.credentials != "user":
+        return None
+    theirs = settings
+
+    def of(holder: Holder) -> HttpConnector:
+        return HttpConnector(server, theirs, None if bearers is None else bearers.of(theirs, holder))
+
+    return Personal(server, of, most=settings.user_connections, idle=USER_IDLE, start_timeout=settings.start_timeout)
 
 
 async def _load() -> None:

@@ -23,6 +23,13 @@ class ToolNotReached(SwitchgearError):
     retryable = True
 
 
+class ToolUnauthorized(ToolNotReached):
+    """The server let nobody in with what there is to show: somebody has to authorize it. Nothing was done."""
+
+    code = "tool_unauthorized"
+    retryable = False
+
+
 class ToolWithdrawn(ToolNotReached):
     """The tool is not there any more, or its definition is not the one that the call was made for: nothing was done."""
 

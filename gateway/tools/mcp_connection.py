@@ -40,7 +40,7 @@ from gateway.tools.content import failure, output_of
 from gateway.tools.definitions import Listed
 from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNAUTHORIZED, UNREADABLE, Deliveries
 from gateway.tools.eliciting import URL_REQUIRED, Flights, needed, required, responses_of, wanting
-from gateway.tools.hub import ToolLost, ToolNotReached
+from gateway.tools.hub import ToolLost, ToolNotReached, ToolUnauthorized
 from gateway.tools.mcp_http import bounded_client
 from gateway.tools.mcp_messages import Sift, Sifted, sift
 from gateway.tools.mcp_stdio import stdio_streams
@@ -149,7 +149,7 @@ class McpConnection:
     def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
         if error.code == UNAUTHORIZED:
             msg = f"The server {self._server!r} was not asked: {_cut(error.message)}. Nothing was done."
-            raise ToolNotReached(msg) from error
+            raise ToolUnauthorized(msg) from error
         if error.code == TOO_LARGE or self._deliveries.was_too_large(asked.key):
             return failure(f"The tool's answer is too large and was not read: {_cut(error.message)}")
         if error.code in (PARSE_ERROR, UNREADABLE):

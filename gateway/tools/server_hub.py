@@ -15,19 +15,22 @@ from gateway.core.items import Json
 from gateway.core.tools import Tool, ToolOutput
 from gateway.providers.supervisor import RestartPolicy
 from gateway.schemas.worker import Judging
+from gateway.stores.tool_grants import Holder
 from gateway.stores.tool_pins import PinStore
 from gateway.tools.catalogue import Catalogue, Sight
 from gateway.tools.checking import Checking
-from gateway.tools.connecting import connector_of
+from gateway.tools.connecting import connector_of, personal_of
 from gateway.tools.connection import Connector
 from gateway.tools.counts import ToolCounts
 from gateway.tools.fitting import Fitting
 from gateway.tools.hub import ServerInfo, ToolAsked, ToolLost, ToolNotReached, ToolWithdrawn
+from gateway.tools.personal import Personal
 from gateway.tools.upstream import Upstream
 
 log = structlog.get_logger()
 
 Connect = Callable[[str, AnyServerSettings, Mapping[str, str]], Connector]
+Personally = Callable[[str, AnyServerSettings], Personal | None]
 
 
 class ServerHub:
@@ -45,6 +48,7 @@ class ServerHub:
         clock: Clock,
         environment: Mapping[str, str],
         connect: Connect = connector_of,
+        personal: Personally = personal_of,
         policy: RestartPolicy | None = None,
     ) -> None:
         self._pins = pins
@@ -53,6 +57,7 @@ class ServerHub:
         self._clock = clock
         self._environment = environment
         self._connect = connect
+        self._personal = personal
         self._policy = policy
         self._upstreams: dict[str, Upstream] = {}
         self._tasks: TaskGroup | None = None
@@ -93,6 +98,11 @@ class ServerHub:
         """Give one server."""
         upstream = self._upstreams.get(name)
         return None if upstream is None else upstream.info()
+
+    def is_personal(self, name: str) -> bool:
+        """Whether there is such a server, and it is used with people's own accounts."""
+        upstream = self._upstreams.get(name)
+        return upstream is not None and upstream.personal is not None
 
     def sight(self, name: str) -> Sight:
         """Give what is known of a server's tools, those that wait among them. Raises NotFound."""
@@ -146,6 +156,14 @@ class ServerHub:
         """Connect to a server now, where it is not connected: what kept it away is gone. Raises NotFound."""
         self._found(server).wake()
 
+    def forget(self, holder: Holder) -> None:
+        """Let go of what was made with a grant that is gone. Raises NotFound."""
+        upstream = self._found(holder.server)
+        if not holder.person:
+            upstream.restart()
+        elif upstream.personal is not None:
+            upstream.personal.forget(holder)
+
     async def _call(self, asked: ToolAsked) -> tuple[ToolOutput, str]:
         tool = asked.tool
         upstream = self._upstreams.get(tool.server)
@@ -175,6 +193,7 @@ class ServerHub:
                 wall=self._clock.wall,
                 seen=self.fitting.look,
             ),
+            personal=self._personal(name, settings),
             policy=self._policy,
         )
         if self._tasks is not None:

@@ -20,7 +20,16 @@ from gateway.core.tools import Tool, ToolOutput
 from gateway.providers.supervisor import RestartPolicy
 from gateway.tools.catalogue import Catalogue
 from gateway.tools.connection import CannotConnect, Connection, Connector, ToolCallAsked
-from gateway.tools.hub import ServerInfo, ServerState, ToolAsked, ToolLost, ToolNotReached, ToolWithdrawn
+from gateway.tools.hub import (
+    ServerInfo,
+    ServerState,
+    ToolAsked,
+    ToolLost,
+    ToolNotReached,
+    ToolUnauthorized,
+    ToolWithdrawn,
+)
+from gateway.tools.personal import Personal
 
 log = structlog.get_logger()
 
@@ -32,7 +41,7 @@ CALL_PATIENCE = 15.0
 
 
 class Upstream:
-    """A server of tools. `run` does the work; it belongs to one event loop."""
+    """A server of tools. `run` does the work; it belongs to one event loop. With `personal`, calls go over people's own connections."""
 
     def __init__(
         self,
@@ -41,6 +50,7 @@ class Upstream:
         *,
         connector: Connector,
         catalogue: Catalogue,
+        personal: Personal | None = None,
         policy: RestartPolicy | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.5, 1),  # noqa: S311 spreads restarts, hides nothing
     ) -> None:
@@ -50,6 +60,7 @@ class Upstream:
         self.restarts = 0
         self.state: ServerState = "starting"
         self.reason = ""
+        self.personal = personal
         self._connector = connector
         self._policy = policy or RestartPolicy()
         self._jitter = jitter
@@ -108,7 +119,7 @@ class Upstream:
         try:
             try:
                 return await self._try(asked, arguments, deadline)
-            except ToolWithdrawn:
+            except (ToolWithdrawn, ToolUnauthorized):
                 raise
             except (ToolNotReached, ToolLost) as error:
                 if not _may_repeat(error, asked.tool) or anyio.current_time() + self._policy.first_delay >= deadline:
@@ -144,19 +155,20 @@ class Upstream:
                 raise ToolNotReached(msg)
             connection = await self._connected(deadline)
             self._check(asked.tool)
-            # Not inside a scope of this time: the connection ends the call itself, for it alone knows whether anything was sent.
-            return await connection.call(
-                ToolCallAsked(
-                    tool=asked.tool,
-                    arguments=arguments,
-                    key=asked.key,
-                    run=asked.run,
-                    trace=asked.trace,
-                    seconds=max(0.0, deadline - anyio.current_time()),
-                    answers=asked.answers,
-                    state=asked.state,
-                )
+            sent = ToolCallAsked(
+                tool=asked.tool,
+                arguments=arguments,
+                key=asked.key,
+                run=asked.run,
+                trace=asked.trace,
+                seconds=max(0.0, deadline - anyio.current_time()),
+                answers=asked.answers,
+                state=asked.state,
             )
+            if self.personal is not None:
+                return await self.personal.call(asked.caller, sent)
+            # Not inside a scope of this time: the connection ends the call itself, for it alone knows whether anything was sent.
+            return await connection.call(sent)
         finally:
             if held:
                 self._slots.release()
@@ -188,6 +200,8 @@ class Upstream:
         """Keep the server connected until cancelled, or retired and done."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._end_when_retired, tasks.cancel_scope)
+            if self.personal is not None:
+                tasks.start_soon(self.personal.run)
             crashes = 0
             while True:
                 began = anyio.current_time()

@@ -89,7 +89,7 @@ class GrantBearer:
 
     @property
     def _hint(self) -> str:
-        return f": switchgear tools authorize {self._holder.server}"
+        return f": switchgear tools {'connect' if self._holder.person else 'authorize'} {self._holder.server}"
 
     async def _found(self, *, anew: bool = False) -> Grant:
         now = self._clock.monotonic()
@@ -191,12 +191,12 @@ class Bearers:
         self._locate = locate
         self._clock = clock
 
-    def of(self, server: str, settings: HttpServerSettings) -> Bearer | None:
-        """Give the bearer for a server, None where it needs none."""
+    def of(self, settings: HttpServerSettings, holder: Holder) -> Bearer | None:
+        """Give the bearer of the operator or a person for a server, None where it needs none."""
         oauth = settings.oauth
         if oauth is None:
             return None
         wire = Wire(private=oauth.private, locate=self._locate)
         if oauth.grant == "client_credentials":
             return OwnBearer(settings.url, oauth, wire, self._clock)
-        return None if self._grants is None else GrantBearer(self._grants, Holder(server=server), wire, self._clock)
+        return None if self._grants is None else GrantBearer(self._grants, holder, wire, self._clock)

@@ -144,3 +144,10 @@ def test_a_gateway_in_its_own_name_needs_nobody_to_come_back(configuration):
 
     assert settings.tools.servers["docs"].oauth.client_id == "robot"
     assert "'s'" not in repr(settings.tools.servers["docs"].oauth)
+
+
+@pytest.mark.parametrize("oauth", ["", f", {ROBOT}"])
+def test_accounts_of_peoples_own_need_a_way_to_connect_them(configuration, oauth):
+    faults = configuration.faults(tools(f"{GUARDED}, credentials: user{oauth}") + KEPT, {"MASTER": "m", "S": "s"})
+
+    assert any("write oauth" in fault.message for fault in faults), faults
