@@ -273,3 +273,28 @@ async def test_what_is_lost_after_the_answer_is_put_to_people_and_not_done_twice
 
     assert (second.status, approval.kind, approval.wish) == ("waiting", "outcome", None)
     assert len(world.hub.calls) == 2
+
+
+async def test_a_client_that_keeps_its_own_history_answers_without_an_id_to_go_on_from(tmp_path):
+    """The OpenAI Agents SDK sends all items each time, with the question as it came."""
+    async with tool_world(tmp_path, [want("send")], "Sent.", "Bye.") as world:
+        world.hub.act = wanting(SEATS, NAME)
+        run, asked = await waits(world)
+        said = {"k1": "1", "k2": "Ada"}
+        history = [{"role": "user", "content": "do it"}, *run.response["output"]]
+        history += [
+            {
+                "type": "mcp_approval_response",
+                "approval_request_id": each.id,
+                "approve": True,
+                "reason": said[each.wish.key],
+            }
+            for each in asked
+        ]
+        after, _ = await world.ask(history)
+        told = world.model.told()
+        await world.ask([*history, *after.response["output"], {"role": "user", "content": "bye"}])
+
+    assert [kind for kind, _ in told] == ["user", "call", "result", "call", "result"]
+    assert told[-1] == ("result", "done with ['k1', 'k2']")
+    assert [kind for kind, _ in world.model.told()] == [*(kind for kind, _ in told), "assistant", "user"]
