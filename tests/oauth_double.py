@@ -61,8 +61,9 @@ class OAuthSite:
         )
 
     async def call_tool(self, ctx, params):
-        self.calls.append((params.name, self.now["person"]))
-        return types.CallToolResult(content=[types.TextContent(text=f"{params.name} for {self.now['person']}")])
+        person = self.tokens[ctx.request.headers["authorization"].removeprefix("Bearer ")]["person"]
+        self.calls.append((params.name, person))
+        return types.CallToolResult(content=[types.TextContent(text=f"{params.name} for {person}")])
 
     async def guarded(self, scope, receive, send):
         headers = dict(scope["headers"])
@@ -77,7 +78,6 @@ class OAuthSite:
         if need and need not in known["scope"].split():
             told = f'Bearer error="insufficient_scope", scope="{need}", {where}'
             return await Response(status_code=403, headers={"www-authenticate": told})(scope, receive, send)
-        self.now = known
         return await self.mcp(scope, receive, send)
 
     async def resource(self, request):

@@ -81,7 +81,8 @@ OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(
         path=tool_authorization.AUTHORIZE_PATH,
         method="delete",
-        summary="Revoke the operator's authorization, and forget it",
+        summary="Revoke the operator's or a person's authorization, and forget it",
+        query=tool_authorization.Whose,
         answer=_GONE,
     ),
     AdminOperation(

@@ -5,11 +5,14 @@ Who comes back at /oauth/callback is known by nothing but the `state` that he wa
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import parse_qsl
+
+from msgspec import Meta
 
 from gateway.api.admin_door import Asked, Deed, absent, admin_endpoint
 from gateway.api.admin_services import Services
+from gateway.api.admin_shapes import Body
 from gateway.api.admin_tools import require_home
 from gateway.api.asgi import AsgiApp, Receive, Scope
 from gateway.api.edge import Edge
@@ -29,6 +32,13 @@ _QUIET: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'"),
 )
+
+
+class Whose(Body, frozen=True, kw_only=True):
+    """Whose authorization; without either, the operator's."""
+
+    tenant: Annotated[str, Meta(max_length=128, description="A person's tenant.")] = ""
+    person: Annotated[str, Meta(max_length=300, description="The person, as the list names him.")] = ""
 
 
 def endpoints(edge: Edge, services: Services, authorizing: Authorizing | None) -> dict[str, AsgiApp]:
@@ -77,11 +87,14 @@ class _Desk:
 
     async def forget(self, asked: Asked) -> Document:
         require_home(asked)
-        holder = Holder(server=asked.id)
+        whose = asked.query(Whose)
+        holder = Holder(server=asked.id, tenant=whose.tenant, person=whose.person)
         if self._services.audit is None:
             gone = await self._authorizing.forget(holder)
         else:
-            async with self._services.audited(asked, "tool_server.unauthorized", ("tool_server", asked.id, "")):
+            said = {"tenant": whose.tenant, "person": whose.person}
+            about = ("tool_server", asked.id, "")
+            async with self._services.audited(asked, "tool_server.unauthorized", about, said):
                 gone = await self._authorizing.forget(holder)
         if not gone:
             raise absent("authorization")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from gateway.cli.admin_client import AdminClient, fail, object_path
-from gateway.cli.admin_options import asks_gateway, json_option
+from gateway.cli.admin_options import asks_gateway, given_only, json_option
 from gateway.cli.admin_output import print_json, print_table
 from gateway.cli.screen import one_line
 
@@ -76,15 +76,22 @@ def accept(client: AdminClient, *, name: str, definition: str | None, why: str, 
 @command.command()
 @click.argument("server")
 @click.option("--forget", is_flag=True, help="Revoke what was authorized, and forget it.")
+@click.option("--tenant", help="With --forget: of this tenant's person, not the operator's.")
+@click.option("--person", help="With --forget: of this person, as /admin/tools/{server}/authorize names him.")
 @asks_gateway
 @json_option
-def authorize(client: AdminClient, *, server: str, forget: bool, as_json: bool) -> None:
+def authorize(
+    client: AdminClient, *, server: str, forget: bool, tenant: str | None, person: str | None, as_json: bool
+) -> None:
     """Authorize the gateway at a server of tools: prints where to go with your browser. Give that address to nobody else."""
-    answer = client.ask("DELETE" if forget else "POST", object_path("tools", server, "authorize"))
+    if not forget and (tenant or person):
+        fail("People connect their accounts themselves: switchgear tools connect.")
+    whose = given_only({"tenant": tenant, "person": person})
+    answer = client.ask("DELETE" if forget else "POST", object_path("tools", server, "authorize"), query=whose)
     if as_json:
         print_json(answer)
     elif forget:
-        click.echo(f"{server}: nobody is authorized any more")
+        click.echo(f"{server}: {person or 'the gateway'} is not authorized any more")
     else:
         click.echo(
             f"Go to\n\n{one_line(answer['url'])}\n\nwithin ten minutes. `switchgear tools list` shows whether it went well."

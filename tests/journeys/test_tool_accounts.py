@@ -150,6 +150,24 @@ async def test_who_takes_his_account_back_is_asked_again_and_the_other_is_not(wo
     assert [len(world.site.asked("revoke", "token")), ("who", "ada's account") in world.site.calls] == [2, True]
 
 
+async def test_an_operator_takes_back_the_account_of_who_has_left(world):
+    await world.connect("ada")
+    await world.connect("bob")
+    path = "/admin/tools/notes/authorize"
+    listed = (await world.operator.get(path)).json()["data"]
+    [_, first, _] = sorted(listed, key=lambda one: one["updated_at"])
+    whose = {"tenant": first["tenant"], "person": first["person"]}
+    gone = await world.operator.request("DELETE", path, params=whose)
+    again = await world.operator.request("DELETE", path, params=whose)
+    ada = await world.ask("ada")
+    bob = await world.ask("bob")
+
+    assert (gone.status_code, again.status_code) == (200, 404)
+    assert ada.output[-1].type == "mcp_approval_request"
+    assert bob.output_text == "It says: who for bob's account"
+    assert (await world.http["ada"].request("DELETE", path)).status_code == 403
+
+
 async def test_a_server_that_is_not_there_or_not_for_accounts_of_ones_own_is_not_found(world):
     async with httpx2.AsyncClient(base_url=world.gateway.url) as nobody:
         unknown = await nobody.post("/v1/tools/notes/authorize")

@@ -91,6 +91,16 @@ def test_a_run_that_waits_says_what_for_and_how_it_is_found():
     assert stream.events[-1].reason == "stop"
 
 
+def test_a_run_that_waits_for_an_answer_says_what_is_asked():
+    stream = Stream()
+    stream.item(0, **question(0), question={"message": "Which colour?", "schema": None, "url": None})
+    stream.end()
+
+    assert "waits for a person's answer" in stream.text
+    assert "Which colour? (approval mcpr_0)" in stream.text
+    assert "approve" not in stream.text.replace("approval", "")
+
+
 def test_a_note_is_bounded():
     stream = Stream()
     stream.item(0, **question(0, "x" * 100_000))
