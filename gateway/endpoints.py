@@ -69,8 +69,9 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """The objects of an application that its endpoints need. `batching`, `runs`, `scores` and `authorizing` are None without what they
-    are kept in.
+    """The objects of an application that its endpoints need.
+
+    `batching`, `runs`, `scores` and `authorizing` are None without what they are kept in.
 
     `started_at` is in seconds since the epoch, `render` gives the metrics' exposition, `flush` hands on the records that wait.
     """

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from gateway.agents.builtin_tools import SERVER
+from gateway.agents.builtin_tools import READ_RESULT
 from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.desk import no_response
 from gateway.agents.means import Means, ToolMeans
@@ -18,13 +18,13 @@ from gateway.agents.plan import Plan
 from gateway.agents.provenance import Context
 from gateway.agents.recording import Recording, ReplayStopped
 from gateway.agents.story import read_story
-from gateway.agents.tool_asking import Body, Known, ToolAsking, body_of
+from gateway.agents.tool_asking import Known, Result, ToolAsking, body_of
 from gateway.agents.toolbox import Toolbox
 from gateway.agents.writing import Page, Writing
 from gateway.core.caller import Caller
 from gateway.core.errors import NotFound
 from gateway.core.items import ToolCall as Wanted
-from gateway.core.tools import Label, Tool, ToolOutput
+from gateway.core.tools import Tool, ToolOutput
 from gateway.dialects.openai_responses.mcp_items import REFUSED
 from gateway.stores.runs import Lineage, Run, Spent
 from gateway.stores.tool_calls import ToolCall
@@ -152,13 +152,14 @@ class _Recorded(ToolAsking):
         self._recording = replay.recording
         self._writing = writing
 
-    async def result(self, call: ToolCall, tool: Tool, known: Known) -> tuple[Body | None, Label]:
+    async def result(self, call: ToolCall, tool: Tool, known: Known) -> Result:
         """Give the recorded result of a call. Raises ReplayStopped where there is none."""
         told = self._recording.find(call, self._writing.calls.values())
         if told is not None and told.made and told.body is not None:
             given = {name: told.body.get(name) for name in ("status", "output", "error")}
-            return {**body_of(call), **given}, told.label or msgspec.structs.replace(tool.gives, source=tool.id)
-        if tool.server == SERVER:
+            label = told.label or msgspec.structs.replace(tool.gives, source=tool.id)
+            return Result(body={**body_of(call), **given}, label=label)
+        if tool.id == READ_RESULT.tool.id:
             # What is long is kept: it can be read on in at another place than it was then.
             items = {**self._recording.items, **known.items}
             return await self._read_on(body_of(call), msgspec.json.decode(call.arguments), Known(items=items))

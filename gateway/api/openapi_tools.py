@@ -39,13 +39,13 @@ _BRIEF = open_object({**_SERVER, "tools": _NAMES})
 _WHOLE = open_object({**_SERVER, "tools": {"type": "array", "items": _TOOL}})
 
 _MAYBE = {"type": ["string", "null"]}
-_GRANT = _object({"object": {"const": "tool_grant"}, "server": _TEXT, "tenant": _MAYBE, "person": _MAYBE})
-_SENT = _object(
+_GRANT = open_object({"object": {"const": "tool_grant"}, "server": _TEXT, "tenant": _MAYBE, "person": _MAYBE})
+_SENT = open_object(
     {"object": {"const": "tool_authorization"}, "server": _TEXT, "url": _TEXT, "expires_at": {"type": "number"}}
 )
-_GONE = _object({"object": {"const": "tool_authorization"}, "server": _TEXT, "deleted": {"const": True}})
+_GONE = open_object({"object": {"const": "tool_authorization"}, "server": _TEXT, "deleted": {"const": True}})
 
-_ACCOUNT = _object({"object": {"const": "tool_account"}, "server": _TEXT, "connected": {"type": "boolean"}})
+_ACCOUNT = open_object({"object": {"const": "tool_account"}, "server": _TEXT, "connected": {"type": "boolean"}})
 
 OPERATIONS: tuple[AdminOperation, ...] = (
     AdminOperation(
@@ -70,7 +70,7 @@ OPERATIONS: tuple[AdminOperation, ...] = (
         path=tool_authorization.AUTHORIZE_PATH,
         method="get",
         summary="Who has authorized the gateway at a server of tools",
-        answer=_object({"object": {"const": "list"}, "data": {"type": "array", "items": _GRANT}}),
+        answer=open_object({"object": {"const": "list"}, "data": {"type": "array", "items": _GRANT}}),
     ),
     AdminOperation(
         path=tool_authorization.AUTHORIZE_PATH,
