@@ -57,7 +57,7 @@ class CandidatesInForce:
             settings = msgspec.structs.replace(definition.settings, model=model)
             definition = msgspec.structs.replace(definition, settings=settings)
             # The guardrails that it counts on must stand around the other model as well.
-            for finding in fitting_findings(settings, self._settings()):
+            for finding in fitting_findings(settings, self._settings(), self._in_force().agents):
                 if finding.path[0] in ("model", "guardrails"):
                     raise InvalidRequest(
                         f"The agent {name!r} cannot have this model: {finding.message}.", param="model"
@@ -69,7 +69,8 @@ class CandidatesInForce:
     async def written(self, name: str, files: Mapping[str, str]) -> str:
         """Keep a version of an agent that is written out, and give it. Raises InvalidRequest with file and line."""
         try:
-            definition = read_agent(name, {file: text.encode() for file, text in files.items()}, self._settings())
+            contents = {file: text.encode() for file, text in files.items()}
+            definition = read_agent(name, contents, self._settings(), self._in_force().agents)
         except ConfigError as error:
             raise InvalidRequest(str(error), param="agent") from None
         return await self._kept(definition)

@@ -7,6 +7,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.agents.agent_judging import SITUATION
+from gateway.agents.agent_tools import SERVER as AGENTS
+from gateway.agents.agent_tools import granted_agent
 from gateway.agents.builtin_tools import ASK_HUMAN, READ_RESULT
 from gateway.agents.naming import named_servers, narrowed
 from gateway.agents.plan import Granted, Listed, Plan
@@ -19,7 +22,6 @@ from gateway.core.items import Json
 from gateway.core.tools import Tool, model_name
 from gateway.pipeline.authorized import refusal
 from gateway.policies.authorizer import Authorizer
-from gateway.policies.facts import Situation
 from gateway.policies.facts import model as resource
 from gateway.policies.facts import tool as tool_resource
 from gateway.stores.agent_versions import AgentVersions
@@ -27,7 +29,6 @@ from gateway.stores.runs import Limits
 from gateway.tools.hub import Hub, ToolNotReached
 
 NANO: Final = 1_000_000_000
-_SITUATION: Final = Situation(operation="generate", dialect="openai_responses")
 OF_THE_DEFINITION: Final = ("reasoning", "temperature", "tool_choice", "top_p")
 """Fields of a request that say how to think: with an agent the definition says so, and what a client writes is not heard."""
 _PASSED: Final = ("include", "metadata", "prompt_cache_key", "safety_identifier", "service_tier", "truncation", "user")
@@ -117,12 +118,28 @@ class AgentPlanner:
                     granted[name] = Granted(name=name, tool=tool, wish="always" if asks else "")
                     usable.append(tool)
             listed.append(Listed(server=server, tools=tuple(usable), error=error))
+        agents = self._agents(definition, caller, authorizer)
+        granted.update({each.name: each for each in agents})
+        if agents:
+            listed.append(Listed(server=AGENTS, tools=tuple(each.tool for each in agents)))
         if granted:
             granted[READ_RESULT.name] = READ_RESULT
         asking = definition.settings.ask_human
         if asking is not None:
             granted[ASK_HUMAN.name] = msgspec.structs.replace(ASK_HUMAN, people=asking.groups, ttl=asking.ttl)
         return granted, tuple(listed)
+
+    def _agents(self, definition: AgentDefinition, caller: Caller, authorizer: Authorizer) -> Sequence[Granted]:
+        """Give the agents that one may call and its caller may use."""
+        agents = self._in_force().agents
+        found = []
+        for name in definition.settings.agents:
+            agent = agents.get(name)
+            effect = authorizer.decide(caller, "use_agent", resource(PREFIX + name), SITUATION).effect
+            if agent is not None and effect != "deny":
+                asks = effect == "ask" or definition.settings.approval.get(f"{AGENTS}/{name}") == "always"
+                found.append(granted_agent(agent, asks=asks))
+        return found
 
     async def _tools(self, server: str, names: Collection[str]) -> tuple[Sequence[Tool], str]:
         """Give those of a server's tools that the agent has, and why there are none."""
@@ -149,7 +166,7 @@ def limits_of(definition: AgentDefinition) -> Limits:
 
 def _require(authorizer: Authorizer, caller: Caller, model: str) -> None:
     subject = resource(model)
-    decision = authorizer.decide(caller, "use_agent", subject, _SITUATION)
+    decision = authorizer.decide(caller, "use_agent", subject, SITUATION)
     if not decision.allowed:
         raise Forbidden(refusal("use_agent", subject, decision), param="model")
 

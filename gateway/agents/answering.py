@@ -12,6 +12,7 @@ import anyio
 import msgspec
 import structlog
 
+from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.context import CONVERSATION, Context, Prompted
 from gateway.agents.desk import Ear
 from gateway.agents.folding import Ask, Do, Question, State, fold
@@ -52,15 +53,29 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan | None = None
 
 
+Adopt = Callable[[Run, Asking | None], None]
+"""Executes a run that is in the journal under a lease of this process, beside all others."""
+
+
 class Answering:
-    """One run, answered in this process. `items` are those of its input where they are at hand, else they are read."""
+    """One run, answered in this process. `items` are those of its input where they are at hand, else they are read.
+
+    `adopt` executes the runs that it begins.
+    """
 
     def __init__(
-        self, means: Means, run: Run, sink: Sink, asking: Asking | None = None, items: Sequence[RunItem] = ()
+        self,
+        means: Means,
+        run: Run,
+        sink: Sink,
+        adopt: Adopt,
+        asking: Asking | None = None,
+        items: Sequence[RunItem] = (),
     ) -> None:
         self.run = run
         self.writing = Writing(means, run, sink, items)
         self._means = means
+        self._adopt = adopt
         self._asking = asking
         self._context = Context(means)
         self._hearing: Hearing | None = None
@@ -145,7 +160,7 @@ class Answering:
             else:
                 self._plan = plan
                 self._toolbox = (
-                    Toolbox(self._means, tools, self.writing, plan, caller)
+                    Toolbox(self._means, tools, self.writing, plan, caller, self._start)
                     if replay is None
                     else ReplayToolbox(self._means, replay, self.writing, plan)
                 )
@@ -153,6 +168,17 @@ class Answering:
         if scope.cancelled_caught:
             msg = f"The run took more than its {self._means.settings.run_timeout:g} seconds."
             raise UpstreamTimeout(msg)
+
+    def _start(self, child: Run, plan: Plan | None) -> None:
+        """Have a run executed that this one begins: in the same session and trace."""
+        asking = self._asking
+        if plan is None or asking is None:
+            about = None if plan is None else Asking(received=self._means.clock.monotonic(), plan=plan)
+        else:
+            about = msgspec.structs.replace(
+                asking, received=self._means.clock.monotonic(), call="", ear=None, plan=plan
+            )
+        self._adopt(child, about)
 
     def _may_plan(self) -> bool:
         """Whether a run could be one that uses tools of this server: most are seen not to at once."""
@@ -185,6 +211,9 @@ class Answering:
                 toolbox.check()
                 await self._step(caller)
             elif isinstance(action, Do):
+                if not toolbox.had_read and any(call.server == AGENTS for call in action.calls):
+                    # What an agent is told is labelled by what the model had read when it asked.
+                    await self._gather()
                 await toolbox.do(action.calls)
             elif isinstance(action, Question):
                 if not toolbox.had_read:

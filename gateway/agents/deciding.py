@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 import structlog
 
+from gateway.agents.agent_judging import judge_agent
+from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.builtin_tools import ASK_HUMAN
 from gateway.agents.marks import marks_of
 from gateway.agents.means import Means, ToolMeans
@@ -119,6 +121,8 @@ class Deciding:
         if tool.server == SERVER:
             return ALLOWED, {}
         found = origins(tool, arguments, seen)
+        if tool.server == AGENTS:
+            return judge_agent(self._means.current().authorizer, self._caller, granted), found
         facts = ToolFacts(
             caller=self._caller,
             agent=self._plan.agent,
@@ -149,6 +153,9 @@ class Deciding:
 
     def denied(self, call: ToolCall, granted: Granted, approval: Approval, spent: Spent) -> str:
         """Say why a call is not allowed although people agreed; empty where it still may be made."""
+        if granted.tool.server == AGENTS:
+            use = judge_agent(self._means.current().authorizer, self._caller, granted)
+            return use.reason if use.effect == "deny" else ""
         facts = ToolFacts(
             caller=self._caller,
             agent=self._plan.agent,

@@ -41,6 +41,7 @@ class Executor:
         self._means = means
         self._held: dict[str, Holding] = {}
         self._background = 0
+        self._adopted = 0
         self._wake = anyio.Event()
         self._idle = anyio.Event()
         self._leaving = False
@@ -78,13 +79,26 @@ class Executor:
         if self._tasks is None:
             msg = "runs are executed only while the server runs"
             raise RuntimeError(msg)
-        self._tasks.start_soon(self._execute, run)
+        self._tasks.start_soon(self._execute_in_place, run)
+
+    def adopt(self, run: Run, asking: Asking | None) -> None:
+        """Execute a run that another one waits for, and that is in the journal under a lease of this process.
+
+        It takes no place: who waits for it may have the last one.
+        """
+        if self._tasks is None:
+            msg = "runs are executed only while the server runs"
+            raise RuntimeError(msg)
+        self._adopted += 1
+        self._tasks.start_soon(self._execute_adopted, run, asking)
 
     def cancel(self, run: str) -> None:
         """End a run, if this process executes it."""
         holding = self._held.get(run)
         if holding is not None:
             holding.end("cancelled")
+            for child in [other for other in self._held.values() if other.run.parent == run]:
+                self.cancel(child.run.id)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -118,7 +132,7 @@ class Executor:
             await self._until_idle()
 
     async def _until_idle(self) -> None:
-        while self._background:
+        while self._background or self._adopted:
             self._idle = anyio.Event()
             await self._idle.wait()
 
@@ -130,7 +144,7 @@ class Executor:
         holding = Holding(run)
         journal = self._scribe.open(holding)
         sink = Attended(self._means, run, items, journal, take, lambda: self._hold(holding))
-        answering = Answering(self._means, run, sink, asking, items)
+        answering = Answering(self._means, run, sink, self.adopt, asking, items)
         try:
             await answering()
         except asyncio.CancelledError as cancelled:
@@ -161,15 +175,30 @@ class Executor:
             )
             for run in claimed:
                 self._background += 1
-                tasks.start_soon(self._execute, run)
+                tasks.start_soon(self._execute_in_place, run)
             if len(claimed) < room:
                 return
 
-    async def _execute(self, run: Run) -> None:
+    async def _execute_in_place(self, run: Run) -> None:
+        try:
+            await self._execute(run)
+        finally:
+            self._background -= 1
+            self._idle.set()
+            self.wake()
+
+    async def _execute_adopted(self, run: Run, asking: Asking | None) -> None:
+        try:
+            await self._execute(run, asking)
+        finally:
+            self._adopted -= 1
+            self._idle.set()
+
+    async def _execute(self, run: Run, asking: Asking | None = None) -> None:
         holding = Holding(run)
         self._hold(holding)
         journal = self._scribe.open(holding)
-        answering = Answering(self._means, run, journal)
+        answering = Answering(self._means, run, journal, self.adopt, asking)
         try:
             await self._go(run, answering)
         except asyncio.CancelledError:
@@ -187,9 +216,6 @@ class Executor:
         finally:
             journal.close()
             self._let_go(holding)
-            self._background -= 1
-            self._idle.set()
-            self.wake()
 
     async def _go(self, run: Run, answering: Answering) -> None:
         if run.epoch > 1:
@@ -200,12 +226,16 @@ class Executor:
             return
         if run.next_seq or run.spent.steps:
             await answering.restore()
-        if run.cancel_requested_at is not None:
+        if run.cancel_requested_at is not None or await self._is_left_alone(run):
             await answering.cancel()
         elif not run.background:
             await answering.fail(Unavailable("The server that answered went away before the answer was complete."))
         else:
             await answering()
+
+    async def _is_left_alone(self, run: Run) -> bool:
+        """Whether nobody waits any more for what a run was begun for."""
+        return run.epoch > 1 and bool(run.parent) and bool(await self._means.runs.left_alone([run.id]))
 
     async def _leave(self, answering: Answering, holding: Holding, journal: Journal) -> None:
         """Do what is left to do for a run whose execution was ended from outside."""
@@ -263,7 +293,10 @@ class Executor:
             await anyio.sleep(CANCEL_POLL)
             if self._held:
                 try:
-                    wanted = await self._means.runs.cancel_requested(tuple(self._held))
+                    wanted = list(await self._means.runs.cancel_requested(tuple(self._held)))
+                    children = [name for name, holding in self._held.items() if holding.run.parent]
+                    if children:
+                        wanted += await self._means.runs.left_alone(children)
                 except SwitchgearError:
                     continue  # the database says so itself
                 for run in wanted:

@@ -100,7 +100,7 @@ class ReplayToolbox(Toolbox):
     """The toolbox of a replay: what it gives is what was recorded."""
 
     def __init__(self, means: Means, replay: Replay, writing: Writing, plan: Plan) -> None:
-        super().__init__(means, replay.tools, writing, plan, replay.caller)
+        super().__init__(means, replay.tools, writing, plan, replay.caller, _begins_nothing)
         self._deciding = _AsThen(means, replay, writing, plan)
         self._asking = _Recorded(means, replay, writing)
 
@@ -164,6 +164,13 @@ class _Recorded(ToolAsking):
             items = {**self._recording.items, **known.items}
             return await self._read_on(body_of(call), msgspec.json.decode(call.arguments), Known(items=items))
         raise _stopped(call, "There is no recorded result of", "with these arguments")
+
+
+def _begins_nothing(run: Run, plan: Plan | None) -> None:
+    """Refuse: what agents have said is in the recording."""
+    del plan
+    msg = f"a replay began the run {run.id}"
+    raise RuntimeError(msg)
 
 
 def _stopped(call: ToolCall, what: str, more: str) -> ReplayStopped:

@@ -9,7 +9,9 @@ import anyio
 import msgspec
 import structlog
 
+from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.builtin_tools import ASK_HUMAN, LARGEST_PIECE, note, read_ref, ref_of, shown
+from gateway.agents.children import Children
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.provenance import label_of
 from gateway.agents.wishes import ANSWER, read_answer
@@ -36,10 +38,11 @@ Body = dict[str, Json]
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model has before it: results of tools by the id of their call, and this server's tools by id."""
+    """What the model has before it: results of tools by the id of their call, and this server's tools by id; `label` is that of what it says."""
 
     items: Mapping[str, RunItem] = {}
     tools: Mapping[str, Tool] = {}
+    label: Label | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +54,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolAsking:
-    """Asks for one run, in the name of `caller`."""
+    """Asks for one run, in the name of `caller`; agents are asked through `children`."""
 
-    def __init__(self, means: Means, tools: ToolMeans, run: Run, caller: Caller) -> None:
+    def __init__(
+        self, means: Means, tools: ToolMeans, run: Run, caller: Caller, children: Children | None = None
+    ) -> None:
+        self._children = children
         self._means = means
         self._tools = tools
         self._run = run
@@ -66,6 +72,13 @@ class ToolAsking:
             return await self._answered(call, body)
         if tool.server == SERVER:
             return await self._read_on(body, msgspec.json.decode(call.arguments), known)
+        if tool.server == AGENTS and self._children is not None:
+            said, label = await self._children.answer(call, known.label)
+            return Result(body=await self._shown(body, said), label=label)
+        return await self._outside(call, tool, body)
+
+    async def _outside(self, call: ToolCall, tool: Tool, body: Body) -> Result:
+        """Ask a tool of a server."""
         answers, state = await self._said(call)
         asked = ToolAsked(
             tool=tool,

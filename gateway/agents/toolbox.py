@@ -13,7 +13,9 @@ from typing import Final
 import anyio
 import msgspec
 
+from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.carrying import carried
+from gateway.agents.children import Children, Start
 from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.plan import Granted, Plan
@@ -39,7 +41,9 @@ Body = dict[str, Json]
 class Toolbox:
     """One run's. `seen` is what its model had read when it asked last, `had_read` whether that is known."""
 
-    def __init__(self, means: Means, tools: ToolMeans, writing: Writing, plan: Plan, caller: Caller) -> None:
+    def __init__(
+        self, means: Means, tools: ToolMeans, writing: Writing, plan: Plan, caller: Caller, start: Start
+    ) -> None:
         self.seen = Context()
         self.had_read = False
         self._means = means
@@ -52,7 +56,8 @@ class Toolbox:
         self._begun: set[str] = set()
         self._approved: dict[str, Approval] = {}
         self._wishes: dict[str, tuple[Wish, ...]] = {}
-        self._asking = ToolAsking(means, tools, writing.run, caller)
+        children = Children(means, tools, writing.run, caller, start)
+        self._asking = ToolAsking(means, tools, writing.run, caller, children)
         self._reads = Known()
         self.limits = _bounded(plan.limits, means)
 
@@ -65,7 +70,8 @@ class Toolbox:
         """Take what the model reads now; `before` are calls that it has notes on only, whose results it may still read on in."""
         tools = {each.tool.id: each.tool for each in self._plan.granted.values()}
         results = {item.id: item for item in (*before, *items) if item.body.get("type") == mcp_items.CALL}
-        self.seen, self._reads, self.had_read = context_of(items, tools), Known(items=results, tools=tools), True
+        self.seen, self.had_read = context_of(items, tools), True
+        self._reads = Known(items=results, tools=tools, label=self.label)
 
     @property
     def label(self) -> Label | None:
@@ -133,7 +139,9 @@ class Toolbox:
             if len(ready) == 1:
                 await self._make(ready[0])
                 continue
-            room = anyio.CapacityLimiter(self._means.settings.reads_at_once)
+            settings = self._means.settings
+            are_agents = _together(ready[0]) == AGENTS if ready else False
+            room = anyio.CapacityLimiter(settings.agents_at_once if are_agents else settings.reads_at_once)
             try:
                 async with anyio.create_task_group() as tasks:
                     for call in ready:
@@ -257,7 +265,7 @@ class Toolbox:
 
     def _repeated(self, call: ToolCall) -> int:
         """Give how often in a row a read was asked for with the same arguments, this time included."""
-        if call.effect != "read":
+        if call.effect != "read" or call.server == AGENTS:
             return 0
         what = (call.server, call.tool, call.arguments_hash)
         count = 0
@@ -273,12 +281,19 @@ AGAIN: Final = "\n[You have this result already: the same tool was asked with th
 
 
 def _groups(calls: Sequence[ToolCall]) -> Iterator[Sequence[ToolCall]]:
-    """Give calls in the groups in which they are made: reads together, every other by itself."""
-    for is_read, some in groupby(calls, key=lambda call: call.effect == "read" and not call.approval):
-        if is_read:
+    """Give calls in the groups in which they are made: reads together, calls of agents together, every other by itself."""
+    for kind, some in groupby(calls, key=_together):
+        if kind:
             yield list(some)
         else:
             yield from ([call] for call in some)
+
+
+def _together(call: ToolCall) -> str:
+    """Say with which of its neighbours a call is made; empty for one that is made alone."""
+    if call.server == AGENTS:
+        return AGENTS
+    return "reads" if call.effect == "read" and not call.approval else ""
 
 
 def _bounded(limits: Limits, means: Means) -> Limits:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
-from gateway.config.agent_settings import AgentCase, AgentOutputSettings, AgentSettings
+from gateway.config.agent_settings import AGENTS, AgentCase, AgentOutputSettings, AgentSettings
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.settings import Settings
@@ -14,7 +14,6 @@ NOT_YET: Final = {
     "retrieval": "agents have no retrieval in this version: leave it out, or give them a tool that searches",
     "workflow": "fixed workflows are not available in this version: leave it out, or let the agent call one tool after the other",
     "handoffs": "handing a conversation over to another agent is not available in this version: leave it out",
-    "agents": "agents as tools of agents are not available in this version: leave it out",
 }
 """What a definition will be able to say. It is refused, not ignored: an agent must not look as if it had what it has not."""
 
@@ -30,21 +29,29 @@ def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
                 yield Finding(
                     path=("tools", server, number), needs=("tools",), message=f"{shown(name)} is listed twice"
                 )
-    had = {f"{server}/{name}" for server, names in settings.tools.items() for name in names}
+    for number, name in enumerate(settings.agents):
+        if name in settings.agents[:number]:
+            yield Finding(path=("agents", number), needs=("agents",), message=f"{shown(name)} is listed twice")
+    had = _had(settings)
     for tool in settings.approval:
         if tool not in had:
             message = f"{shown(tool)} is no tool of this agent{_near(tool, had)}"
-            yield Finding(path=("approval", tool), needs=("tools", "approval"), message=message)
+            yield Finding(path=("approval", tool), needs=("agents", "approval", "tools"), message=message)
 
 
 def case_findings(case: AgentCase, agent: AgentSettings) -> Iterator[Finding]:
     """Yield tools in a case that the agent does not have."""
-    had = {f"{server}/{name}" for server, names in agent.tools.items() for name in names}
-    if agent.ask_human is not None:
-        had.add(ASK_HUMAN)
+    had = _had(agent)
     for path, tool in _tools_of(case):
         if tool not in had:
             yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{_near(tool, had)}")
+
+
+def _had(agent: AgentSettings) -> set[str]:
+    """Give the names of what the agent may call."""
+    tools = {f"{server}/{name}" for server, names in agent.tools.items() for name in names}
+    asking = set() if agent.ask_human is None else {ASK_HUMAN}
+    return tools | {f"{AGENTS}/{name}" for name in agent.agents} | asking
 
 
 def _tools_of(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -73,8 +80,8 @@ def agents_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(path=("agents",), needs=("runs",), message=message)
 
 
-def fitting_findings(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:
-    """Yield what a definition refers to and the configuration does not have."""
+def fitting_findings(agent: AgentSettings, settings: Settings, others: Collection[str]) -> Iterator[Finding]:
+    """Yield what a definition refers to and the configuration does not have; `others` are the names of all agents."""
     allowed = {label: server.tools for label, server in settings.tools.servers.items()}
     if agent.model not in settings.models:
         message = f"no model is named {shown(agent.model)}{_near(agent.model, settings.models)}"
@@ -89,6 +96,9 @@ def fitting_findings(agent: AgentSettings, settings: Settings) -> Iterator[Findi
                 near = _near(name, allowed[server])
                 message = f"{shown(name)} is not on the list of allowed tools of tools.servers.{server}{near}"
                 yield Finding(path=("tools", server, number), message=message)
+    for number, name in enumerate(agent.agents):
+        if name not in others:
+            yield Finding(path=("agents", number), message=f"no agent is named {shown(name)}{_near(name, others)}")
     yield from _guardrails(agent, settings)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from gateway.config.agent_checks import NOT_YET, case_findings, fitting_findings
+from gateway.config.agent_families import family_findings
 from gateway.config.agent_settings import (
     NO_AGENTS,
     AgentCase,
@@ -59,19 +60,25 @@ def load_agent_documents(settings: Settings, *, base: Path, environ: Mapping[str
     read = _read_all(folder)
     for name, contents in read.items():
         try:
-            agents[name], cases[name] = _Reading(folder / name, contents, environ).agent(settings)
+            agents[name], cases[name] = _Reading(folder / name, contents, environ).agent(settings, read)
         except ConfigError as error:
             faults += error.faults
+    faults = faults or [
+        _Reading(folder / finding.agent, read[finding.agent], environ).fault(finding.path, finding.message)
+        for finding in family_findings(agents, settings)
+    ]
     if faults:
         raise ConfigError(faults)
     return AgentDocuments(folder=str(folder), agents=agents, cases=cases, digest=_digest_all(read))
 
 
-def read_agent(name: str, contents: Mapping[str, bytes], settings: Settings) -> AgentDefinition:
-    """Give an agent from the files of its folder, by name; nothing of this machine's environment is read. Raises ConfigError."""
+def read_agent(
+    name: str, contents: Mapping[str, bytes], settings: Settings, others: Collection[str]
+) -> AgentDefinition:
+    """Give an agent from the files of its folder, by name, among `others`; nothing of this machine's environment is read. Raises ConfigError."""
     if DEFINITION not in contents:
         raise ConfigError([Fault(file=name, message=f"there is no {DEFINITION}")])
-    definition, _ = _Reading(Path(name), contents, {}).agent(settings)
+    definition, _ = _Reading(Path(name), contents, {}).agent(settings, others)
     return definition
 
 
@@ -88,8 +95,8 @@ class _Reading:
         self._contents = contents
         self._environ = environ
 
-    def agent(self, settings: Settings) -> tuple[AgentDefinition, tuple[CaseDocument, ...]]:
-        """Give its definition and its cases. Raises ConfigError."""
+    def agent(self, settings: Settings, others: Collection[str]) -> tuple[AgentDefinition, tuple[CaseDocument, ...]]:
+        """Give its definition and its cases; `others` are the names of all agents. Raises ConfigError."""
         shape = shape_of(AgentName)
         if isinstance(shape, TextShape) and not fits(shape, self._folder.name):
             message = f"an agent's folder has its name: expected {shape.expected}"
@@ -99,7 +106,7 @@ class _Reading:
         place = Place("", root.mark)
         written = self._conversion(log).read(shape_of(AgentSettings), root, place)
         if written is not INVALID:
-            for finding in fitting_findings(written, settings):
+            for finding in fitting_findings(written, settings, others):
                 culprit = follow(root, place, finding.path)
                 log.add(culprit.mark, culprit.path, finding.message)
         log.raise_if_any()
@@ -112,6 +119,15 @@ class _Reading:
         )
         log.raise_if_any()
         return definition, self._cases(written)
+
+    def fault(self, path: tuple[str | int, ...], message: str) -> Fault:
+        """Give a fault at a path of the definition, which has been read."""
+        root = parse_yaml(self._text(DEFINITION), FaultLog(self._path(DEFINITION)))
+        culprit = follow(root, Place("", root.mark), path)
+        mark = culprit.mark
+        return Fault(
+            file=self._path(DEFINITION), line=mark.line, column=mark.column, path=culprit.path, message=message
+        )
 
     def _referred(self, name: str, field: str, root: Node, log: FaultLog) -> str:
         """Give the text of a file of the folder that the definition names."""

@@ -14,6 +14,9 @@ from gateway.config.tool_settings import ServerLabel, ToolName
 PREFIX = "agent/"
 """Of the model under which an agent is asked."""
 
+AGENTS = "agents"
+"""The label of the server under which agents are tools of others. No configured server has it."""
+
 AgentName: TypeAlias = Annotated[
     str,
     Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$"),
@@ -87,10 +90,14 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         dict[ServerLabel, Annotated[tuple[ToolName, ...], Meta(min_length=1)]],
         Meta(description="The tools that it may use, by server; each by its name, for there are no wildcards."),
     ] = msgspec.field(default_factory=dict)
+    agents: Annotated[
+        tuple[AgentName, ...],
+        Meta(description="The agents that it may call like tools: each call is a run of its own."),
+    ] = ()
     approval: Annotated[
         dict[str, Literal["always", "policy"]],
         Meta(
-            description="Tools (server/tool) that a person has to agree to always, or as the policies say, which is the default."
+            description="Tools (server/tool, agents/agent) that a person has to agree to always, or as the policies say, which is the default."
         ),
     ] = msgspec.field(default_factory=dict)
     policies: Annotated[

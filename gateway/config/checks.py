@@ -57,8 +57,8 @@ from gateway.config.secret import HOW_TO_WRITE, Secret
 from gateway.config.semantic_checks import semantic_findings
 from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings, Settings
 from gateway.config.shadow_checks import shadow_findings
-from gateway.config.tool_checks import command_findings, grant_findings, oauth_findings, tool_findings
-from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolServerSettings
+from gateway.config.tool_checks import command_findings, grant_findings, hub_findings, oauth_findings, tool_findings
+from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolHubSettings, ToolServerSettings
 
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
 UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
@@ -227,6 +227,7 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (HttpSettings, _headers),
     (OtlpSettings, _headers),
     (HttpServerSettings, _headers),
+    (ToolHubSettings, hub_findings),
     (ToolServerSettings, tool_findings),
     (HttpServerSettings, oauth_findings),
     (StdioServerSettings, command_findings),

@@ -58,6 +58,13 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     reads_at_once: Annotated[
         int, Meta(ge=1, le=64, description="Most tools that one run asks at once; only such as change nothing.")
     ] = 8
+    agents_at_once: Annotated[
+        int, Meta(ge=1, le=64, description="Most agents that one run calls at once; each is a run of its own.")
+    ] = 8
+    agent_depth: Annotated[
+        int,
+        Meta(ge=1, le=20, description="Most levels of agents below a run: agents that call agents that call agents."),
+    ] = 4
     result_bytes: Annotated[
         int,
         Meta(

@@ -8,7 +8,21 @@ from pathlib import Path
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.settings import Settings
-from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolServerSettings
+from gateway.config.tool_settings import (
+    RESERVED,
+    HttpServerSettings,
+    StdioServerSettings,
+    ToolHubSettings,
+    ToolServerSettings,
+)
+
+
+def hub_findings(settings: ToolHubSettings) -> Iterator[Finding]:
+    """Yield servers with a name that stands for what runs have by themselves."""
+    for name in settings.servers:
+        if name in RESERVED:
+            message = f"{shown(name)} is the name of {RESERVED[name]}: choose another"
+            yield Finding(path=("servers", name), needs=("servers",), message=message)
 
 
 def tool_findings(settings: ToolServerSettings) -> Iterator[Finding]:

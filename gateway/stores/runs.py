@@ -81,6 +81,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     version of the agent that it began with. `epoch` counts the holders of its lease: 0 when nobody held it yet. `next_seq` is
     the number of its next event. `response` is the document of a run that has ended. `lineage` says which run it was made from, if it was.
     `session` and `trace` are what its client said of the request, as in `Call`: all calls of the run belong to them.
+
+    `parent` is the run that called an agent, and `parent_call` its call, both empty for a run that a client asked for; `depth` counts the
+    runs above it.
     """
 
     id: str
@@ -97,6 +100,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     continues: str = ""
     agent: str = ""
     version: str = ""
+    parent: str = ""
+    parent_call: str = ""
+    depth: int = 0
     started_at: float | None = None
     ended_at: float | None = None
     deadline_at: float | None = None
@@ -196,6 +202,22 @@ class RunStore(Protocol):
         Each comes as it then is: in progress, with a new epoch. Two who claim at once never get the same. `but` are left as they are:
         who executes a run, and is late with its lease, does not take it from itself.
         """
+        ...
+
+    async def take(self, run: str, owner: str, *, now: float, until: float) -> Run | None:
+        """Take a lease on this run, as `claim` does; None where it is held by somebody, has ended, or is not there."""
+        ...
+
+    async def children(self, run: str) -> Sequence[Run]:
+        """Give the runs that a run has begun by its calls, the oldest first."""
+        ...
+
+    async def left_alone(self, runs: Sequence[str]) -> Sequence[str]:
+        """Give those of these runs whose parent has ended, is gone, or is to end: nobody waits for them any more."""
+        ...
+
+    async def orphans(self, *, most: int = 100) -> Sequence[Run]:
+        """Give runs that wait for people although their parent has ended and nobody goes on from it: nobody will go on with them."""
         ...
 
     async def renew(self, leases: Mapping[str, int], *, until: float) -> Mapping[str, bool]:

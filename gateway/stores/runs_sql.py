@@ -12,8 +12,10 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     literal,
+    not_,
     or_,
     select,
     text,
@@ -30,7 +32,7 @@ from gateway.stores.database import Database
 from gateway.stores.ledger import storable
 from gateway.stores.runs import LIVE, Entry, Link, Piece, Place, Run, RunEvent, RunItem, RunStatus
 from gateway.stores.runs_rows import read_events, read_item, read_link, read_run
-from gateway.stores.runs_tables import IS_LIVE, RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
+from gateway.stores.runs_tables import IS_CHILD, IS_LIVE, IS_WAITING, RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
 from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_entries, add_run, changes, fenced, holding
 from gateway.stores.tool_calls_tables import TOOL_BLOBS, TOOL_CALLS
 
@@ -72,6 +74,25 @@ _CHAIN: Final = (
     .order_by(_LINKS.c.place)
 )
 """Each by the one before, in one question however long the chain is."""
+_PARENT: Final = RUNS.alias("parents")
+_NEXT: Final = RUNS.alias("continuations")
+_ENDED: Final = ("completed", "incomplete", "failed", "cancelled")
+_LEFT_ALONE: Final = (
+    select(RUNS.c.id)
+    .outerjoin(_PARENT, _PARENT.c.id == RUNS.c.parent)
+    .where(
+        RUNS.c.parent != "",
+        or_(_PARENT.c.id.is_(None), _PARENT.c.status.in_(_ENDED), _PARENT.c.cancel_requested_at.is_not(None)),
+    )
+)
+_GOES_ON: Final = (
+    exists()
+    .where(_NEXT.c.continues == RUNS.c.parent, _NEXT.c.continues != "", _NEXT.c.status.not_in(_ENDED))
+    .correlate(RUNS)
+)
+"""Whether somebody goes on from the parent: he goes on with its children, too."""
+_WAITED_FOR: Final = exists().where(_PARENT.c.id == RUNS.c.parent, _PARENT.c.status.not_in(_ENDED)).correlate(RUNS)
+_IS_ORPHAN: Final = and_(IS_WAITING, RUNS.c.parent != "", not_(_WAITED_FOR), not_(_GOES_ON))
 
 
 class SqlRuns:
@@ -99,9 +120,14 @@ class SqlRuns:
         self, owner: str, *, now: float, until: float, most: int, but: Collection[str] = ()
     ) -> Sequence[Run]:
         """Take leases on some runs that are queued, or in progress under a lease that is over, the oldest first."""
+        return await self._claim(true(), owner, now=now, until=until, most=most, but=but)
+
+    async def _claim(
+        self, which: ColumnElement[bool], owner: str, *, now: float, until: float, most: int, but: Collection[str] = ()
+    ) -> Sequence[Run]:
         columns = RUNS.c
         free = or_(columns.status == "queued", columns.lease_until.is_(None), columns.lease_until <= now)
-        due = _runs().where(IS_LIVE, free).order_by(columns.created_at, columns.id).limit(most)
+        due = _runs().where(which, IS_LIVE, free).order_by(columns.created_at, columns.id).limit(most)
         # PostgreSQL passes over what another one is claiming at this moment; on SQLite nobody else is here.
         due = due.with_for_update(of=RUNS, skip_locked=True)
         taken = {"status": "in_progress", "lease_owner": owner, "lease_until": until}
@@ -117,6 +143,29 @@ class SqlRuns:
             )
             for run in found
         ]
+
+    async def take(self, run: str, owner: str, *, now: float, until: float) -> Run | None:
+        """Take a lease on this run, as `claim` does; None where it is held by somebody, has ended, or is not there."""
+        return next(iter(await self._claim(_is(None, run), owner, now=now, until=until, most=1)), None)
+
+    async def children(self, run: str) -> Sequence[Run]:
+        """Give the runs that a run has begun by its calls, the oldest first."""
+        found = _runs().where(RUNS.c.parent == storable(run), IS_CHILD).order_by(RUNS.c.created_at, RUNS.c.id)
+        async with self._database.connect() as connection:
+            return [read_run(row) for row in (await connection.execute(found)).mappings()]
+
+    async def left_alone(self, runs: Sequence[str]) -> Sequence[str]:
+        """Give those of these runs whose parent has ended, is gone, or is to end."""
+        if not runs:
+            return []
+        async with self._database.connect() as connection:
+            return list((await connection.execute(_LEFT_ALONE.where(RUNS.c.id.in_(runs)))).scalars())
+
+    async def orphans(self, *, most: int = 100) -> Sequence[Run]:
+        """Give runs that wait for people although nobody will go on with them."""
+        found = _runs().where(_IS_ORPHAN).order_by(RUNS.c.created_at, RUNS.c.id).limit(most)
+        async with self._database.connect() as connection:
+            return [read_run(row) for row in (await connection.execute(found)).mappings()]
 
     async def renew(self, leases: Mapping[str, int], *, until: float) -> Mapping[str, bool]:
         """Keep leases, each of a run and its epoch; give those that are kept, and whether the end of the run has been asked for."""

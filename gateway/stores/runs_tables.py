@@ -13,8 +13,12 @@ IS_LIVE: Final = text("status IN ('queued', 'in_progress')")
 
 IS_WAITING: Final = text("status = 'waiting'")
 
+IS_CHILD: Final = text("parent <> ''")
+_CONTINUES: Final = text("continues <> ''")
+
 TEXTS: Final = (
-    "id", "tenant", "model", "status", "previous", "conversation", "continues", "agent", "version", "lease_owner",
+    "id", "tenant", "model", "status", "previous", "conversation", "continues", "agent", "version", "lease_owner", "parent",
+    "parent_call",
 )  # fmt: skip
 MOMENTS: Final = ("started_at", "ended_at", "deadline_at", "expires_at", "cancel_requested_at", "lease_until")
 
@@ -25,7 +29,7 @@ RUNS: Final = Table(
     *(Column(name, Boolean, nullable=False) for name in ("background", "streams")),
     Column("created_at", TIME, nullable=False),
     *(Column(name, TIME, nullable=True) for name in MOMENTS),
-    *(Column(name, Integer, nullable=False) for name in ("epoch", "next_seq")),
+    *(Column(name, Integer, nullable=False) for name in ("epoch", "next_seq", "depth")),
     *(Column(name, DOCUMENT, nullable=False) for name in ("limits", "spent")),
     PrimaryKeyConstraint("id"),
     Index("ix_runs_tenant_created_at_id", "tenant", "created_at", "id"),
@@ -34,6 +38,8 @@ RUNS: Final = Table(
     Index("ix_runs_live", "created_at", "id", sqlite_where=IS_LIVE, postgresql_where=IS_LIVE),
     Index("ix_runs_live_tenant", "tenant", sqlite_where=IS_LIVE, postgresql_where=IS_LIVE),
     Index("ix_runs_waiting", "created_at", "id", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
+    Index("ix_runs_parent", "parent", sqlite_where=IS_CHILD, postgresql_where=IS_CHILD),
+    Index("ix_runs_continues", "continues", sqlite_where=_CONTINUES, postgresql_where=_CONTINUES),
 )
 
 RUN_BODIES: Final = Table(

@@ -128,6 +128,16 @@ def test_a_schema_may_be_a_file(folder):
             "approval.files/write",
             "'files/write' is no tool of this agent",
         ),
+        ("model: chat\nagents: [nobody]\n", 2, "agents[0]", "no agent is named 'nobody' (known: clerk)"),
+        ("model: chat\nagents: [clerck]\n", 2, "agents[0]", "did you mean 'clerk'?"),
+        ("model: chat\nagents: ['*']\n", 2, "agents[0]", "at most 40 small letters"),
+        ("model: chat\nagents: [clerk]\n", 2, "agents[0]", "agents call each other in a circle: clerk → clerk"),
+        (
+            "model: chat\napproval: {agents/clerk: always}\n",
+            2,
+            "approval.agents/clerk",
+            "'agents/clerk' is no tool of this agent",
+        ),
         ("model: chat\nguardrails: [polit]\n", 2, "guardrails[0]", "did you mean 'polite'?"),
         ("model: chat\nguardrails: [ours]\n", 2, "guardrails[0]", "does not stand around every call"),
         ("model: small\nguardrails: [polite]\n", 2, "guardrails[0]", "does not stand around every call"),
@@ -148,6 +158,35 @@ def test_a_fault_is_told_by_file_line_and_path(folder, definition, line, path, m
 
     assert found[:3] == ("agent.yaml", line, path)
     assert message in found[3]
+
+
+def test_agents_that_call_each_other_in_a_circle_are_refused_with_the_way(folder):
+    folder.agent("model: chat\nagents: [b]\n", "a")
+    folder.agent("model: chat\nagents:\n- d\n- c\n", "b")
+    folder.agent("model: chat\nagents: [b]\n", "c")
+    folder.agent("model: chat\n", "d")
+
+    assert folder.faults() == [("agent.yaml", 2, "agents[0]", "agents call each other in a circle: b → c → b")]
+
+
+def test_agents_that_two_others_call_are_no_circle(folder):
+    folder.agent("model: chat\nagents: [b, c]\napproval: {agents/b: always}\n", "a")
+    folder.agent("model: chat\nagents: [d]\n", "b")
+    folder.agent("model: chat\nagents: [d]\n", "c")
+    folder.agent("model: chat\n", "d")
+
+    assert folder.load().agents["a"].settings.agents == ("b", "c")
+
+
+def test_chains_of_agents_are_no_longer_than_the_server_allows(folder):
+    text = (folder.base / "switchgear.yaml").read_text().replace("runs: {}", "runs: {agent_depth: 2}")
+    (folder.base / "switchgear.yaml").write_text(text)
+    for name, other in (("a", "b"), ("b", "c"), ("c", "d")):
+        folder.agent(f"model: chat\nagents: [{other}]\n", name)
+    folder.agent("model: chat\n", "d")
+
+    message = "a → b → c → d is 3 levels deep, and runs.agent_depth is 2"
+    assert folder.faults() == [("agent.yaml", 2, "agents[0]", message)]
 
 
 def test_every_fault_of_every_agent_is_told_at_once(folder):
