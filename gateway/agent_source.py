@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from gateway.agents.desk import RunDesk
 from gateway.agents.rule_of_two import rule_of_two
 from gateway.config import ConfigError, Fault, Settings
 from gateway.config.agent_documents import DEFINITION, digest_agents_folder, load_agent_documents
+from gateway.config.agent_families import descendants
 from gateway.config.agent_settings import AgentDefinition, AgentDocuments
 from gateway.config.tool_settings import ToolSettings
 from gateway.core.tools import Label, Tool
@@ -69,7 +70,7 @@ class AgentSource:
         faults = [
             Fault(file=str(Path(documents.folder) / name / DEFINITION), path=path, message=message)
             for name, agent in documents.agents.items()
-            for path, message in _faults(agent, settings, authorizer)
+            for path, message in _faults(agent, documents.agents, settings, authorizer)
         ]
         if faults:
             raise ConfigError(faults)
@@ -86,20 +87,36 @@ class AgentSource:
         return agent_routes(documents.agents, surroundings, lambda: self.desk)
 
 
-def _faults(agent: AgentDefinition, settings: Settings, authorizer: Authorizer) -> Iterator[tuple[str, str]]:
+def _faults(
+    agent: AgentDefinition, agents: Mapping[str, AgentDefinition], settings: Settings, authorizer: Authorizer
+) -> Iterator[tuple[str, str]]:
     """Give what the policies in force have against a definition, each with its path."""
     for number, rule in enumerate(agent.settings.policies):
         if rule not in authorizer.rule_ids:
             yield f"policies[{number}]", f"no policy has the id '{rule[:80]}'"
-    judge, asked = StandingToolJudge(authorizer), agent.settings.approval
-    tools = [
-        tool_of(server, name, settings.tools.servers[server].tools[name])
-        for server, names in agent.settings.tools.items()
-        for name in names
-    ]
-    refusal = rule_of_two(tools, lambda tool: asked.get(tool.id) != "always" and judge.may_pass(tool))
-    if refusal:
+    judge = StandingToolJudge(authorizer)
+    if refusal := _refusal([agent], settings, judge):
         yield "tools", refusal
+        return
+    below = [agents[name] for name in descendants(agent.name, agents)]
+    if refusal := _refusal([agent, *below], settings, judge):
+        # What one has read, another acts by: together they are one.
+        names = ", ".join(each.name for each in below)
+        yield "agents", f"Together with the agents below it ({names}): {refusal}"
+
+
+def _refusal(agents: Sequence[AgentDefinition], settings: Settings, judge: StandingToolJudge) -> str:
+    """Say why the tools of these agents may not be in one hand; empty where they may."""
+    tools: dict[str, Tool] = {}
+    passing: set[str] = set()
+    for agent in agents:
+        for server, names in agent.settings.tools.items():
+            for name in names:
+                tool = tool_of(server, name, settings.tools.servers[server].tools[name])
+                tools[tool.id] = tool
+                if agent.settings.approval.get(tool.id) != "always" and judge.may_pass(tool):
+                    passing.add(tool.id)
+    return rule_of_two(list(tools.values()), lambda tool: tool.id in passing)
 
 
 def tool_of(server: str, name: str, settings: ToolSettings) -> Tool:

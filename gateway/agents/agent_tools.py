@@ -11,6 +11,8 @@ from gateway.agents.plan import Granted
 from gateway.config.agent_settings import AGENTS, AgentDefinition
 from gateway.core.items import Json
 from gateway.core.tools import Label, Tool, model_name
+from gateway.dialects.openai_responses.mcp_items import request_of
+from gateway.stores.tool_calls import ToolCall
 
 SERVER: Final = AGENTS
 _SCHEMA: Final[dict[str, Json]] = {
@@ -51,6 +53,15 @@ def granted_agent(agent: AgentDefinition, *, asks: bool) -> Granted:
     """Give an agent as a tool that a run may use; `asks` where a person has to agree to each call."""
     tool = agent_tool(agent)
     return Granted(name=model_name(SERVER, agent.name), tool=tool, wish="always" if asks else "")
+
+
+def is_gone_on_with(call: ToolCall) -> bool:
+    """Whether a call only goes on with one of an earlier run, whose agent waited for people: then its child was begun there.
+
+    Its key is that of the first such call, and its approval a question of the agent's, not the one about the call itself.
+    """
+    run, _, first = call.key.partition(".")
+    return call.server == SERVER and run != call.run and bool(call.approval) and call.approval != request_of(first)
 
 
 def child_id(key: str) -> str:

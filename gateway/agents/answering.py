@@ -93,6 +93,12 @@ class Answering:
         """Whether anything was said."""
         return self.writing.begun
 
+    @property
+    def waits_for_agents(self) -> bool:
+        """Whether it ended by waiting for what agents that it called ask of people."""
+        calls = self.writing.calls.values() if self._waiting is not None else ()
+        return any(call.server == AGENTS and call.state == "awaiting_approval" for call in calls)
+
     async def restore(self) -> None:
         """Go on after what other holders have written, and close what they left open. Raises StoreUnavailable."""
         await self.writing.restore()

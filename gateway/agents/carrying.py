@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.means import Means, ToolMeans
 from gateway.core.errors import NotFound
 from gateway.core.tools import Tool
@@ -16,27 +17,36 @@ from gateway.tools.hub import ToolNotReached
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):
-    """A call to be made, the approval that it is made under, and its tool as it is now; None where it is not there."""
+    """A call to be made, the approval that it is made under, and its tool as it is now; None where it is not there.
+
+    An agent that waited for people is gone on with under no approval of its own.
+    """
 
     call: ToolCall
-    approval: Approval
-    tool: Tool | None
+    approval: Approval | None = None
+    tool: Tool | None = None
 
 
-async def carried(means: Means, tools: ToolMeans, run: Run, used: Collection[str]) -> Sequence[Carried]:
-    """Give the calls that `run` makes because they were approved, but those whose approvals are `used`. Raises StoreUnavailable."""
+async def carried(means: Means, tools: ToolMeans, run: Run, known: Collection[ToolCall]) -> Sequence[Carried]:
+    """Give the calls that `run` makes because people have answered, but those that are `known` to it. Raises StoreUnavailable."""
+    used, keys = {call.approval for call in known}, {call.key for call in known}
     before = await tools.calls.calls(run.continues)
     asked = await tools.approvals.of_run(run.continues)
     digits = means.new_id("")
     found: list[Carried] = []
     for call in before:
+        name = mcp_items.item_id(mcp_items.CALL, digits, len(found))
+        if _waited(call):
+            if call.key not in keys:
+                found.append(Carried(call=_anew(call, run.id, name, len(found))))
+            continue
         questions = [approval for approval in asked if approval.call == call.id]
         if not questions or any(each.state != "approved" for each in questions):
             continue
         question = next((each for each in questions if each.id == call.approval), questions[0])
         if question.id in used:
             continue
-        made = _carried(call, question, run.id, mcp_items.item_id(mcp_items.CALL, digits, len(found)), len(found))
+        made = _carried(call, question, run.id, name, len(found))
         found.append(Carried(call=made, approval=question, tool=await _tool(tools, made)))
     return found
 
@@ -52,14 +62,26 @@ async def _tool(tools: ToolMeans, call: ToolCall) -> Tool | None:
 
 def _carried(call: ToolCall, question: Approval, run: str, name: str, index: int) -> ToolCall:
     return msgspec.structs.replace(
+        _anew(call, run, name, index),
+        arguments=question.edited or question.arguments,
+        arguments_hash=question.arguments_hash,
+        approval=question.id,
+    )
+
+
+def _waited(call: ToolCall) -> bool:
+    """Whether it is the call of an agent that had begun, and waited for people."""
+    waits = call.state in ("awaiting_approval", "approved")
+    return call.server == AGENTS and waits and call.started_at is not None
+
+
+def _anew(call: ToolCall, run: str, name: str, index: int) -> ToolCall:
+    return msgspec.structs.replace(
         call,
         id=name,
         run=run,
         step=0,
         index=index,
-        arguments=question.edited or question.arguments,
-        arguments_hash=question.arguments_hash,
-        approval=question.id,
         state="planned",
         attempts=0,
         started_at=None,

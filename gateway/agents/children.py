@@ -6,26 +6,30 @@ and begins no second one. Whoever holds the lease of the child is free: this pro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 import structlog
 
-from gateway.agents.agent_tools import child_id
+from gateway.agents.agent_tools import child_id, is_gone_on_with
 from gateway.agents.child_answers import answer_of
+from gateway.agents.continuing import go_on
+from gateway.agents.family import asked_by
 from gateway.agents.means import DAY, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
+from gateway.agents.replying import as_input, continuation_of, replies
 from gateway.config.agent_settings import PREFIX
 from gateway.core.caller import Caller
-from gateway.core.errors import Conflict, SwitchgearError
+from gateway.core.errors import Conflict, NotFound, StoreUnavailable, SwitchgearError
 from gateway.core.items import Json
 from gateway.core.tools import Label, ToolOutput
 from gateway.dialects.openai_responses.kept_items import whole_item
+from gateway.dialects.openai_responses.mcp_items import REQUEST
 from gateway.dialects.openai_responses.stored_encode import TERMINAL
 from gateway.stores.runs import LIVE, Run, RunItem
-from gateway.stores.tool_calls import ToolCall
+from gateway.stores.tool_calls import Approval, ToolCall
 
 log = structlog.get_logger()
 
@@ -36,6 +40,14 @@ _LOOK: Final = 0.25
 
 Start = Callable[[Run, Plan | None], None]
 """Executes a run that is in the journal under a lease of this process, beside all others. Its plan, where it is at hand."""
+
+
+class AgentWaits(Exception):
+    """The agent waits for people. `question` is the first of what it asks them."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__(question)
+        self.question = question
 
 
 class Children:
@@ -51,20 +63,89 @@ class Children:
     async def answer(self, call: ToolCall, said: Label | None) -> tuple[ToolOutput, Label]:
         """Have an agent answer a call; give what it says, and where that came from. `said` labels what the caller's model says now.
 
-        What keeps the child from its work is told as its answer. Raises StoreUnavailable.
+        What keeps the child from its work is told as its answer. Raises AgentWaits and StoreUnavailable.
         """
-        child = await self._means.runs.find(self._run.tenant, child_id(call.key))
-        if child is None:
-            try:
-                child = await self._begin(call, said)
-            except Conflict as error:
-                child = await self._means.runs.find(self._run.tenant, child_id(call.key))
-                if child is None:
-                    return _refused(call, error)
-            except SwitchgearError as error:
-                return _refused(call, error)
-        child = await self._ended(child)
-        return answer_of(child, await self._means.runs.items(child.id, "output"))
+        try:
+            child = await self._found_or_begun(call, said)
+            while True:
+                child = await self._last(await self._ended(child))
+                if child.status in LIVE:
+                    continue
+                if child.status != "waiting":
+                    return answer_of(child, await self._means.runs.items(child.id, "output"))
+                asked = await asked_by(self._means, self._tools, child)
+                if any(approval.state == "pending" for approval in asked):
+                    raise AgentWaits(_questions(child)[0]["id"])
+                child = await self._go_on(child, call, asked)
+        except StoreUnavailable:
+            raise
+        except SwitchgearError as error:
+            return _refused(call, error)
+
+    async def questions(self, call: ToolCall) -> Sequence[dict[str, Json]]:
+        """Give what the agent of a call asks of people, as its own client would see it."""
+        child = await self._find(child_id(call.key))
+        return () if child is None else _questions(await self._last(child))
+
+    async def _found_or_begun(self, call: ToolCall, said: Label | None) -> Run:
+        name = child_id(call.key)
+        if (child := await self._find(name)) is not None:
+            return child
+        if is_gone_on_with(call):
+            msg = "What it did so far is not kept any more."
+            raise NotFound(msg)
+        try:
+            return await self._begin(call, said)
+        except Conflict:
+            if (child := await self._find(name)) is None:
+                raise
+            return child
+
+    async def _find(self, name: str) -> Run | None:
+        return await self._means.runs.find(self._run.tenant, name)
+
+    async def _last(self, child: Run) -> Run:
+        """Give the run that goes on from a child, and so on: itself, where it asked nobody, or nobody has answered."""
+        while child.status == "completed" and _questions(child):
+            later = await self._find(child_id(child.id))
+            if later is None:
+                return child
+            child = later
+        return child
+
+    async def _go_on(self, child: Run, call: ToolCall, asked: Sequence[Approval]) -> Run:
+        """Go on with a child whose questions are answered, once; give the run that does."""
+        means = self._means
+        made = self._held(continuation_of(means, child, child_id(child.id)), call)
+        made = msgspec.structs.replace(made, limits=child.limits)
+        try:
+            await go_on(means, made, as_input(await replies(means, self._tools, asked)))
+        except Conflict:
+            found = await self._find(made.id)
+            if found is None:
+                raise
+            return found
+        log.info("run.continued", run=child.id, by=made.id, tenant=made.tenant)
+        self._start(made, None)
+        return made
+
+    def _held(self, run: Run, call: ToolCall) -> Run:
+        """Give a run that is begun for a call, under a lease of this process."""
+        means, above, now = self._means, self._run, self._means.clock.wall()
+        return msgspec.structs.replace(
+            run,
+            caller=self._caller,
+            status="in_progress",
+            started_at=now,
+            # Where somebody waits for the caller, somebody waits for the child.
+            streams=above.streams or not above.background,
+            parent=above.id,
+            parent_call=call.id,
+            depth=above.depth + 1,
+            lease_owner=means.owner,
+            lease_until=now + means.settings.lease,
+            epoch=1,
+        )
 
     async def _begin(self, call: ToolCall, said: Label | None) -> Run:
         """Begin the child of a call, under a lease of this process."""
@@ -84,24 +165,16 @@ class Children:
             tenant=above.tenant,
             caller=self._caller,
             model=model,
-            status="in_progress",
+            status="queued",
             created_at=now,
-            started_at=now,
             request=request,
             background=True,
-            # Where somebody waits for the caller, somebody waits for the child.
-            streams=above.streams or not above.background,
             agent=plan.agent,
             version=plan.version,
-            parent=above.id,
-            parent_call=call.id,
-            depth=above.depth + 1,
             expires_at=None if days is None else now + days * DAY,
-            lease_owner=means.owner,
-            lease_until=now + means.settings.lease,
-            epoch=1,
             limits=plan.limits,
         )
+        child = self._held(child, call)
         await means.runs.add(child, [self._input(call, said)])
         means.counts.begun.add(("child",))
         log.info("run.child_begun", run=above.id, child=child.id, agent=child.agent, tenant=child.tenant)
@@ -141,6 +214,12 @@ class Children:
             return child
         self._start(taken, None)
         return taken
+
+
+def _questions(run: Run) -> Sequence[dict[str, Json]]:
+    """Give what a run that has ended has asked of people, in its output."""
+    output = (run.response or {}).get("output")
+    return [item for item in output if item.get("type") == REQUEST] if isinstance(output, list) else ()
 
 
 def _is_free(run: Run, now: float) -> bool:

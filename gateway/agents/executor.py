@@ -6,7 +6,7 @@ Every process of a deployment has one. A run that waits to be executed costs no 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Final
 
 import anyio
@@ -47,6 +47,8 @@ class Executor:
         self._leaving = False
         self._scribe = Scribe(means)
         self._tasks: TaskGroup | None = None
+        self.waited: Callable[[str], Awaitable[object]] | None = None
+        """Looks whether what a run waits for was answered before it waited."""
         self._beside: list[Callable[[], Coroutine[object, object, None]]] = []
 
     def beside(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
@@ -147,6 +149,7 @@ class Executor:
         answering = Answering(self._means, run, sink, self.adopt, asking, items)
         try:
             await answering()
+            await self._look_again(answering)
         except asyncio.CancelledError as cancelled:
             ours = holding.settle()
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
@@ -201,6 +204,7 @@ class Executor:
         answering = Answering(self._means, run, journal, self.adopt, asking)
         try:
             await self._go(run, answering)
+            await self._look_again(answering)
         except asyncio.CancelledError:
             ours = holding.settle()
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
@@ -232,6 +236,14 @@ class Executor:
             await answering.fail(Unavailable("The server that answered went away before the answer was complete."))
         else:
             await answering()
+
+    async def _look_again(self, answering: Answering) -> None:
+        if self.waited is None or not answering.waits_for_agents:
+            return
+        try:
+            await self.waited(answering.run.id)
+        except SwitchgearError as error:
+            log.info("run.not_resumed", run=answering.run.id, reason=error.message)  # who watches does it later
 
     async def _is_left_alone(self, run: Run) -> bool:
         """Whether nobody waits any more for what a run was begun for."""

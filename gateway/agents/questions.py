@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.builtin_tools import ASK_HUMAN, wish_of
+from gateway.agents.children import Children
 from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.plan import Granted, Plan
 from gateway.agents.provenance import Context
@@ -25,7 +27,8 @@ ASKS = "The tool asks a person for something before it does this. It is called a
 class Questions:
     """One run's."""
 
-    def __init__(self, writing: Writing, plan: Plan, deciding: Deciding) -> None:
+    def __init__(self, writing: Writing, plan: Plan, deciding: Deciding, children: Children) -> None:
+        self._children = children
         self._writing = writing
         self._plan = plan
         self._deciding = deciding
@@ -47,6 +50,9 @@ class Questions:
         items: list[RunItem] = []
         changed: list[ToolCall] = []
         for call in calls:
+            if call.server == AGENTS and call.started_at is not None:
+                items += await self._of_agent(call, label)
+                continue
             lost = call.state != "awaiting_approval"
             wanted = wishes.get(call.id, ())
             decided = self._decided(call, known.get(call.id), seen, reason=UNKNOWN if lost else WANTS if wanted else "")
@@ -74,6 +80,21 @@ class Questions:
         writing.items += items
         notices = [approval_notice(approval, "pending") for approval in approvals]
         return Page(items=items, calls=changed, approvals=approvals, notices=notices)
+
+    async def _of_agent(self, call: ToolCall, label: Label | None) -> Sequence[RunItem]:
+        """Show that the agent of a call waits, and what it asks of people."""
+        writing, items = self._writing, list[RunItem]()
+        asked = await self._children.questions(call)
+        async with writing.turn:
+            body = mcp_items.failed(body_of(call), mcp_items.AGENT_WAITS, status="incomplete")
+            place, said = writing.encoder.end_call(body)
+            items.append(writing.item(place, body, OURS, call))
+            for question in asked:
+                place, shown = writing.encoder.show(question)
+                items.append(writing.item(place, question, label, call))
+                said += shown
+            await writing.put(said)
+        return items
 
     def _decided(self, call: ToolCall, decided: Decided | None, seen: Context, *, reason: str) -> Decided:
         """Give a call and the decision by which people are asked about it; `reason` says why one is asked about that was begun."""

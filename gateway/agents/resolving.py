@@ -9,19 +9,22 @@ import anyio
 import msgspec
 import structlog
 
+from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.approving import Ballot, Channel, Verdict
 from gateway.agents.deciding import sha256
-from gateway.agents.means import DAY, Means, ToolMeans
+from gateway.agents.family import asked_by, top_of
+from gateway.agents.means import Means, ToolMeans
+from gateway.agents.replying import as_input, continuation_of, replies
 from gateway.agents.wishes import read_answer
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, SwitchgearError
 from gateway.core.items import Json
 from gateway.core.tools import Label, Tool, Wish
-from gateway.dialects.openai_responses.mcp_items import RESPONSE, canonical, is_ours, request_of, response
+from gateway.dialects.openai_responses.mcp_items import RESPONSE, canonical, is_ours
 from gateway.policies.tool_judgement import ToolFacts
 from gateway.stores.approval_story import story
 from gateway.stores.approvals import AlreadyDecided, NotAnswered
-from gateway.stores.runs import Run, RunItem
+from gateway.stores.runs import Entry, Run
 from gateway.stores.tool_calls import Approval, Vote, approval_notice
 
 log = structlog.get_logger()
@@ -30,8 +33,6 @@ _LOOK: Final = 15.0
 """Seconds between two looks for runs whose questions are answered and that nobody has gone on with."""
 _PATIENCE: Final = 10.0
 """Seconds that who gave the last answer has for going on."""
-_YES: Final = ("approved", "consumed")
-EXPIRED: Final = "Nobody answered in time."
 
 
 def person_of(caller: Caller) -> str:
@@ -91,88 +92,46 @@ class Resolving:
             try:
                 for run in await self._tools.approvals.ready(self._means.clock.wall() - _PATIENCE):
                     await self.resume(run)
+                for orphan in await self._means.runs.orphans():
+                    await self._give_up(orphan)
             except SwitchgearError as error:
                 log.warning("approvals.not_resumed", reason=error.message)
             except Exception:
                 log.exception("approvals.crashed")  # whatever it is, it is not worth the server
 
+    async def _give_up(self, orphan: Run) -> None:
+        """End a run that waits for people, and that nobody waits for any more."""
+        now = self._means.clock.wall()
+        ended = Entry(status="cancelled", ended_at=now)
+        await self._means.runs.request_cancel(orphan.tenant, orphan.id, now=now, ended=ended)
+        log.info("run.orphan_ended", run=orphan.id, parent=orphan.parent, tenant=orphan.tenant)
+
     async def resume(self, name: str) -> str:
-        """Add what goes on after a run whose questions are all answered; give its id, or that of another that does already, or nothing."""
-        asked = await self._tools.approvals.of_run(name)
-        if not asked or any(approval.state in ("pending", "cancelled") for approval in asked):
+        """Add what goes on after a run whose questions are all answered; give its id, or that of another that does already, or nothing.
+
+        It is the run at the top that goes on: by going on with those below it.
+        """
+        found = await self._means.runs.find(None, name)
+        if found is None:
             return ""
-        going_on = next((approval.continuation for approval in asked if approval.continuation), "")
-        run = await self._means.runs.find(None, name)
-        if going_on or run is None or run.status != "waiting":
-            return going_on
-        made, items = await self._continuation(run, asked)
+        run = await top_of(self._means, found)
+        if run.status != "waiting":
+            return await self._means.runs.continued_by(run.id)
+        asked = await asked_by(self._means, self._tools, run)
+        if any(approval.state in ("pending", "cancelled") for approval in asked):
+            return ""
+        made = continuation_of(self._means, run, self._means.new_id("resp_"))
+        items = as_input(await replies(self._means, self._tools, asked))
         try:
-            if await self._tools.approvals.continue_by(name, made, items):
-                log.info("run.continued", run=name, by=made.id, tenant=run.tenant)
+            if await self._tools.approvals.continue_by(run.id, made, items):
+                log.info("run.continued", run=run.id, by=made.id, tenant=run.tenant)
                 self._means.counts.begun.add(("approved",))
                 self._wake()
                 return made.id
         except Conflict as error:
-            log.info("run.not_continued", run=name, reason=error.message)
+            log.info("run.not_continued", run=run.id, reason=error.message)
             return ""
-        return next((each.continuation for each in await self._tools.approvals.of_run(name) if each.continuation), "")
-
-    async def _continuation(self, run: Run, asked: Sequence[Approval]) -> tuple[Run, Sequence[RunItem]]:
-        means = self._means
-        now, days = means.clock.wall(), means.settings.keep_days
-        request = {**run.request, "background": True, "stream": False}
-        if not run.conversation:
-            request["previous_response_id"] = run.id
-        made = Run(
-            id=means.new_id("resp_"),
-            tenant=run.tenant,
-            caller=run.caller,
-            model=run.model,
-            status="queued",
-            created_at=now,
-            request=request,
-            background=True,
-            previous="" if run.conversation else run.id,
-            conversation=run.conversation,
-            continues=run.id,
-            agent=run.agent,
-            version=run.version,
-            expires_at=None if days is None else now + days * DAY,
-            limits=run.limits,
-            session=run.session,
-            trace=run.trace,
-        )
-        bodies = await self._answers(asked)
-        return made, [
-            RunItem(id=body["id"], place="input", index=index, body=body) for index, body in enumerate(bodies)
-        ]
-
-    async def _answers(self, asked: Sequence[Approval]) -> Sequence[dict[str, Json]]:
-        """Give the answers to questions as items: one a call, by the worst of what was said of it, for the question that was shown.
-
-        What is asked for beside leave was each shown by itself.
-        """
-        of_call: dict[str, list[Approval]] = {}
-        for approval in asked:
-            of_call.setdefault(approval.call if approval.wish is None else approval.id, []).append(approval)
-        bodies = []
-        for call, questions in of_call.items():
-            shown = request_of(call)
-            told = next((each for each in questions if each.id == shown), questions[0])
-            no = [each for each in questions if each.state not in _YES]
-            reason = ""
-            for each in no or [told]:
-                # What was closed because others denied it has no reason of its own.
-                reason = reason or await self._reason(each)
-            bodies.append(response(self._means.new_id("mcpa_"), told.id, approve=not no, reason=reason))
-        return bodies
-
-    async def _reason(self, approval: Approval) -> str:
-        if approval.state == "expired":
-            return EXPIRED
-        wanted = approval.state in _YES
-        votes = await self._tools.approvals.votes(approval.id)
-        return next((vote.reason for vote in reversed(votes) if vote.approve == wanted and vote.reason), "")
+        return await self._means.runs.continued_by(run.id)
 
     async def _find(self, tenant: str, name: str, param: str | None = None) -> Approval:
         found = await self._tools.approvals.find(tenant, name)
@@ -233,7 +192,7 @@ class Resolving:
             msg = "Arguments are edited by who approves, not by who denies."
             raise InvalidRequest(msg, param="approve")
         others = [each for each in await self._tools.approvals.of_run(approval.run) if each.call == approval.call]
-        if approval.kind != "call" or len(others) > 1:
+        if approval.kind != "call" or len(others) > 1 or approval.server == AGENTS:
             msg = "The arguments of this call cannot be edited: deny it with a reason, and the model may ask again."
             raise Conflict(msg, param="edited")
         tool = await self._tool_of(approval)
@@ -290,20 +249,21 @@ class Resolving:
         if not said:
             return None
         _refuse_contradictions(said)
-        fresh: list[tuple[str, dict[str, Json], Approval]] = []
+        fresh: list[tuple[str, dict[str, Json], Approval, str]] = []
         last = len(listed) - 1
         for number, body in said:
             path = f"input[{number}]"
             asked = await self._find(caller.tenant, body["approval_request_id"], f"{path}.approval_request_id")
-            if any(other.id == asked.id for _, _, other in fresh):
+            if any(other.id == asked.id for _, _, other, _ in fresh):
                 continue  # the same, said twice
-            if not asked.continuation:
-                fresh.append((path, body, asked))
-            elif asked.run == previous or number == last:
+            top = await self._top(asked)
+            if not await self._means.runs.continued_by(top):
+                fresh.append((path, body, asked, top))
+            elif top == previous or number == last:
                 raise AlreadyDecided(await self._history(asked), param=path)
         if not fresh:
             return None
-        [*names] = dict.fromkeys(asked.run for _, _, asked in fresh)
+        [*names] = dict.fromkeys(top for _, _, _, top in fresh)
         if len(names) > 1 or previous not in ("", names[0]):
             msg = "The answers in `input` are for another response than the one that the request goes on from."
             raise InvalidRequest(msg, param=fresh[0][0])
@@ -311,9 +271,14 @@ class Resolving:
         if run is None or conversation not in ("", run.conversation):
             msg = "The answers in `input` are for a response of another conversation."
             raise InvalidRequest(msg, param=fresh[0][0])
-        for path, body, asked in fresh:
+        for path, body, asked, _ in fresh:
             await self._say(caller, path, body, asked)
-        return await self._all_answered(run, {asked.id for _, _, asked in fresh})
+        return await self._all_answered(run, {asked.id for _, _, asked, _ in fresh})
+
+    async def _top(self, asked: Approval) -> str:
+        """Give the run that shows a question to its client."""
+        run = await self._means.runs.find(asked.tenant, asked.run)
+        return asked.run if run is None else (await top_of(self._means, run)).id
 
     async def _say(self, caller: Caller, path: str, body: dict[str, Json], asked: Approval) -> None:
         approve, reason = body["approve"], body.get("reason")
@@ -327,12 +292,14 @@ class Resolving:
             self.heard(caller, asked, ballot, verdict)
 
     async def _all_answered(self, run: Run, said: set[str]) -> Answered:
-        asked = await self._tools.approvals.of_run(run.id)
+        asked = await asked_by(self._means, self._tools, run)
         missing = [approval.id for approval in asked if approval.state == "pending"]
         if missing:
             msg = f"The response {run.id!r} still waits for an answer to {' and '.join(missing)}; what was said is counted."
             raise NotAnswered(msg)
-        others = [body for body in await self._answers(asked) if body["approval_request_id"] not in said]
+        others = [
+            body for body in await replies(self._means, self._tools, asked) if body["approval_request_id"] not in said
+        ]
         return Answered(run=run, others=others)
 
     async def _history(self, asked: Approval) -> str:

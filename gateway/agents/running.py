@@ -50,6 +50,8 @@ class Running:
         self._context = Context(means)
         self.approvals = None if means.tools is None else Resolving(means, means.tools, executor.wake)
         self.travel = None if means.tools is None else Travelling(means, means.tools, executor.wake)
+        if self.approvals is not None:
+            executor.waited = self.approvals.resume
 
     def own_tools(self, fields: dict[str, Json]) -> Sequence[int]:
         """Give the places in a request's `tools` of those that this server runs itself."""
@@ -257,6 +259,7 @@ class Running:
             if ended.status not in LIVE:
                 means.counts.ended.add((ended.status,))
                 means.listeners.tell(run.id, await means.runs.events(run.id))
+                await self._end_family(ended)
                 return ended
             self._executor.cancel(run.id)
             with anyio.move_on_after(seconds):
@@ -265,9 +268,21 @@ class Running:
                     ended = await self.find(run.tenant, run.id)
         return ended
 
+    async def _end_family(self, run: Run) -> None:
+        """End what waits below a run that waited and was ended; and let who called it know."""
+        if run.agent:
+            for child in await self._means.runs.children(run.id):
+                if child.status == "waiting":
+                    await self._end(child, 0.0)
+        if run.parent and self.approvals is not None:
+            await self.approvals.resume(run.parent)
+
     async def remove(self, tenant: str, run: str) -> None:
         """Forget a run; one that is live is cancelled first. Raises NotFound."""
-        await self._end(await self.find(tenant, run), _REMOVE_SECONDS)
+        found = await self.find(tenant, run)
+        await self._end(found, _REMOVE_SECONDS)
+        for child in await self._means.runs.children(run) if found.agent else ():
+            await self.remove(tenant, child.id)
         if not await self._means.runs.remove(tenant, run):
             await self.find(tenant, run)
 

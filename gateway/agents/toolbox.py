@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import nullcontext
 from itertools import groupby
 from typing import Final
 
@@ -14,8 +15,9 @@ import anyio
 import msgspec
 
 from gateway.agents.agent_tools import SERVER as AGENTS
+from gateway.agents.agent_tools import is_gone_on_with
 from gateway.agents.carrying import carried
-from gateway.agents.children import Children, Start
+from gateway.agents.children import AgentWaits, Children, Start
 from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.plan import Granted, Plan
@@ -56,8 +58,8 @@ class Toolbox:
         self._begun: set[str] = set()
         self._approved: dict[str, Approval] = {}
         self._wishes: dict[str, tuple[Wish, ...]] = {}
-        children = Children(means, tools, writing.run, caller, start)
-        self._asking = ToolAsking(means, tools, writing.run, caller, children)
+        self._children = Children(means, tools, writing.run, caller, start)
+        self._asking = ToolAsking(means, tools, writing.run, caller, self._children)
         self._reads = Known()
         self.limits = _bounded(plan.limits, means)
 
@@ -165,7 +167,7 @@ class Toolbox:
     async def _write_begun(self, calls: Sequence[ToolCall]) -> bool:
         """Write that calls are begun, with the approvals that they use up; False where those cannot be used: then nothing is done."""
         writing = self._writing
-        consume = [(call.approval, call.arguments_hash, call.definition) for call in calls if call.approval]
+        consume = [(call.approval, call.arguments_hash, call.definition) for call in calls if needs_leave(call)]
         async with writing.turn:
             await writing.put(writing.beginning())
             try:
@@ -196,7 +198,7 @@ class Toolbox:
         known = granted(self._plan, call)
         if known is None:
             return f"The tool {call.tool!r} is not available any more."
-        if known.tool.definition != call.definition:
+        if known.tool.definition != call.definition and not is_gone_on_with(call):
             return "The tool is not the one any more that it was when the call was asked for."
         approved = self._approved.get(call.id)
         if approved is not None and (denied := self._deciding.denied(call, known, approved, self._writing.spend())):
@@ -205,16 +207,16 @@ class Toolbox:
 
     async def question(self, calls: Sequence[ToolCall]) -> Page:
         """Show what is asked of people about calls, and give it, for the entry that puts the run to wait."""
-        questions = Questions(self._writing, self._plan, self._deciding)
+        questions = Questions(self._writing, self._plan, self._deciding, self._children)
         return await questions.ask(calls, self._known, self.seen, self.label, self._wishes)
 
     async def carry(self) -> None:
         """Take over the calls that were approved in the run that this one goes on from, to be made under their approvals."""
         writing, plan = self._writing, dict(self._plan.granted)
-        used = {call.approval for call in writing.calls.values()}
-        for each in await carried(self._means, self._tools, writing.run, used):
+        for each in await carried(self._means, self._tools, writing.run, writing.calls.values()):
             writing.calls[each.call.id] = each.call
-            self._approved[each.call.id] = each.approval
+            if each.approval is not None:
+                self._approved[each.call.id] = each.approval
             if each.tool is not None and granted(self._plan, each.call) is None:
                 # It is made although the request that goes on does not list its tool.
                 plan[each.tool.id] = Granted(name="", tool=each.tool)
@@ -229,11 +231,12 @@ class Toolbox:
         if repeated >= _ENOUGH:
             msg = f"The model asked {repeated} times in a row for {call.tool!r} with the same arguments."
             raise RunOver(msg)
-        if room is None:
-            result = await self._asking.result(call, known.tool, self._reads)
-        else:
-            async with room:
+        try:
+            async with room or nullcontext():
                 result = await self._asking.result(call, known.tool, self._reads)
+        except AgentWaits as waits:
+            await self._wait(call, waits.question)
+            return
         body, label = result.body, result.label
         if body is None:
             await self._put_aside(call, result.wishes)
@@ -253,6 +256,12 @@ class Toolbox:
         async with writing.turn:
             place, said = writing.encoder.end_call(body)
             await writing.write(said, Page(items=[writing.item(place, body, label, call)], calls=[ended]))
+
+    async def _wait(self, call: ToolCall, question: str) -> None:
+        """Write that the agent of a call waits for people."""
+        waiting = msgspec.structs.replace(call, state="awaiting_approval", approval=question)
+        async with self._writing.turn:
+            await self._writing.write((), Page(calls=[waiting]))
 
     async def _put_aside(self, call: ToolCall, wishes: tuple[Wish, ...]) -> None:
         """Write that nobody knows what came of a call, or that people are to be asked for something before it is made again."""
@@ -287,6 +296,11 @@ def _groups(calls: Sequence[ToolCall]) -> Iterator[Sequence[ToolCall]]:
             yield list(some)
         else:
             yield from ([call] for call in some)
+
+
+def needs_leave(call: ToolCall) -> bool:
+    """Whether a call uses an approval up by being begun."""
+    return bool(call.approval) and not is_gone_on_with(call)
 
 
 def _together(call: ToolCall) -> str:

@@ -117,6 +117,7 @@ class _Runs:
                 "items": [_item_view(item) for item in await there.runs.items(run.id)],
                 "calls": [_call_view(call) for call in await there.calls.calls(run.id)],
                 "approvals": approvals,
+                "children": [run_view(child) for child in await there.runs.children(run.id)],
             }
         )
 
@@ -195,6 +196,9 @@ def run_view(run: Run) -> dict[str, Any]:
         "background": run.background,
         "previous": run.previous or None,
         "continues": run.continues or None,
+        "parent": run.parent or None,
+        "parent_call": run.parent_call or None,
+        "depth": run.depth,
         "conversation": run.conversation or None,
         "created_at": run.created_at,
         "started_at": run.started_at,

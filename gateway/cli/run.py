@@ -19,9 +19,10 @@ from gateway.stores.runs import RunStatus
 _LISTED = ("id", "created_at", "status", "made_by", "tenant", "agent", "model", "steps", "tool_calls", "cost")
 _SHOWN = (
     "id", "status", "tenant", "user", "key", "agent", "version", "model", "created_at", "started_at", "previous", "continues",
-    "conversation", "forked_from", "replay_of", "lineage", "events", "spent", "limits", "takeovers",
+    "parent", "conversation", "forked_from", "replay_of", "lineage", "events", "spent", "limits", "takeovers",
 )  # fmt: skip
 _CALLS = ("id", "tool", "decision", "state", "attempts", "effect", "approval", "error")
+_CHILDREN = ("id", "parent_call", "agent", "status", "steps", "tool_calls", "cost")
 _SHOWN_OF_DATA = 160
 
 
@@ -62,6 +63,8 @@ def show(client: AdminClient, *, run: str, as_json: bool) -> None:
         print_table([{**call, "tool": f"{call['server']}/{call['tool']}"} for call in found["calls"]], _CALLS)
     for approval in found["approvals"]:
         click.echo(f"approval {approval['id']}: {approval['state']} ({approval['server']}/{approval['tool']})")
+    if found["children"]:
+        print_table([_row(child) for child in found["children"]], _CHILDREN)
 
 
 @command.command()

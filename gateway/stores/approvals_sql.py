@@ -19,10 +19,10 @@ from gateway.stores.durable import be_durable
 from gateway.stores.ledger import storable
 from gateway.stores.outbox_sql import add_notices
 from gateway.stores.runs import Run, RunItem
-from gateway.stores.runs_tables import IS_WAITING, RUNS
+from gateway.stores.runs_tables import IS_CONTINUATION, IS_WAITING, RUNS
 from gateway.stores.runs_writing import add_run
 from gateway.stores.tool_calls import Approval, ApprovalState, Notice, Vote, approval_notice
-from gateway.stores.tool_calls_sql import answer_call
+from gateway.stores.tool_calls_sql import answer_call, hand_over_calls
 
 _columns = APPROVALS.c
 _replace = msgspec.structs.replace
@@ -130,12 +130,15 @@ class SqlApprovals:
             approvals = (await connection.execute(asked.order_by(_columns.id).with_for_update())).all()
             if any(approval.continuation for approval in approvals):
                 return False
-            if status != "waiting" or not approvals:
+            if status != "waiting":
+                if await _is_continued(connection, asked_by):
+                    return False
                 raise Conflict(f"The response {asked_by} does not wait for anybody.")
             if missing := [approval.id for approval in approvals if approval.state == "pending"]:
                 raise NotAnswered(f"Nobody has answered {', '.join(missing)} yet.")
             await be_durable(connection)
             await add_run(connection, run, items)
+            await hand_over_calls(connection, asked_by)
             named = update(APPROVALS).where(_columns.run == asked_by)
             await connection.execute(named.values(continuation=run.id))
             await connection.execute(update(RUNS).where(RUNS.c.id == asked_by).values(status="completed"))
@@ -171,6 +174,11 @@ def _of(tenant: str | None) -> ColumnElement[bool]:
 
 def _is(tenant: str | None, approval: str) -> ColumnElement[bool]:
     return and_(_columns.id == storable(approval), _of(tenant))
+
+
+async def _is_continued(connection: AsyncConnection, run: str) -> bool:
+    going_on = select(RUNS.c.id).where(RUNS.c.continues == storable(run), IS_CONTINUATION)
+    return (await connection.execute(going_on)).first() is not None
 
 
 async def _hold(connection: AsyncConnection, approval: str) -> tuple[Approval, Sequence[Approval]]:

@@ -212,6 +212,10 @@ class RunStore(Protocol):
         """Give the runs that a run has begun by its calls, the oldest first."""
         ...
 
+    async def continued_by(self, run: str) -> str:
+        """Give the id of the run that goes on from one that waited; empty where none does."""
+        ...
+
     async def left_alone(self, runs: Sequence[str]) -> Sequence[str]:
         """Give those of these runs whose parent has ended, is gone, or is to end: nobody waits for them any more."""
         ...

@@ -32,7 +32,16 @@ from gateway.stores.database import Database
 from gateway.stores.ledger import storable
 from gateway.stores.runs import LIVE, Entry, Link, Piece, Place, Run, RunEvent, RunItem, RunStatus
 from gateway.stores.runs_rows import read_events, read_item, read_link, read_run
-from gateway.stores.runs_tables import IS_CHILD, IS_LIVE, IS_WAITING, RUN_BODIES, RUN_EVENTS, RUN_ITEMS, RUNS
+from gateway.stores.runs_tables import (
+    IS_CHILD,
+    IS_CONTINUATION,
+    IS_LIVE,
+    IS_WAITING,
+    RUN_BODIES,
+    RUN_EVENTS,
+    RUN_ITEMS,
+    RUNS,
+)
 from gateway.stores.runs_writing import IF_HELD, OUT_OF_ORDER, RunWriter, add_entries, add_run, changes, fenced, holding
 from gateway.stores.tool_calls_tables import TOOL_BLOBS, TOOL_CALLS
 
@@ -153,6 +162,12 @@ class SqlRuns:
         found = _runs().where(RUNS.c.parent == storable(run), IS_CHILD).order_by(RUNS.c.created_at, RUNS.c.id)
         async with self._database.connect() as connection:
             return [read_run(row) for row in (await connection.execute(found)).mappings()]
+
+    async def continued_by(self, run: str) -> str:
+        """Give the id of the run that goes on from one that waited; empty where none does."""
+        found = select(RUNS.c.id).where(RUNS.c.continues == storable(run), IS_CONTINUATION)
+        async with self._database.connect() as connection:
+            return (await connection.execute(found)).scalars().first() or ""
 
     async def left_alone(self, runs: Sequence[str]) -> Sequence[str]:
         """Give those of these runs whose parent has ended, is gone, or is to end."""

@@ -14,7 +14,7 @@ IS_LIVE: Final = text("status IN ('queued', 'in_progress')")
 IS_WAITING: Final = text("status = 'waiting'")
 
 IS_CHILD: Final = text("parent <> ''")
-_CONTINUES: Final = text("continues <> ''")
+IS_CONTINUATION: Final = text("continues <> ''")
 
 TEXTS: Final = (
     "id", "tenant", "model", "status", "previous", "conversation", "continues", "agent", "version", "lease_owner", "parent",
@@ -39,7 +39,7 @@ RUNS: Final = Table(
     Index("ix_runs_live_tenant", "tenant", sqlite_where=IS_LIVE, postgresql_where=IS_LIVE),
     Index("ix_runs_waiting", "created_at", "id", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
     Index("ix_runs_parent", "parent", sqlite_where=IS_CHILD, postgresql_where=IS_CHILD),
-    Index("ix_runs_continues", "continues", sqlite_where=_CONTINUES, postgresql_where=_CONTINUES),
+    Index("ix_runs_continues", "continues", sqlite_where=IS_CONTINUATION, postgresql_where=IS_CONTINUATION),
 )
 
 RUN_BODIES: Final = Table(

@@ -44,6 +44,15 @@ _FINISH: Final = (
     .values({name: bindparam(f"new_{name}") for name in _CHANGES})
 )
 _ANSWER: Final = update(TOOL_CALLS).where(*_IS, _columns.state.in_(_UNANSWERED)).values(state=bindparam("new_state"))
+_HAND_OVER: Final = (
+    update(TOOL_CALLS)
+    .where(
+        _columns.run == bindparam("of_run"),
+        _columns.state == "awaiting_approval",
+        _columns.started_at.is_not(None),
+    )
+    .values(state="approved")
+)
 _USED: Final = select(APPROVALS.c.id).where(APPROVALS.c.run == bindparam("of_run"), APPROVALS.c.state == "consumed")
 _CANCEL: Final = (
     update(TOOL_CALLS)
@@ -84,6 +93,11 @@ async def answer_call(connection: AsyncConnection, run: str, call: str, *, appro
     """Let a call that waits for people be `approved` or `denied`; one that does not wait any more is left as it is."""
     state: ToolCallState = "approved" if approved else "denied"
     await connection.execute(_ANSWER, {"of_run": run, "of_call": call, "new_state": state})
+
+
+async def hand_over_calls(connection: AsyncConnection, run: str) -> None:
+    """Let the calls of a run be `approved` that were begun and wait for people below it: another run goes on with them."""
+    await connection.execute(_HAND_OVER, {"of_run": run})
 
 
 async def cancel_calls(connection: AsyncConnection, run: str, now: float) -> None:

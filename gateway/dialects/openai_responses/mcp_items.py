@@ -22,6 +22,8 @@ RESPONSE: Final = "mcp_approval_response"
 LISTING: Final = "mcp_list_tools"
 KINDS: Final = frozenset({CALL, REQUEST, RESPONSE, LISTING})
 
+AGENTS: Final = "agents"
+"""The label of the agents that agents call."""
 PREFIXES: Final = {CALL: "mcp_", REQUEST: "mcpr_", LISTING: "mcpl_"}
 MOST_AT_ONCE: Final = 128
 """Calls in one answer of a model; of more, the others are refused."""
@@ -31,6 +33,7 @@ _decode = msgspec.json.Decoder().decode
 Body = dict[str, Json]
 WAITS: Final = "This call waits for a person's approval. It has not been made."
 REFUSED: Final = "A person refused this call; it was not made."
+AGENT_WAITS: Final = "The agent waits for people. It goes on, and answers, when they have."
 LOST: Final = (
     "This call was begun, and whether it was done is not known. It waits for a person, and has not been made again."
 )
@@ -140,38 +143,52 @@ def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[B
     """Give items as a model takes them: calls of tools as functions. `labels` are servers that are known to be this server's.
 
     What asks for approval is shown as a call when it is answered, or at the end where it is not. A question about a call that was begun
-    follows that call, and has its number.
+    follows that call, and has its number. What an agent that was called asks for, is its own business: the call waits.
     """
     asked: dict[str, Body] = {}
     begun: set[str] = set()
     group: list[tuple[Body, str]] = []
+    waiting: set[str] = set()
     for body in items:
         kind = body.get("type")
         if kind not in KINDS or not _is_for_us(body, labels):
             yield from _flushed(group)
             yield body
         elif kind == REQUEST:
-            asked[str(body.get("id"))] = body
+            # The run's own questions share the number of the calls that were asked for at the same time.
+            if not waiting or _step(body) in waiting:
+                asked[str(body.get("id"))] = body
+        elif kind == CALL and _is_waiting_agent(body):
+            waiting.add(_step(body))
+            asked[str(body.get("approval_request_id"))] = body
         elif kind == CALL:
+            waiting &= {_step(body)}
             asked.pop(str(body.get("approval_request_id")), None)
             begun.add(request_of(str(body.get("id"))))
             if group and _step(group[-1][0]) != _step(body):
                 yield from _flushed(group)
             group.append((body, said_to_model(body)))
-        elif kind == RESPONSE and body.get("approve") is True:
-            # Of several answers to what one call asks for, the call that follows names one alone.
-            if (asked.get(str(body.get("approval_request_id"))) or {}).get("question"):
-                del asked[str(body.get("approval_request_id"))]
-        elif kind == RESPONSE and body.get("approve") is False:
-            refused = asked.pop(str(body.get("approval_request_id")), None)
-            if refused is not None:
-                said, reason = _refusal(refused, begun), body.get("reason")
-                group.append((refused, f"{said} The reason given: {reason}" if reason else said))
+        elif kind == RESPONSE:
+            group += _answered(body, asked, begun)
     yield from _flushed(group)
-    group += [
-        (body, ASKS if body.get("question") else LOST if name in begun else WAITS) for name, body in asked.items()
-    ]
+    group += [(body, _unanswered(body, was_begun=name in begun)) for name, body in asked.items()]
     yield from _flushed(group)
+
+
+def _answered(body: Body, asked: dict[str, Body], begun: Collection[str]) -> list[tuple[Body, str]]:
+    """Take a person's answer to what was asked; give what the model is told of a call that it forbids."""
+    name = str(body.get("approval_request_id"))
+    question, approve = asked.get(name), body.get("approve")
+    if question is None or question.get("type") != REQUEST:
+        return []
+    if approve is False:
+        del asked[name]
+        said, reason = _refusal(question, begun), body.get("reason")
+        return [(question, f"{said} The reason given: {reason}" if reason else said)]
+    if approve is True and question.get("question"):
+        # Of several answers to what one call asks for, the call that follows names one alone.
+        del asked[name]
+    return []
 
 
 def _refusal(refused: Body, begun: Collection[str]) -> str:
@@ -179,6 +196,20 @@ def _refusal(refused: Body, begun: Collection[str]) -> str:
     if refused.get("question"):
         return UNANSWERED
     return NOT_AGAIN if refused["id"] in begun else REFUSED
+
+
+def _is_waiting_agent(body: Body) -> bool:
+    """Whether it is the call of an agent that waited for people when its run ended."""
+    waits = body.get("status") == "incomplete" and body.get("approval_request_id") is not None
+    return waits and body.get("server_label") == AGENTS
+
+
+def _unanswered(body: Body, *, was_begun: bool) -> str:
+    if body.get("type") == CALL:
+        return AGENT_WAITS
+    if body.get("question"):
+        return ASKS
+    return LOST if was_begun else WAITS
 
 
 def _is_for_us(body: Body, labels: Collection[str]) -> bool:

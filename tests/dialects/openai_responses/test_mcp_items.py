@@ -2,7 +2,17 @@
 
 import pytest
 
-from gateway.dialects.openai_responses.mcp_items import call, completed, failed, for_model, item_id, request, response
+from gateway.dialects.openai_responses.mcp_items import (
+    AGENT_WAITS,
+    WAITS,
+    call,
+    completed,
+    failed,
+    for_model,
+    item_id,
+    request,
+    response,
+)
 
 STEP = "0" * 23 + "1"
 ONE, TWO = (item_id("mcp_call", STEP, index) for index in (0, 1))
@@ -40,6 +50,41 @@ def test_what_people_are_asked_and_say_is_told_as_it_is(items, said):
 
     assert len(told) == len(said)
     assert all(part in text for part, text in zip(said, told, strict=True))
+
+
+AGENT = failed(
+    call(ONE, "agents", "helper", '{"input":"x"}', request="mcpr_" + "f" * 26), "It waits.", status="incomplete"
+)
+THEIRS = request("mcpr_" + "f" * 26, "ops", "scale", "{}")
+ALSO_THEIRS = request("mcpr_" + "e" * 26, "ops", "scale", "{}")
+NEXT = item_id("mcp_call", "0" * 23 + "2", 0)
+
+
+def shown(*items):
+    """The calls that a model sees, and what came of them."""
+    bodies = list(for_model(items))
+    outputs = {body["call_id"]: body["output"] for body in bodies if body["type"] == "function_call_output"}
+    return [(body["name"], outputs[body["call_id"]]) for body in bodies if body["type"] == "function_call"]
+
+
+@pytest.mark.parametrize("answer", [(), (response("r", THEIRS["id"], approve=False),)], ids=["open", "refused"])
+def test_what_an_agent_asks_is_not_its_callers_call(answer):
+    assert shown(AGENT, THEIRS, ALSO_THEIRS, *answer) == [("agents__helper", AGENT_WAITS)]
+
+
+def test_an_agent_that_waited_is_shown_with_its_answer_alone():
+    done = completed(call(NEXT, "agents", "helper", '{"input":"x"}', request=THEIRS["id"]), "Done.")
+
+    assert shown(AGENT, THEIRS, response("r", THEIRS["id"], approve=True), done) == [("agents__helper", "Done.")]
+
+
+def test_questions_of_the_run_itself_are_told_beside_an_agents():
+    own = request(item_id("mcp_approval_request", STEP, 1), "ops", "scale", "{}")
+    later = request(item_id("mcp_approval_request", "0" * 23 + "3", 0), "ops", "stop", "{}")
+    done = completed(call(NEXT, "agents", "helper", '{"input":"x"}', request=THEIRS["id"]), "Done.")
+
+    assert ("ops__scale", WAITS) in shown(AGENT, THEIRS, own)
+    assert ("ops__stop", WAITS) in shown(AGENT, THEIRS, done, later)
 
 
 def test_nobody_says_that_a_call_was_not_made_that_was_begun():
