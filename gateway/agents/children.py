@@ -6,7 +6,7 @@ and begins no second one. Whoever holds the lease of the child is free: this pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -14,12 +14,15 @@ import structlog
 
 from gateway.agents.agent_tools import child_id, is_gone_on_with
 from gateway.agents.child_answers import answer_of
+from gateway.agents.child_budget import left, share, used_by, within
 from gateway.agents.continuing import go_on
 from gateway.agents.family import asked_by
 from gateway.agents.means import DAY, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
 from gateway.agents.replying import as_input, continuation_of, replies
+from gateway.agents.run_limits import exceeded
+from gateway.agents.writing import Writing
 from gateway.config.agent_settings import PREFIX
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, NotFound, StoreUnavailable, SwitchgearError
@@ -28,7 +31,7 @@ from gateway.core.tools import Label, ToolOutput
 from gateway.dialects.openai_responses.kept_items import whole_item
 from gateway.dialects.openai_responses.mcp_items import REQUEST
 from gateway.dialects.openai_responses.stored_encode import TERMINAL
-from gateway.stores.runs import LIVE, Run, RunItem
+from gateway.stores.runs import LIVE, Below, Limits, Run, RunItem, Spent
 from gateway.stores.tool_calls import Approval, ToolCall
 
 log = structlog.get_logger()
@@ -53,22 +56,59 @@ class AgentWaits(Exception):
 class Children:
     """Those of one run, in the name of `caller`."""
 
-    def __init__(self, means: Means, tools: ToolMeans, run: Run, caller: Caller, start: Start) -> None:
+    def __init__(
+        self, means: Means, tools: ToolMeans, writing: Writing, caller: Caller, limits: Limits, start: Start
+    ) -> None:
         self._means = means
         self._tools = tools
-        self._run = run
+        self._writing = writing
+        self._run = writing.run
         self._caller = caller
+        self._limits = limits
         self._start = start
+        self._expected = 0
+        self._reserved: dict[str, Limits] = {}
+        self._followed: dict[str, dict[str, Run]] = {}
+
+    def expect(self, calls: int) -> None:
+        """Say how many agents are called together now: they share what there is."""
+        self._expected = calls
+
+    def settle(self, call: ToolCall) -> Below:
+        """Give what the children of a call have used, and give back what was reserved for them. Of any other call nothing."""
+        used = self._used(call)
+        self._reserved.pop(call.id, None)
+        self._followed.pop(call.id, None)
+        return used
+
+    def _used(self, call: ToolCall) -> Below:
+        # What began for an earlier run was settled there.
+        followed = self._followed.get(call.id, {}).values()
+        return used_by(child for child in followed if child.parent == self._run.id)
+
+    def _reserve(self, call: ToolCall) -> None:
+        """Set a part aside for a call, before anything else happens."""
+        free = left(self._limits, self._writing.spend(), self._reserved.values())
+        lent = share(free, self._expected)
+        self._expected = max(0, self._expected - 1)
+        self._reserved[call.id] = lent
 
     async def answer(self, call: ToolCall, said: Label | None) -> tuple[ToolOutput, Label]:
         """Have an agent answer a call; give what it says, and where that came from. `said` labels what the caller's model says now.
 
         What keeps the child from its work is told as its answer. Raises AgentWaits and StoreUnavailable.
         """
+        self._reserve(call)
+        followed = self._followed[call.id] = dict[str, Run]()
         try:
             child = await self._found_or_begun(call, said)
+            if child.parent == self._run.id:
+                self._reserved[call.id] = child.limits
             while True:
-                child = await self._last(await self._ended(child))
+                child = await self._ended(child)
+                followed[child.id] = child
+                async for later in self._later(child):
+                    followed[later.id] = child = later
                 if child.status in LIVE:
                     continue
                 if child.status != "waiting":
@@ -85,7 +125,11 @@ class Children:
     async def questions(self, call: ToolCall) -> Sequence[dict[str, Json]]:
         """Give what the agent of a call asks of people, as its own client would see it."""
         child = await self._find(child_id(call.key))
-        return () if child is None else _questions(await self._last(child))
+        if child is None:
+            return ()
+        async for later in self._later(child):
+            child = later
+        return _questions(child)
 
     async def _found_or_begun(self, call: ToolCall, said: Label | None) -> Run:
         name = child_id(call.key)
@@ -104,20 +148,21 @@ class Children:
     async def _find(self, name: str) -> Run | None:
         return await self._means.runs.find(self._run.tenant, name)
 
-    async def _last(self, child: Run) -> Run:
-        """Give the run that goes on from a child, and so on: itself, where it asked nobody, or nobody has answered."""
+    async def _later(self, child: Run) -> AsyncIterator[Run]:
+        """Give the runs that go on from a child, one after the other: none, where it asked nobody, or nobody has answered."""
         while child.status == "completed" and _questions(child):
             later = await self._find(child_id(child.id))
             if later is None:
-                return child
+                return
+            yield later
             child = later
-        return child
 
     async def _go_on(self, child: Run, call: ToolCall, asked: Sequence[Approval]) -> Run:
         """Go on with a child whose questions are answered, once; give the run that does."""
         means = self._means
         made = self._held(continuation_of(means, child, child_id(child.id)), call)
-        made = msgspec.structs.replace(made, limits=child.limits)
+        rest = left(self._reserved[call.id], Spent(below=self._used(call)), kept=0)
+        made = msgspec.structs.replace(made, limits=within(child.limits, rest))
         try:
             await go_on(means, made, as_input(await replies(means, self._tools, asked)))
         except Conflict:
@@ -159,6 +204,10 @@ class Children:
         if plan is None:
             msg = f"There is no agent {call.tool[:100]!r} any more."
             raise Conflict(msg)
+        limits = within(plan.limits, self._reserved[call.id])
+        if why := exceeded(limits, Spent()):
+            msg = f"Nothing is left for it. {why}"
+            raise Conflict(msg)
         now, days = means.clock.wall(), means.settings.keep_days
         child = Run(
             id=child_id(call.key),
@@ -172,7 +221,7 @@ class Children:
             agent=plan.agent,
             version=plan.version,
             expires_at=None if days is None else now + days * DAY,
-            limits=plan.limits,
+            limits=limits,
         )
         child = self._held(child, call)
         await means.runs.add(child, [self._input(call, said)])

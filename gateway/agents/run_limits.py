@@ -14,16 +14,20 @@ class RunOver(SwitchgearError):
 
 
 def exceeded(limits: Limits, spent: Spent) -> str:
-    """Say which limit keeps a run from asking its model, or a tool, once more; empty where none does. Calls of tools are counted apart."""
+    """Say which limit keeps a run from asking its model, or a tool, once more; empty where none does. Calls of tools are counted apart.
+
+    What runs below it have used counts, too.
+    """
+    below = spent.below
     used: tuple[tuple[float | None, float, str], ...] = (
-        (limits.steps, spent.steps, "answers of its model"),
-        (limits.tokens, spent.input_tokens + spent.output_tokens, "tokens"),
+        (limits.steps, spent.steps + below.steps, "answers of its model"),
+        (limits.tokens, spent.input_tokens + spent.output_tokens + below.tokens, "tokens"),
         (limits.seconds, spent.seconds, "seconds"),
     )
     for most, count, what in used:
         if most is not None and count >= most:
             return f"The run has used the {most:g} {what} that it may use."
-    if limits.nano is not None and spent.nano >= limits.nano:
+    if limits.nano is not None and spent.nano + below.nano >= limits.nano:
         return f"The run has used the {limits.nano / 1e9:.6g} dollars that it may use."
     return ""
 

@@ -17,6 +17,7 @@ import msgspec
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.agent_tools import is_gone_on_with
 from gateway.agents.carrying import carried
+from gateway.agents.child_budget import together, within
 from gateway.agents.children import AgentWaits, Children, Start
 from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.means import Means, ToolMeans
@@ -58,10 +59,11 @@ class Toolbox:
         self._begun: set[str] = set()
         self._approved: dict[str, Approval] = {}
         self._wishes: dict[str, tuple[Wish, ...]] = {}
-        self._children = Children(means, tools, writing.run, caller, start)
+        # A child has less than its plan says: what its caller lent it.
+        self.limits = _bounded(within(plan.limits, writing.run.limits), means)
+        self._children = Children(means, tools, writing, caller, self.limits, start)
         self._asking = ToolAsking(means, tools, writing.run, caller, self._children)
         self._reads = Known()
-        self.limits = _bounded(plan.limits, means)
 
     @property
     def begun(self) -> AbstractSet[str]:
@@ -138,6 +140,7 @@ class Toolbox:
         for group in _groups(calls):
             self.check()
             ready = await self._begin(group)
+            self._children.expect(sum(call.server == AGENTS for call in ready))
             if len(ready) == 1:
                 await self._make(ready[0])
                 continue
@@ -192,7 +195,7 @@ class Toolbox:
 
     def _objection(self, call: ToolCall) -> str:
         """Say why a call is not made after all; empty where it is."""
-        why = too_many_calls(self.limits, self._writing.tool_calls)
+        why = too_many_calls(self.limits, self._writing.tool_calls + self._writing.below.tool_calls)
         if why:
             return why
         known = granted(self._plan, call)
@@ -254,6 +257,8 @@ class Toolbox:
             call, state="done" if done else "failed", error=error, ended_at=self._means.clock.wall()
         )
         async with writing.turn:
+            # In the entry that says that it has ended: neither is known without the other.
+            writing.below = together(writing.below, self._children.settle(call))
             place, said = writing.encoder.end_call(body)
             await writing.write(said, Page(items=[writing.item(place, body, label, call)], calls=[ended]))
 
@@ -261,6 +266,7 @@ class Toolbox:
         """Write that the agent of a call waits for people."""
         waiting = msgspec.structs.replace(call, state="awaiting_approval", approval=question)
         async with self._writing.turn:
+            self._writing.below = together(self._writing.below, self._children.settle(call))
             await self._writing.write((), Page(calls=[waiting]))
 
     async def _put_aside(self, call: ToolCall, wishes: tuple[Wish, ...]) -> None:

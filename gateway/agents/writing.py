@@ -66,6 +66,7 @@ class Writing:
         self.steps = run.spent.steps
         self.tool_calls = run.spent.tool_calls
         self.nano = run.spent.nano
+        self.below = run.spent.below
         self.begun = False
         self.ended = False
         self._means = means
@@ -182,6 +183,7 @@ class Writing:
             input_tokens=usage.input_total,
             output_tokens=usage.output_total,
             nano=self.nano,
+            below=self.below,
             seconds=self.run.spent.seconds + self._means.clock.monotonic() - self._began,
         )
 

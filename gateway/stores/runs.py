@@ -44,8 +44,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
 
 
+class Below(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs have used that another one began by its calls, and those below them. `tokens` are those in and out together."""
+
+    steps: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
+    nano: int = 0
+
+
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run has used. `seconds` are those in which it was executed, not those in which it waited."""
+    """What a run has used. `seconds` are those in which it was executed, not those in which it waited.
+
+    `below` is what those have used that it began by its calls and that have ended; it is in none of the other fields.
+    """
 
     steps: int = 0
     tool_calls: int = 0
@@ -53,6 +65,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     nano: int = 0
     seconds: float = 0.0
+    below: Below = Below()
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,13 +3,21 @@
 import msgspec
 
 from gateway.core.caller import Caller
-from gateway.stores.runs import Entry, Run, RunEvent, RunItem, Spent
+from gateway.stores.runs import Below, Entry, Run, RunEvent, RunItem, Spent
 
 CALLER = Caller(
     id="key_1", kind="key", tenant="acme", user="user_ada", tags=(("project", "apollo"),), models=("gpt-*",)
 )
 QUEUED = Run(id="resp_1", tenant="acme", caller=CALLER, model="gpt-5", status="queued", created_at=1.0)
-SPENT = Spent(steps=3, tool_calls=2, input_tokens=5_000_000_000, output_tokens=7, nano=9_000_000_000_000, seconds=1.25)
+SPENT = Spent(
+    steps=3,
+    tool_calls=2,
+    input_tokens=5_000_000_000,
+    output_tokens=7,
+    nano=9_000_000_000_000,
+    seconds=1.25,
+    below=Below(steps=4, tool_calls=1, tokens=6_000_000_000, nano=7),
+)
 ENDED = Entry(status="cancelled", response={"status": "cancelled"})
 
 
