@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from gateway.candidates_opening import CandidatesInForce
 from gateway.config.approval_settings import ApprovalSettings
 from gateway.core.errors import NotFound, Overloaded, UnsupportedSchema
 from gateway.core.items import Json
-from gateway.core.tools import Tool, ToolOutput
+from gateway.core.tools import Label, Tool, ToolOutput
 from gateway.policies.tool_judge import StandingToolJudge
 from gateway.policies.tool_judgement import ToolFacts, ToolJudgement
 from gateway.schemas.worker import Judging
@@ -59,6 +59,7 @@ def open_tool_means(
     judging: Judging,
     hub: Hub | None = None,
     asking: ApprovalSettings = _CUSTOMARY,
+    recorded: Mapping[str, Label] | None = None,
 ) -> ToolMeans:
     """Put it together. `in_force` gives what the present generation says; without a hub there are no tools, but agents all the same."""
     known: Hub = NoTools() if hub is None else hub
@@ -77,6 +78,7 @@ def open_tool_means(
         blobs=kept.blobs,
         violation=Violations(judging),
         asking=asking,
+        recorded=recorded,
     )
 
 

@@ -18,7 +18,7 @@ from gateway.core.caller import Caller
 from gateway.core.clock import Clock
 from gateway.core.ids import NewId
 from gateway.core.items import Json
-from gateway.core.tools import Tool
+from gateway.core.tools import Label, Tool
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.tool_judgement import ToolJudge
@@ -59,7 +59,8 @@ class ToolMeans(msgspec.Struct, frozen=True, kw_only=True):
     """What runs need to use tools of this server.
 
     `violation` says what is wrong with the arguments of a call, empty where nothing is. `asking` says how people are asked where no policy does.
-    `candidates` makes what forks and replays are tried with; without it there are none.
+    `candidates` makes what forks and replays are tried with; without it there are none. `recorded` is for conversations whose results are
+    recorded: the hub then answers for agents as well, and this says where the answers of each come from. None begins runs for them.
     """
 
     hub: Hub
@@ -71,6 +72,7 @@ class ToolMeans(msgspec.Struct, frozen=True, kw_only=True):
     violation: Callable[[Tool, dict[str, Json]], Awaitable[str]]
     asking: ApprovalSettings = ApprovalSettings()
     candidates: Candidates | None = None
+    recorded: Mapping[str, Label] | None = None
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):

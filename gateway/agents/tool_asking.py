@@ -72,7 +72,7 @@ class ToolAsking:
             return await self._answered(call, body)
         if tool.server == SERVER:
             return await self._read_on(body, msgspec.json.decode(call.arguments), known)
-        if tool.server == AGENTS and self._children is not None:
+        if tool.server == AGENTS and self._tools.recorded is None and self._children is not None:
             said, label = await self._children.answer(call, known.label)
             return Result(body=await self._shown(body, said), label=label)
         return await self._outside(call, tool, body)
@@ -91,7 +91,9 @@ class ToolAsking:
             state=state,
         )
         # Also of what went wrong the server may have chosen the words.
-        label = msgspec.structs.replace(tool.gives, source=tool.id)
+        recorded = self._tools.recorded
+        gives = tool.gives if recorded is None or tool.server != AGENTS else recorded.get(tool.name, tool.gives)
+        label = msgspec.structs.replace(gives, source=tool.id)
         left = _TRIES
         while True:
             left -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from gateway.app import Application
 from gateway.cli.agent_case_hub import RecordedHub
 from gateway.cli.agent_case_outcomes import CaseOutcome, judged
 from gateway.config import ScriptedSettings, Settings
+from gateway.config.agent_families import descendants
 from gateway.config.agent_settings import AgentCase, AgentDefinition, CaseDocument
 from gateway.config.cache_settings import CacheSettings
 from gateway.config.database_settings import SqliteSettings
@@ -26,7 +28,7 @@ from gateway.config.settings import ModelSettings, TargetSettings
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import Started
-from gateway.core.tools import model_name
+from gateway.core.tools import Label, model_name
 from gateway.governance import open_governance
 from gateway.live import LoadSettings
 from gateway.run_tools_opening import open_tool_means
@@ -41,10 +43,14 @@ _CALLER: Final = Caller(id="case", user="case")
 
 
 class CaseRunner:
-    """Runs the cases of one configuration. `config` is its file, `folder` a new and empty place for what is kept meanwhile."""
+    """Runs the cases of one configuration. `config` is its file, `folder` a new and empty place for what is kept meanwhile.
 
-    def __init__(self, settings: Settings, config: Path, folder: Path) -> None:
+    `agents` are all of them: those that others call are not asked, a case says what they answer.
+    """
+
+    def __init__(self, settings: Settings, config: Path, folder: Path, agents: Mapping[str, AgentDefinition]) -> None:
         self._settings = settings
+        self._agents = agents
         self._config = config
         self._folder = folder
 
@@ -84,7 +90,7 @@ class CaseRunner:
         self, application: Application, agent: AgentDefinition, case: AgentCase, hub: RecordedHub, runs: list[Run]
     ) -> None:
         """Say what the user says, turn by turn, until somebody else has to say something; `runs` takes what comes of it."""
-        opened = self._open(application, agent, hub)
+        opened = self._open(application, hub)
         started = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(application.live.run, started)
@@ -98,8 +104,7 @@ class CaseRunner:
             finally:
                 tasks.cancel_scope.cancel()
 
-    @staticmethod
-    def _open(application: Application, agent: AgentDefinition, hub: RecordedHub) -> Runs:
+    def _open(self, application: Application, hub: RecordedHub) -> Runs:
         kept, live = application.governance.kept, application.live
         settings = application.settings.runs
         if kept is None or settings is None:
@@ -107,7 +112,9 @@ class CaseRunner:
             raise RuntimeError(msg)
 
         def in_force() -> AgentsInForce:
-            return AgentsInForce(agents={agent.name: agent}, authorizer=live.current().authorizer)
+            return AgentsInForce(agents=self._agents, authorizer=live.current().authorizer)
+
+        recorded = {name: self._label(name, application.settings) for name in self._agents}
 
         return open_runs(
             settings,
@@ -116,7 +123,22 @@ class CaseRunner:
             kept.ring,
             runs=kept.runs,
             conversations=kept.conversations,
-            tools=open_tool_means(kept, in_force, application.judging, hub, application.settings.approvals),
+            tools=open_tool_means(kept, in_force, application.judging, hub, application.settings.approvals, recorded),
+        )
+
+    def _label(self, name: str, settings: Settings) -> Label:
+        """Give where an agent's answers come from at worst: what its tools give, and those of the agents below it."""
+        members = [self._agents[each] for each in (name, *descendants(name, self._agents))]
+        gives = [
+            settings.tools.servers[server].tools[tool].gives
+            for member in members
+            for server, tools in member.settings.tools.items()
+            for tool in tools
+        ]
+        return Label(
+            source=name,
+            integrity="untrusted" if any(each.integrity == "untrusted" for each in gives) else "trusted",
+            confidentiality="sensitive" if any(each.confidentiality == "sensitive" for each in gives) else "internal",
         )
 
     @staticmethod

@@ -11,6 +11,7 @@ from gateway.cli.agent_folder import read_agents
 from gateway.cli.faults import fail
 from gateway.cli.options import config_option
 from gateway.config import ConfigError
+from gateway.config.agent_checks import tools_of
 
 
 @click.command()
@@ -26,7 +27,7 @@ def command(config: Path, as_json: bool) -> None:
         {
             "agent": agent.model,
             "model": agent.settings.model,
-            "tools": [f"{server}/{name}" for server, names in agent.settings.tools.items() for name in names],
+            "tools": sorted(tools_of(agent.settings)),
             "cases": len(documents.cases[name]),
             "version": agent.version,
             "description": agent.settings.description,

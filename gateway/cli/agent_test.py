@@ -54,7 +54,7 @@ async def _run(
 ) -> list[CaseOutcome]:
     outcomes: list[CaseOutcome] = []
     with tempfile.TemporaryDirectory(prefix="switchgear-agent-test-") as folder:
-        runner = CaseRunner(settings, config, Path(folder))
+        runner = CaseRunner(settings, config, Path(folder), documents.agents)
         for agent in agents:
             for document in documents.cases[agent.name]:
                 outcomes.append(await runner.run(agent, document))

@@ -32,7 +32,7 @@ def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
     for number, name in enumerate(settings.agents):
         if name in settings.agents[:number]:
             yield Finding(path=("agents", number), needs=("agents",), message=f"{shown(name)} is listed twice")
-    had = _had(settings)
+    had = tools_of(settings)
     for tool in settings.approval:
         if tool not in had:
             message = f"{shown(tool)} is no tool of this agent{_near(tool, had)}"
@@ -41,20 +41,20 @@ def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
 
 def case_findings(case: AgentCase, agent: AgentSettings) -> Iterator[Finding]:
     """Yield tools in a case that the agent does not have."""
-    had = _had(agent)
-    for path, tool in _tools_of(case):
+    had = tools_of(agent)
+    for path, tool in _named_in(case):
         if tool not in had:
             yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{_near(tool, had)}")
 
 
-def _had(agent: AgentSettings) -> set[str]:
-    """Give the names of what the agent may call."""
+def tools_of(agent: AgentSettings) -> set[str]:
+    """Give the names of all that an agent may call: server/tool, agents/agent."""
     tools = {f"{server}/{name}" for server, names in agent.tools.items() for name in names}
     asking = set() if agent.ask_human is None else {ASK_HUMAN}
     return tools | {f"{AGENTS}/{name}" for name in agent.agents} | asking
 
 
-def _tools_of(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _named_in(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Give the tools that a case names, each with its path."""
     for place, turn in enumerate(case.model):
         for number, call in enumerate(turn.call):
