@@ -3,6 +3,7 @@
 import anyio
 
 from gateway.config.agent_settings import AgentLimitSettings
+from gateway.core.caller import Caller
 from gateway.core.tools import Label
 from tests.unit.agents.children_world import BOSS, HELPER, agent, call_of, family
 from tests.unit.agents.runs_world import ADA, check_stream, endless, speak
@@ -146,6 +147,63 @@ async def test_the_end_of_a_caller_ends_its_children(tmp_path):
                 await anyio.sleep(0.01)
 
         assert ended.status == "cancelled"
+
+
+async def test_agents_that_a_caller_may_not_use_are_not_his_through_others(tmp_path):
+    caller = Caller(id="ada", tenant="acme", models=("agent/boss",))
+    scripts = {"boss": [[call_of("helper", "find it")], "Alone."], "helper": ["Never said."]}
+    async with family(tmp_path, BOSS, HELPER, scripts=scripts) as world:
+        run, _ = await world.ask_agent(caller=caller)
+
+        [(_, told)] = results(run)
+        assert told == "There is no tool 'agents__helper' here."
+        assert "tools" not in world.models["boss"].calls[0].fields
+        assert await world.children(run) == []
+
+
+async def test_a_child_has_no_tools_that_its_caller_may_not_use(tmp_path):
+    caller = Caller(id="ada", tenant="acme", tools=("desk/look",))
+    scripts = {"boss": [[call_of("helper", "do it")], "Done."], "helper": [[want("send")], "I cannot."]}
+    async with family(tmp_path, BOSS, HELPER, scripts=scripts) as world:
+        run, _ = await world.ask_agent(caller=caller)
+
+        assert results(run) == [("helper", "I cannot.")]
+        assert world.hub.made == []
+
+
+async def test_a_circle_that_came_with_a_reload_has_an_end(tmp_path):
+    async def again(call, send):
+        await world.models["helper"].ask(call, send, [call_of("helper", "again")])
+
+    scripts = {"boss": [[call_of("helper", "go")], "Enough."], "helper": [again, again, "No deeper.", "Up.", "Top."]}
+    async with family(tmp_path, BOSS, HELPER, scripts=scripts, agent_depth=3) as world:
+        world.agents["helper"] = agent("helper", agents=("helper",))
+        world.models["helper"].answers.insert(2, again)
+        run, _ = await world.ask_agent()
+        every = await world.runs.list("acme")
+        deepest = max(every, key=lambda each: each.depth)
+        [call] = [item.body for item in await world.runs.items(deepest.id) if item.body["type"] == "mcp_call"]
+
+        assert sorted(each.depth for each in every) == [0, 1, 2, 3]
+        assert "Agents may call each other 3 levels deep" in call["error"]["content"][0]["text"]
+        assert results(run) == [("helper", "Top.")]
+
+
+async def test_a_long_answer_is_kept_and_read_on_in(tmp_path):
+    scripts = {"boss": [[call_of("helper", "tell")]], "helper": ["x" * 3000]}
+    async with family(tmp_path, BOSS, HELPER, scripts=scripts, result_bytes=1024) as world:
+
+        async def read_on(call, send):
+            [_, told] = world.models["boss"].told()[-1]
+            arguments = '{"offset":1024,"ref":"' + told.split('ref="')[1].split('"')[0] + '"}'
+            await world.models["boss"].ask(call, send, [want("read_result", arguments, "switchgear")])
+
+        world.models["boss"].answers.append(read_on)
+        run, _ = await world.ask_agent()
+
+        [first, second] = results(run)
+        assert first[1].startswith("x" * 1024 + "\n[1024 of 3000 bytes.")
+        assert second == ("read_result", "x" * 1976)
 
 
 async def _event_count(world, run):
