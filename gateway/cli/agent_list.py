@@ -27,7 +27,7 @@ def command(config: Path, as_json: bool) -> None:
         {
             "agent": agent.model,
             "model": agent.settings.model,
-            "tools": sorted(tools_of(agent.settings)),
+            "tools": tools_of(agent.settings),
             "cases": len(documents.cases[name]),
             "version": agent.version,
             "description": agent.settings.description,

@@ -47,11 +47,11 @@ def case_findings(case: AgentCase, agent: AgentSettings) -> Iterator[Finding]:
             yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{_near(tool, had)}")
 
 
-def tools_of(agent: AgentSettings) -> set[str]:
-    """Give the names of all that an agent may call: server/tool, agents/agent."""
-    tools = {f"{server}/{name}" for server, names in agent.tools.items() for name in names}
-    asking = set() if agent.ask_human is None else {ASK_HUMAN}
-    return tools | {f"{AGENTS}/{name}" for name in agent.agents} | asking
+def tools_of(agent: AgentSettings) -> list[str]:
+    """Give the names of all that an agent may call, in their order: server/tool, then agents/agent, then what it asks people with."""
+    tools = [f"{server}/{name}" for server, names in agent.tools.items() for name in names]
+    asking = [] if agent.ask_human is None else [ASK_HUMAN]
+    return tools + [f"{AGENTS}/{name}" for name in agent.agents] + asking
 
 
 def _named_in(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:

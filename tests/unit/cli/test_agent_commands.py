@@ -226,7 +226,7 @@ def test_a_case_says_what_an_agent_answers_that_another_calls(place):
 
     assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "2 of 2 cases hold"), found.stdout
     listed = {each["agent"]: each["tools"] for each in json.loads(place.run("list", "--json").stdout)}
-    assert listed["agent/boss"] == ["agents/clerk", "desk/send"]
+    assert listed["agent/boss"] == ["desk/send", "agents/clerk"]
 
 
 def test_a_call_for_which_the_case_has_no_result_is_told(place):
