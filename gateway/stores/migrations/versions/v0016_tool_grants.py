@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 
 revision = "0016_tool_grants"
-down_revision = "0014_agents"
+down_revision = "0015_children"
 
 
 def upgrade(op: Operations) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic.operations import Operations
 
 revision = "0017_item_ids"
-down_revision = "0014_agents"
+down_revision = "0016_tool_grants"
 
 _TABLES = ("run_items", "conversation_items")
 
