@@ -12,7 +12,8 @@ from gateway.agents.desk import RunDesk
 from gateway.agents.rule_of_two import rule_of_two
 from gateway.config import ConfigError, Fault, Settings
 from gateway.config.agent_documents import DEFINITION, digest_agents_folder, load_agent_documents
-from gateway.config.agent_families import descendants
+from gateway.config.agent_families import everybody
+from gateway.config.agent_links import in_conversation
 from gateway.config.agent_settings import AgentDefinition, AgentDocuments
 from gateway.config.tool_settings import ToolSettings
 from gateway.core.tools import Label, Tool
@@ -98,11 +99,16 @@ def _faults(
     if refusal := _refusal([agent], settings, judge):
         yield "tools", refusal
         return
-    below = [agents[name] for name in descendants(agent.name, agents)]
-    if refusal := _refusal([agent, *below], settings, judge):
+    talking = list(in_conversation(agent.name, agents))
+    if refusal := _refusal([agents[name] for name in talking], settings, judge):
+        # Who takes over reads all that was read before: together they are one.
+        yield "handoffs", f"Together with those that it can be handed over to ({', '.join(talking[1:])}): {refusal}"
+        return
+    below = [name for name in everybody(agent.name, agents) if name not in talking]
+    if refusal := _refusal([agents[name] for name in (*talking, *below)], settings, judge):
         # What one has read, another acts by: together they are one.
-        names = ", ".join(each.name for each in below)
-        yield "agents", f"Together with the agents below it ({names}): {refusal}"
+        path = next((each for each in ("agents", "workflow") if getattr(agent.settings, each)), "handoffs")
+        yield path, f"Together with the agents below it ({', '.join(below)}): {refusal}"
 
 
 def _refusal(agents: Sequence[AgentDefinition], settings: Settings, judge: StandingToolJudge) -> str:
@@ -110,13 +116,20 @@ def _refusal(agents: Sequence[AgentDefinition], settings: Settings, judge: Stand
     tools: dict[str, Tool] = {}
     passing: set[str] = set()
     for agent in agents:
-        for server, names in agent.settings.tools.items():
-            for name in names:
-                tool = tool_of(server, name, settings.tools.servers[server].tools[name])
-                tools[tool.id] = tool
-                if agent.settings.approval.get(tool.id) != "always" and judge.may_pass(tool):
-                    passing.add(tool.id)
+        for tool in tools_in(agent, settings):
+            tools[tool.id] = tool
+            if agent.settings.approval.get(tool.id) != "always" and judge.may_pass(tool):
+                passing.add(tool.id)
     return rule_of_two(list(tools.values()), lambda tool: tool.id in passing)
+
+
+def tools_in(agent: AgentDefinition, settings: Settings) -> list[Tool]:
+    """Give the tools of a definition, as the operator describes them."""
+    return [
+        tool_of(server, name, settings.tools.servers[server].tools[name])
+        for server, names in agent.settings.tools.items()
+        for name in names
+    ]
 
 
 def tool_of(server: str, name: str, settings: ToolSettings) -> Tool:

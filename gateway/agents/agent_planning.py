@@ -11,6 +11,7 @@ from gateway.agents.agent_judging import SITUATION
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.agent_tools import granted_agent
 from gateway.agents.builtin_tools import ASK_HUMAN, READ_RESULT
+from gateway.agents.handoffs import transfer
 from gateway.agents.naming import named_servers, narrowed
 from gateway.agents.plan import Granted, Listed, Plan
 from gateway.agents.planning import function_of
@@ -63,20 +64,31 @@ class AgentPlanner:
         del entry
         return False
 
-    async def plan(self, caller: Caller, model: str, fields: dict[str, Json], *, version: str = "") -> Plan | None:
-        """Give the plan of a request to an agent; None for any other model.
+    async def plan(
+        self, caller: Caller, model: str, fields: dict[str, Json], *, version: str = "", agent: str = ""
+    ) -> Plan | None:
+        """Give the plan of a request to an agent; None for any other model. An agent in charge that is gone is in charge no more.
 
         Raises InvalidRequest, Forbidden, and Conflict for a version that nobody has any more.
         """
         if not model.startswith(PREFIX):
             return None
         now = self._in_force()
-        definition = await self._definition(model.removeprefix(PREFIX), version, now)
+        asked = model.removeprefix(PREFIX)
+        definition = await self._definition(agent, version, now) if agent not in ("", asked) else None
+        handed = definition is not None
+        if definition is None:
+            definition = await self._definition(asked, version, now)
         if definition is None:
             return None  # the catalogue says what there is
-        _require(now.authorizer, caller, model)
-        named = named_servers(fields, definition, self._hub)
+        for name in dict.fromkeys((model, definition.model)):
+            _require(now.authorizer, caller, name)
+        named = named_servers(fields, definition, self._hub, handed=handed)
         granted, listed = narrowed(named, *await self._granted(definition, caller, now.authorizer))
+        granted |= await self._transfers(definition, caller, now)
+        if granted or handed:
+            # Who takes over also finds results that the one before was shown the beginning of.
+            granted[READ_RESULT.name] = READ_RESULT
         # Each time: with the last run that had it, it is forgotten.
         await self._versions.keep(definition)
         settings = definition.settings
@@ -122,8 +134,6 @@ class AgentPlanner:
         granted.update({each.name: each for each in agents})
         if agents:
             listed.append(Listed(server=AGENTS, tools=tuple(each.tool for each in agents)))
-        if granted:
-            granted[READ_RESULT.name] = READ_RESULT
         asking = definition.settings.ask_human
         if asking is not None:
             granted[ASK_HUMAN.name] = msgspec.structs.replace(ASK_HUMAN, people=asking.groups, ttl=asking.ttl)
@@ -139,6 +149,18 @@ class AgentPlanner:
             if agent is not None and effect != "deny":
                 asks = effect == "ask" or definition.settings.approval.get(f"{AGENTS}/{name}") == "always"
                 found.append(granted_agent(agent, asks=asks))
+        return found
+
+    async def _transfers(self, definition: AgentDefinition, caller: Caller, now: AgentsInForce) -> dict[str, Granted]:
+        """Give the functions that hand over to other agents: those that there are, and that the caller may use."""
+        found: dict[str, Granted] = {}
+        for name in definition.settings.handoffs:
+            to = now.agents.get(name)
+            if to is not None and _may_use(now.authorizer, caller, to.model):
+                # Kept before anything is written that names it: who takes the run over may know another.
+                await self._versions.keep(to)
+                granted = transfer(to)
+                found[granted.name] = granted
         return found
 
     async def _tools(self, server: str, names: Collection[str]) -> tuple[Sequence[Tool], str]:
@@ -161,7 +183,12 @@ def limits_of(definition: AgentDefinition) -> Limits:
         tokens=limits.tokens,
         nano=None if limits.cost is None else round(limits.cost * NANO),
         seconds=limits.seconds,
+        handoffs=limits.handoffs,
     )
+
+
+def _may_use(authorizer: Authorizer, caller: Caller, model: str) -> bool:
+    return authorizer.decide(caller, "use_agent", resource(model), SITUATION).allowed
 
 
 def _require(authorizer: Authorizer, caller: Caller, model: str) -> None:

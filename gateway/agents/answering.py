@@ -16,11 +16,12 @@ from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.context import CONVERSATION, Context, Prompted
 from gateway.agents.desk import Ear
 from gateway.agents.folding import Ask, Do, Question, State, fold
+from gateway.agents.handoffs import InCharge, in_charge, transfers
 from gateway.agents.hearing import Hearing
 from gateway.agents.means import Generation, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
-from gateway.agents.replaying import ReplayToolbox, replay_of
+from gateway.agents.replaying import Replay, ReplayToolbox, replay_of
 from gateway.agents.run_compacting import RunCompacting
 from gateway.agents.toolbox import Toolbox
 from gateway.agents.truncating import Truncating
@@ -81,6 +82,7 @@ class Answering:
         self._hearing: Hearing | None = None
         self._toolbox: Toolbox | None = None
         self._plan: Plan | None = None
+        self._replay: Replay | None = None
         self._finished = False
         self._handed = False
         self._waiting: Page | None = None
@@ -156,7 +158,7 @@ class Answering:
         # Who asked just now was let in; who asked before may not be any more.
         caller = self._means.known(run.caller) if self._asking is None else run.caller
         replay = await replay_of(self._means, tools, run) if tools is not None else None
-        tools = tools if replay is None else replay.tools
+        tools, self._replay = (tools, None) if replay is None else (replay.tools, replay)
         with anyio.move_on_after(self._time_left()) as scope:
             asker = caller if replay is None else replay.caller
             plan = await self._find_plan(tools, asker) if planned and tools is not None else None
@@ -164,13 +166,10 @@ class Answering:
                 if not self._finished:
                     await self._step(caller)
             else:
-                self._plan = plan
-                self._toolbox = (
-                    Toolbox(self._means, tools, self.writing, plan, caller, self._start)
-                    if replay is None
-                    else ReplayToolbox(self._means, replay, self.writing, plan)
-                )
-                await self._loop(self._toolbox, caller)
+                toolbox = self._put_in_charge(plan, tools, caller)
+                if run.continues and not run.spent.steps:
+                    await toolbox.carry()
+                await self._loop(tools, toolbox, caller)
         if scope.cancelled_caught:
             msg = f"The run took more than its {self._means.settings.run_timeout:g} seconds."
             raise UpstreamTimeout(msg)
@@ -197,23 +196,45 @@ class Answering:
         run = self.run
         if self._asking is not None and self._asking.plan is not None:
             return self._asking.plan
-        plan = await plan_of(tools, run, caller)
+        # What is left open of the last answer is for who gave it: who has taken over since, comes after.
+        at = in_charge(run, self.writing.calls.values(), before=self.writing.steps)
+        plan = await plan_of(tools, run, caller, at)
         with anyio.move_on_after(_PATIENCE):
             # Who takes over has often just started, and so have its servers of tools: without them the run would go another way.
             while run.epoch > 1 and plan is not None and any(listed.error for listed in plan.listed):
                 await anyio.sleep(_PAUSE)
-                plan = await plan_of(tools, run, caller)
+                plan = await plan_of(tools, run, caller, at)
         return plan
 
-    async def _loop(self, toolbox: Toolbox, caller: Caller) -> None:
+    def _put_in_charge(self, plan: Plan, tools: ToolMeans, caller: Caller) -> Toolbox:
+        """Go on by a plan: with its model, its tools, its words."""
+        self._plan = plan
+        replay = self._replay
+        self._toolbox = (
+            Toolbox(self._means, tools, self.writing, plan, caller, self._start)
+            if replay is None
+            else ReplayToolbox(self._means, replay, self.writing, plan)
+        )
+        return self._toolbox
+
+    async def _successor(self, tools: ToolMeans, caller: Caller) -> Plan | None:
+        """Give the plan of the agent to which the last answer has handed the run over; None where it has not."""
+        run, calls, steps = self.run, self.writing.calls.values(), self.writing.steps
+        if not any(call.step == steps for call in transfers(calls)):
+            return None
+        asker = caller if self._replay is None else self._replay.caller
+        plan = await plan_of(tools, run, asker, in_charge(run, calls))
+        return None if plan == self._plan else plan
+
+    async def _loop(self, tools: ToolMeans, toolbox: Toolbox, caller: Caller) -> None:
         """Do what is next until there is nothing more to do, or people have to be asked."""
-        writing, run = self.writing, self.run
-        if run.continues and not run.spent.steps:
-            await toolbox.carry()
+        writing = self.writing
         while True:
             calls = tuple(writing.calls.values())
             action = fold(State(steps=writing.steps, calls=calls, handed=self._handed, begun=toolbox.begun))
             if isinstance(action, Ask):
+                if (plan := await self._successor(tools, caller)) is not None:
+                    toolbox = self._put_in_charge(plan, tools, caller)
                 toolbox.check()
                 await self._step(caller)
             elif isinstance(action, Do):
@@ -268,7 +289,7 @@ class Answering:
         own = sorted(own, key=lambda item: (item.place, item.index))
         prompted = await self._context.gather(self.run, own, plan, steps=writing.steps)
         toolbox.read(prompted.seen, prompted.results)
-        if not writing.steps:
+        if not toolbox.listed:
             await toolbox.list_servers([item.body for item in (*prompted.seen, *own)])
         names = {tool.get("name") for tool in plan.fields.get("tools") or () if tool.get("type") == "function"}
         self._hearing = Hearing(names - plan.granted.keys())
@@ -360,9 +381,12 @@ class Answering:
         return MODEL if by_model else item.label
 
 
-async def plan_of(tools: ToolMeans, run: Run, caller: Caller) -> Plan | None:
+async def plan_of(tools: ToolMeans, run: Run, caller: Caller, at: InCharge) -> Plan | None:
     """Give the plan of a run that is kept; one that goes on after an approval has a plan although its request lists no tools. Raises InvalidRequest."""
-    plan = await tools.planner.plan(caller, run.model, run.request, version=run.version)
+    plan = await tools.planner.plan(caller, run.model, run.request, version=at.version, agent=at.agent)
+    if plan is not None and at.agent:
+        # Who takes over goes on with what is left of what the run may use.
+        plan = msgspec.structs.replace(plan, limits=run.limits)
     if plan is None and run.continues:
         return Plan(model=run.model, fields=run.request)
     return plan

@@ -49,6 +49,8 @@ def within(own: Limits, most: Limits) -> Limits:
         tokens=_least(own.tokens, most.tokens),
         nano=_least(own.nano, most.nano),
         seconds=_least(own.seconds, most.seconds),
+        # Transfers are each run's own: nobody lends them.
+        handoffs=_least(own.handoffs, most.handoffs),
     )
 
 

@@ -17,6 +17,7 @@ from gateway.agents.child_answers import answer_of
 from gateway.agents.child_budget import left, share, used_by, within
 from gateway.agents.continuing import go_on
 from gateway.agents.family import asked_by
+from gateway.agents.handoffs import in_charge
 from gateway.agents.means import DAY, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
@@ -160,7 +161,8 @@ class Children:
     async def _go_on(self, child: Run, call: ToolCall, asked: Sequence[Approval]) -> Run:
         """Go on with a child whose questions are answered, once; give the run that does."""
         means = self._means
-        made = self._held(continuation_of(means, child, child_id(child.id)), call)
+        at = in_charge(child, await self._tools.calls.calls(child.id))
+        made = self._held(continuation_of(means, child, child_id(child.id), at), call)
         rest = left(self._reserved[call.id], Spent(below=self._used(call)), kept=0)
         made = msgspec.structs.replace(made, limits=within(child.limits, rest))
         try:

@@ -158,7 +158,8 @@ class Deciding:
             return use.reason if use.effect == "deny" else ""
         facts = ToolFacts(
             caller=self._caller,
-            agent=self._plan.agent,
+            # Who asked for it, also where another has taken over since.
+            agent=approval.agent,
             tool=granted.tool,
             arguments=msgspec.json.decode(call.arguments),
             origins=approval.origins,

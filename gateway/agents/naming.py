@@ -25,13 +25,20 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     asks: bool
 
 
-def named_servers(asked: Mapping[str, Json], definition: AgentDefinition, hub: Hub | None) -> dict[str, Named]:
-    """Give what a request says of the agent's servers, by name. Raises InvalidRequest with the path of what cannot be said to an agent."""
+def named_servers(
+    asked: Mapping[str, Json], definition: AgentDefinition, hub: Hub | None, *, handed: bool = False
+) -> dict[str, Named]:
+    """Give what a request says of the agent's servers, by name; `handed` says that it was said to another, which has handed over to this one.
+
+    Raises InvalidRequest with the path of what cannot be said to an agent.
+    """
     named: dict[str, Named] = {}
     for path, entry in _entries(asked):
         reader = Reader(entry, path)
         server = reader.needed_string("server_label")
         tools = definition.settings.tools.get(server)
+        if tools is None and handed:
+            continue
         if tools is None:
             refuse(f"{path}.server_label", f"names no server of tools that the agent has: {server[:100]!r}.")
         if server in named:
@@ -40,7 +47,7 @@ def named_servers(asked: Mapping[str, Json], definition: AgentDefinition, hub: H
         if info is not None:
             check_place(entry, info, path)
         request = read_request(reader, server, path)
-        for name in sorted((request.allowed.names or frozenset()) - set(tools)):
+        for name in sorted((request.allowed.names or frozenset()) - set(tools)) if not handed else ():
             refuse(f"{path}.allowed_tools", f"names no tool of {server!r} that the agent has: {name[:128]!r}.")
         named[server] = Named(request=request, asks=entry.get("require_approval") is not None)
     return named

@@ -63,10 +63,13 @@ class Planner(Protocol):
         """Whether an entry of a request's `tools` is one that this server runs itself."""
         ...
 
-    async def plan(self, caller: Caller, model: str, fields: dict[str, Json], *, version: str = "") -> Plan | None:
+    async def plan(
+        self, caller: Caller, model: str, fields: dict[str, Json], *, version: str = "", agent: str = ""
+    ) -> Plan | None:
         """Give the plan of a request, None for one that has no tools of this server and names no agent.
 
         `version` is that of the plan that a run began with (`Plan.version`), empty for a run that begins now: the agent is as it was then.
+        `agent` is who is in charge where the model's own agent has handed over, empty where it has not.
 
         Raises InvalidRequest with the path of the fault, ModelNotFound, Forbidden.
         """

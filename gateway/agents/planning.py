@@ -74,9 +74,11 @@ class RequestPlanner:
         label = entry.get("server_label")
         return isinstance(label, str) and self._hub.server(label) is not None
 
-    async def plan(self, caller: Caller, model: str, fields: Fields, *, version: str = "") -> Plan | None:
+    async def plan(
+        self, caller: Caller, model: str, fields: Fields, *, version: str = "", agent: str = ""
+    ) -> Plan | None:
         """Give the plan of a request; None for one without tools of this server. Raises InvalidRequest with the path of the fault."""
-        del version  # a request has none
+        del version, agent  # a request has none
         listed = fields.get("tools")
         if not isinstance(listed, list):
             return None
@@ -172,10 +174,12 @@ class Planners:
         """Whether one of them says so."""
         return any(planner.is_ours(entry) for planner in self._planners)
 
-    async def plan(self, caller: Caller, model: str, fields: Fields, *, version: str = "") -> Plan | None:
+    async def plan(
+        self, caller: Caller, model: str, fields: Fields, *, version: str = "", agent: str = ""
+    ) -> Plan | None:
         """Give the first plan."""
         for planner in self._planners:
-            if (plan := await planner.plan(caller, model, fields, version=version)) is not None:
+            if (plan := await planner.plan(caller, model, fields, version=version, agent=agent)) is not None:
                 return plan
         return None
 

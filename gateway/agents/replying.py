@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.agents.handoffs import InCharge
 from gateway.agents.means import DAY, Means, ToolMeans
 from gateway.core.items import Json
 from gateway.dialects.openai_responses.mcp_items import request_of, response
@@ -15,8 +16,8 @@ YES: Final = ("approved", "consumed")
 EXPIRED: Final = "Nobody answered in time."
 
 
-def continuation_of(means: Means, run: Run, name: str) -> Run:
-    """Give the run of this name that goes on after one that waits: for nobody in particular, as what that was."""
+def continuation_of(means: Means, run: Run, name: str, at: InCharge) -> Run:
+    """Give the run of this name that goes on after one that waits: for nobody in particular, as who was in charge of it."""
     now, days = means.clock.wall(), means.settings.keep_days
     request = {**run.request, "background": True, "stream": False}
     if not run.conversation:
@@ -33,8 +34,8 @@ def continuation_of(means: Means, run: Run, name: str) -> Run:
         previous="" if run.conversation else run.id,
         conversation=run.conversation,
         continues=run.id,
-        agent=run.agent,
-        version=run.version,
+        agent=at.agent,
+        version=at.version,
         expires_at=None if days is None else now + days * DAY,
         limits=run.limits,
         session=run.session,

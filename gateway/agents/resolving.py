@@ -13,6 +13,7 @@ from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.approving import Ballot, Channel, Verdict
 from gateway.agents.deciding import sha256
 from gateway.agents.family import asked_by, top_of
+from gateway.agents.handoffs import in_charge
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.replying import as_input, continuation_of, replies
 from gateway.agents.wishes import read_answer
@@ -120,7 +121,8 @@ class Resolving:
         asked = await asked_by(self._means, self._tools, run)
         if any(approval.state in ("pending", "cancelled") for approval in asked):
             return ""
-        made = continuation_of(self._means, run, self._means.new_id("resp_"))
+        at = in_charge(run, await self._tools.calls.calls(run.id))
+        made = continuation_of(self._means, run, self._means.new_id("resp_"), at)
         items = as_input(await replies(self._means, self._tools, asked))
         try:
             if await self._tools.approvals.continue_by(run.id, made, items):

@@ -14,6 +14,7 @@ from gateway.agents.continuing import go_on
 from gateway.agents.desk import Draft, Ear, Take, no_response, not_kept
 from gateway.agents.desk_compacting import compact
 from gateway.agents.executor import Executor
+from gateway.agents.handoffs import in_charge, left_in_charge
 from gateway.agents.means import DAY, Means
 from gateway.agents.plan import Plan
 from gateway.agents.referring import resolved
@@ -140,7 +141,8 @@ class Running:
         tools, fields = self._means.tools, draft.fields
         if tools is None or self.approvals is None:
             return run, items, None
-        plan = await tools.planner.plan(draft.caller, draft.model, fields)
+        agent = await left_in_charge(self._means, tools, run)
+        plan = await tools.planner.plan(draft.caller, draft.model, fields, agent=agent)
         if plan is not None:
             if fields.get("store") is False:
                 raise not_kept()
@@ -156,10 +158,13 @@ class Running:
         ]
         run = msgspec.structs.replace(run, continues=answered.run.id)
         begun = answered.run
-        if plan is not None and plan.agent == begun.agent and plan.version != begun.version:
+        if plan is not None and begun.agent and run.model == begun.model:
             # What was asked is gone on with as the agent that asked it.
-            plan = await tools.planner.plan(draft.caller, draft.model, fields, version=begun.version)
-            run = msgspec.structs.replace(run, version=begun.version, limits=begun.limits)
+            at = in_charge(begun, await tools.calls.calls(begun.id))
+            if (plan.agent, plan.version) != (at.agent, at.version):
+                plan = await tools.planner.plan(draft.caller, draft.model, fields, version=at.version, agent=at.agent)
+            run = msgspec.structs.replace(run, agent=at.agent, version=at.version, limits=begun.limits)
+            plan = None if plan is None else msgspec.structs.replace(plan, limits=begun.limits)
         return run, (*items, *others), plan or Plan(model=run.model, fields=run.request)
 
     async def _sketch(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:

@@ -12,6 +12,7 @@ import structlog
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.builtin_tools import ASK_HUMAN, LARGEST_PIECE, note, read_ref, ref_of, shown
 from gateway.agents.children import Children
+from gateway.agents.handoffs import target_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.provenance import label_of
 from gateway.agents.wishes import ANSWER, read_answer
@@ -71,6 +72,8 @@ class ToolAsking:
         if tool.id == ASK_HUMAN.tool.id:
             return await self._answered(call, body)
         if tool.server == SERVER:
+            if to := target_of(tool):
+                return Result(body=await self._hand_over(body, to, tool.definition))
             return await self._read_on(body, msgspec.json.decode(call.arguments), known)
         if tool.server == AGENTS and self._tools.recorded is None and self._children is not None:
             said, label = await self._children.answer(call, known.label)
@@ -135,6 +138,17 @@ class ToolAsking:
         if not isinstance(content, dict):
             return Result(body=mcp_items.failed(body, "The answer is not kept any more."))
         return Result(body=mcp_items.completed(body, str(content.get(ANSWER))), label=ASK_HUMAN.tool.gives)
+
+    async def _hand_over(self, body: Body, agent: str, version: str) -> Body:
+        """See whether an agent can take the run over; it does when this is written."""
+        run = self._run
+        try:
+            plan = await self._tools.planner.plan(self._caller, run.model, run.request, version=version, agent=agent)
+        except SwitchgearError as error:
+            return mcp_items.failed(body, error.message)
+        if plan is None or plan.agent != agent:
+            return mcp_items.failed(body, f"There is no agent {agent!r} any more.")
+        return mcp_items.completed(body, f"The agent {agent!r} is in charge of the conversation from now on.")
 
     async def _ask(self, asked: ToolAsked) -> ToolOutput:
         try:

@@ -20,6 +20,7 @@ from gateway.agents.carrying import carried
 from gateway.agents.child_budget import together, within
 from gateway.agents.children import AgentWaits, Children, Start
 from gateway.agents.deciding import Decided, Deciding
+from gateway.agents.handoffs import no_transfer, target_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.plan import Granted, Plan
 from gateway.agents.provenance import MODEL, Context, context_of, derived
@@ -42,7 +43,7 @@ Body = dict[str, Json]
 
 
 class Toolbox:
-    """One run's. `seen` is what its model had read when it asked last, `had_read` whether that is known."""
+    """One run's. `seen` is what its model had read when it asked last, `had_read` whether that is known, `listed` whether its servers were shown."""
 
     def __init__(
         self, means: Means, tools: ToolMeans, writing: Writing, plan: Plan, caller: Caller, start: Start
@@ -64,6 +65,7 @@ class Toolbox:
         self._children = Children(means, tools, writing, caller, self.limits, start)
         self._asking = ToolAsking(means, tools, writing.run, caller, self._children)
         self._reads = Known()
+        self.listed = False
 
     @property
     def begun(self) -> AbstractSet[str]:
@@ -93,6 +95,7 @@ class Toolbox:
         """Show the tools of each server that neither this run nor one that it goes on from has shown."""
         shown_before = {mcp_items.server_of(body) for body in known if body.get("type") == mcp_items.LISTING}
         writing = self._writing
+        self.listed = True
         for listed in self._plan.listed:
             if listed.server in shown_before:
                 continue
@@ -201,6 +204,8 @@ class Toolbox:
         known = granted(self._plan, call)
         if known is None:
             return f"The tool {call.tool!r} is not available any more."
+        if target_of(call) and (why := no_transfer(self.limits, call, self._writing.calls.values())):
+            return why
         if known.tool.definition != call.definition and not is_gone_on_with(call):
             return "The tool is not the one any more that it was when the call was asked for."
         approved = self._approved.get(call.id)

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import yaml
 
-from gateway.agent_source import tool_of
+from gateway.agent_source import tools_in
 from gateway.agents.agent_planning import AgentsInForce
 from gateway.agents.counts import Counts
 from gateway.agents.desk import Draft
@@ -18,7 +18,8 @@ from gateway.app import Application
 from gateway.cli.agent_case_hub import RecordedHub
 from gateway.cli.agent_case_outcomes import CaseOutcome, judged
 from gateway.config import ScriptedSettings, Settings
-from gateway.config.agent_families import descendants
+from gateway.config.agent_families import everybody
+from gateway.config.agent_links import in_conversation
 from gateway.config.agent_settings import AgentCase, AgentDefinition, CaseDocument
 from gateway.config.cache_settings import CacheSettings
 from gateway.config.database_settings import SqliteSettings
@@ -60,12 +61,9 @@ class CaseRunner:
         place = self._folder / f"{agent.name}-{document.line}"
         place.mkdir()
         settings = self._arranged(agent, case, place)
-        tools = [
-            tool_of(server, name, settings.tools.servers[server].tools[name])
-            for server, names in agent.settings.tools.items()
-            for name in names
-        ]
-        hub = RecordedHub(tools, case)
+        those = in_conversation(agent.name, self._agents)
+        tools = {tool.id: tool for name in those for tool in tools_in(self._agents[name], settings)}
+        hub = RecordedHub(tuple(tools.values()), case)
         runs: list[Run] = []
         error = ""
         async with open_governance(settings, base=place, environ={}) as governance:
@@ -128,7 +126,7 @@ class CaseRunner:
 
     def _label(self, name: str, settings: Settings) -> Label:
         """Give where an agent's answers come from at worst: what its tools give, and those of the agents below it."""
-        members = [self._agents[each] for each in (name, *descendants(name, self._agents))]
+        members = [self._agents[each] for each in everybody(name, self._agents)]
         gives = [
             settings.tools.servers[server].tools[tool].gives
             for member in members

@@ -28,6 +28,7 @@ def command(config: Path, as_json: bool) -> None:
             "agent": agent.model,
             "model": agent.settings.model,
             "tools": tools_of(agent.settings),
+            "handoffs": agent.settings.handoffs,
             "cases": len(documents.cases[name]),
             "version": agent.version,
             "description": agent.settings.description,

@@ -13,7 +13,6 @@ NOT_YET: Final = {
     "memory": "agents have no memory in this version: leave it out",
     "retrieval": "agents have no retrieval in this version: leave it out, or give them a tool that searches",
     "workflow": "fixed workflows are not available in this version: leave it out, or let the agent call one tool after the other",
-    "handoffs": "handing a conversation over to another agent is not available in this version: leave it out",
 }
 """What a definition will be able to say. It is refused, not ignored: an agent must not look as if it had what it has not."""
 
@@ -35,16 +34,15 @@ def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
     had = tools_of(settings)
     for tool in settings.approval:
         if tool not in had:
-            message = f"{shown(tool)} is no tool of this agent{_near(tool, had)}"
+            message = f"{shown(tool)} is no tool of this agent{near(tool, had)}"
             yield Finding(path=("approval", tool), needs=("agents", "approval", "tools"), message=message)
 
 
-def case_findings(case: AgentCase, agent: AgentSettings) -> Iterator[Finding]:
-    """Yield tools in a case that the agent does not have."""
-    had = tools_of(agent)
+def case_findings(case: AgentCase, had: Collection[str]) -> Iterator[Finding]:
+    """Yield tools in a case that are none of those that can be used in it."""
     for path, tool in _named_in(case):
         if tool not in had:
-            yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{_near(tool, had)}")
+            yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{near(tool, had)}")
 
 
 def tools_of(agent: AgentSettings) -> list[str]:
@@ -84,21 +82,21 @@ def fitting_findings(agent: AgentSettings, settings: Settings, others: Collectio
     """Yield what a definition refers to and the configuration does not have; `others` are the names of all agents."""
     allowed = {label: server.tools for label, server in settings.tools.servers.items()}
     if agent.model not in settings.models:
-        message = f"no model is named {shown(agent.model)}{_near(agent.model, settings.models)}"
+        message = f"no model is named {shown(agent.model)}{near(agent.model, settings.models)}"
         yield Finding(path=("model",), message=message)
     for server, names in agent.tools.items():
         if server not in allowed:
-            message = f"no server of tools is named {shown(server)} in tools.servers{_near(server, allowed)}"
+            message = f"no server of tools is named {shown(server)} in tools.servers{near(server, allowed)}"
             yield Finding(path=("tools", server), message=message)
             continue
         for number, name in enumerate(names):
             if name not in allowed[server]:
-                near = _near(name, allowed[server])
-                message = f"{shown(name)} is not on the list of allowed tools of tools.servers.{server}{near}"
+                hint = near(name, allowed[server])
+                message = f"{shown(name)} is not on the list of allowed tools of tools.servers.{server}{hint}"
                 yield Finding(path=("tools", server, number), message=message)
     for number, name in enumerate(agent.agents):
         if name not in others:
-            yield Finding(path=("agents", number), message=f"no agent is named {shown(name)}{_near(name, others)}")
+            yield Finding(path=("agents", number), message=f"no agent is named {shown(name)}{near(name, others)}")
     yield from _guardrails(agent, settings)
 
 
@@ -106,7 +104,7 @@ def _guardrails(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:
     guards = {} if settings.protection is None else settings.protection.guardrails
     for number, name in enumerate(agent.guardrails):
         if name not in guards:
-            message = f"no guardrail is named {shown(name)} in protection.guardrails{_near(name, guards)}"
+            message = f"no guardrail is named {shown(name)} in protection.guardrails{near(name, guards)}"
             yield Finding(path=("guardrails", number), message=message)
             continue
         match = guards[name].match
@@ -121,7 +119,8 @@ def _holds(patterns: Collection[str], model: str) -> bool:
     )
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str]) -> str:
+    """Give what may be said after a word that is not known: the nearest one, or those that there are."""
     some = list(known)
     close = difflib.get_close_matches(word[:100], some, n=1)
     if close:

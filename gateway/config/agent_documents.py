@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.config.agent_checks import NOT_YET, case_findings, fitting_findings
 from gateway.config.agent_families import family_findings
+from gateway.config.agent_links import link_findings, tools_in_conversation
 from gateway.config.agent_settings import (
     NO_AGENTS,
     AgentCase,
@@ -58,14 +59,19 @@ def load_agent_documents(settings: Settings, *, base: Path, environ: Mapping[str
     agents: dict[str, AgentDefinition] = {}
     cases: dict[str, tuple[CaseDocument, ...]] = {}
     read = _read_all(folder)
-    for name, contents in read.items():
+    readings = {name: _Reading(folder / name, contents, environ) for name, contents in read.items()}
+    for name, reading in readings.items():
         try:
-            agents[name], cases[name] = _Reading(folder / name, contents, environ).agent(settings, read)
+            agents[name] = reading.agent(settings, read)
+        except ConfigError as error:
+            faults += error.faults
+    for name in agents:
+        try:
+            cases[name] = readings[name].cases(tools_in_conversation(name, agents))
         except ConfigError as error:
             faults += error.faults
     faults = faults or [
-        _Reading(folder / finding.agent, read[finding.agent], environ).fault(finding.path, finding.message)
-        for finding in family_findings(agents, settings)
+        readings[finding.agent].fault(finding.path, finding.message) for finding in family_findings(agents, settings)
     ]
     if faults:
         raise ConfigError(faults)
@@ -78,8 +84,7 @@ def read_agent(
     """Give an agent from the files of its folder, by name, among `others`; nothing of this machine's environment is read. Raises ConfigError."""
     if DEFINITION not in contents:
         raise ConfigError([Fault(file=name, message=f"there is no {DEFINITION}")])
-    definition, _ = _Reading(Path(name), contents, {}).agent(settings, others)
-    return definition
+    return _Reading(Path(name), contents, {}).agent(settings, others)
 
 
 def digest_agents_folder(settings: AgentsSettings, *, base: Path, environ: Mapping[str, str]) -> bytes:
@@ -95,8 +100,8 @@ class _Reading:
         self._contents = contents
         self._environ = environ
 
-    def agent(self, settings: Settings, others: Collection[str]) -> tuple[AgentDefinition, tuple[CaseDocument, ...]]:
-        """Give its definition and its cases; `others` are the names of all agents. Raises ConfigError."""
+    def agent(self, settings: Settings, known: Collection[str]) -> AgentDefinition:
+        """Give its definition; `known` are the names of all agents. Raises ConfigError."""
         shape = shape_of(AgentName)
         if isinstance(shape, TextShape) and not fits(shape, self._folder.name):
             message = f"an agent's folder has its name: expected {shape.expected}"
@@ -106,7 +111,10 @@ class _Reading:
         place = Place("", root.mark)
         written = self._conversion(log).read(shape_of(AgentSettings), root, place)
         if written is not INVALID:
-            for finding in fitting_findings(written, settings, others):
+            for finding in (
+                *fitting_findings(written, settings, known),
+                *link_findings(self._folder.name, written, known),
+            ):
                 culprit = follow(root, place, finding.path)
                 log.add(culprit.mark, culprit.path, finding.message)
         log.raise_if_any()
@@ -118,7 +126,7 @@ class _Reading:
             schema=self._schema(written, root, log),
         )
         log.raise_if_any()
-        return definition, self._cases(written)
+        return definition
 
     def fault(self, path: tuple[str | int, ...], message: str) -> Fault:
         """Give a fault at a path of the definition, which has been read."""
@@ -149,7 +157,8 @@ class _Reading:
             message = f"this is not a JSON Schema, an object: {error}"
             raise ConfigError([Fault(file=self._path(written.output.file), message=message)]) from None
 
-    def _cases(self, written: AgentSettings) -> tuple[CaseDocument, ...]:
+    def cases(self, had: Collection[str]) -> tuple[CaseDocument, ...]:
+        """Give its cases; `had` are the tools that can be used in them. Raises ConfigError."""
         if CASES not in self._contents:
             return ()
         path, log = self._path(CASES), FaultLog(self._path(CASES))
@@ -166,7 +175,7 @@ class _Reading:
             if case is INVALID:
                 continue
             found.append(CaseDocument(path=path, line=node.mark.line, case=case))
-            for finding in case_findings(case, written):
+            for finding in case_findings(case, had):
                 culprit = follow(node, place, finding.path)
                 log.add(culprit.mark, culprit.path, finding.message)
         log.raise_if_any()

@@ -42,6 +42,10 @@ class AgentLimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Annotated[
         Annotated[float, Meta(gt=0, le=604_800)] | None, Meta(description="Seconds in which it works.")
     ] = None
+    handoffs: Annotated[
+        Annotated[int, Meta(ge=0, le=1000)] | None,
+        Meta(description="Times that it is handed over, by whatever agent is in charge."),
+    ] = 5
 
 
 class AgentOutputSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +104,10 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Tools (server/tool, agents/agent) that a person has to agree to always, or as the policies say, which is the default."
         ),
     ] = msgspec.field(default_factory=dict)
+    handoffs: Annotated[
+        tuple[AgentName, ...],
+        Meta(description="The agents to which it may hand a conversation over: each goes on with it in its place."),
+    ] = ()
     policies: Annotated[
         tuple[str, ...], Meta(description="Ids of policies that it counts on: without one of them it is refused.")
     ] = ()

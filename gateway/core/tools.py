@@ -21,6 +21,9 @@ Confidentiality = Literal["public", "internal", "sensitive"]
 SERVER: Final = "switchgear"
 """The name under which clients see the tools that a run has by itself. No configured server has it."""
 
+TRANSFER: Final = "transfer_to_"
+"""Begins the name of such a tool that hands a run over to an agent: models have been taught to know it so."""
+
 MOST_OF_A_NAME: Final = 64
 """Characters of a tool's name that models take; they are letters, digits, `_` and `-`."""
 
@@ -94,6 +97,8 @@ class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 def model_name(server: str, tool: str) -> str:
     """Give the name under which models know a tool: the same one for ever, and no two alike. It is never taken apart again."""
+    if server == SERVER and tool.startswith(TRANSFER):
+        return tool
     name = f"{server}__{tool}"
     if len(name) <= MOST_OF_A_NAME and _FIT.match(name) and "__" not in tool and "__" not in server:
         return name

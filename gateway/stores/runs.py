@@ -35,13 +35,17 @@ class Fenced(Conflict):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run may use at most; None is no limit. `nano` is in nano-dollars, `seconds` the time that it executes."""
+    """What a run may use at most; None is no limit. `nano` is in nano-dollars, `seconds` the time that it executes.
+
+    `handoffs` is how often it may be handed over to another agent.
+    """
 
     steps: int | None = None
     tool_calls: int | None = None
     tokens: int | None = None
     nano: int | None = None
     seconds: float | None = None
+    handoffs: int | None = None
 
 
 class Below(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ models:
         call: [{tool: desk__echo, arguments: {text: hello}}]
       - when: {contains: count, turn: 0}
         call: [{tool: desk__count, arguments: {text: one}}]
+      - {when: {contains: to the clerk, turn: 0}, say: "One moment. ", call: [{tool: transfer_to_clerk, arguments: {}}]}
+      - {when: {contains: to the clerk, turn: 1}, call: [{tool: desk__echo, arguments: {text: hello}}]}
       - {when: {contains: mine, turn: 0}, call: [{tool: ask_me, arguments: {}}]}
       - {when: {tool_result: ""}, say: "The tool said: {tool_result}", usage: {input: 10, output: 20}}
       - {say: "You said: {input}", usage: {input: 6, output: 4}}

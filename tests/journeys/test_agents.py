@@ -131,6 +131,23 @@ async def test_a_run_keeps_the_version_that_it_began_with(world):
     assert "mcp_approval_request" not in [item.type for item in anew.output]
 
 
+async def test_an_agent_hands_over_in_the_middle_of_its_answer(world):
+    world.write("front", "model: thinker\nhandoffs: [clerk]\n")
+    await world.reload()
+    async with world.openai.responses.stream(model="agent/front", input="to the clerk") as stream:
+        names = [event.type async for event in stream]
+        answer = await stream.get_final_response()
+    later = await world.openai.responses.create(model="agent/front", input="thanks", previous_response_id=answer.id)
+    chat = await world.openai.chat.completions.create(model="agent/front", messages=user("to the clerk"))
+
+    shown = [f"{item.server_label}/{item.name}" for item in answer.output if item.type == "mcp_call"]
+    assert shown == ["switchgear/transfer_to_clerk", "desk/echo"]
+    assert answer.output_text == "One moment. The tool said: hello"
+    assert names.count("response.created") == names.count("response.completed") == 1
+    assert (await world.http.get(f"/admin/runs/{later.id}")).json()["agent"] == "clerk"
+    assert chat.choices[0].message.content == "One moment. The tool said: hello"
+
+
 async def test_an_agent_at_fault_changes_nothing(world):
     world.write("clerk", CLERK.replace("thinker", "thinkr"))
     report = await world.reload()

@@ -62,7 +62,7 @@ async def test_a_plan_is_the_definition():
 
     assert (plan.model, plan.agent, plan.version, plan.parallel) == ("talker", "clerk", "v1", False)
     assert set(plan.granted) == {"desk__look", "desk__send", READ_RESULT.name}
-    assert plan.limits == Limits(steps=3, tool_calls=4, tokens=5, nano=250_000_000, seconds=6.0)
+    assert plan.limits == Limits(steps=3, tool_calls=4, tokens=5, nano=250_000_000, seconds=6.0, handoffs=5)
     assert plan.fields["instructions"] == "Be brief."
     assert plan.fields["temperature"] == 0.5
     assert [tool["name"] for tool in plan.fields["tools"]] == sorted(plan.granted)

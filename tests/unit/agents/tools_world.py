@@ -168,7 +168,7 @@ class ToolWorld(World):
 
     def __init__(self, database, settings, hub, judge, *answers):
         self.model = Script(*answers)
-        self.hub, self.judge = hub, judge
+        self.hub, self.judge, self.database = hub, judge, database
         self.counts = Counts()
         self.runs = SqlRuns(database)
         self.conversations = SqlConversations(database)

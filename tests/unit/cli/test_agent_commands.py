@@ -135,6 +135,46 @@ def test_untrusted_input_secrets_and_the_world_outside_are_not_one_agents(place)
     assert asked.returncode == 0, asked.stdout
 
 
+def test_nor_are_they_those_of_agents_that_hand_over_to_each_other(place):
+    place.write(
+        "policies/p.cedar",
+        POLICY + '@id("free") @lifts("sensitive-outward, untrusted-write")\n'
+        'permit (principal, action == Action::"call_tool", resource == Tool::"desk/send");\n',
+    )
+    place.write("agents/clerk/agent.yaml", "model: thinker\ntools: {desk: [look]}\nhandoffs: [keeper]\n")
+    place.write("agents/keeper/agent.yaml", "model: thinker\ntools: {desk: [secret, send]}\n")
+    place.write("agents/keeper/instructions.md", "Keep.")
+    refused = place.run("check")
+    keeper = "model: thinker\ntools: {desk: [secret, send]}\napproval: {desk/send: always}\n"
+    place.write("agents/keeper/agent.yaml", keeper)
+    asked = place.run("check")
+
+    assert refused.returncode == 1
+    assert (
+        "clerk/agent.yaml: handoffs: Together with those that it can be handed over to (keeper): It reads"
+        in refused.stdout
+    )
+    assert asked.returncode == 0, asked.stdout
+
+
+def test_a_case_hands_over(place):
+    place.write("agents/clerk/agent.yaml", "model: thinker\nhandoffs: [keeper]\n")
+    place.write("agents/keeper/agent.yaml", "model: thinker\ntools: {desk: [look]}\n")
+    place.write("agents/keeper/instructions.md", "Keep.")
+    place.cases("""
+- name: hands over
+  user: [what is it?]
+  model:
+    - call: [{tool: switchgear/transfer_to_keeper}]
+    - call: [{tool: desk/look, arguments: {id: 7}, result: red}]
+    - say: It is red.
+  expect: {calls: [{tool: switchgear/transfer_to_keeper}, {tool: desk/look}], contains: [red]}
+""")
+    found = place.run("test")
+
+    assert (found.returncode, "1 of 1 cases hold" in found.stdout) == (0, True), found.stdout
+
+
 def test_cases_that_hold(place):
     place.cases("""
 - name: looks

@@ -148,6 +148,8 @@ def test_a_schema_may_be_a_file(folder):
         ("model: chat\nmodel: chat\n", 2, "model", "duplicate key 'model'"),
         ("model: chat\nmemory: {kind: x}\n", 2, "memory", "agents have no memory in this version"),
         ("model: chat\nretrieval: [x]\n", 2, "retrieval", "agents have no retrieval in this version"),
+        ("model: chat\nhandoffs: [clerk]\n", 2, "handoffs[0]", "an agent cannot hand over to itself"),
+        ("model: chat\nhandoffs: [other]\n", 2, "handoffs[0]", "no agent is named 'other' (there is none)"),
         ("model: chat\nlabel: 'a b'\n", 2, "label", "at most 40 letters"),
     ],
 )
@@ -167,6 +169,27 @@ def test_agents_that_call_each_other_in_a_circle_are_refused_with_the_way(folder
     folder.agent("model: chat\n", "d")
 
     assert folder.faults() == [("agent.yaml", 2, "agents[0]", "agents call each other in a circle: b → c → b")]
+
+
+def test_a_circle_that_leads_over_a_transfer_is_one(folder):
+    folder.agent("model: chat\nagents: [b]\n", "a")
+    folder.agent("model: chat\nhandoffs: [c]\n", "b")
+    folder.agent("model: chat\ndescription: x\nagents: [a]\n", "c")
+
+    message = "agents call each other in a circle: a → b → c → a"
+    assert folder.faults() == [("agent.yaml", 3, "agents[0]", message)]
+
+
+def test_a_chain_counts_calls_and_no_transfers(folder):
+    text = (folder.base / "switchgear.yaml").read_text().replace("runs: {}", "runs: {agent_depth: 1}")
+    (folder.base / "switchgear.yaml").write_text(text)
+    folder.agent("model: chat\nagents: [b]\n", "a")
+    folder.agent("model: chat\nhandoffs: [c]\n", "b")
+    folder.agent("model: chat\nagents: [d]\n", "c")
+    folder.agent("model: chat\n", "d")
+
+    message = "a → b → c → d is 2 levels deep, and runs.agent_depth is 1"
+    assert folder.faults() == [("agent.yaml", 2, "agents[0]", message)]
 
 
 def test_agents_that_two_others_call_are_no_circle(folder):
@@ -294,6 +317,51 @@ def test_a_case_at_fault_is_refused(folder, text, path, message):
 
     assert (found[0], found[2]) == ("cases.yaml", path)
     assert message in found[3]
+
+
+def test_who_hands_over_to_whom_is_read(folder):
+    folder.agent("model: chat\nhandoffs: [two]\n", "one")
+    folder.agent("model: chat\nhandoffs: [one]\n", "two")
+
+    assert folder.load().agents["one"].settings.handoffs == ("two",)
+
+
+def test_an_agent_to_hand_over_to_that_there_is_not_has_a_near_name(folder):
+    folder.agent("model: chat\nhandoffs:\n- billng\n- billing\n- billing\n", "front")
+    folder.agent("model: chat\n", "billing")
+
+    assert folder.faults() == [
+        ("agent.yaml", 3, "handoffs[0]", "no agent is named 'billng'; did you mean 'billing'?"),
+        ("agent.yaml", 5, "handoffs[2]", "'billing' is listed twice"),
+    ]
+
+
+def test_a_case_has_the_tools_of_all_that_may_take_over(folder):
+    folder.agent(
+        "model: chat\nhandoffs: [two]\n",
+        "one",
+        cases_yaml="""\
+            - name: hands over
+              user: [read it]
+              expect: {calls: [{tool: switchgear/transfer_to_two}, {tool: switchgear/transfer_to_three}, {tool: files/read}]}
+            """,
+    )
+    folder.agent("model: chat\nhandoffs: [three]\n", "two")
+    folder.agent("model: chat\ntools: {files: [read]}\n", "three")
+
+    (case,) = folder.load().cases["one"]
+
+    assert len(case.case.expect.calls or ()) == 3
+
+
+def test_no_server_of_tools_has_the_name_of_the_servers_own(folder):
+    text = (folder.base / "switchgear.yaml").read_text().replace("    web:", "    switchgear:")
+    (folder.base / "switchgear.yaml").write_text(text)
+
+    (found,) = folder.faults()
+
+    assert found[2] == "tools.servers.switchgear"
+    assert "is the name of the tools that every run has" in found[3]
 
 
 def test_agents_need_runs(tmp_path, configuration):
