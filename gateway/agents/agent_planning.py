@@ -16,7 +16,7 @@ from gateway.agents.naming import named_servers, narrowed
 from gateway.agents.plan import Granted, Listed, Plan
 from gateway.agents.planning import function_of
 from gateway.config import Settings
-from gateway.config.agent_settings import PREFIX, AgentDefinition
+from gateway.config.agent_settings import PREFIX, AgentDefinition, called_by
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest
 from gateway.core.items import Json
@@ -81,20 +81,21 @@ class AgentPlanner:
             definition = await self._definition(asked, version, now)
         if definition is None:
             return None  # the catalogue says what there is
+        settings = definition.settings
         for name in dict.fromkeys((model, definition.model)):
             _require(now.authorizer, caller, name)
         named = named_servers(fields, definition, self._hub, handed=handed)
         granted, listed = narrowed(named, *await self._granted(definition, caller, now.authorizer))
         granted |= await self._transfers(definition, caller, now)
-        if granted or handed:
+        if settings.workflow is None and (granted or handed):
             # Who takes over also finds results that the one before was shown the beginning of.
             granted[READ_RESULT.name] = READ_RESULT
         # Each time: with the last run that had it, it is forgotten.
         await self._versions.keep(definition)
-        settings = definition.settings
+        given = _fields(definition, granted, fields) if settings.workflow is None else _of_workflow(fields)
         return Plan(
-            model=settings.model,
-            fields=_fields(definition, granted, fields),
+            model=settings.model or definition.model,
+            fields=given,
             granted=granted,
             listed=listed,
             limits=limits_of(definition),
@@ -102,6 +103,7 @@ class AgentPlanner:
             agent=definition.name,
             version=definition.version,
             compact_at=settings.compact_at,
+            workflow=settings.workflow,
         )
 
     async def _definition(self, name: str, version: str, now: AgentsInForce) -> AgentDefinition | None:
@@ -143,10 +145,11 @@ class AgentPlanner:
         """Give the agents that one may call and its caller may use."""
         agents = self._in_force().agents
         found = []
-        for name in definition.settings.agents:
+        for name in called_by(definition.settings):
             agent = agents.get(name)
             effect = authorizer.decide(caller, "use_agent", resource(PREFIX + name), SITUATION).effect
-            if agent is not None and effect != "deny":
+            # A step of a workflow is not left out: its call is refused, with the reason.
+            if agent is not None and (effect != "deny" or definition.settings.workflow is not None):
                 asks = effect == "ask" or definition.settings.approval.get(f"{AGENTS}/{name}") == "always"
                 found.append(granted_agent(agent, asks=asks))
         return found
@@ -214,6 +217,17 @@ def _fields(definition: AgentDefinition, granted: Mapping[str, Granted], asked: 
     if (text := _text(definition, asked)) is not None:
         fields["text"] = text
     return fields
+
+
+def _of_workflow(asked: dict[str, Json]) -> dict[str, Json]:
+    """Give what of a request there is to a workflow. Raises InvalidRequest for what only a model can take."""
+    text = asked.get("text")
+    form = text.get("format") if isinstance(text, dict) else None
+    for name, given in (("tools", asked.get("tools")), ("text.format", form)):
+        if given and given != {"type": "text"}:
+            msg = f"`{name}`: the agent follows a workflow, which calls no tools of clients and answers in text."
+            raise InvalidRequest(msg, param=name)
+    return {name: asked[name] for name in _PASSED if asked.get(name) is not None}
 
 
 def _instructions(asked: dict[str, Json]) -> str:

@@ -25,6 +25,7 @@ from gateway.agents.replaying import Replay, ReplayToolbox, replay_of
 from gateway.agents.run_compacting import RunCompacting
 from gateway.agents.toolbox import Toolbox
 from gateway.agents.truncating import Truncating
+from gateway.agents.workflow_answering import WorkflowResponder
 from gateway.agents.writing import DIALECT, NOTHING, Page, Sink, Writing
 from gateway.cache.wishes import wish_of
 from gateway.core.call import Call
@@ -253,21 +254,13 @@ class Answering:
 
     async def _step(self, caller: Caller) -> None:
         """Ask the model once, and write what it asks for."""
-        means, run, plan = self._means, self.run, self._plan
-        generation = means.current()
+        generation = self._means.current()
         generation.hold()
         self._finished = False
         try:
             prompted = await self._gather()
             call = self._call(prompted, caller)
-            model = run.model if plan is None else plan.model
-            route = find_route(generation.routes, model, shown=self._shown(generation, call))
-            if self._asking is not None and self._asking.ear is not None:
-                self._asking.ear.asking()
-            if await self._compacting.shorten(prompted, call, route, plan):
-                call = self._call(await self._gather(), caller)
-            self._heard = False
-            await self._truncating.ask(route, call, self._take)
+            await self._ask(generation, prompted, call)
         finally:
             generation.release()
         if not self._finished:
@@ -294,6 +287,25 @@ class Answering:
         names = {tool.get("name") for tool in plan.fields.get("tools") or () if tool.get("type") == "function"}
         self._hearing = Hearing(names - plan.granted.keys())
         return prompted
+
+    async def _ask(self, generation: Generation, prompted: Prompted, call: Call) -> None:
+        """Ask the model, or what answers in the place of one."""
+        plan = self._plan
+        ear = None if self._asking is None else self._asking.ear
+        self._heard = False
+        if plan is not None and plan.workflow is not None:
+            # It fails by what was done for it: that is told in a response that is kept.
+            await self.writing.put(self.writing.beginning())
+            if ear is not None:
+                ear.asking()
+            await WorkflowResponder(plan.workflow, prompted.seen)(call, self._take)
+            return
+        route = find_route(generation.routes, call.model, shown=self._shown(generation, call))
+        if ear is not None:
+            ear.asking()
+        if await self._compacting.shorten(prompted, call, route, plan):
+            call = self._call(await self._gather(), call.caller)
+        await self._truncating.ask(route, call, self._take)
 
     @staticmethod
     def _shown(generation: Generation, call: Call) -> Callable[..., bool]:

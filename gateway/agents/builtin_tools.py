@@ -15,6 +15,8 @@ LARGEST_PIECE: Final = 32 * 1024
 """Bytes of a result that are read at once."""
 _REF: Final = re.compile(r"(resp_[0-9a-f]{24})\.(mcp_[0-9a-f]{26})").fullmatch
 
+_NOTE: Final = re.compile(r"\n\[(\d+) of (\d+) bytes\. Read on with [^\n]*\]\Z")
+
 READ_RESULT: Final = Granted(
     name=model_name(SERVER, "read_result"),
     tool=Tool(
@@ -105,3 +107,8 @@ def shown(text: str, most: int, ref: str) -> str:
 def note(ref: str, offset: int, size: int) -> str:
     """Say where a text goes on that was shown up to `offset` bytes."""
     return f'\n[{offset} of {size} bytes. Read on with {READ_RESULT.name}(ref="{ref}", offset={offset}).]'
+
+
+def without_note(text: str) -> str:
+    """Give a text without how to read on in it, for who cannot: it then only says how much is missing."""
+    return _NOTE.sub(lambda found: f"\n[{found[1]} of {found[2]} bytes; the rest is left out.]", text)

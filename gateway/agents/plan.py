@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from gateway.config.workflow_settings import WorkflowStep
 from gateway.core.caller import Caller
 from gateway.core.items import Json
 from gateway.core.tools import Tool
@@ -43,6 +44,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `granted` is by the name that the model knows. `agent` and `version` are empty for a run of a model. `compact_at` is how many tokens
     of a context have it compacted; None is what the request says.
+    `workflow` is what answers in the place of a model, None where a model does.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     agent: str = ""
     version: str = ""
     compact_at: int | None = None
+    workflow: WorkflowStep | None = None
 
 
 class Planner(Protocol):

@@ -26,7 +26,7 @@ def command(config: Path, as_json: bool) -> None:
     rows = [
         {
             "agent": agent.model,
-            "model": agent.settings.model,
+            "model": agent.settings.model or "(workflow)",
             "tools": tools_of(agent.settings),
             "handoffs": agent.settings.handoffs,
             "cases": len(documents.cases[name]),

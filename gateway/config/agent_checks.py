@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
-from gateway.config.agent_settings import AGENTS, AgentCase, AgentOutputSettings, AgentSettings
+from gateway.config.agent_settings import AGENTS, AgentCase, AgentOutputSettings, AgentSettings, called_by
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.settings import Settings
@@ -12,7 +12,6 @@ from gateway.config.settings import Settings
 NOT_YET: Final = {
     "memory": "agents have no memory in this version: leave it out",
     "retrieval": "agents have no retrieval in this version: leave it out, or give them a tool that searches",
-    "workflow": "fixed workflows are not available in this version: leave it out, or let the agent call one tool after the other",
 }
 """What a definition will be able to say. It is refused, not ignored: an agent must not look as if it had what it has not."""
 
@@ -35,7 +34,7 @@ def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
     for tool in settings.approval:
         if tool not in had:
             message = f"{shown(tool)} is no tool of this agent{near(tool, had)}"
-            yield Finding(path=("approval", tool), needs=("agents", "approval", "tools"), message=message)
+            yield Finding(path=("approval", tool), needs=("agents", "approval", "tools", "workflow"), message=message)
 
 
 def case_findings(case: AgentCase, had: Collection[str]) -> Iterator[Finding]:
@@ -49,7 +48,7 @@ def tools_of(agent: AgentSettings) -> list[str]:
     """Give the names of all that an agent may call, in their order: server/tool, then agents/agent, then what it asks people with."""
     tools = [f"{server}/{name}" for server, names in agent.tools.items() for name in names]
     asking = [] if agent.ask_human is None else [ASK_HUMAN]
-    return tools + [f"{AGENTS}/{name}" for name in agent.agents] + asking
+    return tools + [f"{AGENTS}/{name}" for name in called_by(agent)] + asking
 
 
 def _named_in(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -81,7 +80,7 @@ def agents_findings(settings: Settings) -> Iterator[Finding]:
 def fitting_findings(agent: AgentSettings, settings: Settings, others: Collection[str]) -> Iterator[Finding]:
     """Yield what a definition refers to and the configuration does not have; `others` are the names of all agents."""
     allowed = {label: server.tools for label, server in settings.tools.servers.items()}
-    if agent.model not in settings.models:
+    if agent.model and agent.model not in settings.models:
         message = f"no model is named {shown(agent.model)}{near(agent.model, settings.models)}"
         yield Finding(path=("model",), message=message)
     for server, names in agent.tools.items():
@@ -94,9 +93,9 @@ def fitting_findings(agent: AgentSettings, settings: Settings, others: Collectio
                 hint = near(name, allowed[server])
                 message = f"{shown(name)} is not on the list of allowed tools of tools.servers.{server}{hint}"
                 yield Finding(path=("tools", server, number), message=message)
-    for number, name in enumerate(agent.agents):
+    for name, path in called_by(agent).items():
         if name not in others:
-            yield Finding(path=("agents", number), message=f"no agent is named {shown(name)}{near(name, others)}")
+            yield Finding(path=path, message=f"no agent is named {shown(name)}{near(name, others)}")
     yield from _guardrails(agent, settings)
 
 

@@ -13,12 +13,12 @@ import msgspec
 from gateway.config.agent_checks import NOT_YET, case_findings, fitting_findings
 from gateway.config.agent_families import family_findings
 from gateway.config.agent_links import link_findings, tools_in_conversation
+from gateway.config.agent_name import AgentName
 from gateway.config.agent_settings import (
     NO_AGENTS,
     AgentCase,
     AgentDefinition,
     AgentDocuments,
-    AgentName,
     AgentSettings,
     AgentsSettings,
     CaseDocument,
@@ -122,7 +122,9 @@ class _Reading:
             name=self._folder.name,
             version=self._version(written.label),
             settings=written,
-            instructions=self._referred(written.instructions, "instructions", root, log).strip(),
+            instructions=""
+            if written.workflow is not None
+            else self._referred(written.instructions, "instructions", root, log).strip(),
             schema=self._schema(written, root, log),
         )
         log.raise_if_any()

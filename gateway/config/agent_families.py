@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.config.agent_links import in_conversation
-from gateway.config.agent_settings import AgentDefinition
+from gateway.config.agent_settings import AgentDefinition, called_by
 from gateway.config.run_settings import RunSettings
 from gateway.config.settings import Settings
 
@@ -37,7 +37,7 @@ class FamilyFinding(NamedTuple):
 
 def calls_of(agent: AgentDefinition) -> Sequence[Call]:
     """Give the agents that one may call."""
-    return [Call(("agents", number), name) for number, name in enumerate(agent.settings.agents)]
+    return [Call(path, name) for name, path in called_by(agent.settings).items()]
 
 
 def everybody(name: str, agents: Mapping[str, AgentDefinition]) -> Sequence[str]:

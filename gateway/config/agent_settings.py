@@ -3,25 +3,21 @@
 Plain values. `agent_documents` reads them, `agent_checks` holds them against the rest of the configuration.
 """
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from gateway.config.agent_name import AgentName
 from gateway.config.shapes import Expected
 from gateway.config.tool_settings import ServerLabel, ToolName
+from gateway.config.workflow_settings import Path, WorkflowStep, agents_in
 
 PREFIX = "agent/"
 """Of the model under which an agent is asked."""
 
 AGENTS = "agents"
 """The label of the server under which agents are tools of others. No configured server has it."""
-
-AgentName: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$"),
-    Expected(words="a name of at most 40 small letters, digits and dashes"),
-]
 
 
 class AgentsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +76,13 @@ class AskHumanSettings(msgspec.Struct, frozen=True, kw_only=True):
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The definition of an agent: agent.yaml."""
 
-    model: Annotated[str, Meta(min_length=1, description="The model of the configuration that it thinks with.")]
+    model: Annotated[
+        str, Meta(description="The model of the configuration that it thinks with; none with a workflow.")
+    ] = ""
+    workflow: Annotated[
+        WorkflowStep | None,
+        Meta(description="Which agents do its work, in what order, instead of a model that decides about that."),
+    ] = None
     description: Annotated[str, Meta(description="A sentence for people, shown in /v1/models.")] = ""
     label: Annotated[
         str,
@@ -140,6 +142,16 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     output: Annotated[AgentOutputSettings | None, Meta(description="The form of its answers; null is free text.")] = (
         None
     )
+
+
+def called_by(agent: AgentSettings) -> dict[str, Path]:
+    """Give the agents that an agent calls, by itself or in its workflow, each with the first path where it says so."""
+    calls: dict[str, Path] = {}
+    listed = [(("agents", number), name) for number, name in enumerate(agent.agents)]
+    steps = () if agent.workflow is None else ((("workflow", *path), name) for path, name in agents_in(agent.workflow))
+    for path, name in (*listed, *steps):
+        calls.setdefault(name, path)
+    return calls
 
 
 class CaseCall(msgspec.Struct, frozen=True, kw_only=True):

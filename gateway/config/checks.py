@@ -59,6 +59,8 @@ from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings,
 from gateway.config.shadow_checks import shadow_findings
 from gateway.config.tool_checks import command_findings, grant_findings, hub_findings, oauth_findings, tool_findings
 from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolHubSettings, ToolServerSettings
+from gateway.config.workflow_checks import until_findings, workflow_findings, workflow_step_findings
+from gateway.config.workflow_settings import WorkflowStep, WorkflowUntil
 
 KEY_CHARACTERS: Final = re.compile(r"[!-~]+\Z")
 UNUSABLE_KEY: Final = "holds spaces, line breaks or characters outside ASCII, which no key has"
@@ -250,6 +252,9 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, agents_findings),
     (Settings, grant_findings),
     (AgentSettings, definition_findings),
+    (AgentSettings, workflow_findings),
+    (WorkflowStep, workflow_step_findings),
+    (WorkflowUntil, until_findings),
     (AgentOutputSettings, output_findings),
     (Settings, approval_findings),
     (Settings, protection_findings),

@@ -148,6 +148,32 @@ async def test_an_agent_hands_over_in_the_middle_of_its_answer(world):
     assert chat.choices[0].message.content == "One moment. The tool said: hello"
 
 
+WORKFLOW = """
+workflow:
+  sequence:
+    - {parallel: [{agent: clerk, input: "count it"}, {agent: talker, name: said}]}
+    - {agent: talker, input: "{{said}} / {{input}}"}
+"""
+
+
+async def test_a_workflow_waits_for_a_person_and_comes_to_its_end(world):
+    world.write("flow", WORKFLOW)
+    await world.reload()
+    asked = await world.openai.responses.create(model="agent/flow", input="both")
+    (question,) = [item for item in asked.output if item.type == "mcp_approval_request"]
+    answer = {"type": "mcp_approval_response", "approval_request_id": question.id, "approve": True}
+    async with world.openai.responses.stream(
+        model="agent/flow", input=[answer], previous_response_id=asked.id
+    ) as stream:
+        done = await stream.get_final_response()
+
+    assert (question.server_label, question.name) == ("desk", "count")
+    assert done.output_text == "You said: You said: both / both"
+    assert world.tool_calls() == ["count"]
+    shown = (await world.http.get(f"/admin/runs/{done.id}")).json()
+    assert (shown["agent"], shown["status"]) == ("flow", "completed")
+
+
 async def test_an_agent_at_fault_changes_nothing(world):
     world.write("clerk", CLERK.replace("thinker", "thinkr"))
     report = await world.reload()

@@ -6,13 +6,15 @@ from types import SimpleNamespace
 import msgspec
 
 from gateway.agents.agent_planning import AgentPlanner, AgentsInForce
+from gateway.agents.desk import Draft
 from gateway.agents.planning import Planners, RequestPlanner
 from gateway.config.agent_settings import AgentDefinition, AgentSettings
+from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.ids import new_id
 from gateway.policies.facts import model as resource
 from gateway.stores.agent_versions_sql import SqlAgentVersions
 from gateway.stores.conversations import Conversation
-from tests.unit.agents.runs_world import draft
+from tests.unit.agents.runs_world import ADA, Silent
 from tests.unit.agents.tools_world import Script, tool_world
 
 
@@ -51,14 +53,23 @@ class Office:
             responder=responder, subject=resource(model, ("up",))
         )
 
-    async def ask(self, text="hello", agent="front", background=False, **fields):
+    async def ask(self, said="hello", agent="front", background=False, **fields):
         """Ask an agent; give its run and its events."""
         given = {"model": f"agent/{agent}", **fields}
         if not background:
-            return await self.world.answer(text, **given)
-        run = await self.world.desk.begin(draft(text, background=True, **given))
+            return await self.answer(said, given)
+        run = await self.world.desk.begin(asking(said, background=True, **given))
         events = await self.world.follow(run)
         return await self.world.desk.find(run.tenant, run.id), events
+
+    async def answer(self, said, given):
+        """Answer one who waits; the run and its events."""
+        events = []
+
+        async def keep(event):
+            events.append(event)
+
+        return await self.world.desk.answer(asking(said, **given), keep, Silent()), events
 
     async def yes(self, run, **fields):
         """Agree to what a run asks, as its client does."""
@@ -74,6 +85,13 @@ class Office:
         name = new_id("conv_")
         await self.world.conversations.add(Conversation(id=name, tenant="acme", created_at=0.0))
         return name
+
+
+def asking(said, caller=ADA, **fields):
+    """A request."""
+    return Draft(
+        caller=caller, model=fields["model"], fields={"input": said, **fields}, received=SYSTEM_CLOCK.monotonic()
+    )
 
 
 @asynccontextmanager

@@ -175,6 +175,33 @@ def test_a_case_hands_over(place):
     assert (found.returncode, "1 of 1 cases hold" in found.stdout) == (0, True), found.stdout
 
 
+def test_a_case_plays_the_agents_of_a_workflow(place):
+    place.write("agents/both/agent.yaml", "workflow: {sequence: [clerk, {agent: clerk, input: 'mend {{previous}}'}]}\n")
+    place.write(
+        "agents/both/cases.yaml",
+        """
+- name: holds
+  user: [go]
+  results:
+    - {tool: agents/clerk, arguments: {input: go}, result: draft}
+    - {tool: agents/clerk, arguments: {input: mend draft}, result: mended}
+  expect: {calls: [{tool: agents/clerk}, {tool: agents/clerk}], contains: [mended]}
+- name: an agent that fails
+  user: [go]
+  results: [{tool: agents/clerk, result: broken, error: true}]
+  expect: {status: failed}
+- name: is not played to its end
+  user: [go]
+  results: [{tool: agents/clerk, arguments: {input: go}, result: draft}]
+  expect: {contains: [draft]}
+""",
+    )
+    found = place.run("test", "both")
+
+    assert (found.returncode, "2 of 3 cases hold" in found.stdout) == (1, True), found.stdout
+    assert 'the case has no result for agents/clerk {"input":"mend draft"}' in found.stdout
+
+
 def test_cases_that_hold(place):
     place.cases("""
 - name: looks
