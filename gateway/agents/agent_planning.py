@@ -87,7 +87,7 @@ class AgentPlanner:
         named = named_servers(fields, definition, self._hub, handed=handed)
         granted, listed = narrowed(named, *await self._granted(definition, caller, now.authorizer))
         granted |= await self._transfers(definition, caller, now)
-        if settings.workflow is None and (granted or handed):
+        if settings.workflow is None and (handed or granted.keys() - {ASK_HUMAN.name}):
             # Who takes over also finds results that the one before was shown the beginning of.
             granted[READ_RESULT.name] = READ_RESULT
         # Each time: with the last run that had it, it is forgotten.

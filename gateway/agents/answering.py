@@ -16,7 +16,7 @@ from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.context import CONVERSATION, Context, Prompted
 from gateway.agents.desk import Ear
 from gateway.agents.folding import Ask, Do, Question, State, fold
-from gateway.agents.handoffs import InCharge, in_charge, transfers
+from gateway.agents.handoffs import in_charge, plan_of, transfers
 from gateway.agents.hearing import Hearing
 from gateway.agents.means import Generation, Means, ToolMeans
 from gateway.agents.plan import Plan
@@ -391,14 +391,3 @@ class Answering:
         # In a conversation nobody sees any more that it was the model, and no client, who said it.
         by_model = item.place == "output" and item.label is None and self._means.tools is not None
         return MODEL if by_model else item.label
-
-
-async def plan_of(tools: ToolMeans, run: Run, caller: Caller, at: InCharge) -> Plan | None:
-    """Give the plan of a run that is kept; one that goes on after an approval has a plan although its request lists no tools. Raises InvalidRequest."""
-    plan = await tools.planner.plan(caller, run.model, run.request, version=at.version, agent=at.agent)
-    if plan is not None and at.agent:
-        # Who takes over goes on with what is left of what the run may use.
-        plan = msgspec.structs.replace(plan, limits=run.limits)
-    if plan is None and run.continues:
-        return Plan(model=run.model, fields=run.request)
-    return plan

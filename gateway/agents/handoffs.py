@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from gateway.agents.means import Means, ToolMeans
-from gateway.agents.plan import Granted
+from gateway.agents.plan import Granted, Plan
 from gateway.config.agent_settings import PREFIX, AgentDefinition
+from gateway.core.caller import Caller
 from gateway.core.tools import SERVER, TRANSFER, Label, Tool, model_name
 from gateway.stores.runs import Limits, Run
 from gateway.stores.tool_calls import ToolCall
@@ -99,3 +100,14 @@ async def left_in_charge(means: Means, tools: ToolMeans, run: Run) -> str:
     if found is None or found.model != run.model:
         return ""
     return in_charge(found, await tools.calls.calls(found.id)).agent
+
+
+async def plan_of(tools: ToolMeans, run: Run, caller: Caller, at: InCharge) -> Plan | None:
+    """Give the plan of a run that is kept; one that goes on after an approval has a plan although its request lists no tools. Raises InvalidRequest."""
+    plan = await tools.planner.plan(caller, run.model, run.request, version=at.version, agent=at.agent)
+    if plan is not None and at.agent:
+        # Who takes over goes on with what is left of what the run may use.
+        plan = msgspec.structs.replace(plan, limits=run.limits)
+    if plan is None and run.continues:
+        return Plan(model=run.model, fields=run.request)
+    return plan

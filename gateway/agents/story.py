@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from gateway.agents.child_budget import together
 from gateway.agents.deciding import sha256
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.toolbox import AGAIN
@@ -66,8 +67,15 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         """What all its runs have used."""
         total = Spent()
         for run in self.runs:
+            spent = run.spent
             total = Spent(
-                **{field: getattr(total, field) + getattr(run.spent, field) for field in Spent.__struct_fields__}
+                steps=total.steps + spent.steps,
+                tool_calls=total.tool_calls + spent.tool_calls,
+                input_tokens=total.input_tokens + spent.input_tokens,
+                output_tokens=total.output_tokens + spent.output_tokens,
+                nano=total.nano + spent.nano,
+                seconds=total.seconds + spent.seconds,
+                below=together(total.below, spent.below),
             )
         return total
 

@@ -22,8 +22,8 @@ PAGE = Wish(message="Pay first.", url="https://bank.example/pay", key="k3")
 class Questioning(RequestPlanner):
     """A planner whose plans have the question to people as well, as an agent's that asks."""
 
-    async def plan(self, caller, model, fields, *, version=""):
-        plan = await super().plan(caller, model, fields, version=version)
+    async def plan(self, caller, model, fields, *, version="", agent=""):
+        plan = await super().plan(caller, model, fields, version=version, agent=agent)
         plan = plan or await super().plan(caller, model, {"tools": tools_world_tools(), **fields})
         asking = msgspec.structs.replace(ASK_HUMAN, people=("sre",), ttl=60)
         fields = {**plan.fields, "tools": [*plan.fields["tools"], function_of(asking)]}
