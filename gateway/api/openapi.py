@@ -104,6 +104,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(path="/readyz", method="get", summary="Readiness, with the state of every model", public=True),
     Operation(path="/metrics", method="get", summary="Prometheus metrics", answer="text/plain"),
     Operation(path="/admin/reload", method="post", summary="Put the configuration on disk into force"),
+    Operation(
+        path="/oauth/callback", method="get", summary="Where browsers come back from authorization servers of tools",
+        public=True, answer="text/html",
+    ),
+    Operation(path="/oauth/client.json", method="get", summary="Who this gateway is to authorization servers", public=True),
     Operation(path="/openapi.json", method="get", summary="This document", public=True),
     Operation(path="/docs", method="get", summary="This document for people", public=True, answer="text/html"),
 )  # fmt: skip
