@@ -84,7 +84,7 @@ def test_what_is_not_installed_is_told(tmp_path, monkeypatch, package, message):
 @pytest.mark.parametrize(
     ("lacking", "path", "message"),
     [
-        ("model.onnx", "protection.names.model", "model.onnx' does not exist"),
+        ("model.onnx", "protection.names.model", "does not exist"),
         ("tokenizer.json", "protection.names", "there is no tokenizer.json beside 'model.onnx' nor one folder up"),
         ("config.json", "protection.names", "there is no config.json beside 'model.onnx' nor one folder up"),
     ],
