@@ -6,7 +6,9 @@ The official package's low-level server does not check arguments, and passes on 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,7 +16,8 @@ import anyio
 import mcp_types as types
 import structlog
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
 from mcp.server.lowlevel import Server
 
 log = structlog.get_logger()
@@ -73,13 +76,34 @@ class Verb:
         )
 
 
-def server_of(name: str, instructions: str, verbs: Sequence[Verb]) -> Server[Any]:
-    """Give a server that offers verbs. Raises ValueError for two of one name."""
+def _pattern(validator: object, pattern: str, value: Json, schema: object) -> Iterator[ValidationError]:
+    """JSON Schema's `$` is the end; Python's stands before a last line break, too."""
+    del validator, schema
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_Validator: Final = extend(Draft202012Validator, {"pattern": _pattern})
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+def server_of(
+    name: str,
+    instructions: str,
+    verbs: Sequence[Verb],
+    *,
+    opened: Callable[[], AbstractAsyncContextManager[None]] = _nothing,
+) -> Server[Any]:
+    """Give a server that offers verbs; `opened` is what has to be at work while it serves. Raises ValueError for two of one name."""
     known = {verb.name: verb for verb in verbs}
     if len(known) != len(verbs):
         msg = "two verbs have one name"
         raise ValueError(msg)
-    checks = {verb.name: Draft202012Validator(verb.schema) for verb in verbs}
+    checks = {verb.name: _Validator(verb.schema) for verb in verbs}
     tools = [known[each].tool for each in sorted(known)]
     room = anyio.CapacityLimiter(MOST_AT_ONCE)
 
@@ -108,7 +132,20 @@ def server_of(name: str, instructions: str, verbs: Sequence[Verb]) -> Server[Any
         text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
         return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=found)
 
-    return Server(name, version="0.1.0", instructions=instructions, on_list_tools=list_tools, on_call_tool=call_tool)
+    @asynccontextmanager
+    async def lifespan(server: Server[None]) -> AsyncIterator[None]:
+        del server
+        async with opened():
+            yield
+
+    return Server(
+        name,
+        version="0.1.0",
+        instructions=instructions,
+        lifespan=lifespan,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
 
 
 def _failed(text: str) -> types.CallToolResult:
