@@ -14,7 +14,8 @@ from mcp.server.lowlevel import Server
 
 from mcp_servers.platform_ctl import cluster
 from mcp_servers.platform_ctl.cluster import Backend, LogAsk, Order, Reference, Write
-from mcp_servers.platform_ctl.settings import NAME, Limits, Platform, Settings
+from mcp_servers.platform_ctl.processes.backend import ProcessesBackend
+from mcp_servers.platform_ctl.settings import NAME, Limits, Platform, Settings, Simulated
 from mcp_servers.platform_ctl.shapes import shape
 from mcp_servers.platform_ctl.simulated.backend import SimulatedBackend
 from mcp_servers.platform_ctl.writing import Check, Place, Writer, within
@@ -336,7 +337,9 @@ def _last(lines: list[cluster.Line], limits: Limits) -> tuple[list[cluster.Line]
 
 def _backend(name: str, platform: Platform, base: Path) -> Backend:
     try:
-        return SimulatedBackend(platform, base)
+        if isinstance(platform, Simulated):
+            return SimulatedBackend(platform, base)
+        return ProcessesBackend(platform, base)
     except ConfigurationError as error:
         msg = f"environments.{name}.platform.{error}"
         raise ConfigurationError(msg) from None

@@ -79,7 +79,17 @@ class Simulated(
     speed: Annotated[float, Meta(gt=0, le=10_000)] = 1.0
 
 
-Platform: TypeAlias = Simulated
+class Processes(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="processes"
+):
+    """Programs of this machine, as the file `services` lists them. What is kept of them lies in `folder`."""
+
+    services: str
+    folder: str
+    leave_running: bool = True
+
+
+Platform: TypeAlias = Simulated | Processes
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

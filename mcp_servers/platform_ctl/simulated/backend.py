@@ -13,6 +13,7 @@ import msgspec
 
 from mcp_servers.platform_ctl import cluster
 from mcp_servers.platform_ctl.cluster import Event, Line, LogAsk, Node, Order, Outcome, Plan, Pod, Reference, Revision
+from mcp_servers.platform_ctl.planning import Standing, drained, planned
 from mcp_servers.platform_ctl.settings import Simulated
 from mcp_servers.platform_ctl.simulated.incidents import check_incidents, mend, overload
 from mcp_servers.platform_ctl.simulated.motion import DEADLINE, advance, settle
@@ -81,16 +82,7 @@ class SimulatedBackend:
     async def history(self, of: Reference) -> Sequence[Revision]:
         """Give the revisions, the newest first. Raises Refused."""
         async with self._world() as world:
-            workload = _found(world, of)
-            return [
-                Revision(
-                    number=each.number,
-                    version=each.version,
-                    current=each.number == workload.revision,
-                    at=moment(each.at),
-                )
-                for each in reversed(workload.revisions)
-            ]
+            return _history(_found(world, of))
 
     async def rollout(self, of: Reference) -> cluster.Rollout:
         """Say how far a workload is. Raises Refused."""
@@ -292,47 +284,29 @@ def _state(workload: SimWorkload, *, ill: bool, busy: bool) -> Literal["healthy"
     return "progressing" if short or rolling else "healthy"
 
 
+def _history(workload: SimWorkload) -> list[Revision]:
+    return [
+        Revision(number=each.number, version=each.version, current=each.number == workload.revision, at=moment(each.at))
+        for each in reversed(workload.revisions)
+    ]
+
+
 def _planned(world: World, order: Order) -> Plan:
     if order.verb == "drain":
         node = _node(world, order.node)
         there = [(each, pod) for each in world.workloads for pod in each.pods if pod.node == node.name]
-        target = {
-            "pods": [f"{each.namespace}/{pod.name}" for each, pod in there],
-            "workloads": sorted({each.path for each, _ in there}),
-        }
-        return drained(node.name, cordoned=node.cordoned, target=target)
+        return drained(
+            node.name,
+            cordoned=node.cordoned,
+            pods=[f"{each.namespace}/{pod.name}" for each, pod in there],
+            workloads=sorted({each.path for each, _ in there}),
+        )
     workload = _found(world, order.of)
-    before = str(workload.changed)
-    if order.verb == "scale":
-        changes = [cluster.Change(path=f"{workload.path} replicas", before=workload.replicas, after=order.replicas)]
-        return Plan(
-            changes=changes if workload.replicas != order.replicas else [], before=before, target=order.replicas
-        )
-    if order.verb == "restart":
-        change = cluster.Change(
-            path=f"{workload.path} pods", before=[pod.name for pod in workload.pods], after="each is replaced"
-        )
-        return Plan(changes=[change], before=before)
-    now = workload.current
-    earlier = [each for each in workload.revisions if each.number < now.number]
-    to = (
-        earlier[-1:]
-        if order.revision is None
-        else [each for each in workload.revisions if each.number == order.revision]
+    standing = Standing(
+        path=workload.path,
+        replicas=workload.replicas,
+        pods=[pod.name for pod in workload.pods],
+        history=_history(workload),
+        before=str(workload.changed),
     )
-    if not to:
-        wanted = "an earlier revision" if order.revision is None else f"a revision {order.revision}"
-        msg = f"{workload.path} has not {wanted} to go back to."
-        raise Refused(msg)
-    changes = [
-        cluster.Change(path=f"{workload.path} revision", before=now.number, after=to[0].number),
-        cluster.Change(path=f"{workload.path} version", before=now.version, after=to[0].version),
-    ]
-    return Plan(changes=changes if now is not to[0] else [], before=before, target=to[0].number)
-
-
-def drained(node: str, *, cordoned: bool, target: dict[str, list[str]]) -> Plan:
-    """Give the plan of draining a machine, from whether it takes pods and what is on it."""
-    changes = [] if cordoned else [cluster.Change(path=f"{node} schedulable", before=True, after=False)]
-    changes += [cluster.Change(path=f"{node} pod {pod}", before="runs here", after="evicted") for pod in target["pods"]]
-    return Plan(changes=changes, target=target)
+    return planned(order, standing)

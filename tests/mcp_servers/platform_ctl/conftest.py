@@ -1,11 +1,16 @@
 """A small shop on the simulated cluster, and the program as whoever uses it runs it: by stdio, with a real MCP client."""
 
 import contextlib
+import json
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
+import psutil
 import pytest
 import yaml
 from mcp import Client, StdioServerParameters
@@ -68,6 +73,43 @@ def configured(tmp_path):
         return path
 
     return write
+
+
+CALL = """
+import asyncio, json, sys
+from mcp import Client, StdioServerParameters
+async def main():
+    config, path, verb, arguments, env = sys.argv[1:]
+    program = StdioServerParameters(
+        command=sys.executable, args=["-m", "mcp_servers.platform_ctl", "--config", config], env={"PYTHONPATH": path, **json.loads(env)}
+    )
+    async with Client(program) as client:
+        await client.call_tool(verb, {"environment": "test", **json.loads(arguments)})
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def kill_in_the_middle():
+    """Have a call made by a client of its own, and kill the program (kill -9) once something holds."""
+
+    async def run(config, verb, arguments, until, **env):
+        command = [sys.executable, "-c", CALL, str(config), str(ROOT), verb, json.dumps(arguments), json.dumps(env)]
+        caller = await anyio.to_thread.run_sync(
+            lambda: subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+        )
+        try:
+            with anyio.fail_after(60):
+                while not until():
+                    await anyio.sleep(0.02)
+            [program] = [each for each in psutil.Process(caller.pid).children() if str(config) in each.cmdline()]
+            program.send_signal(signal.SIGKILL)
+            await anyio.to_thread.run_sync(lambda: program.wait(20))
+        finally:
+            caller.kill()
+            caller.wait()
+
+    return run
 
 
 WORKLOADS = [

@@ -1,15 +1,9 @@
 """What holds for every write, whatever the platform: what is not allowed is not done, a dry run does nothing, and a key is used once."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import anyio
 import msgspec
-import psutil
 import pytest
 
 from mcp_servers.platform_ctl.cluster import Order, Plan, Reference
@@ -21,7 +15,6 @@ from mcp_servers.receipts import Receipt, Receipts
 from mcp_servers.serving import ConfigurationError, load
 from mcp_servers.verbs import Refused
 
-ROOT = Path(__file__).parents[3]
 CART = {"namespace": "shop", "workload": "cart"}
 WRITES = {
     "restart": CART,
@@ -178,32 +171,16 @@ async def test_what_is_so_already_is_not_changed(simulated, control_of, tmp_path
     assert sum(changes(tmp_path)[0]) == 0
 
 
-async def test_a_program_killed_in_the_middle_of_a_write_makes_it_once(simulated, control_of, tmp_path):
-    """kill -9 while the wanted state is waited for; the same call again waits anew, and restarts nothing anew."""
-    config = simulated(clock={"clock": "real", "speed": 1.0})
-    script = (
-        "import asyncio, sys\nfrom mcp import Client, StdioServerParameters as P\n"
-        "async def main():\n"
-        f"    p = P(command=sys.executable, args=['-m', 'mcp_servers.platform_ctl', '--config', {str(config)!r}], env={{'PYTHONPATH': {str(ROOT)!r}}})\n"
-        "    async with Client(p) as client:\n"
-        "        await client.call_tool('restart', {'environment': 'test', 'namespace': 'shop', 'workload': 'cart', 'idempotency_key': 'one'})\n"
-        "asyncio.run(main())\n"
-    )
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    caller = subprocess.Popen([sys.executable, "-c", script], env=env, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - it takes no time
-    try:
-        with anyio.fail_after(60):
-            journal = tmp_path / "journal.jsonl"
-            while not (journal.exists() and "applied" in journal.read_text()):
-                await anyio.sleep(0.02)
-        [program] = psutil.Process(caller.pid).children()
-        program.send_signal(signal.SIGKILL)
-    finally:
-        caller.kill()
-        caller.wait()
+async def test_a_program_killed_in_the_middle_of_a_write_makes_it_once(
+    simulated, control_of, kill_in_the_middle, tmp_path
+):
+    """While the wanted state is waited for; the same call again waits anew, and restarts nothing anew."""
+    config, journal = simulated(clock={"clock": "real", "speed": 1.0}), tmp_path / "journal.jsonl"
+    call = CART | {"idempotency_key": "one"}
+    await kill_in_the_middle(config, "restart", call, lambda: journal.exists() and "applied" in journal.read_text())
     killed = journal.read_text()
     async with control_of(config) as control:
-        written = await control.ask("restart", **CART, idempotency_key="one")
+        written = await control.ask("restart", **call)
 
     assert "done" not in killed
     assert written["check"]["holds"] is True

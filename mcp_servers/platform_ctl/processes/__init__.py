@@ -1,0 +1,1 @@
+"""Programs of this machine: a file says which, and how many of each run; they are started, watched, replaced and stopped here."""
