@@ -14,8 +14,9 @@ from mcp.server.lowlevel import Server
 
 from mcp_servers.platform_ctl import cluster
 from mcp_servers.platform_ctl.cluster import Backend, LogAsk, Order, Reference, Write
+from mcp_servers.platform_ctl.kubernetes.backend import KubernetesBackend
 from mcp_servers.platform_ctl.processes.backend import ProcessesBackend
-from mcp_servers.platform_ctl.settings import NAME, Limits, Platform, Settings, Simulated
+from mcp_servers.platform_ctl.settings import NAME, Kubernetes, Limits, Platform, Settings, Simulated
 from mcp_servers.platform_ctl.shapes import shape
 from mcp_servers.platform_ctl.simulated.backend import SimulatedBackend
 from mcp_servers.platform_ctl.writing import Check, Place, Writer, within
@@ -69,7 +70,7 @@ class PlatformControl:
         self._settings = settings
         self._limits = settings.limits
         self._places = {
-            name: Place(name=name, settings=each, backend=_backend(name, each.platform, base))
+            name: Place(name=name, settings=each, backend=_backend(name, each.platform, settings.limits, base))
             for name, each in settings.environments.items()
         }
         self._writes: list[Write] = sorted({write for each in settings.environments.values() for write in each.writes})
@@ -335,10 +336,12 @@ def _last(lines: list[cluster.Line], limits: Limits) -> tuple[list[cluster.Line]
     return kept[::-1], cut
 
 
-def _backend(name: str, platform: Platform, base: Path) -> Backend:
+def _backend(name: str, platform: Platform, limits: Limits, base: Path) -> Backend:
     try:
         if isinstance(platform, Simulated):
             return SimulatedBackend(platform, base)
+        if isinstance(platform, Kubernetes):
+            return KubernetesBackend(platform, base, limits.seconds)
         return ProcessesBackend(platform, base)
     except ConfigurationError as error:
         msg = f"environments.{name}.platform.{error}"

@@ -89,7 +89,25 @@ class Processes(
     leave_running: bool = True
 
 
-Platform: TypeAlias = Simulated | Processes
+class Kubernetes(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="kubernetes"
+):
+    """A Kubernetes cluster by its API. Without `token` and `token_file`, requests carry none; a token in a file is read anew for each."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+/?$")]
+    token: Variable | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
+
+    def __post_init__(self) -> None:
+        secret = self.token is not None or self.token_file is not None
+        host = self.url.removeprefix("http://").rstrip("/").rpartition(":")[0] or self.url.removeprefix("http://")
+        if secret and self.url.startswith("http://") and host not in ("127.0.0.1", "localhost", "[::1]"):
+            msg = "url: a token is not sent over plain HTTP to another machine"
+            raise ValueError(msg)
+
+
+Platform: TypeAlias = Simulated | Processes | Kubernetes
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
