@@ -2,7 +2,14 @@
 
 import os
 
+from mcp_servers.serving import ConfigurationError
+
 
 def variable(reference: str) -> str:
-    """Give the value that `env:NAME` names. Raises KeyError when it is not set."""
-    return os.environ[reference.removeprefix("env:")]
+    """Give the value that `env:NAME` names. Raises ConfigurationError when it is not set."""
+    name = reference.removeprefix("env:")
+    try:
+        return os.environ[name]
+    except KeyError:
+        msg = f"the environment has no {name}"
+        raise ConfigurationError(msg) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,16 +41,6 @@ def load(path: Path, kind: type[T]) -> T:
         raise ConfigurationError(msg) from None
     except msgspec.ValidationError as error:
         msg = f"{path}: {error}"
-        raise ConfigurationError(msg) from None
-
-
-def variable(reference: str) -> str:
-    """Give what `env:NAME` refers to. Raises ConfigurationError."""
-    name = reference.removeprefix("env:")
-    try:
-        return os.environ[name]
-    except KeyError:
-        msg = f"the environment has no {name}"
         raise ConfigurationError(msg) from None
 
 

@@ -191,7 +191,7 @@ def _reader(name: str, database: Database, limits: Limits, base: Path) -> Reader
         return SqliteReader(path, database.tables, limits)
     try:
         database.address()
-    except KeyError:
-        msg = f"databases.{name}.url: the environment has no {database.url.removeprefix('env:')}"
+    except ConfigurationError as error:
+        msg = f"databases.{name}.url: {error}"
         raise ConfigurationError(msg) from None
     return PostgresReader(database, limits)

@@ -48,7 +48,7 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     description: str = ""
 
     def address(self) -> str:
-        """Give the address. Raises KeyError when the variable is not set."""
+        """Give the address. Raises ConfigurationError when the variable is not set."""
         return variable(self.url)
 
 

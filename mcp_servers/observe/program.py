@@ -32,8 +32,8 @@ def build(config: Path) -> McpServer[Any]:
         if settings.alertmanager is not None:
             server = Server("Alertmanager", settings.alertmanager)
             verbs += Alerts(server, settings.alertmanager.silencing, settings.limits).verbs()
-    except KeyError as error:
-        msg = f"{config}: headers: the environment has no {error.args[0]}"
+    except ConfigurationError as error:
+        msg = f"{config}: headers: {error}"
         raise ConfigurationError(msg) from None
     if settings.logs:
         base = config.absolute().parent

@@ -21,7 +21,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seconds: Annotated[float, Meta(gt=0, le=300)] = 10.0
 
     def sent(self) -> dict[str, str]:
-        """Give the headers with their values. Raises KeyError when a variable is not set."""
+        """Give the headers with their values. Raises ConfigurationError when a variable is not set."""
         return {name: variable(value) if value.startswith("env:") else value for name, value in self.headers.items()}
 
 
