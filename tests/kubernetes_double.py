@@ -59,6 +59,7 @@ class Cluster:
         self.forbidden = set()
         self.mode = "ok"
         self.conflicts = 0
+        self.rival = ""
         self.throttles = 0
         self.sick_images = set()
         self.patches = []
@@ -287,15 +288,22 @@ class Handler(BaseHTTPRequestHandler):
             self.cluster.release.wait(60)
             raise OSError
         with self.cluster.lock:
+            # Without a version in it, a patch is made on whatever there is, as by the real API.
+            if self.cluster.rival:
+                self.cluster.change_image(
+                    plural, found["metadata"]["namespace"], found["metadata"]["name"], self.cluster.rival
+                )
+                found = self.cluster.objects[plural][found["metadata"]["namespace"], found["metadata"]["name"]]
+                self.cluster.rival = ""
+            if self.cluster.conflicts:
+                self.cluster.conflicts -= 1
+                self.cluster.put(plural, found)  # somebody wrote a status in between
             if kind == "application/merge-patch+json":
                 new = merged(found, body)
             elif kind == "application/json-patch+json":
                 new = patched(found, body)
             else:
                 raise Refusal(415, f"the body of the request was in an unknown format: {kind}")
-            if self.cluster.conflicts:
-                self.cluster.conflicts -= 1
-                self.cluster.put(plural, found)  # somebody wrote a status in between
             if new["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
                 raise Refusal(409, "the object has been modified; please apply your changes to the latest version")
             if "invalid" in self.cluster.mode:

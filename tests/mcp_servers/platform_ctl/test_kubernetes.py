@@ -173,6 +173,18 @@ async def test_what_was_written_in_between_is_a_conflict_that_is_tried_again(sho
     assert wanted(shop, "deployments", ("shop", "web"))["replicas"] == 4
 
 
+@pytest.mark.parametrize(("verb", "more"), [("restart", {}), ("scale", {"replicas": 4}), ("rollback", {})])
+async def test_what_somebody_else_wants_in_between_is_not_overwritten(shop, control_of, verb, more):
+    shop.rival = "web:3"
+    async with opened(control_of, shop) as control:
+        told = await control.refusal(verb, **WEB, **more)
+
+    assert told == "shop/web was changed by somebody else in the meantime: nothing was done. Look again."
+    web = wanted(shop, "deployments", ("shop", "web"))
+    assert (web["replicas"], web["template"]["spec"]["containers"][0]["image"]) == (3, "web:3")
+    assert shop.patches == []
+
+
 async def test_what_the_cluster_refuses_is_said_without_the_token_and_the_key_is_free_again(shop, control_of):
     async with opened(control_of, shop) as control:
         absent = await control.refusal("describe", namespace="shop", workload="away")
