@@ -15,9 +15,9 @@ from urllib.parse import quote
 import anyio
 import httpx2
 
+from mcp_servers.environment import variable
 from mcp_servers.platform_ctl.cluster import Unsure
 from mcp_servers.platform_ctl.settings import Kubernetes
-from mcp_servers.environment import variable
 from mcp_servers.serving import ConfigurationError
 from mcp_servers.verbs import Json, Refused
 
