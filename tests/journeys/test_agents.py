@@ -238,7 +238,8 @@ async def test_a_client_has_functions_of_its_own_beside_the_agents_tools(world):
 @pytest.mark.parametrize(
     ("tool", "param"),
     [
-        ({"type": "mcp", "server_label": "desk"}, "tools[0].type"),
+        ({"type": "mcp", "server_label": "cellar"}, "tools[0].server_label"),
+        ({"type": "mcp", "server_label": "desk", "allowed_tools": ["burn"]}, "tools[0].allowed_tools"),
         ({"type": "web_search"}, "tools[0].type"),
         ({"type": "function", "name": "desk__echo", "parameters": {}}, "tools[0].name"),
     ],
