@@ -95,7 +95,7 @@ async def read_story(means: Means, tools: ToolMeans, run: Run) -> Story:
         _carry(calls, [call for call in found if call.step == 0], own, asked)
         calls += [_told(call, steps, own) for call in found if call.step]
         calls += _of_client(own, steps + after.spent.steps)
-        following = await _continuation(means, tools, after) if len(runs) < MOST_RUNS else None
+        following = await _continuation(means, after) if len(runs) < MOST_RUNS else None
         if following is None:
             break
         steps += after.spent.steps
@@ -107,9 +107,8 @@ async def read_story(means: Means, tools: ToolMeans, run: Run) -> Story:
     return Story(runs=tuple(runs), items=tuple(items), calls=tuple(calls), text=_text(items))
 
 
-async def _continuation(means: Means, tools: ToolMeans, run: Run) -> Run | None:
-    asked = await tools.approvals.of_run(run.id)
-    name = next((approval.continuation for approval in asked if approval.continuation), "")
+async def _continuation(means: Means, run: Run) -> Run | None:
+    name = await means.runs.continued_by(run.id)
     return await means.runs.find(run.tenant, name) if name else None
 
 
@@ -148,8 +147,10 @@ def _plain(body: dict[str, Json]) -> dict[str, Json]:
 def _carry(calls: list[Told], carried: Sequence[ToolCall], items: Sequence[RunItem], asked: Mapping[str, str]) -> None:
     """Put what came of calls that were made by the run that went on into the place where they were asked for."""
     for call in carried:
+        # An agent that waited is gone on with under the key of the call that began it.
+        places = (asked.get(call.approval), call.key.rpartition(".")[2])
         for number, told in enumerate(calls):
-            if told.id == asked.get(call.approval):
+            if told.id in places:
                 done = _told(call, 0, items)
                 calls[number] = msgspec.structs.replace(told, made=done.made, body=done.body, label=done.label)
 

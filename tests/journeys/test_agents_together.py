@@ -128,3 +128,22 @@ async def test_circles_are_refused_and_change_nothing(world):
 
     assert "agents call each other in a circle: clerk → lead → clerk" in told.text
     assert (await world.openai.responses.create(model="agent/lead", input="echo it")).status == "completed"
+
+
+async def test_a_run_whose_agents_asked_people_is_replayed_with_what_they_answered(world):
+    """Its story goes on in another run: what the agent that waited has said stands there."""
+    first = await world.openai.responses.create(model="agent/lead", input="count it")
+    [question] = [item for item in first.output if item.type == "mcp_approval_request"]
+    said = {"type": "mcp_approval_response", "approval_request_id": question.id, "approve": True}
+    went_on = await world.openai.responses.create(
+        model="agent/lead", previous_response_id=first.id, input=[said], background=True
+    )
+    done = await world.ended(went_on.id)
+    made = (await world.http.post(f"/admin/runs/{first.id}/replay", json={})).json()
+    ended = await world.ended(made["id"])
+    comparison = (await world.http.get(f"/admin/runs/{made['id']}/comparison")).json()
+
+    assert done.output_text.startswith("They said: ")
+    assert comparison["same"], comparison
+    assert ended.output_text == done.output_text
+    assert world.tool_calls() == ["count"]
