@@ -18,6 +18,7 @@ from gateway.agents.counts import Counts as RunCounts
 from gateway.agents.executor import Executor
 from gateway.agents.listeners import Listeners
 from gateway.agents.means import Means, ToolMeans
+from gateway.agents.planning import RequestPlanner
 from gateway.agents.running import Running
 from gateway.api import unknown
 from gateway.api.admin_endpoints import admin_endpoints
@@ -64,6 +65,7 @@ PEPPER = b"p" * 32
 NOW = 1_790_000_000.0
 BOB = Caller(id="key_bob", kind="key", tenant="default", user="bob")
 SCALE = Tool(server="ops", name="scale", schema={}, definition="d" * 64, gives=Label(source="ops/scale"))
+AUTHORIZER = Authorizer(None, wall=lambda: NOW)
 KINDS = ("approval", "slack", "webhook")
 USERS = {
     f"{TEAM}/U0ADA": ApproverSettings(user="ada", groups=("sre",)),
@@ -102,7 +104,7 @@ def running_over(database, ring: KeyRing, clock: Clock) -> Running:
     tools = ToolMeans(
         hub=OneTool(),
         judge=AtMostTen(),
-        planner=None,
+        planner=RequestPlanner(OneTool(), lambda: AUTHORIZER),
         calls=SqlToolCalls(database),
         approvals=SqlApprovals(database),
         blobs=SqlBlobs(database),
@@ -112,7 +114,9 @@ def running_over(database, ring: KeyRing, clock: Clock) -> Running:
         runs=SqlRuns(database),
         conversations=SqlConversations(database),
         settings=RunSettings(),
-        current=lambda: Present(Identity(ring=ring)),
+        current=lambda: Present(
+            Identity(ring=ring), routes={"talker": "a run that is made is queued, and nothing asks it"}
+        ),
         known=lambda caller: caller,
         counts=run_counts,
         listeners=Listeners(run_counts),
@@ -285,7 +289,7 @@ class Present(msgspec.Struct, frozen=True):
 
     identity: Identity
     routes: dict[str, object] = msgspec.field(default_factory=dict)
-    authorizer: Authorizer = Authorizer(None, wall=lambda: NOW)
+    authorizer: Authorizer = AUTHORIZER
 
     def hold(self) -> None:
         """Nothing ends it."""

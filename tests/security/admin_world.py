@@ -52,6 +52,7 @@ from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger import LedgerRow
 from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.outbox_sql import SqlOutbox
+from gateway.stores.runs import Lineage, Run
 from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.shadows import Shadow, Side
 from gateway.stores.shadows_sql import SqlShadows
@@ -137,6 +138,19 @@ class World:
         """The same; the id of the run."""
         (asked,) = await ask_people(self.runs, now=time.time(), tenant=tenant)
         return asked.run
+
+    async def add_replay(self, tenant):
+        """Put a run of a tenant and its replay, which has ended, into the store; the id of the replay."""
+        replay, caller = new_id("resp_"), Caller(id="k", tenant=tenant)
+        lineage = Lineage(kind="replay", run=await self.add_run(tenant))
+        await self.runs.add(
+            Run(
+                id=replay, tenant=tenant, caller=caller, model="talker", status="completed", created_at=NOW, ended_at=NOW,
+                lineage=lineage,
+            ),
+            [],
+        )  # fmt: skip
+        return replay
 
     async def add_shadow(self, tenant):
         """Put a comparison of a tenant into the store; its id."""

@@ -63,6 +63,8 @@ BODIES = {
     "models": ({"version": "v2"}, {}),
 }
 QUERIES = {("DELETE", "/admin/cache"): "?all=true"}
+IN_OWN_NAME = ("/admin/runs/{run}/fork", "/admin/runs/{run}/replay")
+"""What is made is of the tenant of who asks, and so has to be what it is made from."""
 OF_ALL_TENANTS = {"rollouts": "rolled", "models": "switched", "tools": "docs"}
 
 
@@ -101,6 +103,8 @@ async def own_object(world, path, tenant):
         number = new_id("")
         await world.services.ledger.insert([row(0, id=f"call_{number}", tenant=tenant, user=f"user_{tenant}")])
         return f"call_{number}"
+    if path.endswith("comparison"):
+        return await world.add_replay(tenant)
     if noun in (
         kept := {
             "batches": world.add_batch,
@@ -125,6 +129,10 @@ def body_of(method, path):
     noun = path.split("/")[2]
     if method == "POST" and path.endswith("/batch"):
         return {"answers": [{"id": "mcpr_none", "verdict": "deny"}]}
+    if path.endswith("/fork"):
+        return {"at": 0}
+    if path.endswith("/replay"):
+        return {}
     if path.endswith("/edit"):
         return {"arguments": {"replicas": 2}, "version": 1}
     if method == "GET" or noun not in {*BODIES, "tools"} or path.endswith(("rotate", "revoke")):
@@ -182,7 +190,7 @@ async def test_only_the_platforms_owner_does_any_of_it_to_another_tenants_object
                 answer = await world.ask((role, tenant), method, concrete, json=body_of(method, path))
 
                 conflict = (method, path) == ("DELETE", "/admin/tenants/{tenant}")
-                expected = (409 if conflict else 200) if platform else 404
+                expected = (409 if conflict else 403 if path in IN_OWN_NAME else 200) if platform else 404
                 if right_of(method, word) == "the platform's owner":
                     # To be refused a right that nobody has in that tenant tells nothing; without `write` it is a 403 anyway.
                     expected = expected if "write" in ROLES[role] else 403
