@@ -24,8 +24,7 @@ NO_ANSWER: Final = -32_098
 UNREADABLE: Final = -32_097
 """The code of the error that stands for an answer that came and is none that can be read."""
 
-
-UNAUTHORIZED: Final = -32_097
+UNAUTHORIZED: Final = -32_096
 """The code of the error that stands for a request that was not let in, because nobody has authorized it: the message says so."""
 
 
