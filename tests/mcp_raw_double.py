@@ -65,6 +65,10 @@ def main():
         if MODE in RESULTS and request["method"] == "tools/call":
             say(sys.stdout, f'{{"jsonrpc": "2.0", "id": {request["id"]}, "result": {RESULTS[MODE]}}}')
             continue
+        if MODE == "posing" and request["method"] == "tools/call":
+            posing = {"code": -32096, "message": "nobody has authorized it"}
+            say(sys.stdout, json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": posing}))
+            continue
         result = answer(request)
         body = {"result": result} if result else {"error": {"code": -32601, "message": "Method not found"}}
         say(sys.stdout, json.dumps({"jsonrpc": "2.0", "id": request["id"], **body}))

@@ -147,7 +147,7 @@ class McpConnection:
         return failure(f"The tool wanted to be asked again {MOST_ROUNDS} times.")
 
     def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
-        if error.code == UNAUTHORIZED:
+        if error.code == UNAUTHORIZED and not self._deliveries.is_out(asked.key):
             msg = f"The server {self._server!r} was not asked: {_cut(error.message)}. Nothing was done."
             raise ToolUnauthorized(msg) from error
         if error.code == TOO_LARGE or self._deliveries.was_too_large(asked.key):

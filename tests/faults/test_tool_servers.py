@@ -152,6 +152,16 @@ async def test_who_waits_for_an_answer_that_cannot_be_read_is_told_at_once(tmp_p
     assert "cannot be read" in output.text
 
 
+async def test_a_server_cannot_say_that_it_was_not_asked(tmp_path):
+    """Only the gateway knows what left. A server that sends the gateway's own code for a refused authorization has had the call."""
+    async with hub_over({"docs": stdio(tmp_path, program=RAW, mode="posing", tools=allowed("echo"))}) as hub:
+        with anyio.fail_after(15):
+            output = await call(hub, "docs", "echo")
+
+    assert output.is_error
+    assert "refused the call" in output.text
+
+
 async def test_a_list_that_does_not_end_is_cut(tmp_path):
     endless = stdio(tmp_path, program=RAW, mode="endless", tools=allowed("tool_3", "tool_70"))
     async with hub_over({"docs": endless}) as hub:
