@@ -7,7 +7,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.faults.test_tool_runs_killed import PATIENCE, TERMINAL, events_of, until_listed
+from tests.faults.killed_runs import PATIENCE, TERMINAL, events_of, until_listed
 from tests.journeys.running_gateway import served_process
 from tests.journeys.tool_runs_world import ENVIRON, calls, configuration
 

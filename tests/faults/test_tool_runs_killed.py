@@ -1,6 +1,5 @@
 """kill -9 in every state of a tool call, with a real server of tools that notes its calls: never more than one of what must be done once."""
 
-import json
 import signal
 from contextlib import asynccontextmanager
 
@@ -8,11 +7,9 @@ import anyio
 import httpx2
 import pytest
 
+from tests.faults.killed_runs import PATIENCE, TERMINAL, events_of, until_listed
 from tests.journeys.running_gateway import served_process
 from tests.journeys.tool_runs_world import ALWAYS, ENVIRON, NEVER, calls, configuration
-
-TERMINAL = ("response.completed", "response.incomplete", "response.failed")
-PATIENCE = 120
 
 
 class World:
@@ -31,9 +28,7 @@ class World:
                 served_process(self.folder, self.config, self.environ) as process,
                 httpx2.AsyncClient(base_url=process.url, timeout=PATIENCE) as http,
             ):
-                body = {"model": "clerk", "input": "hi", "tools": NEVER}
-                while (await http.post("/v1/responses", json=body)).json()["output"][0]["error"] is not None:
-                    await anyio.sleep(0.1)
+                await until_listed(http)
                 yield Gateway(process, http)
 
     def calls(self, tool):
@@ -66,15 +61,7 @@ class Gateway:
         return (await self.http.get(f"/v1/responses/{response}")).json()
 
     async def events(self, response, *, until=""):
-        """The events of a response, to its end or to the first one named `until`."""
-        found = []
-        async with self.http.stream("GET", f"/v1/responses/{response}?stream=true") as answer:
-            async for line in answer.aiter_lines():
-                if line.startswith("data: "):
-                    found.append(json.loads(line.removeprefix("data: ")))
-                    if found[-1]["type"] in (*TERMINAL, until):
-                        break
-        return found
+        return await events_of(self.http, response, until=until)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
