@@ -27,7 +27,7 @@ INCLUDABLE = (
 """What the API can show beside an answer."""
 
 _WHERE = " here: stored responses are not available. The setting `runs` makes them so, for calls over HTTP."
-_STORED = ("previous_response_id", "conversation", "prompt")
+_STORED = ("previous_response_id", "conversation")
 _NOTHING: tuple[tuple[str, Json], ...] = (("background", False), ("instructions", ""), ("text", {}), ("tools", []))
 _KEPT_STRINGS = ("prompt_cache_key", "prompt_cache_retention", "safety_identifier")
 _KEPT_OBJECTS = ("access_programs", "image", "moderation", "prompt_cache_options", "stream_options")
@@ -68,6 +68,12 @@ def decode_prompt(fields: dict[str, Json]) -> Prompt:
 
 
 def _refuse_stored(reader: Reader) -> None:
+    if reader.take("prompt") is not None:
+        raise InvalidRequest(
+            "`prompt` names a template that its provider keeps: this server has none, and can read none of a provider's. "
+            "Send the text as `instructions` and `input`.",
+            param="prompt",
+        )
     for name in _STORED:
         if reader.take(name) is not None:
             raise InvalidRequest(

@@ -14,7 +14,7 @@ from gateway.core.errors import InvalidRequest, UnsupportedParameter
 from gateway.core.items import Document, Foreign, Image, Message, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 
-STATELESS = {"previous_response_id": "resp_1", "conversation": "conv_1", "background": True, "prompt": {"id": "pmpt_1"}}
+STATELESS = {"previous_response_id": "resp_1", "conversation": "conv_1", "background": True}
 
 
 def decode(**fields: Any) -> Prompt:
@@ -44,11 +44,20 @@ def test_every_field_of_the_official_client_is_accepted_or_refused_by_name(fixtu
     given = json.loads((fixtures / "requests" / "everything.json").read_bytes())
     official = set(get_type_hints(ResponseCreateParamsNonStreaming))
 
-    assert official - {*given, *STATELESS} == set()
+    assert official - {*given, *STATELESS, "prompt"} == set()
     for name, value in STATELESS.items():
         with pytest.raises(InvalidRequest, match="stored responses are not available") as caught:
             decode(**{name: value})
         assert caught.value.param == name
+
+
+def test_a_template_that_a_provider_keeps_is_refused_by_name():
+    """No setting of this server makes it known: it must not be said that one does."""
+    with pytest.raises(InvalidRequest, match="names a template that its provider keeps") as caught:
+        decode(prompt={"id": "pmpt_1", "version": "2", "variables": {"name": "Ada"}})
+
+    assert caught.value.param == "prompt"
+    assert "runs" not in caught.value.message
 
 
 def test_what_codex_sends_becomes_items_and_tools(fixtures):
