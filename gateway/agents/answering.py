@@ -176,7 +176,7 @@ class Answering:
             raise UpstreamTimeout(msg)
 
     def _start(self, child: Run, plan: Plan | None) -> None:
-        """Have a run executed that this one begins: in the same session and trace."""
+        """Have a run executed that this one begins; where its client waits, with the headers that it sent."""
         asking = self._asking
         if plan is None or asking is None:
             about = None if plan is None else Asking(received=self._means.clock.monotonic(), plan=plan)

@@ -224,6 +224,8 @@ class Children:
             version=plan.version,
             expires_at=None if days is None else now + days * DAY,
             limits=limits,
+            session=above.session,
+            trace=above.trace,
         )
         child = self._held(child, call)
         await means.runs.add(child, [self._input(call, said)])

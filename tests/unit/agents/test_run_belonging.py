@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from gateway.agents.approving import Ballot
+from tests.unit.agents.children_world import BOSS, HELPER, call_of, family
 from tests.unit.agents.runs_world import Silent, draft
 from tests.unit.agents.tools_world import BOB, tool_world, want
 
@@ -42,6 +43,16 @@ async def test_what_goes_on_after_an_approval_belongs_to_them_too(tmp_path):
         await world.ended(await world.desk.find("acme", verdict.continuation))
 
         assert (world.model.calls[-1].session, world.model.calls[-1].trace) == ("s-1", TRACE)
+
+
+async def test_what_an_agent_that_is_called_asks_belongs_to_them_too(tmp_path):
+    scripts = {"boss": [[call_of("helper", "find it")]], "helper": [[want("look")], "It is there."]}
+    async with family(tmp_path, BOSS, HELPER, scripts=scripts) as world:
+        asked = draft("go", model="agent/boss", background=True)
+        await world.ended(await world.desk.begin(msgspec.structs.replace(asked, session="s-1", trace=TRACE)))
+
+        assert [(call.session, call.trace) for call in world.models["helper"].calls] == [("s-1", TRACE)] * 2
+        assert [asked.trace for asked in world.hub.calls] == [TRACE]
 
 
 def _into(events):
