@@ -190,8 +190,7 @@ class CompletionEventDecoder:
 
     def end(self) -> Sequence[Event]:
         """A whole answer has been taken."""
-        self._chat.feed("", b"[DONE]")
-        return self._chat.finish()
+        return self._chat.feed("", b"[DONE]")
 
 
 def _as_chat(choice: dict[str, Json]) -> dict[str, Json]:

@@ -5,6 +5,8 @@ It knows no vendor: what differs between vendors is in the `Wire` that a provide
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -31,6 +33,9 @@ from gateway.providers.uncounted import cut_short, of_answer, of_stream
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
+_CLOSING = (
+    1.0  # seconds that the end of a body may take after the last event of an answer, which the client has by then
+)
 _ANSWER_FIELDS = frozenset({"choices", "content", "data", "output", "results"})
 
 
@@ -265,11 +270,12 @@ class Exchange:
             await self._refuse_document(response, content_type)
         parser, decoder = SseParser(), self._wire.dialect.event_decoder()
         events = 0
+        until = math.inf  # when nobody waits any longer for the end of a body whose last event has come
         try:
             lost: UpstreamError | None = None
             while True:
                 try:
-                    data = await response.read()
+                    data = await (response.read() if until == math.inf else _rest(response, until))
                 except UpstreamError as error:
                     lost = error
                     break
@@ -278,6 +284,7 @@ class Exchange:
                     given = decoder.feed(name, payload)
                     if given and type(given[-1]) is Finished:
                         given = _counted(given, of_stream(call, events))
+                        until = min(until, asyncio.get_running_loop().time() + _CLOSING)
                     await _send_all(given, started, send)
                 if not data:
                     break
@@ -309,6 +316,15 @@ class Exchange:
         if content_type is not None and content_type.lower().startswith("application/json") and b'"error"' in body:
             self._must_be_an_answer(self._must_be_json(content_type, body), body)
         raise UpstreamBroken(f"The upstream {self._name} sent {content_type or 'no content type'} instead of a stream.")
+
+
+async def _rest(response: HttpResponse, until: float) -> bytes:
+    """Read on after the last event: b"" at the end of the body, or at the loop's time `until`, which leaves the connection."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await response.read()
+    except TimeoutError:
+        return b""
 
 
 def _finish(decoder: EventDecoder, lost: UpstreamError | None) -> Sequence[Event]:

@@ -137,6 +137,26 @@ async def test_leaving_before_the_body_is_complete_asks_no_upstream(gateway, ups
     assert upstream.asked == []
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_an_upstream_that_never_closes_after_its_last_event_holds_no_translated_call(gateway, upstream, dialect):
+    async def never_close(peer, request):
+        await peer.send(STREAM_HEAD + b"".join(chunk(event) for event in upstream.answers.events[request.api]))
+        await peer.left()
+
+    upstream.behave = never_close
+    [other, *_] = [model for model in DIALECTS if model != dialect]
+    with anyio.fail_after(10):
+        async with await anyio.connect_tcp("127.0.0.1", gateway.port) as client:
+            await client.send(request(dialect, other, stream=True))
+            async for piece in body_pieces(client):
+                if not piece:
+                    break
+            await until(lambda: gateway.records and gateway.idle)
+
+    [record] = gateway.records
+    assert (record.status, record.error, record.provider) == (200, None, other)
+
+
 async def test_a_hundred_clients_that_leave_at_any_moment_leave_nothing_behind(gateway, upstream):
     async def drip(peer, request):
         await peer.send(STREAM_HEAD)

@@ -27,8 +27,7 @@ def decode_answer(fields: dict[str, Json]) -> Answer:
     decoder = ChatEventDecoder()
     for event in decoder.take(fields):
         builder.add(event)
-    decoder.feed("", b"[DONE]")
-    for event in decoder.finish():
+    for event in decoder.feed("", b"[DONE]"):
         builder.add(event)
     return builder.answer()
 

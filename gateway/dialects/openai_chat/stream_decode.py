@@ -73,7 +73,7 @@ class ChatEventDecoder:
             return ()
         if data.strip() == b"[DONE]":
             self._done = True
-            return ()
+            return self.finish()  # not every upstream closes its stream soon
         chunk = decode_upstream(data)
         if chunk.get("error") or name == "error" or chunk.get("object") == "error":
             raise in_stream(chunk)

@@ -307,7 +307,7 @@ def test_calls_in_any_disorder_come_out_whole(drawn, data):
             "choices": [{"index": 0, "delta": {"tool_calls": deltas}}],
         }
         events += decoder.feed("", json.dumps(chunk).encode())
-    decoder.feed("", b"[DONE]")
+    events += decoder.feed("", b"[DONE]")
     events += decoder.finish()
 
     found = [event.item for event in events if isinstance(event, ItemFinished)]
