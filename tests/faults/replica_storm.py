@@ -3,7 +3,8 @@
     python -m tests.faults.replica_storm SECONDS [SEED]
 
 runs it for as long as one likes on a PostgreSQL server of its own; the test of the same name runs it shortly. Every run is asked to read, and
-then to change something that must be done once. Its text is its own, so that the server of tools can tell one run's effect from another's.
+then to change something that must be done once; every third is an agent's that has another agent do it. Its text is its own, so that the server
+of tools can tell one run's effect from another's.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ database: {{kind: postgres, url: env:DATABASE_URL}}
 access: {{pepper: env:PEPPER}}
 runs: {{lease: 1, poll: 0.1}}
 providers: {{script: {{kind: scripted, document: "{script}"}}}}
-models: {{clerk: script/clerk}}
+models: {{clerk: script/clerk, boss: script/boss}}
+agents: {{folder: agents}}
 tools:
   servers:
     desk:
@@ -43,18 +45,25 @@ tools:
         echo: {{effect: read, outward: false, gives: {{integrity: trusted}}}}
         pause: {{effect: once, outward: false, gives: {{integrity: trusted}}}}
 """
+AGENTS = {
+    "clerk": "model: clerk\ndescription: Does it.\ntools: {desk: [echo, pause]}\n",
+    "boss": "model: boss\ndescription: Has others do it.\nagents: [clerk]\n",
+}
+BOSS = "agent/boss"
 
 
 def script(jobs: int) -> str:
-    """A model that, for each job, reads, changes one thing, and then says that it is done."""
+    """A model that, for each job, reads, changes one thing, and then says that it is done; and one that has an agent do it."""
     answers = [{"when": {"after_tool": "desk__pause"}, "say": "Done: {tool_result}", "pace": 0.02}]
+    orders = [{"when": {"after_tool": "agents__clerk"}, "say": "They say: {tool_result}", "pace": 0.02}]
     for number in range(jobs):
         name = job(number)
         change = {"call": [{"tool": "desk__pause", "arguments": {"text": name}}]}
         answers.append({"when": {"after_tool": "desk__echo", "contains": name}, **change})
         answers.append({"when": {"contains": name}, "call": [{"tool": "desk__echo", "arguments": {"text": name}}]})
+        orders.append({"when": {"contains": name}, "call": [{"tool": "agents__clerk", "arguments": {"input": name}}]})
     answers.append({"say": "Good day."})
-    return json.dumps({"models": {"clerk": {"answers": answers}}})
+    return json.dumps({"models": {"clerk": {"answers": answers}, "boss": {"answers": orders}}})
 
 
 def job(number: int) -> str:
@@ -77,6 +86,8 @@ class Storm:
         self.folder = folder
         self.runs: dict[str, str] = {}
         """The text of each run's job."""
+        self.bosses: set[str] = set()
+        """Those of the runs that have another agent do it."""
         self.ends: Counter[str] = Counter()
         self.kills = self.hangs = 0
         self._environ = {"PEPPER": "a-pepper-of-the-tests-that-is-long-enough", "DATABASE_URL": database}
@@ -86,6 +97,10 @@ class Storm:
         self._over = anyio.Event()
         for name in ("notes", "replica0", "replica1"):
             (folder / name).mkdir()
+            for agent, definition in AGENTS.items():
+                (folder / name / "agents" / agent).mkdir(parents=True)
+                (folder / name / "agents" / agent / "agent.yaml").write_text(definition)
+                (folder / name / "agents" / agent / "instructions.md").write_text("Do it.")
         (folder / "notes" / "extra").write_text("pause")
         (folder / "script.yaml").write_text(script(jobs))
 
@@ -163,13 +178,16 @@ class Storm:
         for number in self._jobs:
             if self._over.is_set():
                 return
-            body = {"model": "clerk", "input": job(number), "tools": TOOLS, "background": True}
+            asked = {"model": BOSS} if number % 3 == 0 else {"model": "clerk", "tools": TOOLS}
+            body = {**asked, "input": job(number), "background": True}
             http = self._chance.choice(self._replicas).http
             if http is not None:
                 with contextlib.suppress(httpx2.HTTPError):
                     answer = await http.post("/v1/responses", json=body)
                     if answer.status_code == 200:
                         self.runs[answer.json()["id"]] = job(number)
+                        if number % 3 == 0:
+                            self.bosses.add(answer.json()["id"])
             await asyncio.sleep(self._chance.uniform(0, 0.2))
 
     async def _check(self, response: str, room: anyio.CapacityLimiter) -> None:
@@ -191,7 +209,8 @@ class Storm:
             answers = [
                 {"type": "mcp_approval_response", "approval_request_id": item["id"], "approve": False} for item in asked
             ]
-            body = {"model": "clerk", "previous_response_id": response, "input": answers, "tools": TOOLS}
+            asker = {"model": BOSS} if response in self.bosses else {"model": "clerk", "tools": TOOLS}
+            body = {**asker, "previous_response_id": response, "input": answers}
             answer = await http.post("/v1/responses", json={**body, "background": True})
             assert answer.status_code == 200, answer.text
             with anyio.fail_after(PATIENCE):
