@@ -2,6 +2,7 @@
 
 import json
 
+import anyio
 import httpx2
 import msgspec
 import pytest
@@ -113,11 +114,13 @@ async def test_what_was_redacted_is_not_kept(world):
 async def test_hits_count_as_calls_and_give_tokens_and_money_back(world):
     """A budget of 2 dollars, of which an answer costs 0.1, and more than 1 is put aside for each call."""
     statuses = [(await world.ask("dear", "Is it dear?")).status_code for _ in range(20)]
-    last = await world.ask("dear", "Is it dear?")
+    with anyio.fail_after(10):
+        # What an answer does not need is given back a moment after it.
+        while int((last := await world.ask("dear", "Is it dear?")).headers["x-ratelimit-remaining-tokens"]) < 9_000:
+            await anyio.sleep(0.02)
     other = [(await world.ask("dear", f"Another {number}")).status_code for number in range(45)]
 
     assert statuses == [200] * 20
-    assert int(last.headers["x-ratelimit-remaining-tokens"]) >= 9_000
     assert int(last.headers["x-ratelimit-remaining-requests"]) <= 980
     assert other[-1] == 429, "what is asked is paid for"
 
