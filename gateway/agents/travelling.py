@@ -12,6 +12,7 @@ from gateway.agents.candidates import Candidates
 from gateway.agents.context import input_items
 from gateway.agents.desk import no_response
 from gateway.agents.forking import Cut, as_input, before_cut, ends_answered
+from gateway.agents.handoffs import InCharge, in_charge
 from gateway.agents.means import DAY, Means, ToolMeans
 from gateway.agents.parting import Comparison, compared
 from gateway.agents.plan import Plan
@@ -73,8 +74,10 @@ class Travelling:
             raise InvalidRequest(msg, param="input")
         changed = [name for name, given in (("model", changes.model), ("input", text)) if given]
         lineage = Lineage(kind="fork", run=run.id, at=cut.at, after=cut.after, changed=tuple(changed))
-        made = await self._made(caller, run, changes, lineage)
-        plan = await self._tools.planner.plan(caller, made.model, made.request, version=made.version)
+        there = {item.id for item in own}
+        at = in_charge(run, [call for call in calls if call.id in there])
+        made = await self._made(caller, run, at, changes, lineage)
+        plan = await self._tools.planner.plan(caller, made.model, made.request, version=made.version, agent=made.agent)
         return await self._begin(_planned(made, plan), items)
 
     async def replay(
@@ -92,9 +95,11 @@ class Travelling:
             self._candidates.judge(policies)
         own = before_cut(await self._means.runs.items(run.id), await self._tools.calls.calls(run.id), Cut(at=0))
         items = as_input([*await self._said_before(run), *own])
-        made = await self._made(caller, run, changes, lineage)
+        made = await self._made(caller, run, in_charge(run, ()), changes, lineage)
         replay = await replay_with(self._means, self._tools, run, lineage)
-        plan = await replay.tools.planner.plan(replay.caller, made.model, made.request, version=made.version)
+        plan = await replay.tools.planner.plan(
+            replay.caller, made.model, made.request, version=made.version, agent=made.agent
+        )
         return await self._begin(_planned(made, plan), items)
 
     async def compare(self, run: Run) -> Comparison:
@@ -111,22 +116,22 @@ class Travelling:
         then = await read_story(self._means, self._tools, original)
         return compared(then, await read_story(self._means, self._tools, run))
 
-    async def _made(self, caller: Caller, run: Run, changes: Changes, lineage: Lineage) -> Run:
-        """Give a run like another, with what is to be otherwise. Raises ModelNotFound, and what the candidates raise."""
-        means, model, version = self._means, run.model, run.version
+    async def _made(self, caller: Caller, run: Run, at: InCharge, changes: Changes, lineage: Lineage) -> Run:
+        """Give a run like another, with what is to be otherwise; it begins with who is in charge there. Raises ModelNotFound, and what the candidates raise."""
+        means, model, agent, version = self._means, run.model, at.agent, at.version
         request = {**run.request, "background": True, "stream": False, "store": True}
         request.pop("conversation", None)
         if changes.model.startswith(PREFIX):
-            model, version = changes.model, ""
-        elif changes.model and not run.agent:
+            model, agent, version = changes.model, "", ""
+        elif changes.model and not agent:
             model = changes.model
         self._find(caller, changes.model or model)
         if changes.agent is not None:
-            version = await self._candidates.written(run.agent, changes.agent)
+            version = await self._candidates.written(agent, changes.agent)
         if model.startswith(PREFIX) and version:
             if changes.instructions is not None or changes.model:
                 version = await self._candidates.varied(
-                    run.agent, version, model=changes.model, instructions=changes.instructions
+                    agent, version, model=changes.model, instructions=changes.instructions
                 )
         elif changes.instructions is not None:
             request["instructions"] = changes.instructions
@@ -141,6 +146,7 @@ class Travelling:
             request={**request, "model": model},
             background=True,
             previous=run.previous,
+            agent=agent,
             version=version,
             expires_at=None if days is None else now + days * DAY,
             lineage=lineage,

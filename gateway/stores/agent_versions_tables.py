@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Column, LargeBinary, Table, Text
 
-from gateway.stores.metadata import METADATA
+from gateway.stores.metadata import METADATA, TIME
 
 AGENT_VERSIONS: Final = Table(
     "agent_versions",
@@ -14,4 +14,5 @@ AGENT_VERSIONS: Final = Table(
     Column("version", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("kept_at", TIME, nullable=False, server_default="0"),
 )

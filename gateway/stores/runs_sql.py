@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict
-from gateway.stores.agent_versions_sql import remove_unused
+from gateway.stores.agent_versions_sql import forget_unused
 from gateway.stores.approvals_writing import cancel_approvals, remove_approvals
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
@@ -333,6 +333,8 @@ class SqlRuns:
                 await _remove(connection, runs)
             removed += len(runs)
             if len(runs) < _REMOVED_AT_ONCE:
+                async with self._database.begin() as connection:
+                    await forget_unused(connection, now)
                 break
         return removed
 
@@ -372,9 +374,7 @@ async def _find(connection: AsyncConnection, tenant: str | None, run: str, *, fo
 
 async def _remove(connection: AsyncConnection, runs: Sequence[str]) -> None:
     if runs:
-        removed = await connection.execute(delete(RUNS).where(RUNS.c.id.in_(runs)).returning(RUNS.c.version))
-        versions = set(removed.scalars()) - {""}
+        await connection.execute(delete(RUNS).where(RUNS.c.id.in_(runs)))
         await remove_approvals(connection, runs)
         for table in (RUN_BODIES, RUN_EVENTS, RUN_ITEMS, TOOL_CALLS, TOOL_BLOBS):
             await connection.execute(delete(table).where(table.c.run.in_(runs)))
-        await remove_unused(connection, versions)

@@ -15,6 +15,7 @@ IS_WAITING: Final = text("status = 'waiting'")
 
 IS_CHILD: Final = text("parent <> ''")
 IS_CONTINUATION: Final = text("continues <> ''")
+HAS_VERSION: Final = text("version <> ''")
 
 TEXTS: Final = (
     "id", "tenant", "model", "status", "previous", "conversation", "continues", "agent", "version", "lease_owner", "parent",
@@ -39,6 +40,7 @@ RUNS: Final = Table(
     Index("ix_runs_live_tenant", "tenant", sqlite_where=IS_LIVE, postgresql_where=IS_LIVE),
     Index("ix_runs_waiting", "created_at", "id", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
     Index("ix_runs_parent", "parent", sqlite_where=IS_CHILD, postgresql_where=IS_CHILD),
+    Index("ix_runs_version", "version", sqlite_where=HAS_VERSION, postgresql_where=HAS_VERSION),
     Index("ix_runs_continues", "continues", sqlite_where=IS_CONTINUATION, postgresql_where=IS_CONTINUATION),
 )
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text, text
 
 from gateway.stores.metadata import METADATA, TIME
+
+IS_OWN: Final = text("server = 'switchgear'")
+"""Calls of this server's own tools, those that hand over among them; written out so that both databases see that the index serves."""
 
 TOOL_CALLS: Final = Table(
     "tool_calls",
@@ -24,6 +27,7 @@ TOOL_CALLS: Final = Table(
     *(Column(name, LargeBinary, nullable=False) for name in ("call_id", "arguments")),
     Column("marks", LargeBinary, nullable=True),
     PrimaryKeyConstraint("run", "id"),
+    Index("ix_tool_calls_definition", "definition", sqlite_where=IS_OWN, postgresql_where=IS_OWN),
 )  # fmt: skip
 
 TOOL_BLOBS: Final = Table(

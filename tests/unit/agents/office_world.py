@@ -8,6 +8,7 @@ import msgspec
 from gateway.agents.agent_planning import AgentPlanner, AgentsInForce
 from gateway.agents.desk import Draft
 from gateway.agents.planning import Planners, RequestPlanner
+from gateway.candidates_opening import CandidatesInForce
 from gateway.config.agent_settings import AgentDefinition, AgentSettings
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.ids import new_id
@@ -36,9 +37,13 @@ class Office:
         self.authorizer = world.authorizer
         in_force = lambda: AgentsInForce(agents=self.agents, authorizer=self.authorizer)  # noqa: E731 - the shortest double
         tools = world.means.tools
-        self.planner = AgentPlanner(in_force, world.hub, SqlAgentVersions(database))
-        both = Planners(self.planner, RequestPlanner(world.hub, lambda: self.authorizer))
+        versions = SqlAgentVersions(database)
+        self.planner = AgentPlanner(in_force, world.hub, versions)
+        requests = lambda hub: RequestPlanner(hub, lambda: self.authorizer)  # noqa: E731 - as above
+        both = Planners(self.planner, requests(world.hub))
         msgspec.structs.force_setattr(tools, "planner", both)
+        over = lambda hub: Planners(AgentPlanner(in_force, hub, versions), requests(hub))  # noqa: E731 - as above
+        msgspec.structs.force_setattr(tools, "candidates", CandidatesInForce(in_force, versions, over))
         for each in agents:
             self.mind(each.name, *minds.get(each.name, ()))
             self._route(each.model, None)
