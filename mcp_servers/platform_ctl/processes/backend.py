@@ -147,7 +147,7 @@ class ProcessesBackend:
     async def events(self, namespace: str, name: str | None, most: int) -> Sequence[Event]:
         """Give what happened."""
         found = [
-            Event(at=each.at, kind=each.kind, reason=each.reason, object=each.object, says=each.says, count=each.count)
+            each
             for kept in self._all()
             if kept.namespace == namespace and name in (None, kept.name)
             for each in kept.events
@@ -172,26 +172,13 @@ class ProcessesBackend:
     async def carry_out(self, order: Order, plan: Plan, mark: str) -> None:
         """Make the change: it is kept, and the processes follow. Raises Refused."""
         kept = self._found(order.of)
-        if str(kept.changed) != plan.before:
-            msg = f"{kept.path} was changed by somebody else in the meantime: nothing was done. Look again."
-            raise Refused(msg)
-        if order.verb == "scale":
-            kept.replicas = plan.target
-        elif order.verb == "rollback":
-            kept.revision = plan.target
-        else:
-            kept.restarts += 1
-        kept.changed += 1
-        kept.mark, kept.moved_at = mark, time.time()
+        kept.change(order, plan, mark, time.time())
         kept.tell("Normal", "Changed", kept.name, f"{order.verb} was asked for")
         self._supervisor.save()
 
     async def outcome(self, order: Order, plan: Plan, mark: str) -> Outcome:
         """Say whether an order was carried out. Raises Refused."""
-        kept = self._found(order.of)
-        if kept.mark == mark:
-            return "done"
-        return "not_done" if str(kept.changed) == plan.before else "unknown"
+        return self._found(order.of).outcome(plan, mark)
 
     async def left_on(self, node: str) -> Sequence[str]:
         """Give nothing: no machine is drained."""

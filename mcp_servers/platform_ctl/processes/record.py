@@ -11,8 +11,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from mcp_servers.platform_ctl.cluster import Revision
+from mcp_servers.platform_ctl.cluster import Event, Revision
 from mcp_servers.platform_ctl.settings import Name
+from mcp_servers.platform_ctl.wanted import Wanted
 from mcp_servers.serving import ConfigurationError
 
 MOST_REVISIONS: Final = 10
@@ -67,41 +68,12 @@ class Instance(msgspec.Struct):
     says: str = ""
 
 
-class Happened(msgspec.Struct):
-    """An event; like ones are counted."""
+class Kept(Wanted, kw_only=True):
+    """What is kept of a service."""
 
-    at: str
-    kind: Literal["Normal", "Warning"]
-    reason: str
-    object: str
-    says: str
-    count: int = 1
-
-
-class Kept(msgspec.Struct):
-    """What is kept of a service. Processes belong to `template`: its revision and how often it was restarted. `changed` counts all changes."""
-
-    namespace: str
-    name: str
-    replicas: int
-    revision: int
     steps: list[Step]
-    restarts: int = 0
-    changed: int = 0
-    mark: str = ""
-    moved_at: float = 0.0
-    instances: list[Instance] = []
-    events: list[Happened] = []
-
-    @property
-    def path(self) -> str:
-        """namespace/name."""
-        return f"{self.namespace}/{self.name}"
-
-    @property
-    def template(self) -> tuple[int, int]:
-        """What processes are made from now."""
-        return (self.revision, self.restarts)
+    instances: list[Instance] = msgspec.field(default_factory=list)
+    events: list[Event] = msgspec.field(default_factory=list)
 
     @property
     def step(self) -> Step:
@@ -117,13 +89,12 @@ class Kept(msgspec.Struct):
         ]
 
     def tell(self, kind: Literal["Normal", "Warning"], reason: str, obj: str, says: str) -> None:
-        """Keep an event."""
+        """Keep an event; like ones are counted."""
         last = self.events[-1] if self.events else None
         if last is not None and (last.reason, last.object, last.says) == (reason, obj, says):
-            last.count += 1
-            last.at = clock_time()
+            self.events[-1] = msgspec.structs.replace(last, count=last.count + 1, at=clock_time())
             return
-        self.events.append(Happened(clock_time(), kind, reason, obj, says))
+        self.events.append(Event(at=clock_time(), kind=kind, reason=reason, object=obj, says=says))
         del self.events[:-MOST_EVENTS]
 
 
@@ -167,7 +138,9 @@ def renewed(state: State, services: Services) -> State:
         known = state.services.get(name)
         if known is None or known.namespace != service.namespace:
             step = Step(1, service, clock_time())
-            kept[name] = Kept(service.namespace, name, service.replicas, 1, [step])
+            kept[name] = Kept(
+                namespace=service.namespace, name=name, replicas=service.replicas, revision=1, steps=[step]
+            )
             continue
         if digest(known.steps[-1].service) != digest(service):
             number = known.steps[-1].number + 1

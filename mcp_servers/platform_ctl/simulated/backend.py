@@ -141,17 +141,7 @@ class SimulatedBackend:
                 mend(world, "drain", node.name)
                 return
             workload = _found(world, order.of)
-            if str(workload.changed) != plan.before:
-                msg = f"{workload.path} was changed by somebody else in the meantime: nothing was done. Look again."
-                raise Refused(msg)
-            if order.verb == "scale":
-                workload.replicas = plan.target
-            elif order.verb == "rollback":
-                workload.revision = plan.target
-            else:
-                workload.restarts += 1
-            workload.changed += 1
-            workload.mark, workload.moved_at = mark, world.now
+            workload.change(order, plan, mark, world.now)
             mend(world, order.verb, workload.path)
             world.tell("Normal", "Changed", workload, workload.name, f"{order.verb} was asked for")
 
@@ -160,10 +150,7 @@ class SimulatedBackend:
         async with self._world() as world:
             if order.verb == "drain":
                 return "done" if _node(world, order.node).mark == mark else "not_done"
-            workload = _found(world, order.of)
-            if workload.mark == mark:
-                return "done"
-            return "not_done" if str(workload.changed) == plan.before else "unknown"
+            return _found(world, order.of).outcome(plan, mark)
 
     async def left_on(self, node: str) -> Sequence[str]:
         """Give the pods on a machine."""

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from mcp_servers.platform_ctl.settings import Incident, Simulated
+from mcp_servers.platform_ctl.wanted import Wanted
 
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """Second 0: a fixed day, so that every run says the same."""
@@ -49,34 +50,16 @@ class SimRevision(msgspec.Struct):
     bad: bool = False
 
 
-class SimWorkload(msgspec.Struct):
-    """A workload. Pods belong to `template`: its revision's number and how often it was restarted. `changed` counts all changes of it."""
+class SimWorkload(Wanted, kw_only=True):
+    """A workload."""
 
-    namespace: str
-    name: str
     kind: Literal["deployment", "statefulset"]
-    replicas: int
     needs: tuple[str, ...]
     load: float
     capacity: float
     revisions: list[SimRevision]
-    revision: int
-    restarts: int = 0
-    moved_at: int = 0
-    changed: int = 0
-    mark: str = ""
     serial: int = 0
-    pods: list[SimPod] = []
-
-    @property
-    def path(self) -> str:
-        """namespace/name."""
-        return f"{self.namespace}/{self.name}"
-
-    @property
-    def template(self) -> tuple[int, int]:
-        """What pods are made from now."""
-        return (self.revision, self.restarts)
+    pods: list[SimPod] = msgspec.field(default_factory=list)
 
     @property
     def current(self) -> SimRevision:
