@@ -199,7 +199,6 @@ def _facts(one: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("why", f"{one['reason']} ({', '.join(one['rules'])})" if one["rules"] else one["reason"]),
         ("asked before", one["arguments_before"] or ""),
-        ("dry run", one["preview"] or ""),
         ("agent", one["agent"] or ""),
         ("asked for by", requester["user"] or requester["id"]),
         ("run", one["run"]),

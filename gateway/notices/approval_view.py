@@ -44,7 +44,6 @@ def approval_view(approval: Approval, votes: Sequence[Vote] = ()) -> dict[str, A
         "arguments_sha256": approval.arguments_hash,
         "arguments_before": approval.arguments if approval.edited else None,
         "definition_sha256": approval.definition,
-        "preview": approval.preview or None,
         "question": None if approval.wish is None else wish_view(approval.wish),
         "reason": approval.reason,
         "rules": list(approval.rules),

@@ -144,7 +144,6 @@ def _facts(approval: Approval) -> list[list[Block]]:
         ("Asked for by", requester.user or requester.id),
         ("Why", approval.reason + (f" ({', '.join(approval.rules)})" if approval.rules else "")),
         ("Effect", does[approval.effect]),
-        ("Dry run", approval.preview),
         ("The model had read", ", ".join(approval.taint)),
         *(
             (f"{path} comes from", f"{label.source} ({label.integrity}, {label.confidentiality})")

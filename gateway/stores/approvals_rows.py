@@ -27,7 +27,6 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     origins: dict[str, Label] = {}
     taint: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
-    preview: str = ""
     wish: Wish | None = None
     groups: tuple[str, ...] = ()
 

@@ -25,7 +25,7 @@ APPROVALS: Final = Table(
     Column("four_eyes", Boolean, nullable=False),
     *(Column(name, TIME, nullable=False) for name in ("created_at", "expires_at")),
     Column("decided_at", TIME, nullable=True),
-    # What is long, and never asked for by itself: requester, arguments, reason, rules, origins, taint, preview, groups.
+    # What is long, and never asked for by itself: requester, arguments, reason, rules, origins, taint, groups.
     *(Column(name, LargeBinary, nullable=False) for name in ("edited", "body")),
     PrimaryKeyConstraint("id"),
     Index("ix_approvals_run", "run"),

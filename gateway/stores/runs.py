@@ -122,7 +122,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
     started_at: float | None = None
     ended_at: float | None = None
-    deadline_at: float | None = None
     expires_at: float | None = None
     cancel_requested_at: float | None = None
     lease_owner: str = ""

@@ -72,7 +72,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
     `requester` is whose run asks; `groups` are who may answer (none: whoever has the right in the tenant), `quorum` how many of them, `four_eyes` that the
     requester may not. `rules` and `reason` say why it is asked; `origins` where each argument came from (path → label); `taint` what untrusted,
-    and `sensitive` what sensitive things the model had read. `preview` is the tool's own dry run, where it offers one. `edited` are the canonical arguments that an approver
+    and `sensitive` what sensitive things the model had read. `edited` are the canonical arguments that an approver
     put in place of `arguments`: with them `arguments_hash` is theirs. `version` grows with each edit. `continuation` is the run that goes on after the
     answer, once there is one; `consumed_by` is the call that it was used up by, of the run or of its continuation. `wish` is what a
     `question` asks for; the answer is the reason of the vote that approves.
@@ -96,7 +96,6 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     origins: dict[str, Label] = {}
     taint: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
-    preview: str = ""
     wish: Wish | None = None
     groups: tuple[str, ...] = ()
     quorum: int = 1

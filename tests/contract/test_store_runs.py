@@ -29,7 +29,6 @@ async def test_a_run_comes_back_as_it_was_given(runs):
         continues="resp_00",
         agent="clerk",
         version="7",
-        deadline_at=60.0,
         expires_at=1000.0,
         limits=Limits(steps=5, nano=10**15, seconds=0.5),
         spent=SPENT,

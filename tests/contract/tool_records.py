@@ -64,7 +64,6 @@ SHOWN = {
     "rules": ("policy3", "builtin:tainted_write"),
     "origins": {"/replicas": Label(source="wiki/read", integrity="untrusted"), "": Label(source="user")},
     "taint": ("wiki/read",),
-    "preview": "- 2\n+ 5 \U0001f44b",
     "groups": ("sre", "ops"),
     "quorum": 2,
     "four_eyes": False,

@@ -109,7 +109,7 @@ def test_however_much_is_said_slack_takes_the_message():
     shown = message(
         approval(
             arguments=json.dumps({"x": "é" * 50_000}), origins=many, reason="r" * 9000, taint=tuple("t" * 300 for _ in range(400)),
-            rules=("q" * 300,) * 50, preview="p" * 9000, groups=("g" * 128,) * 20, agent="a" * 500,
+            rules=("q" * 300,) * 50, groups=("g" * 128,) * 20, agent="a" * 500,
         ),
         [vote("v" * 100, reason="w" * 2000)], "n",
     )  # fmt: skip
