@@ -100,6 +100,8 @@ class Asking:
         given = (params.input_responses or {}).get(key)
         if given is not None:
             self.note("answers.jsonl", action=given.action)
+            if given.action != "accept":
+                return _said(f"{given.action}: nothing was booked")
             known[key] = given.content
             params.request_state = json.dumps(known)
             return given.content

@@ -1,4 +1,7 @@
-"""Calls that were approved in one run and are made by the one that goes on after it: with the stored arguments, under their approvals."""
+"""Calls that were approved in one run and are made by the one that goes on after it: with the stored arguments, under their approvals.
+
+So are those of which a server asked people for something that nobody gives: it is told so.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import msgspec
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.means import Means, ToolMeans
 from gateway.core.errors import NotFound
-from gateway.core.tools import Tool
+from gateway.core.tools import SERVER, Tool
 from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import Run
 from gateway.stores.tool_calls import Approval, ToolCall
@@ -41,9 +44,10 @@ async def carried(means: Means, tools: ToolMeans, run: Run, known: Collection[To
                 found.append(Carried(call=_anew(call, run.id, name, len(found))))
             continue
         questions = [approval for approval in asked if approval.call == call.id]
-        if not questions or any(each.state != "approved" for each in questions):
+        refused = [each for each in questions if each.state != "approved"]
+        if not questions or (refused and not _is_told(call, questions)):
             continue
-        question = next((each for each in questions if each.id == call.approval), questions[0])
+        question = next((each for each in refused or questions if each.id == call.approval), (refused or questions)[0])
         if question.id in used:
             continue
         made = _carried(call, question, run.id, name, len(found))
@@ -66,6 +70,14 @@ def _carried(call: ToolCall, question: Approval, run: str, name: str, index: int
         arguments=question.edited or question.arguments,
         arguments_hash=question.arguments_hash,
         approval=question.id,
+    )
+
+
+def _is_told(call: ToolCall, questions: Sequence[Approval]) -> bool:
+    """Whether the server of a call that was made before, and asked people for something, can be told that nobody gives it."""
+    return call.server not in (AGENTS, SERVER) and all(
+        each.wish is not None and not each.wish.untold and each.state in ("approved", "denied", "expired")
+        for each in questions
     )
 
 

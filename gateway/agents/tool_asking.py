@@ -19,7 +19,7 @@ from gateway.agents.wishes import ANSWER, read_answer
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
-from gateway.core.tools import SERVER, Label, Tool, ToolOutput, Wish
+from gateway.core.tools import SERVER, Label, Refusal, Tool, ToolOutput, Wish
 from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import Run, RunItem
 from gateway.stores.tool_calls import ToolCall
@@ -82,7 +82,7 @@ class ToolAsking:
 
     async def _outside(self, call: ToolCall, tool: Tool, body: Body) -> Result:
         """Ask a tool of a server."""
-        answers, state = await self._said(call)
+        answers, refused, state = await self._said(call)
         asked = ToolAsked(
             tool=tool,
             arguments=msgspec.json.decode(call.arguments),
@@ -91,6 +91,7 @@ class ToolAsking:
             run=self._run.id,
             trace=self._run.trace,
             answers=answers,
+            refused=refused,
             state=state,
         )
         # Also of what went wrong the server may have chosen the words.
@@ -115,25 +116,31 @@ class ToolAsking:
                     return Result(wishes=output.wishes)
                 return Result(body=await self._shown(body, output), label=label)
 
-    async def _said(self, call: ToolCall) -> tuple[dict[str, Json], str | None]:
-        """Give what people have answered of what a call asked for when it was made before, and what goes back with it."""
+    async def _said(self, call: ToolCall) -> tuple[dict[str, Json], dict[str, Refusal], str | None]:
+        """Give what people have answered of what a call asked for when it was made before, what nobody answered, and what goes back with it."""
         answers: dict[str, Json] = {}
+        refused: dict[str, Refusal] = {}
         state = None
         approvals = self._tools.approvals
         under = await approvals.find(self._run.tenant, call.approval) if call.approval else None
         if under is None or under.wish is None:
-            return answers, state
+            return answers, refused, state
         for asked in await approvals.of_run(under.run):
-            if asked.call == under.call and asked.wish is not None:
+            if asked.call != under.call or asked.wish is None:
+                continue
+            state = asked.wish.state
+            answers |= asked.wish.earlier
+            if asked.state in ("denied", "expired"):
+                refused[asked.wish.key] = "decline" if asked.state == "denied" else "cancel"
+            else:
                 reason = next((vote.reason for vote in await approvals.votes(asked.id) if vote.approve), "")
                 content, _ = read_answer(asked.wish, reason)
-                answers |= {**asked.wish.earlier, asked.wish.key: content}
-                state = asked.wish.state
-        return answers, state
+                answers[asked.wish.key] = content
+        return answers, refused, state
 
     async def _answered(self, call: ToolCall, body: Body) -> Result:
         """Give what a person has answered to a question of the agent's own."""
-        answers, _ = await self._said(call)
+        answers, _, _ = await self._said(call)
         content = answers.get(ANSWER)
         if not isinstance(content, dict):
             return Result(body=mcp_items.failed(body, "The answer is not kept any more."))

@@ -173,7 +173,7 @@ class Toolbox:
     async def _write_begun(self, calls: Sequence[ToolCall]) -> bool:
         """Write that calls are begun, with the approvals that they use up; False where those cannot be used: then nothing is done."""
         writing = self._writing
-        consume = [(call.approval, call.arguments_hash, call.definition) for call in calls if needs_leave(call)]
+        consume = [(call.approval, call.arguments_hash, call.definition) for call in calls if self._uses_leave(call)]
         async with writing.turn:
             await writing.put(writing.beginning())
             try:
@@ -188,6 +188,11 @@ class Toolbox:
         for call in calls:
             await self._end(call, mcp_items.failed(body_of(call), f"It was not made: {refused}"), OURS)
         return False
+
+    def _uses_leave(self, call: ToolCall) -> bool:
+        """Whether leave is used up by beginning a call; there is none where a server is told that people give it nothing."""
+        given = self._approved.get(call.id)
+        return needs_leave(call) and (given is None or given.state not in ("denied", "expired"))
 
     def _start(self, call: ToolCall) -> ToolCall:
         self._writing.tool_calls += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -67,11 +67,16 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.server}/{self.name}"
 
 
+Refusal: TypeAlias = Literal["cancel", "decline"]
+"""That nobody answers what is asked for: a person said no, or nobody said anything. MCP's words."""
+
+
 class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What people are asked for: `message` in words, and either a form (`schema`, a flat JSON Schema of an object) or a page to go to (`url`).
 
     `key` is the name by which a server of tools knows the answer, `state` what it wants back with it. `earlier` are answers to
-    what it asked before in the same call, by their keys. A wish with no form and no page asks for nothing but a yes.
+    what it asked before in the same call, by their keys. A wish with no form and no page asks for nothing but a yes. `untold` is that there is no
+    way to tell who asks that nobody will: then the call is not made again.
     """
 
     message: str
@@ -80,6 +85,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     state: str | None = None
     earlier: dict[str, Json] = {}
+    untold: bool = False
 
 
 class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 
 from gateway.core.items import Json
-from gateway.core.tools import Tool, ToolOutput
+from gateway.core.tools import Refusal, Tool, ToolOutput
 from gateway.tools.definitions import Listed
 
 ServerKind = Literal["stdio", "http", "openapi"]
@@ -23,7 +23,7 @@ class CannotConnect(Exception):
 class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A call on its way. `arguments` are checked, and hold the idempotency key where the tool takes it as one.
 
-    It may take `seconds`, from now. `answers` and `state` are those of `ToolAsked`.
+    It may take `seconds`, from now. `answers`, `refused` and `state` are those of `ToolAsked`.
     """
 
     tool: Tool
@@ -33,6 +33,7 @@ class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
     seconds: float
     answers: dict[str, Json] = {}
+    refused: dict[str, Refusal] = {}
     state: str | None = None
 
 

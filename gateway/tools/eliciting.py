@@ -1,4 +1,4 @@
-"""What an MCP server asks people for in the midst of a call, in either revision of the protocol, as wishes; and their answers on the way back.
+"""What an MCP server asks people for in the midst of a call, in either revision of the protocol, as wishes; and their answers, also that there is none, on the way back.
 
 Nobody is at hand while a call is under way, and nothing is kept open for days. In the revision 2026-07-28 that is how it is meant: the
 server says what it needs (`input_required`), and is called again with the answers. In 2025-11-25 it asks in the midst of the call
@@ -16,7 +16,7 @@ import anyio
 import msgspec
 
 from gateway.core.items import Json
-from gateway.core.tools import ToolOutput, Wish
+from gateway.core.tools import Refusal, ToolOutput, Wish
 from gateway.tools.connection import ToolCallAsked
 from gateway.tools.content import failure
 
@@ -28,6 +28,8 @@ MOST_URL: Final = 2000
 MOST_BYTES: Final = 64 * 1024
 """Of a form, and of what a server wants back."""
 MOST_FIELDS: Final = 40
+
+NO_MORE: Final = "A person has declined what the tool asked for, and it asks for more. Nobody is asked again."
 
 _ELICIT: Final = "elicitation/create"
 _PLAIN: Final = frozenset({"boolean", "integer", "number", "string"})
@@ -61,6 +63,9 @@ class Flight:
         answers = self._asked.answers
         if key in answers:
             return accepted(answers[key])
+        if refused := self._asked.refused:
+            # Who has said no is not asked for something else in the same call.
+            return {"action": refused.get(key, _CANCEL)}
         self.wishes.append(msgspec.structs.replace(wish, key=key, earlier=answers))
         return {"action": _CANCEL}
 
@@ -104,9 +109,10 @@ def accepted(content: Json) -> dict[str, Json]:
     return {"action": _ACCEPT} if content is None else {"action": _ACCEPT, "content": content}
 
 
-def responses_of(answers: Mapping[str, Json]) -> dict[str, Json]:
+def responses_of(answers: Mapping[str, Json], refused: Mapping[str, Refusal]) -> dict[str, Json]:
     """Give `inputResponses` of a call that is made again."""
-    return {key: accepted(content) for key, content in answers.items()}
+    given: dict[str, Json] = {key: accepted(content) for key, content in answers.items()}
+    return given | {key: {"action": action} for key, action in refused.items()}
 
 
 def needed(result: Mapping[str, Json]) -> ToolOutput | None:
@@ -136,7 +142,8 @@ def required(data: Json, answers: dict[str, Json]) -> ToolOutput:
         return failure("The tool wants a page to be visited first, and does not say which.")
     if all(wish.key in answers for wish in wishes):
         return failure("The tool says that a page has to be visited first, although a person says that it was.")
-    return wanting(msgspec.structs.replace(wish, earlier=answers) for wish in wishes)
+    # By this error nothing can be said back: who called again after a no would only see whether the page is needed still.
+    return wanting(msgspec.structs.replace(wish, earlier=answers, untold=True) for wish in wishes)
 
 
 def wanting(wishes: Iterable[Wish]) -> ToolOutput:

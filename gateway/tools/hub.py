@@ -10,7 +10,7 @@ import msgspec
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
-from gateway.core.tools import Tool, ToolOutput
+from gateway.core.tools import Refusal, Tool, ToolOutput
 
 ServerState = Literal["starting", "ready", "down", "failed"]
 
@@ -48,7 +48,8 @@ class ToolLost(SwitchgearError):
 class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A call that is to be made now, its arguments checked. `key` is the idempotency key; `run` and `trace` are for the server's own log.
 
-    `answers` are people's answers to what the tool asked for when it was called before, by key (null for a page that was visited), and `state` what goes back with them.
+    `answers` are people's answers to what the tool asked for when it was called before, by key (null for a page that was visited), and `state` what goes back with them;
+    `refused` are those that nobody answered, each with MCP's word for it.
     """
 
     tool: Tool
@@ -58,6 +59,7 @@ class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     trace: str | None = None
     answers: dict[str, Json] = {}
+    refused: dict[str, Refusal] = {}
     state: str | None = None
 
 

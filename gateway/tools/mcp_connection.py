@@ -39,7 +39,7 @@ from gateway.tools.connection import CannotConnect, Signals, ToolCallAsked
 from gateway.tools.content import failure, output_of
 from gateway.tools.definitions import Listed
 from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNAUTHORIZED, UNREADABLE, Deliveries
-from gateway.tools.eliciting import URL_REQUIRED, Flights, needed, required, responses_of, wanting
+from gateway.tools.eliciting import NO_MORE, URL_REQUIRED, Flights, needed, required, responses_of, wanting
 from gateway.tools.hub import ToolLost, ToolNotReached, ToolUnauthorized
 from gateway.tools.mcp_http import bounded_client
 from gateway.tools.mcp_messages import Sift, Sifted, sift
@@ -124,8 +124,8 @@ class McpConnection:
         if asked.trace is not None:
             meta["traceparent"] = asked.trace
         request: dict[str, Json] = {"name": asked.tool.name, "arguments": asked.arguments, "_meta": meta}
-        if self._client.protocol_version in MODERN_PROTOCOL_VERSIONS and asked.answers:
-            request |= {"inputResponses": responses_of(asked.answers), "requestState": asked.state}
+        if self._client.protocol_version in MODERN_PROTOCOL_VERSIONS and (asked.answers or asked.refused):
+            request |= {"inputResponses": responses_of(asked.answers, asked.refused), "requestState": asked.state}
         for _ in range(MOST_ROUNDS):
             params = CallToolRequestParams.model_validate(request)
             try:
@@ -141,7 +141,7 @@ class McpConnection:
             if result.get("resultType", "complete") == "complete":
                 return output_of(result)
             if (output := needed(result)) is not None:
-                return output
+                return failure(NO_MORE) if asked.refused and output.wishes else output
             await anyio.sleep(_ROUND_PAUSE)
             request |= {"inputResponses": None, "requestState": result.get("requestState")}
         return failure(f"The tool wanted to be asked again {MOST_ROUNDS} times.")

@@ -135,7 +135,7 @@ class Personal:
             f"{caller.user or caller.id} has to connect an account with the server {self._server!r}: with the own key, "
             f"`switchgear tools connect {self._server}` (POST /v1/tools/{self._server}/authorize) gives the address to go to. Then say yes."
         )
-        return ToolOutput(text="", wishes=(Wish(message=message, key=KEY),))
+        return ToolOutput(text="", wishes=(Wish(message=message, key=KEY, untold=True),))
 
     async def _connected(self, holder: Holder, connector: OfPerson, seconds: float) -> tuple[_Link, Connection]:
         link = self._links.get(holder)

@@ -163,6 +163,7 @@ class Upstream:
                 trace=asked.trace,
                 seconds=max(0.0, deadline - anyio.current_time()),
                 answers=asked.answers,
+                refused=asked.refused,
                 state=asked.state,
             )
             if self.personal is not None:

@@ -50,6 +50,31 @@ async def test_a_form_is_asked_for_and_nothing_is_done_before_it_is_answered(lin
     assert {one["key"] for one in noted(folder, "calls.jsonl")} == {"key-1"}
 
 
+@pytest.mark.parametrize("word", ["decline", "cancel"])
+async def test_a_server_is_told_that_nobody_fills_in_its_form(link, word):
+    folder, server, _ = link
+    async with hub_over({"docs": server}) as hub:
+        [wish] = (await call(hub, "docs", "book")).wishes
+        done = await call(hub, "docs", "book", refused={wish.key: word}, state=wish.state)
+
+    assert noted(folder, "answers.jsonl")[-1] == {"action": word}
+    assert (done.text, done.wishes) == (f"{word}: nothing was booked", ())
+    assert noted(folder, "booked.jsonl") == []
+
+
+async def test_who_has_declined_is_not_asked_for_more_in_the_same_call(link):
+    folder, server, _ = link
+    async with hub_over({"docs": server}) as hub:
+        [name] = (await call(hub, "docs", "twice")).wishes
+        [seats] = (await call(hub, "docs", "twice", answers={name.key: {"name": "Ada"}}, state=name.state)).wishes
+        done = await call(
+            hub, "docs", "twice", answers=seats.earlier, refused={seats.key: "decline"}, state=seats.state
+        )
+
+    assert (done.wishes, done.text) == ((), "decline: nothing was booked")
+    assert noted(folder, "answers.jsonl")[-1] == {"action": "decline"}
+
+
 async def test_what_is_asked_later_in_a_call_is_asked_with_what_was_said_before(link):
     _, server, _ = link
     async with hub_over({"docs": server}) as hub:

@@ -42,6 +42,7 @@ NOT_AGAIN: Final = (
 )
 
 ASKS: Final = "A person was asked, and has not answered yet. It has not been done."
+DECLINED: Final = "The tool had asked a person for something, and was told that nobody gives it."
 UNANSWERED: Final = "A person was asked, and nobody answered. It was not done."
 
 
@@ -145,6 +146,10 @@ def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[B
     What asks for approval is shown as a call when it is answered, or at the end where it is not. A question about a call that was begun
     follows that call, and has its number. What an agent that was called asks for, is its own business: the call waits.
     """
+    items = list(items)
+    # The call that asked is shown as incomplete.
+    made = (body for body in items if body.get("type") == CALL and body.get("status") != "incomplete")
+    told = {str(body.get("approval_request_id")): "" for body in made}
     asked: dict[str, Body] = {}
     begun: set[str] = set()
     group: list[tuple[Body, str]] = []
@@ -167,16 +172,21 @@ def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[B
             begun.add(request_of(str(body.get("id"))))
             if group and _step(group[-1][0]) != _step(body):
                 yield from _flushed(group)
-            group.append((body, said_to_model(body)))
+            group.append((body, said_to_model(body) + told.get(str(body.get("approval_request_id")), "")))
         elif kind == RESPONSE:
-            group += _answered(body, asked, begun)
+            group += _answered(body, asked, begun, told)
     yield from _flushed(group)
     group += [(body, _unanswered(body, was_begun=name in begun)) for name, body in asked.items()]
     yield from _flushed(group)
 
 
-def _answered(body: Body, asked: dict[str, Body], begun: Collection[str]) -> list[tuple[Body, str]]:
-    """Take a person's answer to what was asked; give what the model is told of a call that it forbids."""
+def _answered(
+    body: Body, asked: dict[str, Body], begun: Collection[str], told: dict[str, str]
+) -> list[tuple[Body, str]]:
+    """Take a person's answer to what was asked; give what the model is told of a call that it forbids.
+
+    `told` are calls by which servers were told that a question has no answer: it gets what the model reads after their results.
+    """
     name = str(body.get("approval_request_id"))
     question, approve = asked.get(name), body.get("approve")
     if question is None or question.get("type") != REQUEST:
@@ -184,6 +194,9 @@ def _answered(body: Body, asked: dict[str, Body], begun: Collection[str]) -> lis
     if approve is False:
         del asked[name]
         said, reason = _refusal(question, begun), body.get("reason")
+        if question.get("question") and name in told:
+            told[name] = f"\n[{DECLINED} The reason given: {reason}]" if reason else f"\n[{DECLINED}]"
+            return []
         return [(question, f"{said} The reason given: {reason}" if reason else said)]
     if approve is True and question.get("question"):
         # Of several answers to what one call asks for, the call that follows names one alone.

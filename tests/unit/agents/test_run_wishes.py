@@ -63,6 +63,8 @@ def wanting(*wishes):
     async def act(asked):
         if all(wish.key in asked.answers for wish in wishes):
             return ToolOutput(text=f"done with {sorted(asked.answers)}")
+        if asked.refused:
+            return ToolOutput(text="Nothing was done.")
         return ToolOutput(text="", wishes=wishes)
 
     return act
@@ -202,9 +204,11 @@ async def test_several_things_at_once_are_each_answered_and_one_no_is_enough(tmp
         {},
         {"k1": {"seats": 2}, "k2": {"name": "Ada"}, "k3": None},
         {},
+        {"k1": {"seats": 2}, "k3": None},
     ]
+    assert world.hub.calls[-1].refused == {"k2": "decline"}
     assert first_told[-1] == ("result", "done with ['k1', 'k2', 'k3']")
-    assert "nobody answered" in world.model.told()[-1][1]
+    assert world.model.told()[-1][1].startswith("Nothing was done.")
 
 
 async def test_an_earlier_answer_goes_along_with_a_later_one(tmp_path):
@@ -299,3 +303,48 @@ async def test_a_client_that_keeps_its_own_history_answers_without_an_id_to_go_o
     assert [kind for kind, _ in told] == ["user", "call", "result", "call", "result"]
     assert told[-1] == ("result", "done with ['k1', 'k2']")
     assert [kind for kind, _ in world.model.told()] == [*(kind for kind, _ in told), "assistant", "user"]
+
+
+@pytest.mark.parametrize(("how", "word"), [("declined", "decline"), ("expired", "cancel")])
+async def test_a_server_is_told_that_nobody_gives_what_it_asks_for_and_says_what_that_means(tmp_path, how, word):
+    """MCP, elicitation: decline is a person's no, cancel that nobody has chosen."""
+    async with tool_world(tmp_path, [want("send")], "Never mind.") as world:
+        world.hub.act = wanting(SEATS)
+        run, [approval] = await waits(world)
+        if how == "declined":
+            after, events = await world.yes(run, approve=False, reason="Too dear.")
+            check_stream(events)
+        else:
+            await world.desk.approvals.expired(await world.approvals.expire(approval.expires_at + 1))
+            [approval] = await world.approvals.of_run(run.id)
+            await world.follow(await world.runs.find("acme", approval.continuation))
+            after = await world.runs.find("acme", approval.continuation)
+        told = world.model.told()
+
+    first, second = world.hub.calls
+    assert (second.refused, second.answers, second.state, second.key) == ({"k1": word}, {}, "s1", first.key)
+    assert results(after) == [("send", "Nothing was done.")]
+    assert [kind for kind, _ in told] == ["user", "call", "result", "call", "result"]
+    assert told[-1][1].startswith("Nothing was done.\n[The tool had asked a person")
+    assert ("Too dear." if how == "declined" else "Nobody answered in time.") in told[-1][1]
+
+
+async def test_a_no_to_a_call_is_never_a_call(tmp_path):
+    """Only what a server that was called has asked for goes back to it."""
+    async with tool_world(tmp_path, [want("send")], "A pity.") as world:
+        world.judge.by_tool["send"] = asked_of("sre")
+        run, _ = await world.ask("do it")
+        await world.yes(run, approve=False, caller=BOB)
+
+    assert world.hub.calls == []
+
+
+async def test_a_page_of_which_a_server_cannot_be_told_is_declined_to_the_model_alone(tmp_path):
+    """Else it would be called again, and might do what a person has just refused."""
+    async with tool_world(tmp_path, [want("send")], "A pity.") as world:
+        world.hub.act = wanting(msgspec.structs.replace(PAGE, untold=True))
+        run, _ = await waits(world)
+        await world.yes(run, approve=False)
+
+    assert len(world.hub.calls) == 1
+    assert "nobody answered" in world.model.told()[-1][1]
