@@ -6,7 +6,6 @@ Where events go is a Sink's business: a background run's go to the journal, a fo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import anyio
 import msgspec
@@ -16,13 +15,14 @@ from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.context import CONVERSATION, Context, Prompted
 from gateway.agents.desk import Ear
 from gateway.agents.folding import Ask, Do, Question, State, fold
-from gateway.agents.handoffs import in_charge, plan_of, transfers
+from gateway.agents.handoffs import InCharge, in_charge, plan_of, transfers
 from gateway.agents.hearing import Hearing
 from gateway.agents.means import Generation, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
 from gateway.agents.replaying import Replay, ReplayToolbox, replay_of
 from gateway.agents.run_compacting import RunCompacting
+from gateway.agents.starting import patient
 from gateway.agents.toolbox import Toolbox
 from gateway.agents.truncating import Truncating
 from gateway.agents.workflow_answering import WorkflowResponder
@@ -39,10 +39,6 @@ from gateway.stores.conversations import ConversationItem
 from gateway.stores.runs import Fenced, Run, RunItem, RunStatus
 
 log = structlog.get_logger()
-
-_PATIENCE: Final = 30.0
-"""Seconds that who takes over a run waits for its servers of tools."""
-_PAUSE: Final = 0.25
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,18 +190,20 @@ class Answering:
         )
 
     async def _find_plan(self, tools: ToolMeans, caller: Caller) -> Plan | None:
-        run = self.run
-        if self._asking is not None and self._asking.plan is not None:
-            return self._asking.plan
         # What is left open of the last answer is for who gave it: who has taken over since, comes after.
-        at = in_charge(run, self.writing.calls.values(), before=self.writing.steps)
-        plan = await plan_of(tools, run, caller, at)
-        with anyio.move_on_after(_PATIENCE):
-            # Who takes over has often just started, and so have its servers of tools: without them the run would go another way.
-            while run.epoch > 1 and plan is not None and any(listed.error for listed in plan.listed):
-                await anyio.sleep(_PAUSE)
-                plan = await plan_of(tools, run, caller, at)
-        return plan
+        at = in_charge(self.run, self.writing.calls.values(), before=self.writing.steps)
+        return await self._patient(tools, caller, at, None if self._asking is None else self._asking.plan)
+
+    async def _patient(self, tools: ToolMeans, caller: Caller, at: InCharge, made: Plan | None = None) -> Plan | None:
+        run = self.run
+        # Who takes over has often just started, and so have its servers of tools.
+        return await patient(
+            tools.hub,
+            lambda: plan_of(tools, run, caller, at),
+            self._means.settings.tools_timeout,
+            made=made,
+            lost=run.epoch > 1,
+        )
 
     def _put_in_charge(self, plan: Plan, tools: ToolMeans, caller: Caller) -> Toolbox:
         """Go on by a plan: with its model, its tools, its words."""
@@ -224,7 +222,7 @@ class Answering:
         if not any(call.step == steps for call in transfers(calls)):
             return None
         asker = caller if self._replay is None else self._replay.caller
-        plan = await plan_of(tools, run, asker, in_charge(run, calls))
+        plan = await self._patient(tools, asker, in_charge(run, calls))
         return None if plan == self._plan else plan
 
     async def _loop(self, tools: ToolMeans, toolbox: Toolbox, caller: Caller) -> None:

@@ -44,7 +44,7 @@ class Recording:
     def tools(self, server: str) -> Sequence[Tool]:
         """Give a server's tools as they were shown; what nobody wrote down of them is what one is that nobody speaks of."""
         for body in self._listed:
-            if body.get("server_label") == server:
+            if body.get("server_label") == server and body.get("tools"):
                 return [self._tool(server, shown) for shown in body.get("tools") or ()]
         return ()
 

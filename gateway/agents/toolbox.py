@@ -92,12 +92,16 @@ class Toolbox:
             raise RunOver(why)
 
     async def list_servers(self, known: Sequence[Body]) -> None:
-        """Show the tools of each server that neither this run nor one that it goes on from has shown."""
-        shown_before = {mcp_items.server_of(body) for body in known if body.get("type") == mcp_items.LISTING}
+        """Show the tools of each server that neither this run nor one that it goes on from has shown; anew where they are gone, or there again."""
+        shown_before = {
+            mcp_items.server_of(body): bool(body.get("error"))
+            for body in known
+            if body.get("type") == mcp_items.LISTING
+        }
         writing = self._writing
         self.listed = True
         for listed in self._plan.listed:
-            if listed.server in shown_before:
+            if shown_before.get(listed.server) == bool(listed.error):
                 continue
             name = mcp_items.item_id(mcp_items.LISTING, self._means.new_id(""), 0)
             body = mcp_items.listing(name, listed.server, listed.tools, listed.error)

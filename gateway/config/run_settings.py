@@ -35,6 +35,14 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     run_timeout: Annotated[
         float, Meta(gt=0, le=604_800, description="Most seconds that a run may execute; then it fails.")
     ] = 3600.0
+    tools_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=600,
+            description="Seconds that a run waits for its servers of tools that are starting; then it goes on without them, and says so.",
+        ),
+    ] = 30.0
     chain: Annotated[
         int, Meta(ge=1, le=10_000, description="Most responses that one goes on from, by previous_response_id.")
     ] = 500

@@ -62,6 +62,8 @@ class CountingHub:
         self.calls = []
         self.act = self.echo
         self.down = {}
+        self.states = {}
+        self.listings = 0
 
     @staticmethod
     async def echo(asked):
@@ -72,9 +74,10 @@ class CountingHub:
 
     def server(self, name):
         tools = tuple(tool for tool in self.known if tool.server == name)
-        return ServerInfo(name=name, kind="stdio", state="ready", tools=tools) if tools else None
+        return ServerInfo(name=name, kind="stdio", state=self.states.get(name, "ready"), tools=tools) if tools else None
 
     async def tools(self, server):
+        self.listings += 1
         if server in self.down:
             raise self.down[server]
         found = [tool for tool in self.known if tool.server == server]
