@@ -89,16 +89,19 @@ class OpenApiConnection:
 def _read(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Operation], dict[str, str]]:
     """Give the operations of these names, and of those that cannot be called why not."""
     document = read_document(path)
-    found = document.operations()
+    known = document.operations()
     operations: dict[str, Operation] = {}
     unusable: dict[str, str] = {}
     for name in names:
-        if name not in found:
-            continue
-        try:
-            operations[name] = read_operation(document, found[name])
-        except Unusable as error:
-            unusable[name] = str(error)
+        if name in known.unusable:
+            unusable[name] = known.unusable[name]
+        elif name in known.found:
+            try:
+                operations[name] = read_operation(document, known.found[name])
+            except (Unusable, RecursionError) as error:
+                unusable[name] = str(error) or "is nested too deeply"
+        elif known.paths:
+            unusable[name] = f"is not there, or in what cannot be read: {known.paths[0]}"
     return operations, unusable
 
 

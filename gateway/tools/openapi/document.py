@@ -6,7 +6,6 @@ https://spec.openapis.org/oas/v3.1.1.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -63,6 +62,30 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     where: str
 
 
+class Operations:
+    """The operations of a document by name: those that were `found`, why others are `unusable`, and what is wrong with `paths` that cannot be read."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Found] = {}
+        self.unusable: dict[str, str] = {}
+        self.paths: list[str] = []
+
+    def add(self, operation: Found) -> None:
+        """Take one. Raises Unusable for one too many."""
+        name = operation.name
+        if len(self.found) + len(self.unusable) >= MOST_OPERATIONS:
+            raise Unusable(f"has more than {MOST_OPERATIONS:,} operations", "paths")
+        if not isinstance(operation.body, dict):
+            self.unusable[name] = f"{operation.where}: must be an object"
+        elif name in self.unusable or name in self.found:
+            # Nobody knows which of them is meant.
+            other = self.found.pop(name, None)
+            also = "another" if other is None else other.where
+            self.unusable.setdefault(name, f"{operation.where}: has the same name {name!r} as {also}")
+        else:
+            self.found[name] = operation
+
+
 class OpenApiDocument:
     """A document. Raises Unusable for what is none."""
 
@@ -75,46 +98,34 @@ class OpenApiDocument:
         self.root: dict[str, Json] = root
         self.is_old = version.startswith("3.0")
 
-    def operations(self) -> dict[str, Found]:
+    def operations(self) -> Operations:
         """Give all operations by name: the `operationId`, or method and path where there is none, with `_` for what no name of a tool may have.
 
-        Raises Unusable for two of one name.
+        What cannot be read of one says nothing of the others. Raises Unusable for a document of which nothing can.
         """
-        found: dict[str, Found] = {}
-        for operation in self._walk():
-            other = found.setdefault(operation.name, operation)
-            if other is not operation:
-                raise Unusable(f"has the same name {operation.name!r} as {other.where}", operation.where)
-            if len(found) > MOST_OPERATIONS:
-                raise Unusable(f"has more than {MOST_OPERATIONS:,} operations", "paths")
-        return found
-
-    def _walk(self) -> Iterator[Found]:
         paths = self.root.get("paths")
         if not isinstance(paths, dict):
             raise Unusable("must be an object", "paths")
+        all_ = Operations()
         for path, item in paths.items():
             if path.startswith("x-"):
                 continue  # an extension of the document
-            where = f"paths.{path}"
-            whole = self.resolved(item, where)
-            if not isinstance(whole, dict) or not path.startswith("/"):
-                raise Unusable("must be an object, and its name begin with a slash", where)
+            try:
+                whole = self._item(path, item)
+            except Unusable as error:
+                all_.paths.append(str(error))
+                continue
             for method in METHODS:
-                body = whole.get(method)
-                if body is None:
-                    continue
-                if not isinstance(body, dict):
-                    raise Unusable("must be an object", f"{where}.{method}")
-                name = body.get("operationId")
-                yield Found(
-                    name=_name(name if isinstance(name, str) and name else f"{method} {path}"),
-                    method=method.upper(),
-                    path=path,
-                    body=body,
-                    shared=whole.get("parameters") or [],
-                    where=f"{where}.{method}",
-                )
+                if (body := whole.get(method)) is not None:
+                    all_.add(_found(path, method, body, whole.get("parameters") or []))
+        return all_
+
+    def _item(self, path: str, item: Json) -> dict[str, Json]:
+        where = f"paths.{path}"
+        whole = self.resolved(item, where)
+        if not isinstance(whole, dict) or not path.startswith("/"):
+            raise Unusable("must be an object, and its name begin with a slash", where)
+        return whole
 
     def resolved(self, value: Json, where: str) -> Json:
         """Give what a reference stands for, and any other value as it is. Raises Unusable for one that leads nowhere, out, or in a circle."""
@@ -134,6 +145,18 @@ class OpenApiDocument:
                 raise Unusable(f"refers to {reference[:200]!r}, which is not there", where)
             value = value[name]
         return value
+
+
+def _found(path: str, method: str, body: Json, shared: list[Json]) -> Found:
+    name = body.get("operationId") if isinstance(body, dict) else None
+    return Found(
+        name=_name(name if isinstance(name, str) and name else f"{method} {path}"),
+        method=method.upper(),
+        path=path,
+        body=body,
+        shared=shared,
+        where=f"paths.{path}.{method}",
+    )
 
 
 def _name(text: str) -> str:

@@ -4,8 +4,11 @@ import copy
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
+from gateway.config.tool_settings import OpenApiServerSettings, ToolSettings
 from gateway.schemas.judge import compiled
+from gateway.tools.openapi.connecting import OpenApiConnector
 from gateway.tools.openapi.document import OpenApiDocument, Unusable, read_document
 from gateway.tools.openapi.operations import read_operation
 from tests.unit.tools.openapi.pets import PETS
@@ -16,7 +19,7 @@ def operation(name, change=None):
     if change is not None:
         change(pets)
     document = OpenApiDocument(pets)
-    return read_operation(document, document.operations()[name])
+    return read_operation(document, document.operations().found[name])
 
 
 def test_an_operation_has_the_parameters_of_its_path_and_its_own():
@@ -118,11 +121,55 @@ def test_a_file_that_is_no_document_is_refused(tmp_path, text, said):
         read_document(path).operations()
 
 
-def test_two_operations_of_one_name_are_refused():
+def test_of_two_operations_of_one_name_neither_can_be_called_and_every_other_can():
     pets = copy.deepcopy(PETS)
+    before = set(OpenApiDocument(pets).operations().found)
     pets["paths"]["/pets"]["post"]["operationId"] = "getPet"
-    with pytest.raises(Unusable, match="has the same name"):
-        OpenApiDocument(pets).operations()
+    operations = OpenApiDocument(pets).operations()
+
+    assert "has the same name 'getPet' as paths./pets" in operations.unusable["getPet"]
+    assert set(operations.found) == before - {"addPet", "getPet"}
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ({"$ref": "https://evil.example/paths.json"}, "only what stands in the document is read"),
+        ({"$ref": "#/components/nowhere"}, "which is not there"),
+        (7, "must be an object"),
+    ],
+)
+def test_a_path_that_cannot_be_read_says_nothing_of_the_others(item, said):
+    pets = copy.deepcopy(PETS)
+    pets["paths"]["/odd"] = item
+    pets["paths"]["/odder"] = {"get": 7}
+    operations = OpenApiDocument(pets).operations()
+
+    assert operations.found.keys() == OpenApiDocument(PETS).operations().found.keys()
+    assert said in operations.paths[0]
+    assert operations.unusable == {"get_odder": "paths./odder.get: must be an object"}
+
+
+async def test_what_is_not_listed_keeps_nothing_from_being_called_and_what_is_listed_is_named(tmp_path):
+    pets = copy.deepcopy(PETS)
+    pets["paths"]["/odd"] = {"$ref": "https://evil.example/paths.json"}
+    pets["paths"]["/odder"] = {"get": 7}
+    path = tmp_path / "api.json"
+    path.write_text(json.dumps(pets))
+    names = ("getPet", "get_odder", "getOdd")
+    settings = OpenApiServerSettings(
+        url="http://127.0.0.1:1", document=path, tools={name: ToolSettings() for name in names}
+    )
+    with capture_logs() as logs:
+        async with OpenApiConnector("pets", settings).open() as connection:
+            listed = await connection.list()
+
+    assert [tool.name for tool in listed] == ["getPet"]
+    told = {line["tool"]: line["why"] for line in logs if line["event"] == "tool.unusable"}
+    assert told == {
+        "get_odder": "paths./odder.get: must be an object",
+        "getOdd": "is not there, or in what cannot be read: paths./odd: refers to 'https://evil.example/paths.json': only what stands in the document is read",
+    }
 
 
 HEAD = "openapi: 3.1.0\npaths:\n  x-of-somebody: true\n  /pets:\n    get:\n      operationId: pets\n      parameters: [{name: a, in: query, schema: "
@@ -133,7 +180,7 @@ def written(tmp_path, schema, before=""):
     """The schema of an argument as a document in YAML says it."""
     (tmp_path / "pets.yaml").write_text(before + HEAD + schema + FOOT)
     document = read_document(tmp_path / "pets.yaml")
-    return read_operation(document, document.operations()["pets"]).schema["properties"]["a"]
+    return read_operation(document, document.operations().found["pets"]).schema["properties"]["a"]
 
 
 @pytest.mark.parametrize(

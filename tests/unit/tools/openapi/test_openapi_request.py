@@ -11,7 +11,7 @@ DOCUMENT = OpenApiDocument(PETS)
 
 
 def request(name, **arguments):
-    return write_request(read_operation(DOCUMENT, DOCUMENT.operations()[name]), arguments)
+    return write_request(read_operation(DOCUMENT, DOCUMENT.operations().found[name]), arguments)
 
 
 @pytest.mark.parametrize(
