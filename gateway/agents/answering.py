@@ -30,7 +30,7 @@ from gateway.agents.writing import DIALECT, NOTHING, Page, Sink, Writing
 from gateway.cache.wishes import wish_of
 from gateway.core.call import Call
 from gateway.core.caller import Caller
-from gateway.core.errors import InternalError, SwitchgearError, UpstreamBroken, UpstreamTimeout
+from gateway.core.errors import InternalError, StoreUnavailable, SwitchgearError, UpstreamBroken, UpstreamTimeout
 from gateway.core.events import ASIDE, Event, Finished, Started
 from gateway.core.tools import Label
 from gateway.pipeline.authorized import offered
@@ -106,7 +106,7 @@ class Answering:
         self._handed = any(body.get("type") == "function_call" for body in output)
 
     async def __call__(self) -> None:
-        """Answer, to the end: what goes wrong ends the run as failed. Raises Fenced and StoreUnavailable of the sink."""
+        """Answer, to the end: what goes wrong ends the run as failed. Raises Fenced, StoreUnavailable of the sink, and for a run in the background of anything that was to be read."""
         if self.run.background:
             await self.writing.put(self.writing.beginning())
         error = await self._try()
@@ -123,6 +123,10 @@ class Answering:
             await self._answer()
         except Fenced:
             raise
+        except StoreUnavailable as error:
+            if self.run.background:
+                raise  # who takes over when the lease is over tries again: nobody waits for an answer now
+            return error
         except SwitchgearError as error:
             return error
         except Exception:

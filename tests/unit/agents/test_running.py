@@ -274,6 +274,41 @@ async def test_a_database_that_is_away_keeps_a_response_from_beginning(tmp_path)
         assert heard == []
 
 
+class ReadsFail:
+    """The run store, of which reading items fails until that is mended."""
+
+    def __init__(self, runs):
+        self._runs = runs
+        self.failed = 0
+        self.away = True
+
+    async def items(self, *args):
+        if self.away:
+            self.failed += 1
+            raise StoreUnavailable("The database is away.")
+        return await self._runs.items(*args)
+
+    def __getattr__(self, name):
+        return getattr(self._runs, name)
+
+
+async def test_a_background_run_that_cannot_be_read_is_left_and_done_when_its_lease_is_over(tmp_path):
+    async with world_in(tmp_path, stores=ReadsFail, lease=1, poll=0.1) as world:
+        run = await world.desk.begin(draft("hi", background=True))
+        with anyio.fail_after(10):
+            while not (world.means.runs.failed and not world.counts.live):
+                await anyio.sleep(0.005)
+        left = await world.runs.find("acme", run.id)
+        world.means.runs.away = False
+        with anyio.fail_after(20):
+            events = await world.follow(run)
+        done = await world.runs.find("acme", run.id)
+
+    assert left.status == "in_progress"
+    assert check_stream(events)["status"] == done.status == "completed"
+    assert done.epoch > 1
+
+
 async def test_a_database_that_forgets_to_answer_gets_nothing_twice(tmp_path):
     """Whether a write was done is not known: it is found out, and the stream has neither a gap nor an event twice."""
 
