@@ -169,6 +169,8 @@ class Answering:
             else:
                 toolbox = self._put_in_charge(plan, tools, caller)
                 if run.continues and not run.spent.steps:
+                    # Before calls are made that people agreed to: where it was said may be gone by now.
+                    await self._context.check(run.tenant, "", run.conversation)
                     await toolbox.carry()
                 await self._loop(tools, toolbox, caller)
         if scope.cancelled_caught:

@@ -34,6 +34,7 @@ _LOOK: Final = 15.0
 """Seconds between two looks for runs whose questions are answered and that nobody has gone on with."""
 _PATIENCE: Final = 10.0
 """Seconds that who gave the last answer has for going on."""
+_HOMELESS: Final = "its conversation is deleted"
 
 
 def person_of(caller: Caller) -> str:
@@ -76,6 +77,8 @@ class Resolving:
     async def vote(self, approver: Caller, ballot: Ballot, *, channel: Channel) -> Verdict:
         """Count an answer, and go on where it was the last that a run waited for. Raises as ApprovalDesk says."""
         approval = await self._find(approver.tenant, ballot.approval)
+        if not self.objection(approver, approval):
+            await self._require_conversation(approval)
         verdict = await self._count(approver, approval, ballot, channel)
         if verdict.approval.state == "pending":
             return verdict
@@ -100,12 +103,28 @@ class Resolving:
             except Exception:
                 log.exception("approvals.crashed")  # whatever it is, it is not worth the server
 
-    async def _give_up(self, orphan: Run) -> None:
+    async def _give_up(self, orphan: Run, why: str = "nobody waits for it") -> None:
         """End a run that waits for people, and that nobody waits for any more."""
         now = self._means.clock.wall()
         ended = Entry(status="cancelled", ended_at=now)
         await self._means.runs.request_cancel(orphan.tenant, orphan.id, now=now, ended=ended)
-        log.info("run.orphan_ended", run=orphan.id, parent=orphan.parent, tenant=orphan.tenant)
+        log.info("run.orphan_ended", run=orphan.id, parent=orphan.parent, tenant=orphan.tenant, why=why)
+
+    async def _is_homeless(self, run: Run) -> bool:
+        """Whether a run waits in a conversation that was deleted: what it asked for would be done, and nobody could read of it."""
+        name = run.conversation
+        waits = bool(name) and run.status == "waiting"
+        return waits and await self._means.conversations.find(run.tenant, name) is None
+
+    async def _require_conversation(self, approval: Approval) -> None:
+        """Raise Conflict where the conversation that this was asked in is gone; then what waits there is cancelled."""
+        asked = await self._means.runs.find(None, approval.run)
+        if asked is None or not await self._is_homeless(top := await top_of(self._means, asked)):
+            return
+        for run in {each.id: each for each in (top, asked)}.values():
+            await self._give_up(run, _HOMELESS)
+        msg = f"The conversation {top.conversation!r}, in which this was asked, has been deleted: it is cancelled, and nothing was done."
+        raise Conflict(msg)
 
     async def resume(self, name: str) -> str:
         """Add what goes on after a run whose questions are all answered; give its id, or that of another that does already, or nothing.
@@ -118,6 +137,9 @@ class Resolving:
         run = await top_of(self._means, found)
         if run.status != "waiting":
             return await self._means.runs.continued_by(run.id)
+        if await self._is_homeless(run):
+            await self._give_up(run, _HOMELESS)
+            return ""
         asked = await asked_by(self._means, self._tools, run)
         if any(approval.state in ("pending", "cancelled") for approval in asked):
             return ""
