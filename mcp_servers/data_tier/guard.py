@@ -7,6 +7,7 @@ stands as a subquery of its listed columns, masked where they are: nothing else 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -48,6 +49,10 @@ _TYPES: Final = frozenset(
         "BIGINT", "BOOLEAN", "DATE", "DECIMAL", "DOUBLE", "FLOAT", "INT", "INTERVAL", "SMALLINT", "TEXT", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR",
     )
 )  # fmt: skip
+_NAME: Final = re.compile(r"[^\W\d]\w*")
+_WORD: Final = re.compile(r"[A-Za-z]+|CURRENT ROW|NO OTHERS")
+_WORDS: Final = re.compile(r"[A-Za-z]+( [A-Za-z]+){0,3}")
+_NUMBER: Final = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TABLE_PARTS: Final = frozenset({"this", "db", "alias", "joins"})
 _PARAMETER: Final[dict[ParameterType, str]] = {
     "boolean": "BOOLEAN",
@@ -116,6 +121,7 @@ def _check(query: exp.Expr, by_name: Collection[str]) -> None:
         if type(part) not in ALLOWED and not (isinstance(part, exp.Anonymous) and str(part.this).lower() in by_name):
             msg = f"{_name(part)} cannot be used here."
             raise Refused(msg)
+        _check_bare(part)
         if isinstance(part, exp.Select) and not part.expressions:
             msg = "The query asks for nothing."
             raise Refused(msg)
@@ -131,6 +137,25 @@ def _check(query: exp.Expr, by_name: Collection[str]) -> None:
         if isinstance(part, exp.Column) and (part.args.get("db") or part.args.get("catalog")):
             msg = f"{part.sql()[:100]}: write the table's name or alias before a column, and nothing more."
             raise Refused(msg)
+
+
+def _check_bare(part: exp.Expr) -> None:
+    """Look at what is written as it came, without quotes: the parser makes words of quoted names and texts, too. Raises Refused."""
+    if isinstance(part, exp.Identifier):
+        bare = part.quoted or _NAME.fullmatch(part.name) is not None
+    elif isinstance(part, exp.Literal):
+        bare = part.is_string or _NUMBER.fullmatch(part.name) is not None
+    elif isinstance(part, exp.Var):
+        bare = _WORD.fullmatch(part.name) is not None
+    elif isinstance(part, exp.Interval):
+        bare = isinstance(part.this, exp.Literal)
+    elif isinstance(part, exp.Anonymous | exp.Placeholder):
+        bare = True  # held against lists of names
+    else:
+        bare = all(_WORDS.fullmatch(value) for value in part.args.values() if isinstance(value, str) and value)
+    if not bare:
+        msg = f"{str(part.this)[:60]!r} cannot be read in this place."
+        raise Refused(msg)
 
 
 def _name(part: exp.Expr) -> str:

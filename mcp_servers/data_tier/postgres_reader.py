@@ -22,7 +22,12 @@ from mcp_servers.verbs import Json, Refused
 _PAGE: Final = 100
 _CONNECTIONS: Final = 4
 _GRACE: Final = 2.0
-_SETTINGS: Final = {"application_name": "switchgear data tier", "default_transaction_read_only": "on"}
+_SETTINGS: Final = {
+    "application_name": "switchgear data tier",
+    "default_transaction_read_only": "on",
+    # The guard writes texts so; with `off`, a backslash would end them elsewhere.
+    "standard_conforming_strings": "on",
+}
 
 
 class PostgresReader:

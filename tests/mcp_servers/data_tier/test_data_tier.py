@@ -239,3 +239,14 @@ async def test_the_file_of_a_database_is_not_written(tmp_path):
         with pytest.raises(Refused):
             await reader.read(sql, [])
     assert (await reader.read("SELECT b FROM a", [])).rows == [[1]]
+
+
+async def test_texts_are_written_as_the_server_reads_them(postgres_server, postgres_shop):
+    """With standard_conforming_strings off, a backslash would have a text end where the guard does not see it."""
+    url = os.environ["SHOP_URL"]
+    name = postgres_server.execute("SELECT current_database()", url).strip()
+    postgres_server.execute(f"ALTER DATABASE {name} SET standard_conforming_strings = off", url)
+    async with client_of(postgres_shop) as client:
+        result = await ask(client, "SELECT 'a\\' AS x, ' , (SELECT word FROM public.secrets) -- ' AS y")
+
+    assert result.structured_content["rows"] == [["a\\", " , (SELECT word FROM public.secrets) -- "]]
