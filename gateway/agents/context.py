@@ -16,7 +16,7 @@ from gateway.agents.desk import no_conversation, no_response
 from gateway.agents.marks import marked
 from gateway.agents.means import Means
 from gateway.agents.plan import Plan
-from gateway.agents.unfolding import unfold
+from gateway.agents.unfolding import Room, unfold
 from gateway.core.content import Content, Prompt
 from gateway.core.errors import Conflict, ContextLengthExceeded, InvalidRequest
 from gateway.core.ids import NewId
@@ -175,13 +175,14 @@ class _Bounded:
         self._room = most_bytes
         self._seal = seal
         self._tenant = tenant
+        self._opening = Room()
         self._encoded: list[bytes] = []
         self._runs: list[str] = []
 
     def add(self, some: Iterable[RunItem], run: str = "") -> None:
         """Take some more, which `run` has said. Raises ContextLengthExceeded, and InvalidRequest for a compaction that cannot be opened."""
         for item in some:
-            unfolded = unfold(item, self._seal, self._tenant)
+            unfolded = unfold(item, self._seal, self._tenant, self._opening)
             if unfolded is None:
                 self._add(item, run)
                 continue

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from gateway.agents.means import Means
 from gateway.agents.provenance import label_of
-from gateway.core.errors import NotFound
+from gateway.core.errors import ContextLengthExceeded, NotFound
 from gateway.core.items import Json
 from gateway.core.tools import Label
 from gateway.dialects.openai_responses.kept_items import is_item_id, is_reference
@@ -20,7 +22,7 @@ async def resolved(
     """Give a request with what it names in the place of the names, and where that came from, by place in `input`.
 
     What was not said by the client is not trusted as if it were. Raises NotFound for an item that the tenant does not have, whoever has it,
-    and InvalidRequest.
+    ContextLengthExceeded where it is more than a model is given, and InvalidRequest.
     """
     given: Json = fields.get("input")
     listed: list[Json] = given if isinstance(given, list) else []
@@ -34,6 +36,8 @@ async def resolved(
         for item in await means.conversations.find_items(tenant, ids)
     }
     found |= {item.id: item for item in await means.runs.find_items(tenant, ids)}
+    sizes = {name: len(msgspec.json.encode(item.body)) for name, item in found.items()}
+    _require_room(means, len(listed), sum(sizes.get(name, 0) for name in names.values()))
     whole, labels = list(listed), dict[int, Label | None]()
     for number, name in names.items():
         item = found.get(name)
@@ -42,3 +46,10 @@ async def resolved(
             raise NotFound(msg, param=f"input[{number}]")
         whole[number], labels[number] = item.body, label_of(item, {})
     return {**fields, "input": whole}, labels
+
+
+def _require_room(means: Means, count: int, size: int) -> None:
+    # A name is short, and what it names may be long: nobody keeps a gigabyte by naming something a thousand times.
+    if count > means.settings.context_items or size > means.settings.context_bytes:
+        msg = "What `input` names is larger than this server gives to a model: name less of it."
+        raise ContextLengthExceeded(msg, param="input")

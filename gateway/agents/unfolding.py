@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.errors import InvalidRequest
+from gateway.core.errors import ContextLengthExceeded, InvalidRequest
 from gateway.core.items import Json
 from gateway.dialects.openai_responses.compaction import (
     ITEM_PREFIX,
@@ -20,7 +20,23 @@ from gateway.dialects.openai_responses.compaction import (
 from gateway.stores.runs import RunItem
 from gateway.stores.sealing import Seal, Unsealable
 
+MOST_OPENED: Final = 64 * 1024 * 1024
+"""Bytes that the compaction items of one request open to together: what is sealed is packed, and a small item may hold much."""
 _PARAM: Final = "encrypted_content"
+
+
+class Room:
+    """What the compaction items of one request may open to together."""
+
+    def __init__(self) -> None:
+        self._left = MOST_OPENED
+
+    def take(self, size: int, param: str) -> None:
+        """Take so many bytes of it. Raises ContextLengthExceeded."""
+        self._left -= size
+        if self._left < 0:
+            msg = "The compaction items hold more together than this server opens: leave out all but the last."
+            raise ContextLengthExceeded(msg, param=param)
 
 
 class Unfolded(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,14 +47,16 @@ class Unfolded(msgspec.Struct, frozen=True, kw_only=True):
     upto: str = ""
 
 
-def open_compacted(body: dict[str, Json], seal: Seal | None, tenant: str, path: str) -> Compacted:
-    """Give what an item holds that says that it was made here. Raises InvalidRequest with its path."""
+def open_compacted(body: dict[str, Json], seal: Seal | None, tenant: str, path: str, room: Room) -> Compacted:
+    """Give what an item holds that says that it was made here. Raises InvalidRequest with its path, ContextLengthExceeded where `room` is full."""
     param = f"{path}.{_PARAM}"
     if seal is None:
         msg = f"`{param}` cannot be opened: this server compacts nothing without a `database`."
         raise InvalidRequest(msg, param=param)
     try:
-        return decode_compacted(seal.open(body[_PARAM], tenant))
+        data = seal.open(body[_PARAM], tenant)
+        room.take(len(data), param)
+        return decode_compacted(data)
     except (Unsealable, msgspec.MsgspecError) as exc:
         msg = f"`{param}` cannot be opened: it was changed, or made for somebody else or by another server."
         raise InvalidRequest(msg, param=param) from exc
@@ -46,16 +64,17 @@ def open_compacted(body: dict[str, Json], seal: Seal | None, tenant: str, path: 
 
 def check_sealed(bodies: Sequence[Json], seal: Seal | None, tenant: str) -> None:
     """Raise InvalidRequest, with its path, for an item of a request's `input` that says that it was made here, and cannot be opened."""
+    room = Room()
     for number, body in enumerate(bodies):
         if is_sealed(body):
-            open_compacted(body, seal, tenant, f"input[{number}]")
+            open_compacted(body, seal, tenant, f"input[{number}]", room)
 
 
-def unfold(item: RunItem, seal: Seal | None, tenant: str) -> Unfolded | None:
+def unfold(item: RunItem, seal: Seal | None, tenant: str, room: Room) -> Unfolded | None:
     """Give what stands in the place of a compaction item of ours; None for any other item. Raises InvalidRequest."""
     if not is_sealed(item.body):
         return None
-    held = open_compacted(item.body, seal, tenant, "input")
+    held = open_compacted(item.body, seal, tenant, "input", room)
     notes = Staying(body=notes_message(held.notes), label=held.label)
     # The notes have the name of their item, by which the next compaction knows them.
     name = ITEM_PREFIX + item.id.removeprefix(ITEM_PREFIX).replace(".", "_")
@@ -76,11 +95,12 @@ def is_notes(item: RunItem) -> bool:
 def unfolded_bodies(bodies: Sequence[Json], seal: Seal | None, tenant: str) -> list[Json]:
     """Give the items of a request's `input` with what compaction items of ours stand for. Raises InvalidRequest with the path of the fault."""
     given: list[Json] = []
+    room = Room()
     for number, body in enumerate(bodies):
         if not is_sealed(body):
             given.append(body)
             continue
-        held = open_compacted(body, seal, tenant, f"input[{number}]")
+        held = open_compacted(body, seal, tenant, f"input[{number}]", room)
         if held.before is not None:
             given = list(_bodies(held.before))
         given += [notes_message(held.notes), *_bodies(held.after)]

@@ -6,6 +6,7 @@ import openai
 import pytest
 
 import tests.journeys.responses_world as world_of
+from gateway.agents import unfolding
 from tests.journeys.responses_world import responses_world
 
 NOTES = "NOTES: it is about relays"
@@ -146,3 +147,28 @@ async def test_the_same_body_is_never_taken_for_a_request_of_the_other_kind(worl
     ]
 
     assert answers == ["response", "response.compaction"] * 2
+
+
+async def test_many_small_items_that_hold_much_are_not_opened(world, monkeypatch):
+    """What is sealed is packed: a body of some megabytes must not hold the server up for minutes."""
+    monkeypatch.setattr(unfolding, "MOST_OPENED", 50_000)
+    talk = [
+        {"role": "user", "content": LONG},
+        {"role": "assistant", "content": LONG},
+        {"role": "user", "content": "now"},
+    ]
+    made = await world.raw(
+        "POST", "/v1/responses", json={"model": "talker", "input": talk, "context_management": WANTED, "store": False}
+    )
+    [compacted] = [item for item in made.json()["output"] if item["type"] == "compaction"]
+    for count, status in ((5, 200), (20, 400)):
+        for path, more in (("", {"store": True}), ("", {"store": False}), ("/input_tokens", {})):
+            told = await world.raw(
+                "POST", f"/v1/responses{path}", json={"model": "talker", "input": [compacted] * count, **more}
+            )
+            assert (told.status_code, told.json().get("error") and told.json()["error"]["code"]) == (
+                status,
+                "context_length_exceeded" if status == 400 else None,
+            )
+
+    assert len(compacted["encrypted_content"]) < 1000

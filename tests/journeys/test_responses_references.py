@@ -84,3 +84,20 @@ async def test_a_name_that_is_none_is_refused(world, entry):
     refused = await world.raw("POST", "/v1/responses", json={"model": "talker", "input": [entry]})
 
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "input[0].id")
+
+
+async def test_naming_something_often_keeps_no_more_than_a_model_is_given(tmp_path):
+    """A name has fifty bytes, and what it names may have a thousand times that: a request of some kilobytes must not fill the database."""
+    async with responses_world(tmp_path, runs="runs: {context_bytes: 100000}") as world:
+        kept = await world.ours.responses.create(model="talker", input="word " * 4000)
+        [item] = (await world.ours.responses.input_items.list(kept.id)).data
+        for background in (True, False):
+            refused = await world.raw(
+                "POST",
+                "/v1/responses",
+                json={"model": "talker", "input": [named(item.id)] * 50, "background": background},
+            )
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
+
+        twice = await world.ours.responses.create(model="talker", input=[named(item.id)] * 2)
+        assert twice.status == "completed"

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from gateway.agents.compacting import is_worthwhile, write_notes
-from gateway.agents.unfolding import unfold
+from gateway.agents.unfolding import Room, unfold
 from gateway.core.answer import Answer
 from gateway.core.errors import ContextLengthExceeded, InvalidRequest, UpstreamBroken, UpstreamUnreachable
 from gateway.core.events import Finished, Started
@@ -395,4 +395,4 @@ def test_notes_do_not_make_a_compaction_worthwhile():
 
 
 def test_an_item_of_another_maker_stays_as_it_is():
-    assert unfold(item({"type": "compaction", "encrypted_content": "gAAAA"}), SEAL, "acme") is None
+    assert unfold(item({"type": "compaction", "encrypted_content": "gAAAA"}), SEAL, "acme", Room()) is None
