@@ -108,6 +108,10 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/oauth/callback", method="get", summary="Where browsers come back from authorization servers of tools",
         public=True, answer="text/html",
     ),
+    Operation(
+        path="/oauth/callback", method="post", summary="Who came back says that it was he who began",
+        public=True, answer="text/html",
+    ),
     Operation(path="/oauth/client.json", method="get", summary="Who this gateway is to authorization servers", public=True),
     Operation(path="/openapi.json", method="get", summary="This document", public=True),
     Operation(path="/docs", method="get", summary="This document for people", public=True, answer="text/html"),

@@ -276,7 +276,7 @@ ANSWERS: dict[str, Schema] = {
     ),
     "/metrics": _of("string", "Prometheus text format."),
     "/admin/reload": open_object({"status": _of("string", enum=["applied", "unchanged"])}, ["status"]),
-    "/oauth/callback": _of("string", "A page that says that the authorization was taken."),
+    "/oauth/callback": _of("string", "A page that asks whether it is you, or says that the authorization was taken."),
     "/oauth/client.json": open_object(
         {"client_id": _TEXT, "client_name": _TEXT, "redirect_uris": _list(_TEXT)}, ["client_id", "redirect_uris"]
     ),

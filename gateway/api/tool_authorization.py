@@ -1,10 +1,12 @@
 """Authorizations of servers of tools: /admin/tools/{server}/authorize, and /oauth/…, where browsers and authorization servers come.
 
 Who comes back at /oauth/callback is known by nothing but the `state` that he was sent away with: unguessable, used once, good for ten minutes.
+That address may have been given to somebody else, to have him lend his account: so he is told to whom, and nothing is taken before he says yes.
 """
 
 from __future__ import annotations
 
+import html
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
@@ -15,6 +17,7 @@ from gateway.api.admin_services import Services
 from gateway.api.admin_shapes import Body
 from gateway.api.admin_tools import require_home
 from gateway.api.asgi import AsgiApp, Receive, Scope
+from gateway.api.body import read_body
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.errors import InvalidRequest, NotFound
@@ -26,11 +29,18 @@ AUTHORIZE_PATH: Final = "/admin/tools/{server}/authorize"
 
 _PAGE: Final = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Authorized</title>
 <p>The authorization was taken. You can close this window.</p></html>"""
+_QUESTION: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Is it you?</title>
+<p>With the account that you have just agreed with at <b>{issuer}</b>, the server of tools <b>{server}</b> will be used from now on by
+<b>{who}</b> of this gateway.</p>
+<p>Go on only if that is you, and you have begun this yourself. Else close this window: nothing is taken.</p>
+<form method="post" action="callback"><input type="hidden" name="ticket" value="{ticket}"><button>It is me: go on</button></form></html>"""
+_MOST_FORM: Final = 4096
 _MOST_PARAMETERS: Final = 20
 _QUIET: Final = (
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'"),
+    (b"content-security-policy", b"default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"x-frame-options", b"DENY"),
 )
 
 
@@ -51,7 +61,7 @@ def endpoints(edge: Edge, services: Services, authorizing: Authorizing | None) -
     }
     return {
         AUTHORIZE_PATH: admin_endpoint(edge, "server of tools", deeds),
-        CALLBACK: PlainEndpoint(edge, desk.come_back, methods=("GET",), public=True),
+        CALLBACK: PlainEndpoint(edge, desk.at_callback, methods=("GET", "POST"), public=True),
         DOCUMENT: PlainEndpoint(edge, desk.document, public=True),
     }
 
@@ -100,10 +110,17 @@ class _Desk:
             raise absent("authorization")
         return json_document({"object": "tool_authorization", "server": asked.id, "deleted": True})
 
-    async def come_back(self, scope: Scope, receive: Receive) -> Document:
-        """Take who comes back from an authorization server."""
-        del receive
-        consent = await self._authorizing.finish(_query(scope))
+    async def at_callback(self, scope: Scope, receive: Receive) -> Document:
+        """Take who comes back from an authorization server, and what he says then."""
+        if scope["method"] == "POST":
+            return await self._confirm(await read_body(receive, _MOST_FORM))
+        back = await self._authorizing.come_back(_pairs(scope.get("query_string", b"")))
+        told = {"issuer": back.consent.issuer, "server": back.consent.holder.server, "who": _who(back.consent.holder)}
+        page = _QUESTION.format(ticket=back.ticket, **{name: html.escape(text) for name, text in told.items()})
+        return Document(body=page.encode(), content_type="text/html; charset=utf-8", headers=_QUIET)
+
+    async def _confirm(self, form: bytes) -> Document:
+        consent = await self._authorizing.confirm(_pairs(form).get("ticket", ""))
         if self._services.audit is not None:
             about = AuditObject(kind="tool_server", id=consent.holder.server, tenant=consent.holder.tenant)
             details = {"begun_by": consent.by, "person": consent.holder.person, "scope": consent.scope}
@@ -116,11 +133,14 @@ class _Desk:
         return json_document(self._authorizing.document())
 
 
-def _query(scope: Scope) -> dict[str, str]:
+def _who(holder: Holder) -> str:
+    return f"{holder.person} (tenant {holder.tenant})" if holder.person else "everybody, in the name"
+
+
+def _pairs(given: bytes) -> dict[str, str]:
     """Give the parameters, each of which is there once: which of two counts, others might see differently."""
-    text = scope.get("query_string", b"").decode("latin-1")
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        pairs = parse_qsl(given.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError as error:
         raise InvalidRequest("The address cannot be read.") from error
     found = dict(pairs)

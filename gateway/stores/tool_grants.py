@@ -56,7 +56,8 @@ class GrantInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
     """A person was sent to an authorization server, and has not come back yet. It is used once, and only before `expires_at`.
 
-    `verifier` is that of PKCE (RFC 7636); `by` is who asked for it; the other fields are those of the tokens that come of it.
+    `verifier` is that of PKCE (RFC 7636); `by` is who asked for it; `code` is there when he has come back, and has to say that it was he who asked;
+    the other fields are those of the tokens that come of it.
     """
 
     holder: Holder
@@ -72,6 +73,7 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     client_secret: str = ""
     auth_method: str = "none"
+    code: str = ""
     expires_at: float
 
 

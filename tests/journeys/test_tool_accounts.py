@@ -1,6 +1,7 @@
 """People use a server of tools with accounts of their own: each is asked to connect one, and nobody's is ever used for another."""
 
 import base64
+import re
 
 import anyio
 import httpx2
@@ -40,6 +41,11 @@ TOOLS = [{"type": "mcp", "server_label": "notes", "require_approval": "never"}]
 ENVIRON = {"MASTER": base64.b64encode(b"k" * 32).decode()}
 
 
+def ticket_of(page):
+    """What stands in the form by which somebody agrees."""
+    return re.search(r'name="ticket" value="([^"]+)"', page.text)[1]
+
+
 class World:
     """`clients` are those of ada and bob, who have keys of their own; `operator` has the first."""
 
@@ -60,7 +66,8 @@ class World:
         self.site.person = person
         back = await self.site.agree(url)
         async with httpx2.AsyncClient(base_url=self.gateway.url) as browser:
-            assert (await browser.get("/oauth/callback", params=back)).status_code == 200
+            asked = await browser.get("/oauth/callback", params=back)
+            assert (await browser.post("/oauth/callback", data={"ticket": ticket_of(asked)})).status_code == 200
 
     async def connect(self, name):
         sent = await self.http[name].post("/v1/tools/notes/authorize")
@@ -97,6 +104,18 @@ async def world(tmp_path):
                     for name in ("ada", "bob"):
                         await made.http[name].aclose()
                         await made.openai[name].close()
+
+
+async def test_whoever_agrees_is_told_whose_account_he_makes_of_his_own(world):
+    """Mallory may send somebody the address that he was given himself."""
+    sent = await world.http["ada"].post("/v1/tools/notes/authorize")
+    back = await world.site.agree(sent.json()["url"])
+    async with httpx2.AsyncClient(base_url=world.gateway.url) as victim:
+        page = await victim.get("/oauth/callback", params=back)
+    person = (await world.http["ada"].get("/v1/tools/notes/authorize")).json()
+
+    assert re.search(r"<b>user:\S+ \(tenant default\)</b> of this gateway", page.text)
+    assert person["connected"] is False
 
 
 async def test_who_has_no_account_is_told_where_to_go_and_the_run_goes_on_when_he_was_there(world):

@@ -1,6 +1,7 @@
 """An operator authorizes the gateway at a server of tools, over the admin API and with a browser, and takes it back again."""
 
 import base64
+import re
 
 import anyio
 import httpx2
@@ -54,6 +55,9 @@ async def test_an_operator_authorizes_a_server_and_takes_it_back(gateway, site):
     async with httpx2.AsyncClient(base_url=gateway.url) as browser:
         page = await browser.get("/oauth/callback", params=back)
         again = await browser.get("/oauth/callback", params=back)
+        [ticket] = re.findall(r'name="ticket" value="([^"]+)"', page.text)
+        agreed = await browser.post("/oauth/callback", data={"ticket": ticket})
+        twice = await browser.post("/oauth/callback", data={"ticket": ticket})
     await state(gateway, "ready")
     listed = (await gateway.http.get(asked)).json()["data"]
     gone = await gateway.http.delete(asked)
@@ -62,7 +66,9 @@ async def test_an_operator_authorizes_a_server_and_takes_it_back(gateway, site):
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
-    assert again.status_code == 404
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert "<b>everybody, in the name</b> of this gateway" in page.text
+    assert (again.status_code, agreed.status_code, twice.status_code) == (404, 200, 404)
     assert [(one["server"], one["tenant"], one["person"]) for one in listed] == [("notes", None, None)]
     assert (gone.status_code, nothing.status_code) == (200, 404)
     assert len(site.asked("revoke", "token")) == 2
@@ -88,7 +94,7 @@ async def test_what_comes_to_the_callback_by_itself_gives_nothing(gateway, site)
         refused = await browser.post("/admin/tools/notes/authorize")
 
     assert statuses == [404, 404, 400, 400]
-    assert (posted.status_code, refused.status_code) == (405, 403)
+    assert (posted.status_code, refused.status_code) == (404, 403)
     assert document["redirect_uris"] == ["http://127.0.0.1:9/oauth/callback"]
     assert site.requests == []
 

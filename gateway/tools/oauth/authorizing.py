@@ -45,6 +45,13 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
 
 
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody is back, and has to confirm with `ticket` that he lends his account to whom `consent` says."""
+
+    ticket: str
+    consent: Consent
+
+
 class Authorizing:
     """Takes care of them. `servers` gives the settings in force, `public_url` where people reach this gateway, `arrived` and `gone` hear of grants."""
 
@@ -120,29 +127,42 @@ class Authorizing:
         joined = "&" if urlsplit(authority.authorization).query else "?"
         return Sent(url=f"{authority.authorization}{joined}{urlencode(query)}", expires_at=expires_at)
 
-    async def finish(self, query: Mapping[str, str]) -> Consent:
-        """Take who comes back; give what was begun. Raises NotFound for who was never sent away, NotAuthorized and StoreUnavailable."""
-        state = query.get("state", "")
-        consent = await self._grants.take(state, now=self._clock.wall()) if state else None
-        if consent is None:
-            msg = "Nobody was sent away with this, or it was used already, or it took too long. Begin again."
-            raise NotFound(msg)
-        holder = consent.holder
-        _, settings = self._found(holder)
+    async def come_back(self, query: Mapping[str, str]) -> Returned:
+        """Take who comes back; nothing is lent before he has said who it is for. Raises NotFound for who was never sent away, NotAuthorized and StoreUnavailable."""
+        consent = await self._taken(query.get("state", ""), back=False)
+        self._found(consent.holder)
         issuer = query.get("iss")
         # Who answers must be who was asked, also where several authorization servers are in use (RFC 9207).
         if (issuer is None and consent.needs_iss) or issuer not in (None, consent.issuer):
             raise NotAuthorized("Another authorization server answered than the one that was asked.")
-        if "code" not in query:
+        if not query.get("code"):
             raise NotAuthorized(f"It was not allowed: {_word(query.get('error', ''))}.")
+        # The address may have been given to somebody else, who then lends his account: he is told to whom, and has to agree.
+        ticket = secrets.token_urlsafe(32)
+        await self._grants.begin(ticket, msgspec.structs.replace(consent, code=query["code"]))
+        return Returned(ticket=ticket, consent=consent)
+
+    async def confirm(self, ticket: str) -> Consent:
+        """Finish what somebody came back from; give what was begun. Raises NotFound, NotAuthorized and StoreUnavailable."""
+        consent = await self._taken(ticket, back=True)
+        holder = consent.holder
+        _, settings = self._found(holder)
         wire = Wire(private=settings.private, locate=self._locate)
         try:
-            tokens = await exchange(wire, consent, query["code"], now=self._clock.wall())
+            tokens = await exchange(wire, consent, consent.code, now=self._clock.wall())
         except AuthorizationFailed as error:
             raise NotAuthorized(str(error)) from error
         await self._grants.put(holder, tokens, now=self._clock.wall())
         log.info("tool_server.authorized", server=holder.server, tenant=holder.tenant, by=consent.by)
         self._arrived(holder)
+        return consent
+
+    async def _taken(self, name: str, *, back: bool) -> Consent:
+        """Take what is remembered under a state, or, of who is back, under a ticket. Raises NotFound."""
+        consent = await self._grants.take(name, now=self._clock.wall()) if name else None
+        if consent is None or bool(consent.code) is not back:
+            msg = "Nobody was sent away with this, or it was used already, or it took too long. Begin again."
+            raise NotFound(msg)
         return consent
 
     async def forget(self, holder: Holder) -> bool:

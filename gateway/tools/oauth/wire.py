@@ -20,6 +20,7 @@ Locate = Callable[[str, int], Awaitable[str]]
 
 _TIMEOUTS: Final = HttpTimeouts(connect=5, first_byte=15, idle=10, total=20)
 _MOST_BYTES: Final = 256 * 1024
+_LONGEST_HOST: Final = 253
 
 
 class AuthorizationFailed(Exception):
@@ -50,9 +51,7 @@ class Wire:
 
     def check(self, url: str) -> str:
         """Give an address that may be asked, as it is. Raises AuthorizationFailed."""
-        parts = urlsplit(url)
-        plain = parts.scheme == "http" and self._private
-        if not (parts.scheme == "https" or plain) or not parts.hostname or parts.username or parts.fragment:
+        if not _is_address(url, plain=self._private):
             msg = f"The address {url[:200]!r} is none that an authorization may go through."
             raise AuthorizationFailed(msg)
         return url
@@ -94,6 +93,19 @@ class Wire:
             await client.aclose()
         told = [value.decode("latin-1") for name, value in response.headers if name.lower() == b"www-authenticate"]
         return Answer(status=response.status, challenge=", ".join(told), body=_object(data))
+
+
+def _is_address(url: str, *, plain: bool) -> bool:
+    """Whether others may name it: it has to be one that every reader reads the same way."""
+    if not url.isascii() or any(sign <= " " or sign in '"<>\\^`{|}\x7f' for sign in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    known = parts.scheme == "https" or (parts.scheme == "http" and plain)
+    return known and 0 < len(host) <= _LONGEST_HOST and port != 0 and "@" not in parts.netloc and not parts.fragment
 
 
 def _object(data: bytes) -> dict[str, Json]:

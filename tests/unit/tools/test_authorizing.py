@@ -75,7 +75,11 @@ class World:
         """Be sent away, agree, and come back."""
         sent = await self.authorizing.begin(OPERATOR, by="admin")
         back = await self.site.agree(sent.url)
-        return await self.authorizing.finish(back | changes)
+        return await self.finish(back | changes)
+
+    async def finish(self, query):
+        """Come back, and say that it was you who began."""
+        return await self.authorizing.confirm((await self.authorizing.come_back(query)).ticket)
 
     def bearer(self):
         """What another replica has."""
@@ -103,7 +107,7 @@ async def test_a_server_that_nobody_has_authorized_says_so_and_is_connected_when
         await until(lambda: "authorize notes" in notes.hub.server("notes").reason)
         sent = await notes.authorizing.begin(OPERATOR, by="admin")
         asked = {name: values[0] for name, values in parse_qs(urlsplit(sent.url).query).items()}
-        consent = await notes.authorizing.finish(await notes.site.agree(sent.url))
+        consent = await notes.finish(await notes.site.agree(sent.url))
         await ready(notes.hub, "notes")
         said = await call(notes.hub, "notes", "who")
 
@@ -118,13 +122,13 @@ async def test_who_comes_back_twice_with_nothing_or_too_late_is_nobody(tmp_path)
     async with world(tmp_path) as notes:
         back = await notes.site.agree((await notes.authorizing.begin(OPERATOR, by="admin")).url)
         late = await notes.site.agree((await notes.authorizing.begin(OPERATOR, by="admin")).url)
-        await notes.authorizing.finish(back)
+        await notes.finish(back)
         for query in (back, {}, {"code": "x"}, {"state": "guessed", "code": "x"}):
             with pytest.raises(NotFound):
-                await notes.authorizing.finish(query)
+                await notes.finish(query)
         notes.later = 601
         with pytest.raises(NotFound):
-            await notes.authorizing.finish(late)
+            await notes.finish(late)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +146,7 @@ async def test_an_answer_that_is_not_the_one_asked_for_gives_nothing(tmp_path, a
         back = await notes.site.agree((await notes.authorizing.begin(OPERATOR, by="admin")).url)
         query = {name: value for name, value in (back | answer).items() if value is not None}
         with pytest.raises(NotAuthorized, match=why):
-            await notes.authorizing.finish(query)
+            await notes.finish(query)
 
         assert await notes.grants.find(OPERATOR) is None
 
@@ -315,3 +319,35 @@ async def test_no_token_is_in_what_a_server_is_said_to_be(tmp_path):
 
     assert kept.access not in told
     assert kept.refresh not in told
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://[bad", "https://a:99999/", "https://a:0/", "https://:x@a/", "https://user@a/", "https://a b/", "https://é.example/", "https://a\\@b/",
+        "https://" + "a" * 300, "https://a#b", "javascript:alert(1)", "ftp://a/", "http://a/", "//a/", "",
+    ],
+)  # fmt: skip
+async def test_an_address_that_readers_read_differently_is_refused(address):
+    """Servers of tools and authorization servers say where to go next: what they say is refused in words, and breaks nothing."""
+    wire = Wire(private=False, locate=nowhere)
+
+    with pytest.raises(AuthorizationFailed, match="none that an authorization may go through"):
+        await wire.get(address)
+
+
+async def test_who_comes_back_lends_nothing_before_he_has_agreed(tmp_path):
+    """The address may have been given to him by somebody else, whose account his own would be then."""
+    async with world(tmp_path) as notes:
+        query = await notes.site.agree((await notes.authorizing.begin(OPERATOR, by="admin")).url)
+        back = await notes.authorizing.come_back(query)
+        for wrong in (query["state"], query["code"], "", "x"):
+            with pytest.raises(NotFound):
+                await notes.authorizing.confirm(wrong)
+        with pytest.raises(NotFound):
+            await notes.authorizing.come_back(query | {"state": back.ticket})
+        with pytest.raises(NotFound):  # it was used up by that
+            await notes.authorizing.confirm(back.ticket)
+
+        assert notes.site.asked("token", "code") == []
+        assert await notes.grants.find(OPERATOR) is None
