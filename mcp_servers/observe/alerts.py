@@ -11,6 +11,8 @@ from mcp_servers.observe.upstream import Server
 from mcp_servers.verbs import Json, Refused, Verb
 
 _MATCHER: Final = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)(=~|!~|!=|=)"((?:[^"\\\n]|\\.)*)"').fullmatch
+_ESCAPED: Final = {"n": "\n", '"': '"', "\\": "\\"}
+"""As Alertmanager reads them; a backslash before anything else is one."""
 _FILTER: Final = {
     "type": "array",
     "maxItems": 20,
@@ -95,9 +97,9 @@ class Alerts:
         return {"alerts": found[:most], "cut": f"There are {len(found)} alerts." if len(found) > most else ""}
 
     async def _alerts(self, wanted: list[str], *, silenced: bool = False) -> list[Json]:
-        for matcher in wanted:
-            _read(matcher)
-        query = {"filter": wanted, "active": "true", "silenced": str(silenced).lower(), "inhibited": "false"}
+        # Written anew: who reads a backslash otherwise would count other alerts than a silence hits.
+        matchers = [_written(_read(matcher)) for matcher in wanted]
+        query = {"filter": matchers, "active": "true", "silenced": str(silenced).lower(), "inhibited": "false"}
         found = await self._server.ask("GET", "/api/v2/alerts", query=query)
         return [
             {
@@ -140,11 +142,11 @@ class Alerts:
         }
         if arguments.get("dry_run"):
             return {"silence": _silence(wanted), "alerts": hit, "done": False}
-        made = next((each for each in await self._silences() if mark in each.get("comment", "")), None)
+        made = next((each for each in await self._silences() if each.get("comment", "").endswith(mark)), None)
         if made is None:
             answer = await self._server.ask("POST", "/api/v2/silences", body=wanted)
             made = await self._find(str(answer["silenceID"]))
-        elif made["matchers"] != matchers:
+        elif made["matchers"] != matchers or made["comment"] != wanted["comment"]:
             msg = "This idempotency key was used for another silence."
             raise Refused(msg)
         # The check afterwards: what Alertmanager says of it now.
@@ -171,8 +173,15 @@ def _read(matcher: str) -> dict[str, Json]:
     if found is None:
         msg = f'{matcher[:100]!r} is no matcher: write label="value", with =, !=, =~ or !~.'
         raise Refused(msg)
-    value = re.sub(r"\\(.)", lambda sign: "\n" if sign[1] == "n" else sign[1], found[3])
+    value = re.sub(r"\\(.)", lambda sign: _ESCAPED.get(sign[1], sign[0]), found[3])
     return {"isEqual": found[2] in ("=", "=~"), "isRegex": "~" in found[2], "name": found[1], "value": value}
+
+
+def _written(matcher: dict[str, Json]) -> str:
+    """Give a matcher in words, in which every reader reads the same."""
+    sign = ("=" if matcher["isEqual"] else "!") + ("~" if matcher["isRegex"] else "" if matcher["isEqual"] else "=")
+    value = matcher["value"].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{matcher["name"]}{sign}"{value}"'
 
 
 def _check(matchers: list[dict[str, Json]], minutes: int, bounds: Silencing) -> None:

@@ -108,7 +108,7 @@ class LogFiles:
         if self._logs[name].format == "json" and len(line) <= most:
             try:
                 fields = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return shown
             if isinstance(fields, dict):
                 return {"file": shown["file"], "fields": fields}

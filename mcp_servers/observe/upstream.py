@@ -57,7 +57,7 @@ class Server:
             raise Refused(msg)
         try:
             return json.loads(data) if data else None
-        except ValueError:
+        except (ValueError, RecursionError):
             msg = f"{self._name} answered with something that is not JSON."
             raise Refused(msg) from None
 
@@ -74,7 +74,7 @@ class Server:
 def _said(data: bytes) -> str:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return data[:_SAID].decode("utf-8", "replace")
     if isinstance(found, dict):
         found = found.get("error") or found.get("message") or found

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_FILES: Final = 5000
-_HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$").match
+_HEADING: Final = re.compile(r"(#{1,6})\s+(?=\S)").match
 _FENCE: Final = re.compile(r"\s*(```|~~~)").match
 _MARK: Final = "---"
 
@@ -113,7 +113,7 @@ def _front_matter(lines: list[str]) -> tuple[FrontMatter, int]:
         msg = f"line 1: the front matter has no end, a line `{_MARK}`"
         raise Unreadable(msg)
     try:
-        return msgspec.convert(yaml.safe_load("\n".join(lines[1:end])), FrontMatter), end + 1
+        return msgspec.convert(_plain_yaml("\n".join(lines[1:end])), FrontMatter), end + 1
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f"line {mark.line + 2}: "
@@ -122,6 +122,14 @@ def _front_matter(lines: list[str]) -> tuple[FrontMatter, int]:
     except (msgspec.ValidationError, RecursionError) as error:
         msg = f"front matter: {error}"
         raise Unreadable(msg) from None
+
+
+def _plain_yaml(text: str) -> object:
+    """Read YAML without aliases: with them, a few lines are gigabytes when they are written out, or have no end. Raises YAMLError."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="an alias", problem_mark=event.start_mark)
+    return yaml.safe_load(text)
 
 
 def _sections(lines: list[str], body: int, title: str) -> Iterator[Section]:
@@ -141,5 +149,6 @@ def _sections(lines: list[str], body: int, title: str) -> Iterator[Section]:
         if heading is not None:
             yield from section(number)
             depth, first = len(heading[1]), number
-            path = [*((level, name) for level, name in path if level < depth), (depth, heading[2])]
+            title = lines[number][heading.end() :].rstrip().rstrip("#").rstrip()
+            path = [*((level, name) for level, name in path if level < depth), (depth, title)]
     yield from section(len(lines))

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 import uuid
 from pathlib import Path
@@ -142,6 +143,37 @@ async def test_a_silence_that_is_too_wide_or_too_long_is_refused(tmp_path, alert
     assert says in told
 
 
+@pytest.mark.parametrize("node", [r'node=~"\.*"', r'node=~"\n\.*|n."', r'node=~"\\.*"'])
+async def test_what_a_silence_hits_is_what_is_counted(tmp_path, prometheus_server, alertmanager_server, node):
+    """A value that is read in two ways would count no alerts, and silence them all."""
+    text = f"alertmanager: {{url: '{alertmanager_server.url}', silencing: {{minutes: 60, alerts: 1}}}}"
+    wanted = {"matchers": [DISK, node], "minutes": 10, "comment": "we know", "idempotency_key": f"key-{uuid.uuid4()}"}
+    async with client_of(tmp_path, text) as client:
+        alerts = [alert for alert in await until_fired(client) if alert["labels"]["alertname"] == "DiskFull"]
+        dry = await found(client, "create_silence", **wanted, dry_run=True)
+        listed = (await found(client, "list_alerts", filter=[DISK, node]))["alerts"]
+
+    pattern = next(each["value"] for each in dry["silence"]["matchers"] if each["name"] == "node")
+    hit = [alert for alert in alerts if re.fullmatch(pattern, alert["labels"]["node"])]
+    assert [alert["fingerprint"] for alert in dry["alerts"]] == [alert["fingerprint"] for alert in hit]
+    assert [alert["fingerprint"] for alert in listed] == [alert["fingerprint"] for alert in hit]
+
+
+async def test_a_comment_with_the_key_of_another_silence_takes_nothing_from_it(tmp_path, alertmanager_server):
+    text = f"alertmanager: {{url: '{alertmanager_server.url}', silencing: {{minutes: 60}}}}"
+    theirs, ours = f"key-{uuid.uuid4()}", f"key-{uuid.uuid4()}"
+    wanted = {"matchers": ['alertname="Never"'], "minutes": 10}
+    async with client_of(tmp_path, text) as client:
+        planted = await found(client, "create_silence", **wanted, comment=f"x [key:{ours}]", idempotency_key=theirs)
+        made = await found(client, "create_silence", **wanted, comment="we know", idempotency_key=ours)
+        other = await refused(client, "create_silence", **wanted, comment="other words", idempotency_key=ours)
+        for each in (planted, made):
+            await found(client, "expire_silence", silence=each["silence"]["id"])
+
+    assert made["silence"]["id"] != planted["silence"]["id"]
+    assert "used for another silence" in other
+
+
 async def test_without_leave_for_silences_there_is_no_tool_for_them(tmp_path, alertmanager_server):
     async with client_of(tmp_path, f"alertmanager: {{url: '{alertmanager_server.url}'}}") as client:
         names = [tool.name for tool in (await client.list_tools()).tools]
@@ -199,6 +231,16 @@ async def test_logs_are_searched_from_the_newest_line_back(tmp_path):
     assert [line.get("fields") or line["text"] for line in events] == ["not json", {"level": "error", "n": 1}]
     assert [each["file"] for log in listed for each in log["files"]] == ["new.log", "old.log", "events.json"]
     assert "secret" not in json.dumps([errors, many, tail, listed])
+
+
+async def test_a_line_that_is_nested_beyond_measure_hides_no_other(tmp_path):
+    """Whoever is heard in a log could blind whoever looks into it."""
+    (tmp_path / "events.json").write_text("[" * 3000 + "\n" + '{"n": 1}\n')
+    text = "logs: {events: {folder: ., files: 'events.json', format: json}}\nlimits: {line_characters: 5000}"
+    async with client_of(tmp_path, text) as client:
+        lines = (await found(client, "tail_logs", log="events"))["lines"]
+
+    assert [line.get("fields") or line["text"] for line in lines] == [{"n": 1}, "[" * 3000]
 
 
 async def test_no_more_of_a_log_is_read_than_may_be(tmp_path):

@@ -162,6 +162,11 @@ async def test_what_is_answered_is_what_stands_on_the_disk(handbook):
         (b"---\ntitle: x\nseverity: awful\n---\n", "severity"),
         (b"---\ntitle: x\nsteps: [{do: x, tool: '*'}]\n---\n", "steps"),
         (b"---\ntitle: \xff\n---\n", "not UTF-8"),
+        (
+            b"---\ntitle: x\nsteps: [{do: x, arguments: {a: &a [x], b: [*a, *a]}}]\n---\n",
+            "line 3: the front matter is not YAML",
+        ),
+        (b"---\ntitle: x\nsteps: [{do: x, arguments: {a: &a [*a]}}]\n---\n", "line 3: the front matter is not YAML"),
         (b"---\ntitle: x\n---\n" + b"x" * 1024 * 1024, "larger than"),
     ],
 )
@@ -174,6 +179,17 @@ async def test_one_file_that_cannot_be_used_is_told_and_hides_no_other(handbook,
     [fault] = listed["faults"]
     assert fault["file"] == "bad.md"
     assert says in fault["message"]
+
+
+async def test_a_heading_of_blanks_holds_nobody_up(handbook):
+    blanks = " " * 20_000
+    (handbook.parent / "runbooks" / "wide.md").write_text(
+        f"---\ntitle: Wide\n---\n# a{blanks}b{blanks}#{blanks}c ##  \nx\n"
+    )
+    async with client_of(handbook) as client:
+        listed = await found(client, "list_runbooks")
+
+    assert [each["id"] for each in listed["runbooks"]] == ["crash-loop", "nodes/disk", "wide"]
 
 
 async def test_what_lies_outside_of_the_folder_is_not_read(handbook):
