@@ -26,6 +26,8 @@ log = structlog.get_logger()
 HTTP_ANSWER: Final = "websocket.http.response"
 _LEFT: Final = 1006  # nobody said goodbye
 _OWN: Final = (b"content-length", b"content-type")
+_MOST_UNHEARD: Final = 100
+"""Pings of a client that reads none of the answers: each is answered, and the answers have to lie somewhere."""
 
 
 class WebSocket(asyncio.Protocol):
@@ -47,11 +49,11 @@ class WebSocket(asyncio.Protocol):
         self._frames = ServerProtocol(state=State.OPEN, max_size=edge.options.body_bytes)
         self._drain = Departure()
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self._pieces: list[bytes] = []
+        self._pieces = bytearray()
         self._binary = False
         self._writable = asyncio.Event()
         self._writable.set()
-        self._unsent = 0
+        self._unsent = self._unheard = 0
         self._accepted = self._told = self._asked = self._gone = False
         self._refusal: tuple[int, list[tuple[bytes, bytes]]] | None = None
         scope["extensions"] = {SERVER: edge, DRAIN: self._drain, HTTP_ANSWER: {}}
@@ -104,18 +106,22 @@ class WebSocket(asyncio.Protocol):
                 self.deadline = self._loop.time() + self._edge.options.ping_interval
             elif opcode is not Opcode.PING:
                 self._take_piece(frame)
+            elif not self._writable.is_set():
+                self._unheard += 1
         if self._frames.parser_exc is not None:
             self._tell_left(_LEFT)
         self._flush()
+        if self._unheard > _MOST_UNHEARD:
+            self._transport.abort()
 
     def _take_piece(self, frame: Frame) -> None:
         if frame.opcode is not Opcode.CONT:
             self._binary = frame.opcode is Opcode.BINARY
-        if frame.data:  # empty pieces without end must not cost memory
-            self._pieces.append(bytes(frame.data))
+        # In one piece: a list of pieces, each of a byte or of none, would cost many times what they hold.
+        self._pieces += frame.data
         if not frame.fin:
             return
-        data, self._pieces = b"".join(self._pieces), []
+        data, self._pieces = self._pieces, bytearray()
         if self._told:
             return
         if self._binary:
@@ -256,5 +262,6 @@ class WebSocket(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The client has caught up."""
+        self._unheard = 0
         self._writable.set()
         self.write_deadline = math.inf

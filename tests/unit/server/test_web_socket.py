@@ -98,6 +98,21 @@ async def test_who_does_not_answer_a_ping_is_cut():
         assert await lively.recv() == "still here"
 
 
+async def test_who_pings_and_reads_nothing_is_cut():
+    """Each ping is answered: a client that reads no answers would have the server keep them all."""
+    async with serving(idle_timeout=60) as served, served.client() as deaf:
+        await deaf.send(HANDSHAKE + b"\r\n")
+        await deaf.until(b"\r\n\r\n")
+        pings = (b"\x89\xfd\0\0\0\0" + b"x" * 125) * 1000
+
+        async def drown():
+            for _ in range(1000):  # 130 MB
+                await deaf.send(pings)
+
+        with anyio.fail_after(PATIENCE), pytest.raises((OSError, anyio.BrokenResourceError)):
+            await drown()
+
+
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
