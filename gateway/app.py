@@ -47,6 +47,7 @@ from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
 from gateway.pipeline.shaped_judging import judging_means
 from gateway.policy_source import PolicySource
+from gateway.prompt_source import PromptSource
 from gateway.providers.provider import Provider
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
@@ -133,6 +134,7 @@ class Application:
             identities=self.governance.identities,
             policies=PolicySource(config_path, read_environment()),
             agents=self.agents,
+            prompts=PromptSource(config_path, read_environment()),
             told=self._take_reload,
         )
         self.governance.prices.generation = self.live.current

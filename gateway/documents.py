@@ -1,9 +1,9 @@
-"""The documents beside the configuration: where policies and agents come from, what differs whenever one does, which folders they are in."""
+"""The documents beside the configuration: where policies, agents and prompts come from, what differs whenever one does, which folders they are in."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -14,9 +14,11 @@ from gateway.config.agent_documents import agents_folder
 from gateway.config.agent_settings import AgentDocuments
 from gateway.config.policy_documents import policy_folder
 from gateway.config.policy_settings import PolicySettings
+from gateway.config.prompt_documents import prompts_folder
 from gateway.core.clock import Clock
 from gateway.pipeline.route import Route, Surroundings
 from gateway.policies.authorizer import Authorizer
+from gateway.prompts.catalogue import Prompts
 from gateway.protection_source import schema_documents
 
 
@@ -25,6 +27,7 @@ class Digests(msgspec.Struct, frozen=True, kw_only=True):
 
     policies: bytes
     agents: bytes
+    prompts: bytes
     files: dict[str, bytes]
 
 
@@ -56,17 +59,43 @@ class Agents(Protocol):
         ...
 
 
+class PromptTemplates(Protocol):
+    """Where the prompts come from."""
+
+    def open(self, settings: Settings, agents: Collection[str]) -> Prompts:
+        """Read them; `agents` are the models that agents are. Raises ConfigError."""
+        ...
+
+    def digest(self, settings: Settings) -> bytes:
+        """Give what differs whenever a document does. Raises ConfigError."""
+        ...
+
+
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """Where all documents come from."""
+
+    policies: Policies
+    agents: Agents
+    prompts: PromptTemplates
+
+
 class Documents(msgspec.Struct, frozen=True, kw_only=True):
     """Those of one generation, and what makes routes of its agents."""
 
     digests: Digests
     agents: AgentDocuments
+    prompts: Prompts
     agent_routes: Callable[[AgentDocuments, Surroundings], dict[str, Route]]
 
 
-def digests_of(settings: Settings, policies: Policies, agents: Agents) -> Digests:
+def digests_of(settings: Settings, sources: Sources) -> Digests:
     """Read them all. Raises ConfigError."""
-    return Digests(policies=policies.digest(settings), agents=agents.digest(settings), files=_files(settings))
+    return Digests(
+        policies=sources.policies.digest(settings),
+        agents=sources.agents.digest(settings),
+        prompts=sources.prompts.digest(settings),
+        files=_files(settings),
+    )
 
 
 def changed(before: Digests, now: Digests) -> Iterator[Change]:
@@ -74,6 +103,7 @@ def changed(before: Digests, now: Digests) -> Iterator[Change]:
     for path, one, other in (
         ("policies.folder", before.policies, now.policies),
         ("agents.folder", before.agents, now.agents),
+        ("prompts.folder", before.prompts, now.prompts),
     ):
         if one and other and one != other:
             yield Change(path=path, kind="changed")
@@ -89,12 +119,15 @@ def _files(settings: Settings) -> dict[str, bytes]:
 
 
 def folders_of(current: Callable[[], Settings], config: Path) -> frozenset[Path]:
-    """Give the folders that exist whose documents are in force: that of the policies, and those of the agents. Raises ConfigError."""
+    """Give the folders that exist whose documents are in force: that of the policies, and those of the agents and of the prompts. Raises ConfigError."""
     settings, base, environ = current(), config.absolute().parent, read_environment()
     folders: set[Path] = set()
     if settings.policies is not None:
         folders.add(policy_folder(settings.policies, base=base, environ=environ))
     if settings.agents is not None:
         folder = agents_folder(settings.agents, base=base, environ=environ)
+        folders |= {folder, *(folder.iterdir() if folder.is_dir() else ())}
+    if settings.prompts is not None:
+        folder = prompts_folder(settings.prompts, base=base, environ=environ)
         folders |= {folder, *(folder.iterdir() if folder.is_dir() else ())}
     return frozenset(folder for folder in folders if folder.is_dir())

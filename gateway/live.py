@@ -19,7 +19,7 @@ from gateway.accounting.prices import Prices, open_prices
 from gateway.api.identity import Identities, Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
 from gateway.core.clock import Clock
-from gateway.documents import Agents, Documents, Policies, changed, digests_of
+from gateway.documents import Agents, Documents, Policies, PromptTemplates, Sources, changed, digests_of
 from gateway.modelling import concurrency_of, modelled
 from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.build import build_routes
@@ -77,6 +77,7 @@ class Generation:
         self.digests = documents.digests
         self.protection = protection
         self.agents = documents.agents
+        self.prompts = documents.prompts
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
         self.bodies = Bodies()
         self._held = 0
@@ -141,13 +142,13 @@ class Live:
         identities: Identities,
         policies: Policies,
         agents: Agents,
+        prompts: PromptTemplates,
         told: Callable[[str, ReloadReport], None] = lambda reason, report: None,
     ) -> None:
         self._load = load
         self._surroundings = surroundings
         self._identities = identities
-        self._policies = policies
-        self._agents = agents
+        self._sources = Sources(policies=policies, agents=agents, prompts=prompts)
         self._told = told
         self._clock: Clock = surroundings.clock
         self._lock = Lock()
@@ -235,7 +236,7 @@ class Live:
             kept = self._kept.get(name)
             if kept is not None and kept.settings == wanted and kept.document != document_digest(wanted):
                 yield Change(path=f"providers.{name}.document", kind="changed")
-        yield from changed(self._current.digests, digests_of(settings, self._policies, self._agents))
+        yield from changed(self._current.digests, digests_of(settings, self._sources))
 
     def _refused(self, reason: str, faults: tuple[Fault, ...]) -> ReloadReport:
         self.report = self._reported("refused", faults=faults)
@@ -300,9 +301,10 @@ class Live:
                 kept[name] = Kept(settings=wanted, document=document, provider=open_provider(name, wanted))
         # Prices and policies belong to the generation: a reload changes what the calls that begin after it cost and may do.
         prices = open_prices(settings)
-        digests = digests_of(settings, self._policies, self._agents)
+        sources = self._sources
+        digests = digests_of(settings, sources)
         judgements, asked = Judgements(), Asked()
-        authorizer = self._policies.open(settings.policies, self._clock)
+        authorizer = sources.policies.open(settings.policies, self._clock)
         protection = open_protection(settings, judgements, asked, self._clock)
         surroundings = msgspec.structs.replace(
             self._surroundings,
@@ -317,6 +319,7 @@ class Live:
         )
         providers = {name: entry.provider for name, entry in kept.items()}
         identity = self._identities.of(settings)
+        agents = sources.agents.open(settings, authorizer)
         generation = Generation(
             number,
             settings,
@@ -326,8 +329,9 @@ class Live:
             prices=prices,
             documents=Documents(
                 digests=digests,
-                agents=self._agents.open(settings, authorizer),
-                agent_routes=self._agents.routes,
+                agents=agents,
+                prompts=sources.prompts.open(settings, [agent.model for agent in agents.agents.values()]),
+                agent_routes=sources.agents.routes,
             ),
             protection=protection,
         )

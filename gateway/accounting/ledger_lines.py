@@ -38,6 +38,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     estimate: int | None
     parent: str = ""
     run: str = ""
+    prompt: str = ""
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -87,6 +87,7 @@ def row_of(record: Record) -> LedgerRow:
         saved_tokens=None if record.saved is None else min(record.saved.total, _MOST_TOKENS),
         saved_nano=None if record.saved_nano is None else min(record.saved_nano, _MOST_NANO),
         run=record.run,
+        prompt=record.prompt,
     )
 
 
@@ -150,6 +151,7 @@ def opened_of(call: Call, targets: tuple[str, ...], now: float) -> Opened:
         estimate=len(call.body) // BYTES_A_TOKEN if call.operation in _MADE_OF_TOKENS else None,
         parent=call.shadow_of,
         run=call.run,
+        prompt="" if call.prompt is None else call.prompt.name,
     )
 
 
@@ -193,6 +195,7 @@ def interrupted_row(opened: Opened, pricing: Pricing) -> LedgerRow:
         prices=pricing.version,
         parent=opened.parent,
         run=opened.run,
+        prompt=opened.prompt,
     )
 
 

@@ -32,6 +32,7 @@ from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.core.errors import InternalError, StoreUnavailable, SwitchgearError, UpstreamBroken, UpstreamTimeout
 from gateway.core.events import ASIDE, Event, Finished, Started
+from gateway.core.prompt_use import use_of
 from gateway.core.tools import Label
 from gateway.pipeline.authorized import offered
 from gateway.pipeline.lookup import find_route
@@ -343,6 +344,7 @@ class Answering:
             cache=None if option is None else wish_of({}, option),
             opened=True,
             run=run.id,
+            prompt=use_of(run.request.get("prompt")),
         )
 
     async def _take(self, event: Event) -> None:

@@ -31,8 +31,18 @@ from gateway.stores.sealing import Seal
 
 PREVIOUS: Final = "previous_response_id"
 CONVERSATION: Final = "conversation"
-_OURS: Final = ("background", "cache", "context_management", CONVERSATION, "input", PREVIOUS, "store", "stream")
-"""Fields that are for this server, and no model's."""
+_OURS: Final = (
+    "background",
+    "cache",
+    "context_management",
+    CONVERSATION,
+    "input",
+    PREVIOUS,
+    "prompt",
+    "store",
+    "stream",
+)
+"""Fields that are for this server, and no model's; of a prompt only its name is left when a run is made."""
 _PAGE: Final = 100
 _UNLABELLED: Final[Mapping[int, Label | None]] = {}
 _encode = msgspec.json.Encoder().encode
@@ -77,7 +87,7 @@ def validate(fields: dict[str, Json]) -> None:
     if not given and (fields.get(PREVIOUS) or fields.get(CONVERSATION)):
         # There may be nothing to add to what was said; whether that is nothing, shows later.
         given = given if given not in (None, "", []) else "-"
-    OPENAI_RESPONSES.decode_call({**_for_model(fields), "input": given})
+    OPENAI_RESPONSES.decode_call({**_for_model(fields), "prompt": fields.get("prompt"), "input": given})
     read_wish(fields)
 
 

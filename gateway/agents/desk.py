@@ -11,6 +11,7 @@ from gateway.core.caller import Caller
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.events import Started
 from gateway.core.items import Json
+from gateway.core.prompt_use import PromptUse
 from gateway.stores.runs import Run, RunEvent, RunItem
 
 Take = Callable[[RunEvent], Awaitable[None]]
@@ -37,7 +38,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A request for a response, read but not yet begun. `fields` is the whole body; `received` the monotonic time of arrival.
 
     `call` is the id that the client is told: the first call of a model has it. In `fields`, `cache` is what the body and the headers
-    together ask of the cache, to be taken out before a model is asked. The rest is as in `Call`.
+    together ask of the cache, to be taken out before a model is asked. `prompt` is the template that they were filled in by. The rest is as in `Call`.
     """
 
     caller: Caller
@@ -48,6 +49,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    prompt: PromptUse | None = None
 
 
 class Ear(Protocol):

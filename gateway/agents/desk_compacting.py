@@ -73,4 +73,5 @@ def _call(draft: Draft, prompted: Prompted, model: str) -> Call:
         trace=draft.trace,
         headers=draft.headers,
         opened=True,
+        prompt=draft.prompt,
     )

@@ -185,7 +185,7 @@ class Running:
             model=draft.model,
             status="queued",
             created_at=now,
-            request={name: value for name, value in fields.items() if name != "input"},
+            request=_kept(fields, draft),
             background=background,
             streams=bool(fields.get("stream")),
             previous=previous,
@@ -295,6 +295,12 @@ class Running:
         """Give the items of a run's input, in order. Raises NotFound."""
         await self.find(tenant, run)
         return await self._means.runs.items(run, "input")
+
+
+def _kept(fields: dict[str, Json], draft: Draft) -> dict[str, Json]:
+    """Give what is kept of a request beside its input; of the prompt that it was made from, its name and its variables."""
+    kept = {name: value for name, value in fields.items() if name != "input"}
+    return kept if draft.prompt is None else {**kept, "prompt": draft.prompt.echo}
 
 
 def _ended(run: Run, now: float) -> Entry:

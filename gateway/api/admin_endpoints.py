@@ -14,6 +14,7 @@ from gateway.api import (
     admin_calls,
     admin_chargeback,
     admin_keys,
+    admin_prompts,
     admin_retention,
     admin_rollouts,
     admin_runs,
@@ -68,6 +69,7 @@ def admin_endpoints(
         admin_shadows,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
+    found |= admin_prompts.endpoints(edge)
     if rollouts is not None:
         found |= admin_rollouts.endpoints(edge, services, rollouts)
     if cache is not None:

@@ -47,6 +47,7 @@ _FILTERS = (
     "served",
     "agent",
     "run",
+    "prompt",
     "operation",
     "dialect",
     "error",
@@ -71,6 +72,7 @@ class Filters(Body, frozen=True, kw_only=True):
     served: Values | None = None
     agent: Values | None = None
     run: Values | None = None
+    prompt: Values | None = None
     operation: Values | None = None
     dialect: Values | None = None
     error: Values | None = None

@@ -9,6 +9,7 @@ from gateway.api.asgi import AsgiSend, Scope
 from gateway.api.attending import attend
 from gateway.api.door import Asked, Door, Reading
 from gateway.api.edge import Edge, Generation
+from gateway.api.prompting_door import PromptingDoor
 from gateway.api.run_relay import RunDocument
 from gateway.core.call import Call
 from gateway.core.errors import InvalidRequest, NotFound, SwitchgearError
@@ -23,7 +24,7 @@ def endpoint(edge: Edge, desk: RunDesk | None) -> Door:
     return _CompactDoor(edge, desk)
 
 
-class _CompactDoor(Door):
+class _CompactDoor(PromptingDoor):
     def __init__(self, edge: Edge, desk: RunDesk | None) -> None:
         super().__init__(edge, OPENAI_RESPONSES)
         self._desk = desk
@@ -52,6 +53,7 @@ class _CompactDoor(Door):
             session=None if heading.session is None else heading.session.decode("latin-1"),
             trace=heading.trace,
             headers=heading.passed,
+            prompt=found.prompt,
         )
         call = Call(
             id=asked.call_id,

@@ -32,6 +32,7 @@ from gateway.core.errors import (
 )
 from gateway.core.items import Json
 from gateway.core.known import Known
+from gateway.core.prompt_use import PromptUse
 from gateway.core.record import Record
 from gateway.core.responder import NOTHING, Responder
 from gateway.core.strict_json import decode_object
@@ -176,7 +177,8 @@ class Door:
         if known is not None:
             found.fields, asked.model, asked.stream = known.fields, known.model, known.stream
             return found
-        fields = found.fields = decode_object(found.body, depth=edge.json_depth)
+        fields = decode_object(found.body, depth=edge.json_depth)
+        fields = found.fields = self._opened(generation, found, fields)
         model = fields.get("model")
         if not isinstance(model, str) or not model:
             msg = "`model` is required and must be a non-empty string."
@@ -188,6 +190,11 @@ class Door:
             raise InvalidRequest(msg, param="stream")
         asked.stream = bool(stream)
         return found
+
+    def _opened(self, generation: Generation, found: Reading, fields: dict[str, Json]) -> dict[str, Json]:
+        """Give the fields of a body with what they stand for."""
+        del generation, found
+        return fields
 
     def _admit(self, generation: Generation, asked: Asked, found: Reading) -> tuple[Call, Responder]:
         """Make the call of a request, and find who answers it."""
@@ -305,10 +312,12 @@ class Asked:
 class Reading:
     """What the door reads of a request: its heading, who calls, the body and its fields, and what was known of the body before.
 
+    `prompt` is the template that the fields were filled in by.
+
     The fields of a known body are those of all requests with it, and never to be changed.
     """
 
-    __slots__ = ("body", "caller", "fields", "heading", "known")
+    __slots__ = ("body", "caller", "fields", "heading", "known", "prompt")
 
     def __init__(self, heading: Heading) -> None:
         self.heading = heading
@@ -316,3 +325,4 @@ class Reading:
         self.fields: dict[str, Json] = {}
         self.caller = ANONYMOUS
         self.known: Known | None = None
+        self.prompt: PromptUse | None = None

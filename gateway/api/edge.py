@@ -19,6 +19,7 @@ from gateway.pipeline.interruption import Interruption
 from gateway.pipeline.recorded import TakeRecord
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
+from gateway.prompts.catalogue import Prompts
 from gateway.stores.sealing import Seal
 
 
@@ -38,6 +39,11 @@ class Generation(Protocol):
     @property
     def routes(self) -> Mapping[str, Route]:
         """The configured models, in the order of the configuration."""
+        ...
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompt templates."""
         ...
 
     @property

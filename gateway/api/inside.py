@@ -25,6 +25,7 @@ from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
+from gateway.prompts.catalogue import Prompts
 from gateway.stores.key_ring import KeyRing
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -90,6 +91,10 @@ class _AsSeenBy:
     @property
     def routes(self) -> Mapping[str, Route]:
         return self._generation.routes
+
+    @property
+    def prompts(self) -> Prompts:
+        return self._generation.prompts
 
     @property
     def bodies(self) -> Bodies:

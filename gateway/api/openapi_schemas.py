@@ -85,6 +85,7 @@ REQUESTS: dict[str, dict[str, Schema]] = {
         "background": _of("boolean", "Answer at once, and work on without anybody waiting.", default=False),
         "previous_response_id": _of(["string", "null"], "The response to go on from."),
         "conversation": _of(["string", "object", "null"], "The conversation to go on from, and to add to."),
+        "prompt": open_object({"id": _TEXT, "version": _TEXT, "variables": _ANY}),
         "context_management": _list(_ANY, "When to compact what the response goes on from."),
         "metadata": _of(["object", "null"], "Names and values, for people and programs."),
     },

@@ -6,13 +6,14 @@ import msgspec
 
 from gateway.agents.unfolding import unfolded_bodies
 from gateway.api.asgi import Receive, Scope
-from gateway.api.door import Asked, Door, Reading
+from gateway.api.door import Asked, Reading
 from gateway.api.edge import Generation
+from gateway.api.prompting_door import PromptingDoor
 from gateway.core.items import Json
 from gateway.dialects.openai_responses.compaction import MARK
 
 
-class OpeningDoor(Door):
+class OpeningDoor(PromptingDoor):
     """An item of another maker stays as it is: it is for its own upstream."""
 
     async def _read(self, scope: Scope, receive: Receive, generation: Generation, asked: Asked) -> Reading:

@@ -102,6 +102,7 @@ class ResponsesDoor(OpeningDoor):
             session=session,
             trace=heading.trace,
             headers=heading.passed,
+            prompt=found.prompt,
         )
         return draft, call
 

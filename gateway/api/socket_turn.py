@@ -11,11 +11,13 @@ import msgspec
 
 from gateway.api.asgi import AsgiApp, Message, Scope
 from gateway.api.edge import Edge
+from gateway.api.prompting_door import USED
 from gateway.api.socket_memory import Memory, items_of
 from gateway.api.socket_messages import PREVIOUS, BadMessage, Said, ended, error_message, error_of, event_message
 from gateway.core.errors import BodyTooLarge, InvalidRequest, SwitchgearError
 from gateway.core.events import Finished
 from gateway.core.items import Json
+from gateway.core.prompt_use import PromptUse
 from gateway.core.usage import Usage
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 from gateway.dialects.openai_responses.response_object import ResponseDocument, Stored
@@ -46,9 +48,10 @@ class Turns:
         """Answer one request: its events, or an error."""
         previous = said.fields.get(PREVIOUS)
         try:
+            said, use = self._filled(said)
             fields, known = self._spelled_out(said)
             if not said.generate:
-                await self._warm_up(said, fields)
+                await self._warm_up(said, fields, use)
                 return
             body = _encode({**fields, "stream": True})
             if len(body) > self._edge.body_bytes:
@@ -60,7 +63,9 @@ class Turns:
             await self._tell(error_message(error, said.lane, {}))
             return
         heard = _Heard(self._tell, said.lane, known)
-        await self._door(self._scope(), _once(body), heard.take)
+        scope = self._scope()
+        scope["extensions"][USED] = use
+        await self._door(scope, _once(body), heard.take)
         await heard.finish()
         if heard.response is None:
             if isinstance(previous, str):
@@ -69,6 +74,11 @@ class Turns:
         elif heard.response.get("store") is not True:
             items = [*items_of(fields.get("input")), *(heard.response.get("output") or ())]
             self._memory.keep(said.lane, heard.response["id"], items)
+
+    def _filled(self, said: Said) -> tuple[Said, PromptUse | None]:
+        """Give a request as its prompt fills it in: only then is it known what was said in it. Raises as Prompts.fill."""
+        filled = self._edge.current().prompts.fill(said.fields, most=self._edge.body_bytes)
+        return (said, None) if filled is None else (msgspec.structs.replace(said, fields=filled.fields), filled.use)
 
     def _spelled_out(self, said: Said) -> tuple[dict[str, Json], str]:
         """Give a body that says the same without what only this WebSocket knows; and the id of that, empty where there is no such thing."""
@@ -83,7 +93,7 @@ class Turns:
             raise BadMessage(msg, "previous_response_not_found", PREVIOUS)
         return said.fields, ""
 
-    async def _warm_up(self, said: Said, fields: dict[str, Json]) -> None:
+    async def _warm_up(self, said: Said, fields: dict[str, Json], use: PromptUse | None) -> None:
         """Answer a request that wants nothing from its model yet: its items are remembered, to be gone on from. Raises SwitchgearError."""
         if fields.get(PREVIOUS) is not None:
             msg = "`generate` can be false only where the response goes on from what this WebSocket remembers, or from nothing."
@@ -103,7 +113,7 @@ class Turns:
             previous=said.fields.get(PREVIOUS) or "",
             kept=False,
         )
-        document = ResponseDocument(fields, "", stored)
+        document = ResponseDocument(fields if use is None else {**fields, "prompt": use.echo}, "", stored)
         whole = document.finished(Finished(reason="stop", usage=Usage()), [])
         told = (("created", document.running()), ("in_progress", document.running()), ("completed", whole))
         for number, (name, response) in enumerate(told):

@@ -26,6 +26,7 @@ _COMMANDS = {
     "ledger": "Write bills, compare invoices with the ledger, and delete rows.",
     "models": "List the models and their state.",
     "policy": "Check, test and explain the policies.",
+    "prompts": "List, show and render the prompt templates.",
     "rollout": "Show rollouts and splits, and steer them.",
     "route": "Explain where calls go, and show how the targets are doing.",
     "run": "List, show, watch and end runs.",

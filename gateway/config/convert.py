@@ -340,7 +340,9 @@ def _is_null(node: Node) -> bool:
 
 def fits(shape: TextShape, text: str) -> bool:
     """Whether a text is what a shape accepts."""
-    if len(text) < shape.min_length or (shape.pattern and not re.search(shape.pattern, text)) or text.endswith("\n"):
+    if len(text) < shape.min_length or (shape.pattern and not re.search(shape.pattern, text)):
+        return False
+    if text.endswith("\n") and not shape.lines:
         return False
     return not shape.url or _is_address(text)
 

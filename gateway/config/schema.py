@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration, for editors. `python -m gateway.config.schema > FILE` writes it; with the word agent, that of agent.yaml.
+"""The JSON Schema of the configuration, for editors. `python -m gateway.config.schema > FILE` writes it; with the word agent, that of agent.yaml, with prompt that of a prompt.
 
 It says what shapes say: types, ranges, names, the fields of each kind of provider. What depends on the machine or on
 other settings (files, variables, references) only `load` can check.
@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.config.agent_settings import AgentSettings
 from gateway.config.presets import PRESETS
+from gateway.config.prompt_settings import PromptTemplate
 from gateway.config.secret import SOURCE_PATTERN
 from gateway.config.settings import Settings
 from gateway.config.shapes import (
@@ -59,6 +60,12 @@ def schema_text() -> str:
 def agent_schema_text() -> str:
     """Return the schema of an agent's definition (agent.yaml) as the text of a file."""
     schema = json_schema(AgentSettings, "Switchgear agent")
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def prompt_schema_text() -> str:
+    """Return the schema of a version of a prompt as the text of a file."""
+    schema = json_schema(PromptTemplate, "Switchgear prompt template")
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -205,4 +212,5 @@ def _without_address(shape: KindShape) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(agent_schema_text() if sys.argv[1:] == ["agent"] else schema_text())
+    texts = {"agent": agent_schema_text, "prompt": prompt_schema_text}
+    sys.stdout.write(texts.get("".join(sys.argv[1:]), schema_text)())

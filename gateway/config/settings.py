@@ -20,6 +20,7 @@ from gateway.config.database_settings import PostgresSettings, RedisSettings, Sq
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.policy_settings import PolicySettings
+from gateway.config.prompt_settings import PromptsSettings
 from gateway.config.protection_settings import ProtectionSettings
 from gateway.config.provider_settings import HeaderName, HeaderValue, HttpUrl, ProviderSettings, TimeoutSettings
 from gateway.config.rollout_settings import RolloutSettings
@@ -340,5 +341,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tools: Annotated[ToolHubSettings, Meta(description="Servers whose tools runs may use.")] = ToolHubSettings()
     batches: Annotated[BatchSettings | None, Meta(description="Files and batches; null has neither.")] = None
     agents: Annotated[AgentsSettings | None, Meta(description="Agents that the server is; null has none.")] = None
+    prompts: Annotated[PromptsSettings | None, Meta(description="Prompt templates; null has none.")] = None
     approvals: Annotated[ApprovalSettings, Meta(description="People's leave for what agents do.")] = ApprovalSettings()
     slack: Annotated[SlackSettings | None, Meta(description="Approvals in Slack; null has no Slack.")] = None

@@ -35,6 +35,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
+class Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """Annotation: a text of several lines, which may end with an end of line, as YAML's blocks do."""
+
+
 class Shorthand(msgspec.Struct, frozen=True, kw_only=True):
     """Annotation: the struct may be written as one text, which `expand` turns into the long form.
 
@@ -57,6 +61,7 @@ class TextShape(msgspec.Struct, frozen=True, kw_only=True):
     min_length: int = 0
     expected: str = "text"
     url: bool = False
+    lines: bool = False
     reference: Reference | None = None
 
 
@@ -257,6 +262,7 @@ def _text(notes: tuple[Any, ...]) -> TextShape:
         min_length=_meta(notes, "min_length", 0),
         expected=expected.words if expected else "text",
         url=_note(notes, Url) is not None,
+        lines=_note(notes, Lines) is not None,
         reference=_note(notes, Reference),
     )
 

@@ -9,6 +9,7 @@ from gateway.core.caller import Caller
 from gateway.core.content import Content, Operation
 from gateway.core.items import Json
 from gateway.core.known import Known
+from gateway.core.prompt_use import PromptUse
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     lines of a batch: others go before it. `shadow_of` is the id of the call that this one is a copy of, made to compare answers;
     empty for every other. `run` is the id of the run (a stored response) that makes the call, empty where none does. `cache` is what the client asks of the cache, None where it says nothing.
     `known` is what is remembered of the body from an earlier call, None where nothing is.
+    `prompt` is the template that `fields` were filled in by, None where it was none of ours.
     An `opened` call goes out by its Items and comes back as events: its body is never passed on, nor is an answer's.
     """
 
@@ -43,6 +45,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     opened: bool = False
     run: str = ""
     known: Known | None = None
+    prompt: PromptUse | None = None
 
     @property
     def remembered(self) -> Known | None:

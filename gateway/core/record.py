@@ -35,7 +35,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `cache` is how the answer stands to the cache, empty where the model has none, `cache_why` why it did not come from there, `cache_entry`
     the id of the entry that it comes from or is kept under. Of an answer from the cache `usage` and `cost` are zero: `saved` is what a
     target would have used (also for a part of the answer, where the rest was asked), `saved_nano` what that would have cost, None when a price is unknown.
-    `run` is the id of the run that made the call, empty where none did.
+    `run` is the id of the run that made the call, empty where none did. `prompt` is the template that it was made from, as id@version, empty where it was none of ours.
     `parameters` are the sampling parameters as sent. `error` is the error's code, `status` what the client saw (499: it
     left). `trace` is the client's `traceparent`, as sent. `tenant`, `team`, `user` and `tags` are the caller's.
     """
@@ -83,6 +83,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     saved_nano: int | None = None
     structured: str = ""
     run: str = ""
+    prompt: str = ""
 
     @property
     def known_model(self) -> str:

@@ -211,6 +211,7 @@ class Recorded:
             saved_nano=saved_nano,
             structured=watch.structured or ("" if started is None else started.structured),
             run=call.run,
+            prompt="" if call.prompt is None else call.prompt.name,
         )
 
     def _cost_of(self, target: str | None, usage: Usage | None, *, hit: bool) -> int | None:

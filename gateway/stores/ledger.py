@@ -19,7 +19,7 @@ MOST_ROWS: Final = 1000
 """Rows that one page gives at most."""
 
 DIMENSIONS: Final = (
-    "tenant", "team", "user", "key", "kind", "model", "provider", "served", "agent", "run", "operation", "dialect", "error", "prices",
+    "tenant", "team", "user", "key", "kind", "model", "provider", "served", "agent", "run", "prompt", "operation", "dialect", "error", "prices",
 )  # fmt: skip
 """What usage is grouped and filtered by, besides `tag:NAME`."""
 
@@ -41,7 +41,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     millisecond; `duration` and `first_token` are seconds. The token buckets are disjoint, and None when nobody counted;
     `estimated` says that they were counted here. `cost_nano` is nano-dollars by the prices whose version is `prices`, None when
     unknown. `cache` is how the answer stood to the cache (empty: it has none), `cache_entry` its entry there; of an answer from the cache
-    tokens and cost are zero, and `saved_tokens` and `saved_nano` what they would have been. `route` lists the targets that were tried. `run` is the run that made the call, empty where none did. `error` and `finish_reason` are empty where there is none.
+    tokens and cost are zero, and `saved_tokens` and `saved_nano` what they would have been. `route` lists the targets that were tried. `run` is the run that made the call, empty where none did; `prompt` the template that it was made from (id@version). `error` and `finish_reason` are empty where there is none.
 
     Fields are written in this order to the spool: new ones go to the end, and have a default.
     """
@@ -83,6 +83,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     saved_tokens: int | None = None
     saved_nano: int | None = None
     run: str = ""
+    prompt: str = ""
 
 
 class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -208,6 +208,7 @@ def _read(row: RowMapping) -> LedgerRow:
         saved_tokens=row["saved_tokens"],
         saved_nano=row["saved_nano"],
         run=row["run"],
+        prompt=row["prompt"],
     )
 
 

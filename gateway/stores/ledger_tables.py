@@ -53,6 +53,7 @@ LEDGER: Final = Table(
     Column("saved_tokens", BigInteger),
     Column("saved_nano", BigInteger),
     Column("run", Text, nullable=False, server_default=""),
+    Column("prompt", Text, nullable=False, server_default=""),
     Index("ix_ledger_started_ms", "started_ms", "id"),
     Index("ix_ledger_tenant", "tenant", "started_ms", "id"),
     Index("ix_ledger_user_id", "tenant", "user_id", "started_ms"),

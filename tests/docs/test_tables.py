@@ -25,6 +25,7 @@ from gateway.config import (
     names_settings,
     overload_settings,
     policy_settings,
+    prompt_settings,
     protection_settings,
     provider_settings,
     rollout_settings,
@@ -51,7 +52,7 @@ FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, batch_settings, choosing_settings, database_settings, health_settings,
     hedge_settings, ensemble_settings, ledger_settings, limit_settings,
-    names_settings, overload_settings, policy_settings, protection_settings, rollout_settings, run_settings, secrets_settings, shadow_settings,
+    names_settings, overload_settings, policy_settings, prompt_settings, protection_settings, rollout_settings, run_settings, secrets_settings, shadow_settings,
     continuation_settings, structured_settings, cache_settings,
 )  # fmt: skip
 RECORDS = {

@@ -14,7 +14,7 @@ from gateway.core.items import Item, Json, Message, Reasoning, Refusal, ToolCall
 from gateway.dialects.openai_errors import in_stream, refusal
 from gateway.dialects.openai_responses.decode_items import decode_item
 from gateway.dialects.openai_responses.encode_items import item_prefix, output_item
-from gateway.dialects.openai_responses.response_object import ResponseDocument, incomplete_reason
+from gateway.dialects.openai_responses.response_object import ResponseDocument, incomplete_reason, request_of
 from gateway.dialects.openai_responses.usage import decode_usage
 from gateway.dialects.openai_responses.written import NAME
 
@@ -26,7 +26,7 @@ _CALLERS_FAULT = ("invalid_", "image_", "empty_", "unsupported_", "context_lengt
 
 def encode_document(answer: Answer, call: Call) -> bytes:
     """Give the Response for a whole answer to `call`."""
-    document = ResponseDocument(call.fields, call.id)
+    document = ResponseDocument(request_of(call), call.id)
     document.start(answer.started)
     cut_off = incomplete_reason(answer.finished, refuses=any(map(refuses, answer.items))) is not None
     last = len(answer.items) - 1

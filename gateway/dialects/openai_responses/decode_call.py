@@ -9,7 +9,7 @@ nothing (nulls, empty instructions, `background: false`) is kept, to go back as 
 from __future__ import annotations
 
 from gateway.core.content import OutputFormat, Prompt, ReasoningOptions
-from gateway.core.errors import InvalidRequest
+from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.items import Item, Json
 from gateway.dialects.openai_responses.decode_items import decode_input, instructions_message
 from gateway.dialects.openai_responses.reader import Reader, missing, wrong
@@ -68,12 +68,14 @@ def decode_prompt(fields: dict[str, Json]) -> Prompt:
 
 
 def _refuse_stored(reader: Reader) -> None:
-    if reader.take("prompt") is not None:
-        raise InvalidRequest(
-            "`prompt` names a template that its provider keeps: this server has none, and can read none of a provider's. "
-            "Send the text as `instructions` and `input`.",
-            param="prompt",
+    if (prompt := reader.inner("prompt")) is not None:
+        # One of this server's is put in by the door.
+        name = prompt.needed_string("id")
+        msg = (
+            f"There is no prompt {name[:100]!r} here, and a template that its provider keeps can be used only where the request goes to "
+            "that provider as it is. Send the text as `instructions` and `input`."
         )
+        raise NotFound(msg, param="prompt.id")
     for name in _STORED:
         if reader.take(name) is not None:
             raise InvalidRequest(

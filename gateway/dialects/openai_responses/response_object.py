@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from gateway.core.call import Call
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.errors import ContextLengthExceeded, InvalidOutput, InvalidRequest, SwitchgearError
 from gateway.core.events import Finished, Started
@@ -83,6 +84,8 @@ class ResponseDocument:
         echo["text"] = {"format": {"type": "text"}, **(request.get("text") or {})}
         echo["reasoning"] = {"effort": None, "summary": None, **(request.get("reasoning") or {})}
         echo["tools"] = [_tool(tool) for tool in echo["tools"]]
+        if request.get("prompt") is not None:
+            echo["prompt"] = request["prompt"]
         if echo["service_tier"] == "auto":
             echo["service_tier"] = "default"
         self._echo: dict[str, Json] = {name: msgspec.Raw(_encode(value)) for name, value in echo.items()}
@@ -142,6 +145,11 @@ class ResponseDocument:
             "store": self._stored,
             "usage": encode_usage(usage),
         }
+
+
+def request_of(call: Call) -> dict[str, Json]:
+    """Give what the Response to a call that is not kept echoes: its fields, and the prompt that they were filled in by."""
+    return call.fields if call.prompt is None else {**call.fields, "prompt": call.prompt.echo}
 
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter", "refusal": "content_filter"}

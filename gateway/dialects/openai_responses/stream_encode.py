@@ -25,7 +25,12 @@ from gateway.core.items import Json
 from gateway.dialects.openai_errors import about_output
 from gateway.dialects.openai_responses.answers import item_name, refuses
 from gateway.dialects.openai_responses.encode_items import output_item
-from gateway.dialects.openai_responses.response_object import ResponseDocument, failure_code, incomplete_reason
+from gateway.dialects.openai_responses.response_object import (
+    ResponseDocument,
+    failure_code,
+    incomplete_reason,
+    request_of,
+)
 from gateway.dialects.openai_responses.stream_items import OpenItem, Pieces, open_item
 
 _encode = msgspec.json.Encoder().encode
@@ -35,7 +40,7 @@ class ResponsesEventEncoder:
     """Encodes one answer. `document` is there for one that writes another document than a call's own."""
 
     def __init__(self, call: Call, document: ResponseDocument | None = None) -> None:
-        self._document = document or ResponseDocument(call.fields, call.id)
+        self._document = document or ResponseDocument(request_of(call), call.id)
         self._sequence = 0
         self._started = False
         self._ended = False

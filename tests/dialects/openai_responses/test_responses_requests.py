@@ -10,7 +10,7 @@ import pytest
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from gateway.core.content import CustomTool, FunctionTool, OutputFormat, Prompt, ReasoningOptions, ToolChoice
-from gateway.core.errors import InvalidRequest, UnsupportedParameter
+from gateway.core.errors import InvalidRequest, NotFound, UnsupportedParameter
 from gateway.core.items import Document, Foreign, Image, Message, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gateway.dialects.openai_responses import OPENAI_RESPONSES
 
@@ -52,11 +52,11 @@ def test_every_field_of_the_official_client_is_accepted_or_refused_by_name(fixtu
 
 
 def test_a_template_that_a_provider_keeps_is_refused_by_name():
-    """No setting of this server makes it known: it must not be said that one does."""
-    with pytest.raises(InvalidRequest, match="names a template that its provider keeps") as caught:
+    """A template of this server's own never comes as far as this: whatever does is not here."""
+    with pytest.raises(NotFound, match="There is no prompt 'pmpt_1' here") as caught:
         decode(prompt={"id": "pmpt_1", "version": "2", "variables": {"name": "Ada"}})
 
-    assert caught.value.param == "prompt"
+    assert caught.value.param == "prompt.id"
     assert "runs" not in caught.value.message
 
 

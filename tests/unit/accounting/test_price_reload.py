@@ -15,6 +15,7 @@ from gateway.dialects.openai_chat.decode_call import decode_call
 from gateway.live import Live
 from gateway.pipeline.route import Surroundings
 from gateway.policy_source import PolicySource
+from gateway.prompt_source import PromptSource
 
 SCRIPT = "models: {m: {answers: [{say: hello, usage: {input: 1000000, output: 1000000}}]}}"
 BODY = b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}'
@@ -45,6 +46,7 @@ async def test_a_reload_changes_what_calls_cost_from_then_on(settings, tmp_path)
         identities=Identities(),
         policies=PolicySource(tmp_path / "switchgear.yaml", {}),
         agents=AgentSource(tmp_path / "switchgear.yaml", {}),
+        prompts=PromptSource(tmp_path / "switchgear.yaml", {}),
     )
 
     async def cost(generation):

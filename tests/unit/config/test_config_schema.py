@@ -8,7 +8,7 @@ import yaml
 from referencing import Registry
 
 from gateway.config import Settings, starter_text
-from gateway.config.schema import agent_schema_text, json_schema, schema_text
+from gateway.config.schema import agent_schema_text, json_schema, prompt_schema_text, schema_text
 from gateway.config.shapes import KindShape, ListShape, MapShape, OptionalShape, RecordShape, fields_of, shape_of
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema(), registry=Registry())
@@ -39,7 +39,12 @@ def test_the_committed_schema_of_agents_is_fresh(pytestconfig):
     assert (pytestconfig.rootpath / "config/agent.schema.json").read_text(encoding="utf-8") == agent_schema_text()
 
 
-@pytest.mark.parametrize("text", [schema_text(), agent_schema_text()])
+def test_the_committed_schema_of_prompts_is_fresh(pytestconfig):
+    # To refresh: python -m gateway.config.schema prompt > config/prompt.schema.json
+    assert (pytestconfig.rootpath / "config/prompt.schema.json").read_text(encoding="utf-8") == prompt_schema_text()
+
+
+@pytest.mark.parametrize("text", [schema_text(), agent_schema_text(), prompt_schema_text()])
 def test_the_schema_is_valid_by_its_own_dialect(text):
     jsonschema.Draft202012Validator.check_schema(json.loads(text))
 

@@ -31,6 +31,7 @@ from gateway.dialects.openai_chat.decode_call import decode_call
 from gateway.live import Live
 from gateway.pipeline.route import Surroundings
 from gateway.policy_source import PolicySource
+from gateway.prompt_source import PromptSource
 from gateway.routing.affinity import Origins
 from gateway.routing.condition import Conditions
 from tests.unit.virtual_time import run_in_virtual_time
@@ -213,6 +214,7 @@ class Traffic:
         self.live = Live(
             self._settings(), self._load, surroundings, identities=Identities(),
             policies=PolicySource(folder / "switchgear.yaml", {}), agents=AgentSource(folder / "switchgear.yaml", {}),
+            prompts=PromptSource(folder / "switchgear.yaml", {}),
         )  # fmt: skip
 
     def _settings(self):
