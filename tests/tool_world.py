@@ -20,6 +20,7 @@ from gateway.tools.server_hub import ServerHub
 
 DOUBLE = str(Path(__file__).with_name("mcp_server_double.py"))
 ASKING = str(Path(__file__).with_name("mcp_asking_double.py"))
+OFFERING = str(Path(__file__).with_name("mcp_offering_double.py"))
 RAW = str(Path(__file__).with_name("mcp_raw_double.py"))
 QUICK = RestartPolicy(first_delay=0.05, longest_delay=0.2, quick=5, crash_limit=3, slow=60)
 READS = ("echo", "zebra", "structured", "unstructured", "blocks", "with.dots", "environment", "fail", "raise")

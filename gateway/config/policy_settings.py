@@ -14,6 +14,8 @@ ActionName: TypeAlias = Literal[
     "use_model",
     "use_agent",
     "use_tool",
+    "read_resource",
+    "use_prompt",
     "call_tool",
     "use_endpoint",
     "read_store",
@@ -23,7 +25,7 @@ ActionName: TypeAlias = Literal[
     "admin_read",
     "admin_write",
 ]
-ResourceKind: TypeAlias = Literal["model", "agent", "tool", "endpoint", "store", "file", "tenant"]
+ResourceKind: TypeAlias = Literal["model", "agent", "tool", "resource", "prompt", "endpoint", "store", "file", "tenant"]
 PrincipalKind: TypeAlias = Literal["user", "key", "service", "anonymous"]
 
 

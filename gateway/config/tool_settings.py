@@ -32,6 +32,23 @@ ToolName: TypeAlias = Annotated[
         )
     ),
 ]
+OfferName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[^*?\x00-\x1f\x7f]{1,128}$"),
+    Expected(
+        words="the name of one (at most 128 characters; a wildcard would let in what the server adds tomorrow, so each is named)"
+    ),
+]
+ResourceUri: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s*{}\x00-\x1f\x7f]{1,2000}$"),
+    Expected(
+        words=(
+            "the URI of one resource, with its scheme (no wildcard, which would let in what the server adds tomorrow; "
+            "what a template describes is let in by resource_templates)"
+        )
+    ),
+]
 VariableName: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), Expected(words="the name of an environment variable")
 ]
@@ -104,6 +121,16 @@ class McpSettings(ToolServerSettings, frozen=True, kw_only=True):
         ),
     ] = "auto"
     start_timeout: Annotated[Seconds, Meta(description="Seconds for the server to start and to list its tools.")] = 30.0
+    resources: Annotated[
+        tuple[ResourceUri, ...], Meta(description="The resources that may be read, by their URIs on the server.")
+    ] = ()
+    resource_templates: Annotated[
+        tuple[OfferName, ...],
+        Meta(description="The templates of resources that may be used, by name: every resource of theirs may be read."),
+    ] = ()
+    prompts: Annotated[
+        tuple[OfferName, ...], Meta(description="The prompts that may be asked for, by their names on the server.")
+    ] = ()
 
 
 class StdioServerSettings(McpSettings, frozen=True, kw_only=True):

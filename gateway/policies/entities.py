@@ -22,6 +22,8 @@ _TYPES = {
     "model": "Model",
     "agent": "Agent",
     "tool": "Tool",
+    "resource": "Resource",
+    "prompt": "Prompt",
     "endpoint": "Endpoint",
     "store": "VectorStore",
     "file": "File",
@@ -112,7 +114,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
         attributes = {}
     elif resource.kind == "model":
         attributes["providers"] = list(resource.providers)
-    elif resource.kind == "tool":
+    elif resource.kind in {"tool", "resource", "prompt"}:
         parents = [{"type": "Server", "id": server_of(resource.id)}]
     elif resource.kind in {"store", "file"}:
         owner = {"type": "Tenant", "id": resource.tenant or DEFAULT_TENANT}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from gateway.config.policy_settings import ResourceKind
@@ -13,7 +15,7 @@ BY_PROVIDER = "provider"
 class Resource(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """What is asked for. `tenant` is the owner's id, empty for what belongs to the installation.
 
-    The `id` of a tool is its server's name, a slash and its own name (see `tool`). `providers` are the names of the providers
+    The `id` of a tool is its server's name, a slash and its own name (see `tool`), and so is that of a prompt; of a resource its URI follows the slash. `providers` are the names of the providers
     that may answer for a model.
     """
 
@@ -45,6 +47,11 @@ def model(name: str, providers: tuple[str, ...] = ()) -> Resource:
 def tool(server: str, name: str) -> Resource:
     """Give the resource for a tool. The name of a server holds no slash; that of a tool may."""
     return Resource(kind="tool", id=f"{server}/{name}")
+
+
+def offered(kind: Literal["resource", "prompt"], server: str, name: str) -> Resource:
+    """Give the resource for something else that a server of tools offers: a resource by its URI on the server, a prompt by its name."""
+    return Resource(kind=kind, id=f"{server}/{name}")
 
 
 def server_of(tool_id: str) -> str:

@@ -15,11 +15,14 @@ def matches(patterns: tuple[str, ...], name: str) -> bool:
 
 
 def on_list(caller: Caller, action: ActionName, resource: Resource) -> bool:
-    """Whether the caller's own lists leave room for this. Agents are on the list of models, as `agent/<name>`."""
+    """Whether the caller's own lists leave room for this.
+
+    Agents are on the list of models, as `agent/<name>`; what else servers of tools offer is on the list of tools, as `server/<URI or name>`.
+    """
     if action == "use_model":
         return matches(caller.models, resource.id)
     if action == "use_agent":
         return matches(caller.models, f"agent/{resource.id}")
-    if action == "use_tool":
+    if action in {"use_tool", "read_resource", "use_prompt"}:
         return matches(caller.tools, resource.id)
     return True

@@ -23,6 +23,8 @@ entity Model { id: String, providers: Set<String> };
 entity Agent { id: String };
 entity Server;
 entity Tool in [Server] { id: String };
+entity Resource in [Server] { id: String };
+entity Prompt in [Server] { id: String };
 entity Endpoint { id: String };
 entity VectorStore in [Tenant] { id: String, tenant: Tenant };
 entity File in [Tenant] { id: String, tenant: Tenant };
@@ -45,6 +47,10 @@ action "use_agent" in ["use"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Agent], context: Call };
 action "use_tool" in ["use"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Tool], context: Call };
+action "read_resource" in ["use"] appliesTo
+    { principal: [User, ServiceAccount, Key, Anonymous], resource: [Resource], context: Call };
+action "use_prompt" in ["use"] appliesTo
+    { principal: [User, ServiceAccount, Key, Anonymous], resource: [Prompt], context: Call };
 action "call_tool" in ["act"] appliesTo
     { principal: [User, ServiceAccount, Key, Anonymous], resource: [Tool], context: ToolCall };
 action "use_endpoint" in ["use"] appliesTo
@@ -64,6 +70,8 @@ GROUPS: Final[dict[ActionName, str]] = {
     "use_model": "use",
     "use_agent": "use",
     "use_tool": "use",
+    "read_resource": "use",
+    "use_prompt": "use",
     "call_tool": "act",
     "use_endpoint": "use",
     "read_store": "data",

@@ -12,6 +12,7 @@ import msgspec
 from gateway.core.items import Json
 from gateway.core.tools import Refusal, Tool, ToolOutput
 from gateway.tools.definitions import Listed
+from gateway.tools.progress import Progress
 
 ServerKind = Literal["stdio", "http", "openapi"]
 
@@ -23,7 +24,7 @@ class CannotConnect(Exception):
 class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A call on its way. `arguments` are checked, and hold the idempotency key where the tool takes it as one.
 
-    It may take `seconds`, from now. `answers`, `refused` and `state` are those of `ToolAsked`.
+    It may take `seconds`, from now. `answers`, `refused`, `state` and `progress` are those of `ToolAsked`.
     """
 
     tool: Tool
@@ -35,14 +36,19 @@ class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     answers: dict[str, Json] = {}
     refused: dict[str, Refusal] = {}
     state: str | None = None
+    progress: Progress | None = None
 
 
 class Signals:
-    """What a connection tells who holds it: that it is `broken`, with the reason, and that the tools should be listed again (`changed`)."""
+    """What a connection tells who holds it: that it is `broken`, with the reason, and that its lists should be read again.
+
+    `changed` is for the tools, `offered` for all else: who waits for one of them puts a new event in its place before it looks.
+    """
 
     def __init__(self) -> None:
         self.broken = anyio.Event()
         self.changed = anyio.Event()
+        self.offered = anyio.Event()
         self.reason = ""
 
     def breaks(self, reason: str) -> None:
@@ -50,11 +56,12 @@ class Signals:
         if not self.broken.is_set():
             self.reason = reason
             self.broken.set()
-            self.changed.set()
+            self.look_again()
 
     def look_again(self) -> None:
-        """The list of tools may be another, or the server gone."""
+        """Its lists may be others, or the server gone."""
         self.changed.set()
+        self.offered.set()
 
 
 class Connection(Protocol):

@@ -27,8 +27,14 @@ class ToolCounts:
             (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
             _SERVER,
         )
+        self.asked = Counter(
+            "switchgear_tool_server_asked_total",
+            "What servers of tools were asked for besides calls, by method and by how it ended: ok, refused, not_reached or cancelled.",
+            ("server", "method", "outcome"),
+        )
         self.metrics: tuple[Metric, ...] = (
             self.calls,
+            self.asked,
             self.seconds,
             Reading("switchgear_tool_calls_live", "Calls of tools under way here.", lambda: {(): self.in_progress}),
             Reading("switchgear_tool_server_up", "Whether a server of tools is ready.", self._up, _SERVER),

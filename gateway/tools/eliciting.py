@@ -9,7 +9,8 @@ have answered it is called again, with the same idempotency key, and given the a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
@@ -79,6 +80,7 @@ class Flights:
     def __init__(self) -> None:
         self._live: list[Flight] = []
         self._alone = False
+        self._asides = 0
         self._turn = anyio.Lock()
 
     async def begin(self, asked: ToolCallAsked) -> Flight:
@@ -90,6 +92,20 @@ class Flights:
         self._live.append(flight)
         return flight
 
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """Something that is no call of a tool is under way, and may be what a question belongs to: nobody answers it then."""
+        alone = self._alone
+        if alone:
+            await self._turn.acquire()
+        self._asides += 1
+        try:
+            yield
+        finally:
+            self._asides -= 1
+            if alone:
+                self._turn.release()
+
     def end(self, flight: Flight) -> None:
         """The call is over."""
         self._live.remove(flight)
@@ -98,7 +114,7 @@ class Flights:
 
     def answer(self, params: Mapping[str, Json]) -> dict[str, Json]:
         """Answer a server that asks in the midst of a call."""
-        if len(self._live) == 1:
+        if len(self._live) == 1 and not self._asides:
             return self._live[0].answer(params)
         self._alone = True
         return {"action": _CANCEL}

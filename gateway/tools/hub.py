@@ -11,6 +11,7 @@ from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
 from gateway.core.tools import Refusal, Tool, ToolOutput
+from gateway.tools.progress import Progress
 
 ServerState = Literal["starting", "ready", "down", "failed"]
 
@@ -49,7 +50,7 @@ class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A call that is to be made now, its arguments checked. `key` is the idempotency key; `run` and `trace` are for the server's own log.
 
     `answers` are people's answers to what the tool asked for when it was called before, by key (null for a page that was visited), and `state` what goes back with them;
-    `refused` are those that nobody answered, each with MCP's word for it.
+    `refused` are those that nobody answered, each with MCP's word for it. `progress` is told of how far the call is, while it is under way.
     """
 
     tool: Tool
@@ -61,6 +62,7 @@ class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
     answers: dict[str, Json] = {}
     refused: dict[str, Refusal] = {}
     state: str | None = None
+    progress: Progress | None = None
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,11 +25,13 @@ from mcp_types import (
     ElicitResult,
     Implementation,
     PaginatedRequestParams,
+    PromptListChangedNotification,
+    ResourceListChangedNotification,
     ToolListChangedNotification,
 )
 from mcp_types import Tool as McpTool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from gateway import __version__
 from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings
@@ -42,9 +44,11 @@ from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNAUTHORIZED,
 from gateway.tools.eliciting import NO_MORE, URL_REQUIRED, Flights, needed, required, responses_of, wanting
 from gateway.tools.hub import ToolLost, ToolNotReached, ToolUnauthorized
 from gateway.tools.mcp_http import bounded_client
-from gateway.tools.mcp_messages import Sift, Sifted, sift
+from gateway.tools.mcp_messages import Result, Sift, Sifted, cut, sift
+from gateway.tools.mcp_offering import McpOffering
 from gateway.tools.mcp_stdio import stdio_streams
 from gateway.tools.oauth.bearer import Bearer
+from gateway.tools.progress import Advancing
 from gateway.tools.stdio_child import Program, running
 
 log = structlog.get_logger()
@@ -56,27 +60,14 @@ MOST_ROUNDS: Final = 10
 """How often a tool may want to be asked again in one call, without anything that people have to say."""
 
 _ROUND_PAUSE = 0.2
-_MOST_OF_A_MESSAGE = 2000
 _CONNECT_SECONDS = 10.0
 
 
-class _Result(BaseModel):
-    """A result as it came: the library has checked it by then against the revision that is spoken."""
-
-    model_config = ConfigDict(extra="allow")
+_CHANGED: Final = (ToolListChangedNotification, ResourceListChangedNotification, PromptListChangedNotification)
 
 
-class McpConnection:
-    """A Connection to an MCP server."""
-
-    def __init__(
-        self, client: Client, *, server: str, deliveries: Deliveries, signals: Signals, flights: Flights
-    ) -> None:
-        self._client = client
-        self._flights = flights
-        self._server = server
-        self._deliveries = deliveries
-        self.signals = signals
+class McpConnection(McpOffering):
+    """A Connection to an MCP server, and an Offering."""
 
     async def list(self) -> Sequence[Listed]:
         """Give the tools that the server lists. Raises CannotConnect."""
@@ -94,7 +85,7 @@ class McpConnection:
                     break
                 seen.add(cursor)
         except MCPError as error:
-            raise CannotConnect(f"it does not list its tools: {_cut(error.message)}") from error
+            raise CannotConnect(f"it does not list its tools: {cut(error.message)}") from error
         except ValidationError as error:
             raise CannotConnect(f"its list of tools cannot be read: {_first(error)}") from error
         log.warning("tool_server.list_cut", server=self._server, tools=len(found))
@@ -108,10 +99,13 @@ class McpConnection:
         try:
             with anyio.move_on_after(asked.seconds):
                 flight = await self._flights.begin(asked)
+                advancing = None if asked.progress is None else Advancing(asked.progress, anyio.current_time)
                 try:
-                    output = await self._call(asked)
+                    output = await self._call(asked, advancing)
                 finally:
                     self._flights.end(flight)
+                    if advancing is not None:
+                        advancing.close()
                 # What it made of it that nobody answered is put aside: it is called again.
                 return failure(flight.unfit) if flight.unfit else wanting(flight.wishes) if flight.wishes else output
             # It was handed over, and may leave in this very moment, whether or not that was noted: nobody knows.
@@ -119,7 +113,7 @@ class McpConnection:
         finally:
             self._deliveries.forget(asked.key)
 
-    async def _call(self, asked: ToolCallAsked) -> ToolOutput:
+    async def _call(self, asked: ToolCallAsked, advancing: Advancing | None) -> ToolOutput:
         meta = {KEY: asked.key, **({RUN: asked.run} if asked.run else {})}
         if asked.trace is not None:
             meta["traceparent"] = asked.trace
@@ -129,7 +123,8 @@ class McpConnection:
         for _ in range(MOST_ROUNDS):
             params = CallToolRequestParams.model_validate(request)
             try:
-                answer = await self._client.session.send_request(CallToolRequest(params=params), _Result)
+                request_ = CallToolRequest(params=params)
+                answer = await self._client.session.send_request(request_, Result, progress_callback=advancing)
             except MCPError as error:
                 if error.code == URL_REQUIRED:
                     return required(error.data, asked.answers)
@@ -148,18 +143,18 @@ class McpConnection:
 
     def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
         if error.code == UNAUTHORIZED and not self._deliveries.is_out(asked.key):
-            msg = f"The server {self._server!r} was not asked: {_cut(error.message)}. Nothing was done."
+            msg = f"The server {self._server!r} was not asked: {cut(error.message)}. Nothing was done."
             raise ToolUnauthorized(msg) from error
         if error.code == TOO_LARGE or self._deliveries.was_too_large(asked.key):
-            return failure(f"The tool's answer is too large and was not read: {_cut(error.message)}")
+            return failure(f"The tool's answer is too large and was not read: {cut(error.message)}")
         if error.code in (PARSE_ERROR, UNREADABLE):
             # The library says the first of what it cannot read itself. It answered: whatever there was to do is done.
-            return failure(f"The tool's answer cannot be read: {_cut(error.message)}")
+            return failure(f"The tool's answer cannot be read: {cut(error.message)}")
         if error.code not in (CONNECTION_CLOSED, NO_ANSWER):
-            return failure(f"The tool's server refused the call: {_cut(error.message)}")
+            return failure(f"The tool's server refused the call: {cut(error.message)}")
         if error.message == "Connection closed":
             self.signals.breaks("the connection was closed")
-        raise self._unanswered(asked, self.signals.reason or _cut(error.message)) from error
+        raise self._unanswered(asked, self.signals.reason or cut(error.message)) from error
 
     def _unanswered(self, asked: ToolCallAsked, reason: str) -> ToolLost | ToolNotReached:
         if self._deliveries.is_out(asked.key):
@@ -194,7 +189,7 @@ async def open_http(
 ) -> AsyncGenerator[McpConnection]:
     """Connect to an address; `bearer` gives the tokens where the server asks for any. Raises CannotConnect."""
     signals, deliveries = Signals(), Deliveries()
-    longest = max(tool.timeout or settings.timeout for tool in settings.tools.values())
+    longest = max(settings.timeout, *(tool.timeout or 0.0 for tool in settings.tools.values()))
     client = bounded_client(
         headers,
         limit=settings.result_bytes,
@@ -223,7 +218,7 @@ async def _connected(
         return ElicitResult.model_validate(flights.answer(said))
 
     async def hear(message: object) -> None:
-        if isinstance(message, ToolListChangedNotification):
+        if isinstance(message, _CHANGED):
             signals.look_again()
 
     # The library logs what servers send, with tracebacks: that is for nobody's log.
@@ -246,8 +241,9 @@ async def _connected(
     except Exception as error:
         # Whatever it is, and in however many groups the library's tasks have wrapped it: there is no connection.
         raise CannotConnect(_why(error)) from error
+    connection = McpConnection(client, server=server, deliveries=deliveries, signals=signals, flights=flights)
     try:
-        yield McpConnection(client, server=server, deliveries=deliveries, signals=signals, flights=flights)
+        yield connection
     except BaseException as error:
         await client.__aexit__(type(error), error, error.__traceback__)
         raise
@@ -277,15 +273,11 @@ def _why(error: Exception) -> str:
     while isinstance(leaf, ExceptionGroup):
         leaf = next((one for one in leaf.exceptions if isinstance(one, MCPError)), leaf.exceptions[0])
     if isinstance(leaf, MCPError):
-        return f"it does not take the connection: {_cut(leaf.message)}"
+        return f"it does not take the connection: {cut(leaf.message)}"
     return f"it does not take the connection ({type(leaf).__name__})"
 
 
 def _first(error: ValidationError) -> str:
     """Name the first fault, and none of the values: they are the server's."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    return _cut(f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_OF_A_MESSAGE else text[: _MOST_OF_A_MESSAGE - 1] + "…"
+    return cut(f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}")

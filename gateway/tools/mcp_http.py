@@ -24,6 +24,14 @@ from gateway.tools.oauth.wire import AuthorizationFailed
 _JSON = {"content-type": "application/json"}
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _GOODBYE_SECONDS = 2.0
+_LISTEN = "subscriptions/listen"
+_ASKED = frozenset(
+    {
+        "tools/call", "resources/read", "prompts/get", "completion/complete",
+        "resources/list", "resources/templates/list", "prompts/list",
+    }
+)  # fmt: skip
+"""Requests of which an HTTP status that is an error is told as an error of that one request."""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +74,7 @@ class Exchange(httpx2.AsyncBaseTransport):
             with anyio.move_on_after(_GOODBYE_SECONDS):
                 return await self._inner.handle_async_request(request)
             return httpx2.Response(405, request=request)
-        timeouts = {**request.extensions.get("timeout", {}), "read": None}
-        request.extensions = {**request.extensions, "timeout": timeouts}
+        _quiet(request)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -77,6 +84,8 @@ class Exchange(httpx2.AsyncBaseTransport):
     async def _post(self, request: httpx2.Request) -> httpx2.Response:
         message = msgspec.json.decode(request.content, type=_Message)
         key = self._deliveries.goes_out(message.params)
+        if message.method == _LISTEN:
+            _quiet(request)
         try:
             response = await self._let_in(request)
         except (AuthorizationFailed, SwitchgearError) as error:
@@ -147,10 +156,16 @@ class Exchange(httpx2.AsyncBaseTransport):
             return _with_body(request, response, body)
         if status < 500:
             self._deliveries.refused(key)
-        if message.method != "tools/call":
+        if message.method not in _ASKED:
             # While a connection is made, what a status means depends on what was asked: the client knows.
             return _with_body(request, response, b"")
         return _told(request, message, f"it answered with the HTTP status {status}")
+
+
+def _quiet(request: httpx2.Request) -> None:
+    """Let its answer take any time: it is a stream in which nothing is said until there is something to say."""
+    timeouts = {**request.extensions.get("timeout", {}), "read": None}
+    request.extensions = {**request.extensions, "timeout": timeouts}
 
 
 def _authorize(request: httpx2.Request, token: str) -> httpx2.Request:

@@ -17,7 +17,7 @@ from mcp.client._transport import ReadStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCResponse
 from mcp_types.methods import validate_server_result
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 log = structlog.get_logger()
 
@@ -27,10 +27,29 @@ EDGE: Final = 256
 _HEAD: Final = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,18})\s*,').match
 _TAIL: Final = re.compile(rb'[,{]\s*"id"\s*:\s*(\d{1,18})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z').search
 _METHOD: Final = re.compile(rb'"method"\s*:').search
-_LISTED: Final = "tools/list"
+_LISTED: Final = {
+    "tools": "tools/list",
+    "resources": "resources/list",
+    "resourceTemplates": "resources/templates/list",
+    "prompts": "prompts/list",
+}
+"""The field of a result that is a list, and the method that it is the result of."""
 _OLDEST: Final = "2025-11-25"
 
+_MOST_OF_A_MESSAGE: Final = 2000
+
 Sift = Callable[[SessionMessage], SessionMessage]
+
+
+class Result(BaseModel):
+    """A result as it came: the library has checked it by then against the revision that is spoken."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def cut(text: str) -> str:
+    """Give the words of a server, as many as are passed on."""
+    return text if len(text) <= _MOST_OF_A_MESSAGE else text[: _MOST_OF_A_MESSAGE - 1] + "…"
 
 
 def mended(data: bytes) -> bytes:
@@ -63,27 +82,33 @@ def id_at_edges(head: bytes, tail: bytes) -> int | None:
 
 
 def sift(message: SessionMessage, *, server: str, version: Callable[[], str | None]) -> SessionMessage:
-    """Give a message whose list of tools has none that the `version` spoken does not know; any other as it is."""
+    """Give a message whose list (of tools, resources, prompts) has nothing that the `version` spoken does not know; any other as it is."""
     said = message.message
-    if not isinstance(said, JSONRPCResponse) or not isinstance(said.result.get("tools"), list):
+    if not isinstance(said, JSONRPCResponse):
+        return message
+    field = next((name for name in _LISTED if isinstance(said.result.get(name), list)), None)
+    if field is None:
         return message
     spoken = version() or _OLDEST
-    kept = [tool for tool in said.result["tools"] if _is_fit(tool, said.result, server, spoken)]
-    if len(kept) == len(said.result["tools"]):
+    kept = [one for one in said.result[field] if _is_fit(field, one, said.result, server, spoken)]
+    if len(kept) == len(said.result[field]):
         return message
-    return SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=said.id, result={**said.result, "tools": kept}))
+    return SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=said.id, result={**said.result, field: kept}))
 
 
-def _is_fit(tool: Any, result: dict[str, Any], server: str, version: str) -> bool:
+def _is_fit(field: str, one: Any, result: dict[str, Any], server: str, version: str) -> bool:
     try:
-        validate_server_result(_LISTED, version, {**result, "tools": [tool]})
+        validate_server_result(_LISTED[field], version, {**result, field: [one]})
     except ValidationError as error:
-        faults = [fault for fault in error.errors(include_url=False) if fault["loc"][:1] == ("tools",)]
+        faults = [fault for fault in error.errors(include_url=False) if fault["loc"][:1] == (field,)]
         if not faults:
             return True  # it is the list that is odd: whoever asked for it is told
-        name = tool.get("name") if isinstance(tool, dict) else None
+        name = one.get("name") if isinstance(one, dict) else None
         why = f"{'.'.join(map(str, faults[0]['loc'][2:]))}: {faults[0]['msg']}"
-        log.warning("tool.odd", server=server, tool=str(name)[:128], why=why[:500])
+        if field == "tools":
+            log.warning("tool.odd", server=server, tool=str(name)[:128], why=why[:500])
+        else:
+            log.warning("tool_server.offer_odd", server=server, kind=field, name=str(name)[:128], why=why[:500])
         return False
     except (KeyError, ValueError):
         return True  # a revision that the library does not check

@@ -5,8 +5,8 @@ Where a person has not connected an account yet, the tool is not called: its out
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 import anyio
@@ -14,6 +14,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from gateway.core.caller import Caller
+from gateway.core.items import Json
 from gateway.core.tools import ToolOutput, Wish
 from gateway.stores.tool_grants import Holder
 from gateway.tools.connection import CannotConnect, Connection, ToolCallAsked
@@ -21,8 +22,11 @@ from gateway.tools.content import failure
 from gateway.tools.hub import ToolNotReached, ToolUnauthorized
 from gateway.tools.oauth.bearer import Bearer
 from gateway.tools.oauth.wire import AuthorizationFailed
+from gateway.tools.offers import OfferAsked, Offering, OfferRefused
 
 log = structlog.get_logger()
+
+_NO_SUCH_METHOD: Final = -32_601
 
 KEY: Final = "authorize"
 """Of the wish that a person connects an account."""
@@ -92,6 +96,25 @@ class Personal:
 
     async def call(self, caller: Caller, asked: ToolCallAsked) -> ToolOutput:
         """Call a tool for a person. Raises ToolNotReached and ToolLost."""
+        try:
+            async with self._of_caller(caller, asked.seconds) as connection:
+                return await connection.call(asked)
+        except ToolUnauthorized:
+            return self._asks(caller, asked)
+
+    async def ask(self, asked: OfferAsked, seconds: float) -> dict[str, Json]:
+        """Ask the server for a person. Raises OfferRefused, ToolUnauthorized, which says where to connect an account, and ToolNotReached."""
+        try:
+            async with self._of_caller(asked.caller, seconds) as connection:
+                if not isinstance(connection, Offering):
+                    raise OfferRefused(f"The server {self._server!r} has tools, and nothing else.", rpc=_NO_SUCH_METHOD)
+                return await connection.ask(asked, seconds)
+        except ToolUnauthorized as error:
+            raise ToolUnauthorized(self._where_to(asked.caller)) from error
+
+    @asynccontextmanager
+    async def _of_caller(self, caller: Caller, seconds: float) -> AsyncIterator[Connection]:
+        """Give a person's connection. Raises ToolUnauthorized where an account has to be connected first, and ToolNotReached."""
         holder = holder_of(caller, self._server)
         if holder is None:
             msg = f"The server {self._server!r} is used with accounts of people's own, and nobody knows who asks. Nothing was done."
@@ -104,10 +127,10 @@ class Personal:
             )
         try:
             await connector.bearer.token()
-            link, connection = await self._connected(holder, connector, asked.seconds)
+            link, connection = await self._connected(holder, connector, seconds)
             link.calls += 1
             try:
-                return await connection.call(asked)
+                yield connection
             finally:
                 link.calls -= 1
                 link.used.set()
@@ -116,9 +139,7 @@ class Personal:
                 raise ToolNotReached(
                     f"The server {self._server!r} was not asked: {error}. Nothing was done."
                 ) from error
-            return self._asks(caller, asked)
-        except ToolUnauthorized:
-            return self._asks(caller, asked)
+            raise ToolUnauthorized(str(error)) from error
 
     def forget(self, holder: Holder) -> None:
         """Close a person's connection: he has taken back what it was made with."""
@@ -131,11 +152,14 @@ class Personal:
             return failure(
                 f"{caller.user or caller.id} has still not connected an account with the server {self._server!r}."
             )
-        message = (
-            f"{caller.user or caller.id} has to connect an account with the server {self._server!r}: with the own key, "
-            f"`switchgear tools connect {self._server}` (POST /v1/tools/{self._server}/authorize) gives the address to go to. Then say yes."
-        )
+        message = f"{self._where_to(caller)} Then say yes."
         return ToolOutput(text="", wishes=(Wish(message=message, key=KEY, untold=True),))
+
+    def _where_to(self, caller: Caller) -> str:
+        return (
+            f"{caller.user or caller.id} has to connect an account with the server {self._server!r}: with the own key, "
+            f"`switchgear tools connect {self._server}` (POST /v1/tools/{self._server}/authorize) gives the address to go to."
+        )
 
     async def _connected(self, holder: Holder, connector: OfPerson, seconds: float) -> tuple[_Link, Connection]:
         link = self._links.get(holder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import anyio
 import structlog
@@ -18,16 +19,26 @@ from gateway.schemas.worker import Judging
 from gateway.stores.tool_grants import Holder
 from gateway.stores.tool_pins import PinStore
 from gateway.tools.catalogue import Catalogue, Sight
+from gateway.tools.changes import ChangeKind, Changes
 from gateway.tools.checking import Checking
 from gateway.tools.connecting import connector_of, personal_of
 from gateway.tools.connection import Connector
 from gateway.tools.counts import ToolCounts
 from gateway.tools.fitting import Fitting
 from gateway.tools.hub import ServerInfo, ToolAsked, ToolLost, ToolNotReached, ToolWithdrawn
+from gateway.tools.offers import OfferKind
 from gateway.tools.personal import Personal
+from gateway.tools.server_offers import ServerOffers
+from gateway.tools.shelf import Shelf
 from gateway.tools.upstream import Upstream
 
 log = structlog.get_logger()
+
+_CHANGES: Final[dict[OfferKind, ChangeKind]] = {
+    "resources": "resources",
+    "templates": "resources",
+    "prompts": "prompts",
+}
 
 Connect = Callable[[str, AnyServerSettings, Mapping[str, str]], Connector]
 Personally = Callable[[str, AnyServerSettings], Personal | None]
@@ -37,7 +48,7 @@ class ServerHub:
     """A Hub. `run` keeps the servers connected; it belongs to one event loop.
 
     `environment` is this process's; a program that is a server is given a harmless part of it. `settings` are those in force, `fitting` is told of
-    the policies.
+    the policies. `offers` is what the servers have besides tools, `changes` tells of what is new.
     """
 
     def __init__(
@@ -63,6 +74,8 @@ class ServerHub:
         self._tasks: TaskGroup | None = None
         self.settings = ToolHubSettings()
         self.counts = ToolCounts(self.servers)
+        self.changes = Changes()
+        self.offers = ServerOffers(lambda: self._upstreams, self.counts.asked, clock)
         self.fitting = Fitting(lambda: [tool for info in self.servers() for tool in info.tools])
 
     def configure(self, settings: ToolHubSettings) -> None:
@@ -77,6 +90,7 @@ class ServerHub:
                 self._upstreams[name] = self._open(name, wanted)
         for upstream in before.values():
             upstream.retire()
+        self.changes.tell_all()
 
     async def run(self) -> None:
         """Keep the servers connected until cancelled."""
@@ -181,24 +195,30 @@ class ServerHub:
         return output, "error" if output.is_error else "ok"
 
     def _open(self, name: str, settings: AnyServerSettings) -> Upstream:
+        catalogue = Catalogue(
+            name,
+            settings,
+            pins=self._pins,
+            judging=self._judging,
+            wall=self._clock.wall,
+            seen=lambda: self._saw(name, catalogue),
+        )
         upstream = Upstream(
             name,
             settings,
             connector=self._connect(name, settings, self._environment),
-            catalogue=Catalogue(
-                name,
-                settings,
-                pins=self._pins,
-                judging=self._judging,
-                wall=self._clock.wall,
-                seen=self.fitting.look,
-            ),
+            catalogue=catalogue,
+            shelf=Shelf(name, settings, lambda kind: self.changes.tell(_CHANGES[kind])),
             personal=self._personal(name, settings),
             policy=self._policy,
         )
         if self._tasks is not None:
             self._tasks.start_soon(upstream.run)
         return upstream
+
+    def _saw(self, name: str, catalogue: Catalogue) -> None:
+        self.fitting.look()
+        self.changes.tools_of(name, tuple(catalogue.sight.tools))
 
     def _found(self, name: str) -> Upstream:
         upstream = self._upstreams.get(name)

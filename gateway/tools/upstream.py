@@ -8,7 +8,8 @@ server, and not the start of the gateway, waits for it.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 
 import anyio
 import structlog
@@ -29,12 +30,16 @@ from gateway.tools.hub import (
     ToolUnauthorized,
     ToolWithdrawn,
 )
+from gateway.tools.offers import OfferAsked, Offering, OfferRefused
 from gateway.tools.personal import Personal
+from gateway.tools.shelf import Shelf
 
 log = structlog.get_logger()
 
 PATIENCE = 5.0
 """Seconds that who wants the tools of a server waits for one that is just starting."""
+
+_NO_SUCH_METHOD = -32_601
 
 CALL_PATIENCE = 15.0
 """Seconds, within its time, that a call waits for a server that is starting or being reconnected."""
@@ -50,6 +55,7 @@ class Upstream:
         *,
         connector: Connector,
         catalogue: Catalogue,
+        shelf: Shelf | None = None,
         personal: Personal | None = None,
         policy: RestartPolicy | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.5, 1),  # noqa: S311 spreads restarts, hides nothing
@@ -57,6 +63,7 @@ class Upstream:
         self.name = name
         self.settings = settings
         self.catalogue = catalogue
+        self.shelf = shelf or Shelf(name, settings)
         self.restarts = 0
         self.state: ServerState = "starting"
         self.reason = ""
@@ -145,14 +152,7 @@ class Upstream:
             raise
 
     async def _try(self, asked: ToolAsked, arguments: dict[str, Json], deadline: float) -> ToolOutput:
-        held = False
-        try:
-            with anyio.move_on_after(deadline - anyio.current_time()):
-                await self._slots.acquire()
-                held = True
-            if not held:
-                msg = f"The server {self.name!r} had no place for the call within {asked.tool.timeout:g} s. Nothing was done."
-                raise ToolNotReached(msg)
+        async with self._place(deadline, asked.tool.timeout):
             connection = await self._connected(deadline)
             self._check(asked.tool)
             sent = ToolCallAsked(
@@ -165,11 +165,57 @@ class Upstream:
                 answers=asked.answers,
                 refused=asked.refused,
                 state=asked.state,
+                progress=asked.progress,
             )
             if self.personal is not None:
                 return await self.personal.call(asked.caller, sent)
             # Not inside a scope of this time: the connection ends the call itself, for it alone knows whether anything was sent.
             return await connection.call(sent)
+
+    async def ask(self, asked: OfferAsked) -> dict[str, Json]:
+        """Give what the server answers, within its time, waiting included. It only reads: where no answer came, it is asked once more.
+
+        Raises ToolNotReached, and OfferRefused where the server refuses.
+        """
+        deadline = anyio.current_time() + self.settings.timeout
+        self._calls += 1
+        try:
+            try:
+                return await self._ask(asked, deadline)
+            except ToolUnauthorized:
+                raise
+            except ToolNotReached:
+                if anyio.current_time() + self._policy.first_delay >= deadline:
+                    raise
+                await anyio.sleep(self._policy.first_delay)
+                return await self._ask(asked, deadline)
+        finally:
+            self._calls -= 1
+            if self._retired:
+                self._enter(self.state, self.reason)
+
+    async def _ask(self, asked: OfferAsked, deadline: float) -> dict[str, Json]:
+        async with self._place(deadline, self.settings.timeout):
+            connection = await self._connected(deadline)
+            seconds = max(0.0, deadline - anyio.current_time())
+            if self.personal is not None:
+                return await self.personal.ask(asked, seconds)
+            if not isinstance(connection, Offering):
+                raise OfferRefused(f"The server {self.name!r} has tools, and nothing else.", rpc=_NO_SUCH_METHOD)
+            return await connection.ask(asked, seconds)
+
+    @asynccontextmanager
+    async def _place(self, deadline: float, seconds: float) -> AsyncIterator[None]:
+        """Be one of those that the server has at once. Raises ToolNotReached."""
+        held = False
+        try:
+            with anyio.move_on_after(deadline - anyio.current_time()):
+                await self._slots.acquire()
+                held = True
+            if not held:
+                msg = f"The server {self.name!r} had no place for the call within {seconds:g} s. Nothing was done."
+                raise ToolNotReached(msg)
+            yield
         finally:
             if held:
                 self._slots.release()
@@ -236,7 +282,12 @@ class Upstream:
                 async with self._connector.open() as connection:
                     await self._list(connection)
                     ready.set()
-                    await self._serve(connection)
+                    async with anyio.create_task_group() as beside:
+                        beside.start_soon(self.shelf.keep, connection)
+                        if isinstance(connection, Offering):
+                            beside.start_soon(connection.listen)
+                        await self._serve(connection)
+                        beside.cancel_scope.cancel()
                 tasks.cancel_scope.cancel()
         except* Exception as errors:  # noqa: BLE001 whatever one server does to its connection, it is no other's trouble
             self.reason = _why(errors)
