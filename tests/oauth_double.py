@@ -171,10 +171,10 @@ class OAuthSite:
 
 
 @asynccontextmanager
-async def oauth_site():
+async def oauth_site(make=OAuthSite):
     """Run it."""
     port = free_port()
-    site = OAuthSite(port)
+    site = make(port)
     server = uvicorn.Server(
         uvicorn.Config(
             site.app, host="127.0.0.1", port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1

@@ -47,6 +47,12 @@ class ClaimSettings(msgspec.Struct, frozen=True, kw_only=True):
     tools: Annotated[
         Claim | None, Meta(description="Patterns of the tools allowed; a token without this claim is then refused.")
     ] = None
+    scopes: Annotated[
+        Claim,
+        Meta(
+            description="Scopes of the token, for /mcp: text with spaces between them, or a list. Some issuers say scp."
+        ),
+    ] = "scope"
     tags: Annotated[dict[str, Claim], Meta(description="Tags for limits and the ledger, each from a claim.")] = (
         msgspec.field(default_factory=dict)
     )

@@ -13,7 +13,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     `kind` is anonymous, static (a key of the configuration), key (a virtual key), service (a service account's key) or jwt.
     `tenant`, `team` and `user` are ids; empty where there is none. `groups` are those that a token claims. `tags` are
     (name, value) pairs for limits and the ledger. `models` and `tools` are patterns of what may be asked for (`*` ends a
-    prefix); none is everything. `role` is the administrative role, empty for a caller that has none.
+    prefix); none is everything. `role` is the administrative role, empty for a caller that has none. `scopes` are those of a token.
     """
 
     id: str
@@ -26,6 +26,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     models: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     role: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 ANONYMOUS = Caller(id="anonymous", kind="anonymous")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from gateway.api.identity.bad_keys import BadKeys
 from gateway.api.identity.establishing import Identity
@@ -41,3 +44,19 @@ class Identities:
             bad_keys=self._bad_keys,
             clock=self._clock,
         )
+
+    def for_resource(self, settings: Settings, resource: str | None, issuers: Collection[str] = ()) -> Identity:
+        """Give an identity that takes the same keys, and of tokens those that were made for `resource` (RFC 8707) and no others.
+
+        `issuers` are those whose tokens it takes, by name; none is all of them. Without a resource it takes no tokens.
+        """
+        access = settings.access
+        taken = {
+            name: msgspec.structs.replace(issuer, audience=(resource,))
+            for name, issuer in access.jwt.items()
+            if resource is not None and (not issuers or name in issuers)
+        }
+        # Where tokens are asked for elsewhere, nobody is let in here without anything because this door takes none.
+        anonymous: Literal["auto", "never"] = "never" if access.jwt else access.anonymous
+        narrowed = msgspec.structs.replace(access, jwt=taken, anonymous=anonymous)
+        return self.of(msgspec.structs.replace(settings, access=narrowed))

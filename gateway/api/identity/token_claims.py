@@ -65,6 +65,7 @@ def caller_of(claims: Claims, name: str, settings: JwtSettings) -> Caller:
         models=_patterns(claims, said.models),
         tools=_patterns(claims, said.tools),
         role=_role(claims, groups, settings),
+        scopes=_texts(claims, said.scopes),
     )
 
 
