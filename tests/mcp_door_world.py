@@ -110,34 +110,42 @@ class DoorDouble:
 
 
 @asynccontextmanager
+async def listening(app, port):
+    """An ASGI application behind a port, until the block ends."""
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="critical",
+        interface="asgi3",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    server, done = uvicorn.Server(config), anyio.Event()
+
+    async def serve():
+        # It is ended by being told to: broken off it would leave its sockets behind.
+        with anyio.CancelScope(shield=True):
+            await server.serve()
+        done.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serve)
+        with anyio.fail_after(20):
+            while not server.started:
+                await anyio.sleep(0.01)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            with anyio.CancelScope(shield=True):
+                await done.wait()
+
+
+@asynccontextmanager
 async def door_world(**made):
     """The authorization server and the door, until the block ends: gives (site, double)."""
     async with oauth_site(TokenSite) as site:
         double = DoorDouble(free_port(), site, **made)
-        config = uvicorn.Config(
-            double.app,
-            host="127.0.0.1",
-            port=double.port,
-            log_level="critical",
-            interface="asgi3",
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        server, done = uvicorn.Server(config), anyio.Event()
-
-        async def serve():
-            with anyio.CancelScope(shield=True):
-                await server.serve()
-            done.set()
-
-        async with anyio.create_task_group() as tasks, double.server.session_manager.run():
-            tasks.start_soon(serve)
-            with anyio.fail_after(20):
-                while not server.started:
-                    await anyio.sleep(0.01)
-            try:
-                yield site, double
-            finally:
-                server.should_exit = True
-                with anyio.CancelScope(shield=True):
-                    await done.wait()
+        async with double.server.session_manager.run(), listening(double.app, double.port):
+            yield site, double

@@ -22,6 +22,7 @@ from gateway.config import (
     hedge_settings,
     ledger_settings,
     limit_settings,
+    mcp_door_settings,
     names_settings,
     overload_settings,
     policy_settings,
@@ -53,7 +54,7 @@ SECTIONS = (
     settings, provider_settings, access_settings, audit_settings, batch_settings, choosing_settings, database_settings, health_settings,
     hedge_settings, ensemble_settings, ledger_settings, limit_settings,
     names_settings, overload_settings, policy_settings, prompt_settings, protection_settings, rollout_settings, run_settings, secrets_settings, shadow_settings,
-    continuation_settings, structured_settings, cache_settings,
+    continuation_settings, structured_settings, cache_settings, mcp_door_settings,
 )  # fmt: skip
 RECORDS = {
     name: record
