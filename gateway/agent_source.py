@@ -16,6 +16,8 @@ from gateway.config.agent_families import everybody
 from gateway.config.agent_links import in_conversation
 from gateway.config.agent_settings import AgentDefinition, AgentDocuments
 from gateway.config.tool_settings import ToolSettings
+from gateway.config.trigger_checks import agents_of_triggers
+from gateway.config.trigger_settings import ScheduleTriggerSettings
 from gateway.core.tools import Label, Tool
 from gateway.pipeline.route import Route, Surroundings
 from gateway.policies.authorizer import Authorizer
@@ -48,6 +50,7 @@ class AgentSource:
     """
 
     def __init__(self, config: Path, environ: Mapping[str, str]) -> None:
+        self._config = config
         self._base = config.absolute().parent
         self._environ = environ
         self.desk: RunDesk | None = None
@@ -73,6 +76,10 @@ class AgentSource:
             for name, agent in documents.agents.items()
             for path, message in _faults(agent, documents.agents, settings, authorizer)
         ]
+        faults += [
+            Fault(file=str(self._config), path=path, message=message)
+            for path, message in agents_of_triggers(settings, documents.agents)
+        ]
         if faults:
             raise ConfigError(faults)
         return documents
@@ -96,24 +103,44 @@ def _faults(
         if rule not in authorizer.rule_ids:
             yield f"policies[{number}]", f"no policy has the id '{rule[:80]}'"
     judge = StandingToolJudge(authorizer)
-    if refusal := _refusal([agent], settings, judge):
+    fed = fed_by(agents, settings)
+    if refusal := _refusal([agent], settings, judge, fed):
         yield "tools", refusal
         return
     talking = list(in_conversation(agent.name, agents))
-    if refusal := _refusal([agents[name] for name in talking], settings, judge):
+    if refusal := _refusal([agents[name] for name in talking], settings, judge, fed):
         # Who takes over reads all that was read before: together they are one.
         yield "handoffs", f"Together with those that it can be handed over to ({', '.join(talking[1:])}): {refusal}"
         return
     below = [name for name in everybody(agent.name, agents) if name not in talking]
-    if refusal := _refusal([agents[name] for name in (*talking, *below)], settings, judge):
+    if refusal := _refusal([agents[name] for name in (*talking, *below)], settings, judge, fed):
         # What one has read, another acts by: together they are one.
         path = next((each for each in ("agents", "workflow") if getattr(agent.settings, each)), "handoffs")
         yield path, f"Together with the agents below it ({', '.join(below)}): {refusal}"
 
 
-def _refusal(agents: Sequence[AgentDefinition], settings: Settings, judge: StandingToolJudge) -> str:
+def fed_by(agents: Mapping[str, AgentDefinition], settings: Settings) -> Mapping[str, Tool]:
+    """Give what stands for the triggers that hand an agent what strangers wrote, by the agent's name: read as if a tool had given it."""
+    return {
+        trigger.agent: Tool(
+            server="triggers",
+            name=name,
+            schema={},
+            definition="",
+            effect="read",
+            gives=Label(source=f"triggers/{name}", integrity="untrusted"),
+            outward=False,
+        )
+        for name, trigger in settings.triggers.items()
+        if trigger.agent in agents and not isinstance(trigger, ScheduleTriggerSettings)
+    }
+
+
+def _refusal(
+    agents: Sequence[AgentDefinition], settings: Settings, judge: StandingToolJudge, fed: Mapping[str, Tool]
+) -> str:
     """Say why the tools of these agents may not be in one hand; empty where they may."""
-    tools: dict[str, Tool] = {}
+    tools: dict[str, Tool] = {fed[agent.name].id: fed[agent.name] for agent in agents if agent.name in fed}
     passing: set[str] = set()
     for agent in agents:
         for tool in tools_in(agent, settings):

@@ -16,6 +16,7 @@ from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
 from gateway.agent_source import AgentSource
 from gateway.agents.counts import Counts as RunCounts
+from gateway.agents.desk import RunDesk
 from gateway.api import responses, unknown
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
@@ -64,6 +65,9 @@ from gateway.telemetry.metrics import CallMetrics
 from gateway.telemetry.spans import Spans
 from gateway.telemetry.structured_metrics import StructuredMetrics
 from gateway.tools_opening import open_tools
+from gateway.triggers.counts import Counts as TriggerCounts
+from gateway.triggers.desk import TriggerDesk
+from gateway.triggers_opening import open_triggers
 
 
 class Application:
@@ -93,7 +97,7 @@ class Application:
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
         self.semantic, self.scored = self._open_semantic(clock)
-        counts, run_counts, notice_counts = Counts(), RunCounts(), NoticeCounts()
+        counts, run_counts, notice_counts, told = Counts(), RunCounts(), NoticeCounts(), TriggerCounts()
         self.judging = Judging()
         self.tools, self.authorizing = open_tools(settings, kept, self.judging, clock)
         self.metrics = CallMetrics(
@@ -104,7 +108,7 @@ class Application:
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *(counts.metrics if settings.batches is not None else ()),
-                *((*run_counts.metrics, *notice_counts.metrics) if settings.runs is not None else ()),
+                *(() if settings.runs is None else (*run_counts.metrics, *notice_counts.metrics, *told.metrics)),
                 *(*ensembles.metrics, *structured.metrics),
                 *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
@@ -144,6 +148,7 @@ class Application:
         self.batching, self.runs = self._open_batching(counts), self._open_runs(run_counts)
         run_desk = None if self.runs is None else self.runs.desk
         self.approvals = open_approvals(settings, self.edge, notice_counts, run_desk, kept)
+        self.triggers = self._open_triggers(told, run_desk)
         self.agents.follow(self.live.current, run_desk)
         self.asgi = self._paths(clock.wall())
 
@@ -205,6 +210,11 @@ class Application:
             settings, self.edge, counts, kept.ring, tools=tools, runs=kept.runs, conversations=kept.conversations
         )
 
+    def _open_triggers(self, counts: TriggerCounts, desk: RunDesk | None) -> TriggerDesk | None:
+        return open_triggers(
+            lambda: self.live.current().settings.triggers, self.edge, counts, desk, self.governance.kept
+        )
+
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp
         if otlp is None:
@@ -249,6 +259,7 @@ class Application:
                 approvals=self.approvals,
                 batching=self.batching,
                 runs=self.runs,
+                triggers=self.triggers,
                 scores=None if kept is None else kept.rollouts,
                 started_at=started_at,
                 render=self.metrics.render,
@@ -291,7 +302,11 @@ class Application:
             if self.runs is not None:
                 tasks.start_soon(self.runs.executor.run)
             tasks.start_soon(self.approvals.run)
+            if self.triggers is not None:
+                tasks.start_soon(self.triggers.run)
             yield
+            if self.triggers is not None:
+                self.triggers.finish()
             await self._finish_work(self.settings.server.drain_timeout)
             if self.shadowing is not None:
                 await self.shadowing.finish(self.settings.server.drain_timeout)

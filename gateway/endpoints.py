@@ -30,6 +30,7 @@ from gateway.api import (
     route_explain,
     scores,
     tool_authorization,
+    triggers,
 )
 from gateway.api.admin import Reload
 from gateway.api.admin_cache import CacheDesk
@@ -48,6 +49,7 @@ from gateway.stores.answers import AnswerStore
 from gateway.stores.rollouts import RolloutStore
 from gateway.tools.oauth.authorizing import Authorizing
 from gateway.tools.server_hub import ServerHub
+from gateway.triggers.desk import TriggerDesk
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """The objects of an application that its endpoints need.
 
-    `batching`, `runs`, `scores` and `authorizing` are None without what they are kept in.
+    `batching`, `runs`, `triggers`, `scores` and `authorizing` are None without what they are kept in.
 
     `started_at` is in seconds since the epoch, `render` gives the metrics' exposition, `flush` hands on the records that wait.
     """
@@ -86,6 +88,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     approvals: Approvals
     batching: Batching | None
     runs: Runs | None
+    triggers: TriggerDesk | None
     scores: RolloutStore | None
     started_at: float
     render: Callable[[], bytes]
@@ -121,6 +124,7 @@ def endpoints_of(served: Served) -> dict[str, AsgiApp]:
         route_explain.PATH: route_explain.endpoint(edge),
         **_administration(served),
         **served.approvals.endpoints,
+        triggers.PATH: triggers.endpoint(edge, served.triggers),
         **tool_authorization.endpoints(edge, served.services, served.authorizing),
         **own_tool_accounts.endpoints(edge, served.tools, served.authorizing, audit),
         scores.PATH: scores.endpoint(
@@ -131,10 +135,13 @@ def endpoints_of(served: Served) -> dict[str, AsgiApp]:
 
 def _administration(served: Served) -> dict[str, AsgiApp]:
     """Give the endpoints of the admin API."""
+    watching = served.approvals.watching
+    if watching is not None:
+        watching = msgspec.structs.replace(watching, triggers=served.triggers)
     return {
         admin.RELOAD_PATH: admin.reload_endpoint(served.edge, served.reload),
         **admin_endpoints(
             *(served.edge, served.services, served.conditions, served.rollouts, served.answered.desk, served.tools),
-            *(served.approvals.watching, served.approvals.answers),
+            *(watching, served.approvals.answers),
         ),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,7 +12,8 @@ from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.events import Started
 from gateway.core.items import Json
 from gateway.core.prompt_use import PromptUse
-from gateway.stores.runs import Run, RunEvent, RunItem
+from gateway.core.tools import Label
+from gateway.stores.runs import Limits, Run, RunEvent, RunItem
 
 Take = Callable[[RunEvent], Awaitable[None]]
 """Takes the events of a run, in order. Awaiting it is the back-pressure."""
@@ -39,6 +40,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     `call` is the id that the client is told: the first call of a model has it. In `fields`, `cache` is what the body and the headers
     together ask of the cache, to be taken out before a model is asked. `prompt` is the template that they were filled in by. The rest is as in `Call`.
+
+    What begins runs without a client may say which `run` it is to be (one id, one run), what its items of `input` are by their places (`labels`), and what it
+    may use beside what its agent says (`limits`).
     """
 
     caller: Caller
@@ -50,6 +54,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     prompt: PromptUse | None = None
+    run: str = ""
+    labels: Mapping[int, Label] = {}
+    limits: Limits = Limits()
 
 
 class Ear(Protocol):

@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from gateway.agents.answering import Asking
+from gateway.agents.child_budget import within
 from gateway.agents.context import Context, input_items, origins, validate
 from gateway.agents.continuing import go_on
 from gateway.agents.desk import Draft, Ear, Take, no_response, not_kept
@@ -146,7 +147,8 @@ class Running:
         if plan is not None:
             if fields.get("store") is False:
                 raise not_kept()
-            run = msgspec.structs.replace(run, agent=plan.agent, version=plan.version, limits=plan.limits)
+            limits = within(plan.limits, draft.limits)
+            run = msgspec.structs.replace(run, agent=plan.agent, version=plan.version, limits=limits)
         answered = await self.approvals.answered_by(draft.caller, fields, run.previous, run.conversation)
         if answered is None:
             return run, items, plan
@@ -179,7 +181,7 @@ class Running:
         )
         now, days = means.clock.wall(), means.settings.keep_days
         run = Run(
-            id=means.new_id("resp_"),
+            id=draft.run or means.new_id("resp_"),
             tenant=caller.tenant,
             caller=caller,
             model=draft.model,
@@ -194,7 +196,7 @@ class Running:
             trace=draft.trace,
             expires_at=None if days is None else now + days * DAY,
         )
-        items = input_items(fields, means.new_id, labels)
+        items = input_items(fields, means.new_id, {**labels, **draft.labels})
         check_sealed([item.body for item in items], means.seal, caller.tenant)
         return run, items
 

@@ -13,6 +13,7 @@ from gateway.api import (
     admin_cache,
     admin_calls,
     admin_chargeback,
+    admin_incidents,
     admin_keys,
     admin_prompts,
     admin_retention,
@@ -26,6 +27,7 @@ from gateway.api import (
     admin_tenants,
     admin_tools,
     admin_travel,
+    admin_triggers,
     admin_usage,
     admin_users,
     admin_whoami,
@@ -78,6 +80,7 @@ def admin_endpoints(
         found |= admin_tools.endpoints(edge, services, tools)
     found |= admin_runs.endpoints(edge, services, watching) | admin_approvals.endpoints(edge, answers)
     found |= admin_travel.endpoints(edge, services, watching)
+    found |= admin_triggers.endpoints(edge, services, watching) | admin_incidents.endpoints(edge, services, watching)
     for family in families:
         found |= family.endpoints(edge, services)
     return found

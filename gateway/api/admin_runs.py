@@ -25,6 +25,7 @@ from gateway.notices.approval_view import approval_view
 from gateway.stores.approvals import ApprovalStore
 from gateway.stores.runs import Lineage, Run, RunItem, RunStatus, RunStore
 from gateway.stores.tool_calls import ToolCall, ToolJournal
+from gateway.triggers.desk import TriggerDesk
 
 log = structlog.get_logger()
 
@@ -55,13 +56,14 @@ class EventsQuery(Body, frozen=True, kw_only=True):
 
 
 class Watching(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to see of runs, who ends them, and who makes others from them."""
+    """What there is to see of runs, who ends them, who makes others from them, and what begins them without being asked."""
 
     desk: RunDesk
     runs: RunStore
     calls: ToolJournal
     approvals: ApprovalStore
     travel: Travelling | None = None
+    triggers: TriggerDesk | None = None
 
 
 def endpoints(edge: Edge, services: Services, watching: Watching | None) -> dict[str, AsgiApp]:

@@ -28,6 +28,7 @@ from gateway.api.openapi_responses import OPERATIONS as RESPONSE_OPERATIONS
 from gateway.api.openapi_responses import TAG as RESPONSES_TAG
 from gateway.api.openapi_schemas import ANSWERS, REQUESTS, open_object, stream_schema
 from gateway.api.openapi_tools import OPERATIONS as TOOL_OPERATIONS
+from gateway.api.openapi_triggers import OPERATIONS as TRIGGER_OPERATIONS
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.content import Operation as Kind
 from gateway.pipeline.route import Route
@@ -130,6 +131,7 @@ def document() -> dict[str, Any]:
     paths |= admin_paths(TOOL_OPERATIONS)
     paths |= admin_paths(PROMPT_OPERATIONS)
     paths |= admin_paths(PEOPLE_OPERATIONS)
+    paths |= admin_paths(TRIGGER_OPERATIONS)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Switchgear", "version": __version__, "license": {"name": "Apache-2.0"}},

@@ -59,6 +59,17 @@ from gateway.config.settings import ModelSettings, OtlpSettings, ServerSettings,
 from gateway.config.shadow_checks import shadow_findings
 from gateway.config.tool_checks import command_findings, grant_findings, hub_findings, oauth_findings, tool_findings
 from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings, ToolHubSettings, ToolServerSettings
+from gateway.config.trigger_checks import (
+    alertmanager_findings,
+    schedule_findings,
+    triggers_findings,
+    webhook_findings,
+)
+from gateway.config.trigger_settings import (
+    AlertmanagerTriggerSettings,
+    ScheduleTriggerSettings,
+    WebhookTriggerSettings,
+)
 from gateway.config.workflow_checks import until_findings, workflow_findings, workflow_step_findings
 from gateway.config.workflow_settings import WorkflowStep, WorkflowUntil
 
@@ -257,6 +268,10 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (WorkflowUntil, until_findings),
     (AgentOutputSettings, output_findings),
     (Settings, approval_findings),
+    (Settings, triggers_findings),
+    (AlertmanagerTriggerSettings, alertmanager_findings),
+    (WebhookTriggerSettings, webhook_findings),
+    (ScheduleTriggerSettings, schedule_findings),
     (Settings, protection_findings),
     (Settings, secrets_findings),
     (Settings, _loops),

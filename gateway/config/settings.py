@@ -33,6 +33,7 @@ from gateway.config.shapes import Expected, Reference, Shorthand
 from gateway.config.slack_settings import SlackSettings
 from gateway.config.structured_settings import StructuredSettings
 from gateway.config.tool_settings import ToolHubSettings
+from gateway.config.trigger_settings import AnyTriggerSettings, TriggerName
 
 ProviderName: TypeAlias = Annotated[
     str,
@@ -344,3 +345,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prompts: Annotated[PromptsSettings | None, Meta(description="Prompt templates; null has none.")] = None
     approvals: Annotated[ApprovalSettings, Meta(description="People's leave for what agents do.")] = ApprovalSettings()
     slack: Annotated[SlackSettings | None, Meta(description="Approvals in Slack; null has no Slack.")] = None
+    triggers: Annotated[
+        dict[TriggerName, AnyTriggerSettings],
+        Meta(description="What starts runs of agents without a person asking, by name."),
+    ] = msgspec.field(default_factory=dict)

@@ -37,6 +37,7 @@ from gateway.stores.database import Database, DatabaseRefused, open_database
 from gateway.stores.directory_sql import SqlDirectory
 from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
+from gateway.stores.incidents_sql import SqlIncidents
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
 from gateway.stores.outbox_sql import SqlOutbox
@@ -110,6 +111,7 @@ async def _on(
         shadows=shadows,
         runs=SqlRuns(database),
         conversations=SqlConversations(database),
+        incidents=SqlIncidents(database),
         calls=SqlToolCalls(database),
         approvals=SqlApprovals(database),
         messages=SqlApprovalMessages(database),

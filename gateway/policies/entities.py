@@ -40,12 +40,12 @@ def qualified(tenant: str, name: str) -> str:
 
 
 def principal_uid(caller: Caller) -> Uid:
-    """Give who asks: a user (by a token), a service account, a key, or nobody known."""
+    """Give who asks: a user (by a token), a service account (a trigger acts as one), a key, or nobody known."""
     if caller.kind == "anonymous":
         return {"type": "Anonymous", "id": "anonymous"}
     if caller.kind == "jwt":
         return {"type": "User", "id": qualified(caller.tenant, caller.user or caller.id)}
-    if caller.kind == "service":
+    if caller.kind in {"service", "trigger"}:
         return {"type": "ServiceAccount", "id": qualified(caller.tenant, caller.user or caller.id)}
     return {"type": "Key", "id": caller.id}
 
@@ -87,7 +87,7 @@ def _principal(caller: Caller) -> dict[str, Any]:
     parents: list[Uid] = [{"type": "Tenant", "id": caller.tenant}]
     if uid["type"] != "Anonymous":
         parents += _memberships(caller, uid)
-    known = caller.user or caller.id if caller.kind in {"jwt", "service"} else caller.id
+    known = caller.user or caller.id if caller.kind in {"jwt", "service", "trigger"} else caller.id
     return {
         "uid": uid,
         "attrs": {"id": known, "tenant": {"__entity": {"type": "Tenant", "id": caller.tenant}}},

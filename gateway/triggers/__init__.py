@@ -1,0 +1,1 @@
+"""What starts runs of agents without a person asking: alerts, webhooks, clocks."""
