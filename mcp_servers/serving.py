@@ -46,23 +46,34 @@ def load(path: Path, kind: type[T]) -> T:
 
 def main(name: str, about: str, build: Callable[[Path], Server[Any]]) -> None:
     """Run a program: `build` makes its server from the path of its configuration, and raises ConfigurationError."""
+    parser = parser_of(name, about)
+    arguments = parser.parse_args()
+    serve(parser, lambda: build(arguments.config), port=arguments.http)
+
+
+def parser_of(name: str, about: str) -> argparse.ArgumentParser:
+    """Give the command line that every program has."""
     parser = argparse.ArgumentParser(prog=f"python -m mcp_servers.{name}", description=about)
     parser.add_argument("--config", type=Path, required=True, help="its configuration, a YAML file")
     parser.add_argument(
         "--http", type=int, metavar="PORT", help="serve HTTP on this port of 127.0.0.1, at /mcp, in place of stdio"
     )
-    arguments = parser.parse_args()
+    return parser
+
+
+def serve(parser: argparse.ArgumentParser, build: Callable[[], Server[Any]], *, port: int | None) -> None:
+    """Serve by stdio, or by HTTP on a port; exits with 2 where `build` raises ConfigurationError."""
     # Standard output is the protocol's.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     try:
-        server = build(arguments.config)
+        server = build()
     except ConfigurationError as error:
         parser.exit(2, f"{error}\n")
-    if arguments.http is None:
+    if port is None:
         anyio.run(_stdio, server)
     else:
-        _http(server, arguments.http)
+        _http(server, port)
 
 
 async def _stdio(server: Server[Any]) -> None:

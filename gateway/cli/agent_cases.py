@@ -1,4 +1,4 @@
-"""Cases of agents, run: conversations with recorded tool results, in this process, on a database of their own. No server of tools is asked."""
+"""Cases of agents, run: conversations in this process, on a database of their own. Tools give what a case has recorded, or are asked where it says so."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from gateway.agents.agent_planning import AgentsInForce
 from gateway.agents.counts import Counts
 from gateway.agents.desk import Draft
 from gateway.app import Application
+from gateway.cli.agent_case_answers import CALLER as _CALLER
+from gateway.cli.agent_case_answers import Talk, answer_all, nowhere
 from gateway.cli.agent_case_hub import RecordedHub
 from gateway.cli.agent_case_outcomes import CaseOutcome, judged
+from gateway.cli.agent_case_servers import CaseHub, with_servers
 from gateway.config import ScriptedSettings, Settings
 from gateway.config.agent_families import everybody
 from gateway.config.agent_links import in_conversation
@@ -26,7 +29,6 @@ from gateway.config.database_settings import SqliteSettings
 from gateway.config.protection_settings import HttpGuardSettings, LengthSettings, ModerationSettings, ProtectionSettings
 from gateway.config.routing_settings import RoutingSettings
 from gateway.config.settings import ModelSettings, TargetSettings
-from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.events import Started
 from gateway.core.tools import Label, model_name
@@ -34,13 +36,13 @@ from gateway.governance import open_governance
 from gateway.live import LoadSettings
 from gateway.run_tools_opening import open_tool_means
 from gateway.runs_opening import Runs, open_runs
-from gateway.stores.runs import Run, RunEvent
+from gateway.stores.runs import Run
+from gateway.tools_opening import open_tools
 
 PATIENCE: Final = 120.0
 """Seconds that a case may take."""
 _PROVIDER: Final = "case"
 _ANYTHING: Final = 1_000_000_000
-_CALLER: Final = Caller(id="case", user="case")
 
 
 class CaseRunner:
@@ -63,19 +65,29 @@ class CaseRunner:
         settings = self._arranged(agent, case, place)
         those = in_conversation(agent.name, self._agents)
         tools = {tool.id: tool for name in those for tool in tools_in(self._agents[name], settings)}
-        hub = RecordedHub(tuple(tools.values()), case)
-        runs: list[Run] = []
+        recorded = RecordedHub(tuple(tools.values()), case)
+        talk = Talk(problems=recorded.problems)
         error = ""
         async with open_governance(settings, base=place, environ={}) as governance:
             application = Application(settings, self._again(settings), config_path=self._config, governance=governance)
+            live = msgspec.structs.replace(settings, tools=with_servers(settings, case, place).tools)
+            asked, _ = open_tools(live, None, application.judging, application.edge.clock)
+            hub = CaseHub(asked, tuple(case.live), recorded)
             try:
                 with anyio.fail_after(PATIENCE):
-                    await self._talk(application, agent, case, hub, runs)
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(asked.run)
+                        try:
+                            await hub.ready()
+                            await self._talk(application, agent, case, hub, talk)
+                            await hub.hold(case, _CALLER)
+                        finally:
+                            tasks.cancel_scope.cancel()
             except SwitchgearError as found:
                 error = f"{found.code}: {found.message}"
             except TimeoutError:
                 error = f"it did not come to an end within {PATIENCE:g} seconds"
-        return judged(agent, document, runs, hub.problems, error)
+        return judged(agent, document, talk, settings, error)
 
     @staticmethod
     def _again(settings: Settings) -> LoadSettings:
@@ -85,24 +97,30 @@ class CaseRunner:
         return load
 
     async def _talk(
-        self, application: Application, agent: AgentDefinition, case: AgentCase, hub: RecordedHub, runs: list[Run]
+        self, application: Application, agent: AgentDefinition, case: AgentCase, hub: CaseHub, talk: Talk
     ) -> None:
-        """Say what the user says, turn by turn, until somebody else has to say something; `runs` takes what comes of it."""
-        opened = self._open(application, hub)
+        """Say what the user says, turn by turn, and what people answer, until somebody else has to say something; `talk` takes what comes of it."""
+        opened, kept = self._open(application, hub), application.governance.kept
+        if kept is None:
+            return
         started = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(application.live.run, started)
             await started.wait()
             tasks.start_soon(opened.executor.run)
             try:
+                answers = list(case.answers)
                 for text in case.user:
+                    runs = talk.runs
                     if runs and runs[-1].status != "completed":
                         break
                     runs.append(await self._say(application, opened, agent, text, runs[-1].id if runs else None))
+                    talk.turns += 1
+                    await answer_all(opened.desk, kept.approvals, talk, answers)
             finally:
                 tasks.cancel_scope.cancel()
 
-    def _open(self, application: Application, hub: RecordedHub) -> Runs:
+    def _open(self, application: Application, hub: CaseHub) -> Runs:
         kept, live = application.governance.kept, application.live
         settings = application.settings.runs
         if kept is None or settings is None:
@@ -149,7 +167,7 @@ class CaseRunner:
             fields={"model": agent.model, "input": text, "previous_response_id": previous},
             received=application.edge.clock.monotonic(),
         )
-        return await opened.desk.answer(draft, _nowhere, _Deaf())
+        return await opened.desk.answer(draft, nowhere, _Deaf())
 
     def _arranged(self, agent: AgentDefinition, case: AgentCase, place: Path) -> Settings:
         """Give the configuration as a case is run with: a database of its own, no limits, and its model's answers where it has some."""
@@ -189,7 +207,9 @@ def _answers(case: AgentCase) -> list[dict[str, object]]:
             }
             for number, call in enumerate(answer.call)
         ]
-        said = {"say": answer.say} if answer.say else {}
+        said: dict[str, object] = {"say": answer.say} if answer.say else {}
+        if answer.json is not None:
+            said["json"] = answer.json
         answers.append({"when": {"turn": turn}, "call": calls, **said})
     return answers
 
@@ -203,11 +223,6 @@ def _offline(protection: ProtectionSettings) -> ProtectionSettings:
         for name, guard in protection.guardrails.items()
     }
     return msgspec.structs.replace(protection, guardrails=guards)
-
-
-async def _nowhere(event: RunEvent) -> None:
-    """Take nothing in: what was said is read from the journal."""
-    del event
 
 
 class _Deaf:

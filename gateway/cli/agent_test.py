@@ -34,7 +34,7 @@ def command(names: tuple[str, ...], config: Path, as_json: bool) -> None:
     configure_logs(format="console", level="error")
     try:
         settings, documents = read_agents(config)
-        agents = chosen(documents, tuple(name.removeprefix("agent/") for name in names))
+        agents = chosen(documents, tuple(Path(name).name for name in names))
         outcomes = anyio.run(_run, settings, config, documents, agents, as_json)
     except ConfigError as error:
         fail(error)

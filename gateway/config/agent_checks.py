@@ -42,6 +42,15 @@ def case_findings(case: AgentCase, had: Collection[str]) -> Iterator[Finding]:
     for path, tool in _named_in(case):
         if tool not in had:
             yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{near(tool, had)}")
+    servers = {tool.partition("/")[0] for tool in had}
+    for name in case.live:
+        if name not in servers:
+            message = f"{shown(name)} is no server of this agent's tools{near(name, servers)}"
+            yield Finding(path=("live", name), message=message)
+    for number, call in enumerate(case.expect.after):
+        if call.tool.partition("/")[0] not in case.live:
+            message = f"the server of {shown(call.tool)} is not asked in this case: write it under live"
+            yield Finding(path=("expect", "after", number, "tool"), needs=("live",), message=message)
 
 
 def tools_of(agent: AgentSettings) -> list[str]:
@@ -62,6 +71,11 @@ def _named_in(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield ("expect", "calls", number, "tool"), call.tool
     for number, tool in enumerate(case.expect.approvals):
         yield ("expect", "approvals", number), tool
+    for number, answer in enumerate(case.answers):
+        yield ("answers", number, "tool"), answer.tool
+    for name in ("asked", "unasked", "after"):
+        for number, call in enumerate(getattr(case.expect, name) or ()):
+            yield ("expect", name, number, "tool"), call.tool
 
 
 def output_findings(settings: AgentOutputSettings) -> Iterator[Finding]:

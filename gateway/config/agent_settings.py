@@ -167,7 +167,16 @@ class CaseTurn(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of the scripted model: text, or calls of tools."""
 
     say: Annotated[str, Meta(description="The text.")] = ""
+    json: Annotated[Any, Meta(description="A value instead of a text: it is said as JSON.")] = None
     call: Annotated[tuple[CaseCall, ...], Meta(description="The tools that it asks for.")] = ()
+
+
+class CaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says when the agent asks for leave."""
+
+    tool: Annotated[str, Meta(min_length=1, description="server/tool that is asked about.")]
+    approve: Annotated[bool, Meta(description="Whether the person agrees.")] = True
+    reason: Annotated[str, Meta(description="Why; of a denial the model is told.")] = ""
 
 
 class CaseExpected(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +189,24 @@ class CaseExpected(msgspec.Struct, frozen=True, kw_only=True):
         tuple[CaseCall, ...] | None, Meta(description="Exactly these calls were made, in this order; null: any.")
     ] = None
     approvals: Annotated[tuple[str, ...], Meta(description="Tools (server/tool) that people are asked about.")] = ()
+    asked: Annotated[
+        tuple[CaseCall, ...] | None,
+        Meta(
+            description="Exactly these calls people were asked about, with these arguments, in this order; null: any."
+        ),
+    ] = None
+    unasked: Annotated[
+        tuple[CaseCall, ...],
+        Meta(
+            description="Calls that people have not agreed to although their tool can change something: exactly these, where servers are asked."
+        ),
+    ] = ()
+    after: Annotated[
+        tuple[CaseCall, ...],
+        Meta(
+            description="Calls that are made at the end, of servers that are asked: what they give has `result` in it."
+        ),
+    ] = ()
     contains: Annotated[tuple[str, ...], Meta(description="Texts that the answer has in it.")] = ()
     lacks: Annotated[tuple[str, ...], Meta(description="Texts that the answer does not have in it.")] = ()
     schema: Annotated[bool, Meta(description="Whether the answer must be JSON of the agent's output form.")] = False
@@ -194,6 +221,19 @@ class AgentCase(msgspec.Struct, frozen=True, kw_only=True):
     results: Annotated[
         tuple[CaseCall, ...],
         Meta(description="What tools give when the real model asks for them; the first that fits."),
+    ] = ()
+    live: Annotated[
+        dict[ServerLabel, tuple[str, ...]],
+        Meta(
+            description=(
+                "Servers of tools that are asked in this case, anew as they are configured; each with more arguments for its program, in which "
+                "{folder} is an empty folder of the case."
+            )
+        ),
+    ] = msgspec.field(default_factory=dict)
+    answers: Annotated[
+        tuple[CaseAnswer, ...],
+        Meta(description="What people say when they are asked, in order; then nobody answers, and the run waits."),
     ] = ()
     expect: Annotated[CaseExpected, Meta(description="What must hold at the end.")] = CaseExpected()
 

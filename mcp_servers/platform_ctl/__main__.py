@@ -1,7 +1,8 @@
 """Runs the platform control: python -m mcp_servers.platform_ctl --config FILE."""
 
-from mcp_servers.platform_ctl.program import ABOUT, build
-from mcp_servers.serving import main
+import sys
+
+from mcp_servers.platform_ctl.command import run
 
 if __name__ == "__main__":
-    main("platform_ctl", ABOUT, build)
+    run(sys.argv[1:])

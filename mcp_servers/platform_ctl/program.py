@@ -19,6 +19,7 @@ from mcp_servers.platform_ctl.processes.backend import ProcessesBackend
 from mcp_servers.platform_ctl.settings import NAME, Kubernetes, Limits, Platform, Settings, Simulated
 from mcp_servers.platform_ctl.shapes import shape
 from mcp_servers.platform_ctl.simulated.backend import SimulatedBackend
+from mcp_servers.platform_ctl.simulated.incidents import with_incidents
 from mcp_servers.platform_ctl.writing import Check, Place, Writer, within
 from mcp_servers.receipts import Receipts
 from mcp_servers.serving import ConfigurationError, load
@@ -57,9 +58,10 @@ _SAYS: Final[dict[Write, str]] = {
 }
 
 
-def build(config: Path) -> Server[Any]:
-    """Give the server of a configuration. Raises ConfigurationError."""
-    control = PlatformControl(load(config, Settings), base=config.absolute().parent)
+def build(config: Path, *, folder: Path | None = None, incidents: Sequence[str] = ()) -> Server[Any]:
+    """Give the server of a configuration: what it keeps lies in `folder`; `incidents` go wrong in its simulated clusters. Raises ConfigurationError."""
+    settings = with_incidents(load(config, Settings), incidents)
+    control = PlatformControl(settings, base=(folder or config.parent).absolute())
     return server_of("platform_ctl", INSTRUCTIONS, control.verbs(), opened=control.opened)
 
 

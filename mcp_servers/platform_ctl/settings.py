@@ -51,14 +51,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `target` is namespace/name, or a node where a disk is full. `fixed_by` are
     the writes that mend it, where these are not the usual ones; with an empty list nothing does.
+    `noise` harms nobody: it writes `text` into a log and an event, as strangers can.
     """
 
-    kind: Literal["crash_loop", "bad_rollout", "disk_full", "dependency_down", "certificate_expiry", "traffic_spike"]
+    kind: Literal[
+        "crash_loop", "bad_rollout", "disk_full", "dependency_down", "certificate_expiry", "traffic_spike", "noise"
+    ]
     target: str
     at: Annotated[int, Meta(ge=0)] = 0
     fixed_by: tuple[Write, ...] | None = None
     version: str = "1.1.0"
     factor: Annotated[float, Meta(gt=0, le=1000)] = 5.0
+    text: Annotated[str, Meta(min_length=1, max_length=4000)] = "WARN a request was slow: 512 ms"
 
 
 class Simulated(
@@ -67,12 +71,14 @@ class Simulated(
     """A cluster that is simulated: in memory, or in the file `state`.
 
     By the stepped clock, a call takes `call_seconds` and waiting takes no
-    time; by the real one, a second is `speed` seconds of the cluster.
+    time; by the real one, a second is `speed` seconds of the cluster. `scenarios` are incidents
+    that can be called for by name; `incidents` happen always.
     """
 
     workloads: Annotated[tuple[WorkloadScript, ...], Meta(min_length=1, max_length=200)]
     nodes: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=50)] = ("node-1", "node-2", "node-3")
     incidents: Annotated[tuple[Incident, ...], Meta(max_length=100)] = ()
+    scenarios: Annotated[dict[Name, Annotated[tuple[Incident, ...], Meta(max_length=100)]], Meta(max_length=100)] = {}
     state: str | None = None
     clock: Literal["stepped", "real"] = "stepped"
     call_seconds: Annotated[int, Meta(ge=0, le=3600)] = 2

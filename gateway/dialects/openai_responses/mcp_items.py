@@ -174,7 +174,11 @@ def for_model(items: Iterable[Body], labels: Collection[str] = ()) -> Iterator[B
                 yield from _flushed(group)
             group.append((body, said_to_model(body) + told.get(str(body.get("approval_request_id")), "")))
         elif kind == RESPONSE:
-            group += _answered(body, asked, begun, told)
+            refused = _answered(body, asked, begun, told)
+            # What was refused was asked for in an answer of its own, and not beside the calls before it.
+            if group and refused and _step(group[-1][0]) != _step(refused[0][0]):
+                yield from _flushed(group)
+            group += refused
     yield from _flushed(group)
     group += [(body, _unanswered(body, was_begun=name in begun)) for name, body in asked.items()]
     yield from _flushed(group)

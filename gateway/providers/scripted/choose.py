@@ -12,7 +12,7 @@ from gateway.providers.scripted.document import ScriptedAnswer, When
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a script can look at: the last user text, the last tool result, its tool's name, and the number of answers.
+    """What a script can look at: the last user text, the last tool result, its tool's name, the number of answers, and each tool's last result.
 
     `begun` is how the answer begins already, where the caller has said so.
     """
@@ -22,6 +22,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     tool: str | None
     turn: int
     begun: str = ""
+    results: dict[str, str] = {}
 
 
 def situation(items: Sequence[Item]) -> Situation:
@@ -32,6 +33,7 @@ def situation(items: Sequence[Item]) -> Situation:
         return msgspec.structs.replace(situation(items[:-1]), begun=_text(last.parts))
     user, result, tool, turn = "", None, None, 0
     names: dict[str, str] = {}
+    results: dict[str, str] = {}
     answering = False
     for item in items:
         assistant = isinstance(item, ToolCall) or (isinstance(item, Message) and item.role == "assistant")
@@ -41,9 +43,10 @@ def situation(items: Sequence[Item]) -> Situation:
             names[item.call_id] = item.name
         elif isinstance(item, ToolResult):
             result, tool = _text(item.parts), names.get(item.call_id)
+            results[tool or ""] = result
         elif isinstance(item, Message) and item.role == "user":
             user, result, tool = _text(item.parts), None, None
-    return Situation(user=user, tool_result=result, tool=tool, turn=turn)
+    return Situation(user=user, tool_result=result, tool=tool, turn=turn, results=results)
 
 
 def fitting(answers: Iterable[ScriptedAnswer], now: Situation) -> list[ScriptedAnswer]:

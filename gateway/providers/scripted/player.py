@@ -31,6 +31,7 @@ from gateway.core.responder import Send
 from gateway.core.usage import Usage
 from gateway.providers.scripted.choose import Situation
 from gateway.providers.scripted.document import Failure, ScriptedAnswer, ScriptedUsage
+from gateway.providers.scripted.quoting import filled, quoted
 
 _Delta = TextDelta | RefusalDelta | ReasoningDelta | ArgumentsDelta
 
@@ -40,13 +41,13 @@ async def play(answer: ScriptedAnswer, now: Situation, call: Call, started: Star
     failure = answer.fail
     if failure is not None and failure.after_deltas == 0:
         await _fail(failure)
+    items = _items(answer, now, call)
     if answer.delay:
         # It stands for an upstream's time, and is told as such.
         began = time.perf_counter()
         await sleep(answer.delay)
         started = msgspec.structs.replace(started, waited=time.perf_counter() - began)
     await send(started)
-    items = _items(answer, now, call)
     said = 0
     try:
         for index, item in enumerate(items):
@@ -82,7 +83,7 @@ def _items(answer: ScriptedAnswer, now: Situation, call: Call) -> list[Item]:
         items.append(
             Reasoning(text=answer.think, signature=answer.signature, origin="anthropic_messages", id=f"rs_{call.id}")
         )
-    text = answer.say if answer.json is None else msgspec.json.encode(answer.json).decode()
+    text = answer.say if answer.json is None else msgspec.json.encode(quoted(answer.json, now.results)).decode()
     if text is not None:
         text = (text if answer.json is not None else _filled(text, now)).removeprefix(now.begun)
         pieces = _cut(text, answer.deltas) if _asks_for_marks(answer, call) else ()
@@ -91,7 +92,7 @@ def _items(answer: ScriptedAnswer, now: Situation, call: Call) -> list[Item]:
     if answer.refuse is not None:
         items.append(Message(role="assistant", parts=(Refusal(text=answer.refuse),), id=f"msg_{call.id}"))
     for number, wanted in enumerate(answer.call):
-        arguments = wanted.arguments
+        arguments = quoted(wanted.arguments, now.results)
         items.append(
             ToolCall(
                 call_id=wanted.id or f"call_{call.id.removeprefix('call_')}_{number}",
@@ -112,7 +113,9 @@ def _mark(piece: str, logprob: float | None) -> dict[str, Json]:
 
 
 def _filled(text: str, now: Situation) -> str:
-    return text.replace("{input}", now.user).replace("{tool_result}", now.tool_result or "")
+    said = {"{input}": now.user, "{tool_result}": now.tool_result or ""}
+    # In one go: what tools and users say is not read as a placeholder.
+    return filled(text, now.results, said)
 
 
 def _deltas(index: int, item: Item, pieces: int | None) -> Iterator[_Delta]:

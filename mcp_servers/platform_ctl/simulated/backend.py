@@ -14,10 +14,11 @@ import msgspec
 from mcp_servers.platform_ctl import cluster
 from mcp_servers.platform_ctl.cluster import Event, Line, LogAsk, Node, Order, Outcome, Plan, Pod, Reference, Revision
 from mcp_servers.platform_ctl.planning import Standing, drained, planned
-from mcp_servers.platform_ctl.settings import Simulated
+from mcp_servers.platform_ctl.settings import Incident, Simulated
 from mcp_servers.platform_ctl.simulated.incidents import check_incidents, mend, overload
+from mcp_servers.platform_ctl.simulated.metrics import exposition
 from mcp_servers.platform_ctl.simulated.motion import DEADLINE, advance, settle
-from mcp_servers.platform_ctl.simulated.world import SimNode, SimWorkload, World, first_world, moment
+from mcp_servers.platform_ctl.simulated.world import SimIncident, SimNode, SimWorkload, World, first_world, moment
 from mcp_servers.receipts import lock
 from mcp_servers.serving import ConfigurationError
 from mcp_servers.verbs import Refused
@@ -170,6 +171,18 @@ class SimulatedBackend:
             return
         async with self._world() as world:
             advance(world, world.now + max(1, round(seconds)))
+
+    async def metrics(self) -> str:
+        """Give the metrics of the cluster as it is now, as Prometheus reads them."""
+        async with self._world() as world:
+            return exposition(world)
+
+    async def inject(self, incidents: Sequence[Incident]) -> None:
+        """Let things go wrong from now on, each after the seconds of its `at`."""
+        async with self._world() as world:
+            world.incidents += [
+                SimIncident(msgspec.structs.replace(each, at=world.now + each.at)) for each in incidents
+            ]
 
     @asynccontextmanager
     async def _world(self) -> AsyncIterator[World]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from mcp_servers.platform_ctl.cluster import Write
-from mcp_servers.platform_ctl.settings import Incident, Simulated
+from mcp_servers.platform_ctl.settings import Incident, Settings, Simulated
 from mcp_servers.platform_ctl.simulated.world import SimIncident, SimPod, SimRevision, SimWorkload, World
 from mcp_servers.serving import ConfigurationError
 
@@ -20,6 +22,8 @@ FIXED_BY: Final[Mapping[str, tuple[Write, ...]]] = {
     # The new certificate lies there already; who has read the old one keeps it until it is started anew.
     "certificate_expiry": ("restart", "rollback"),
     "traffic_spike": ("scale",),
+    # There is nothing to mend.
+    "noise": (),
 }
 
 
@@ -35,15 +39,47 @@ class Ailment:
 def check_incidents(settings: Simulated) -> None:
     """Raises ConfigurationError for a script that speaks of what is not there."""
     paths = {f"{each.namespace}/{each.name}" for each in settings.workloads}
-    for number, incident in enumerate(settings.incidents):
-        targets = set(settings.nodes) if incident.kind == "disk_full" else paths
-        if incident.target not in targets:
-            msg = f"incidents[{number}].target: there is no {incident.target!r}"
-            raise ConfigurationError(msg)
+    listed = {"incidents": settings.incidents}
+    listed |= {f"scenarios.{name}": incidents for name, incidents in settings.scenarios.items()}
+    for where, incidents in listed.items():
+        for number, incident in enumerate(incidents):
+            targets = set(settings.nodes) if incident.kind == "disk_full" else paths
+            if incident.target not in targets:
+                msg = f"{where}[{number}].target: there is no {incident.target!r}"
+                raise ConfigurationError(msg)
     for script in settings.workloads:
         if unknown := sorted(set(script.needs) - paths):
             msg = f"workloads: {script.namespace}/{script.name} needs {unknown[0]!r}, which is not there"
             raise ConfigurationError(msg)
+
+
+def named(settings: Simulated, name: str) -> tuple[Incident, ...]:
+    """Give the incidents that a name calls for: a scenario's, or one written kind:target. Raises ConfigurationError."""
+    if name in settings.scenarios:
+        return settings.scenarios[name]
+    kind, _, target = name.partition(":")
+    if target and kind in FIXED_BY:
+        incident = msgspec.convert({"kind": kind, "target": target}, Incident)
+        check_incidents(msgspec.structs.replace(settings, incidents=(incident,)))
+        return (incident,)
+    known = ", ".join(sorted(settings.scenarios)) or "none"
+    msg = f"there is no scenario {name!r} (known: {known}), and it is not kind:target with a kind of {', '.join(FIXED_BY)}"
+    raise ConfigurationError(msg)
+
+
+def with_incidents(settings: Settings, names: Sequence[str]) -> Settings:
+    """Give settings in whose simulated clusters the named things go wrong, too. Raises ConfigurationError."""
+    environments = {}
+    for name, each in settings.environments.items():
+        platform = each.platform
+        if isinstance(platform, Simulated):
+            more = tuple(incident for called in names for incident in named(platform, called))
+            platform = msgspec.structs.replace(platform, incidents=(*platform.incidents, *more))
+        environments[name] = msgspec.structs.replace(each, platform=platform)
+    if names and not any(isinstance(each.platform, Simulated) for each in environments.values()):
+        msg = "--incident: no environment is simulated"
+        raise ConfigurationError(msg)
+    return msgspec.structs.replace(settings, environments=environments)
 
 
 def begin(world: World) -> None:
@@ -87,6 +123,15 @@ def ailment(world: World, workload: SimWorkload, pod: SimPod) -> Ailment | None:
                 reason="Unhealthy", line=f"ERROR upstream {path}: connection refused, giving up after 3 tries"
             )
     return None
+
+
+def chatter(world: World, workload: SimWorkload) -> list[str]:
+    """Give what is written into a workload's log besides, by whoever can."""
+    return [
+        each.script.text
+        for each in world.incidents
+        if each.begun and each.script.kind == "noise" and each.script.target == workload.path
+    ]
 
 
 def overload(workload: SimWorkload) -> str:

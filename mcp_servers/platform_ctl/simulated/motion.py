@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mcp_servers.platform_ctl.simulated.incidents import ailment, begin, overload
+from mcp_servers.platform_ctl.simulated.incidents import ailment, begin, chatter, overload
 from mcp_servers.platform_ctl.simulated.world import SimNode, SimPod, SimWorkload, World, pod_name
 
 START_SECONDS: Final = 4
@@ -44,6 +44,10 @@ def tick(world: World) -> None:
         _roll(world, workload)
         for pod in workload.pods:
             _live(world, workload, pod)
+        for text in chatter(world, workload) if world.now % _TALK_SECONDS == 0 else ():
+            world.tell("Warning", "Noted", workload, workload.name, text)
+            for pod in workload.pods:
+                world.log(pod, text)
         if (text := overload(workload)) and world.now % _TALK_SECONDS == 0:
             world.tell("Warning", "Overloaded", workload, workload.name, text)
             for pod in workload.pods:

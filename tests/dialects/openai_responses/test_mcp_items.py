@@ -52,6 +52,14 @@ def test_what_people_are_asked_and_say_is_told_as_it_is(items, said):
     assert all(part in text for part, text in zip(said, told, strict=True))
 
 
+def test_a_call_that_was_refused_is_shown_after_what_came_before_it_and_not_beside_it():
+    before = completed(call(item_id("mcp_call", "0" * 24, 0), "ops", "look", "{}"), "x")
+
+    shown = [body["type"] for body in for_model([before, QUESTION, response("r", ASKED, approve=False)])]
+
+    assert shown == ["function_call", "function_call_output"] * 2
+
+
 AGENT = failed(
     call(ONE, "agents", "helper", '{"input":"x"}', request="mcpr_" + "f" * 26), "It waits.", status="incomplete"
 )
