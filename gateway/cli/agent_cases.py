@@ -83,9 +83,9 @@ class CaseRunner:
                             await hub.hold(case, _CALLER)
                         finally:
                             tasks.cancel_scope.cancel()
-            except SwitchgearError as found:
-                error = f"{found.code}: {found.message}"
-            except TimeoutError:
+            except* SwitchgearError as found:
+                error = _said(found)
+            except* TimeoutError:
                 error = f"it did not come to an end within {PATIENCE:g} seconds"
         return judged(agent, document, talk, settings, error)
 
@@ -212,6 +212,14 @@ def _answers(case: AgentCase) -> list[dict[str, object]]:
             said["json"] = answer.json
         answers.append({"when": {"turn": turn}, "call": calls, **said})
     return answers
+
+
+def _said(found: BaseExceptionGroup[SwitchgearError]) -> str:
+    """Give what the first of some errors says: they come out of groups of tasks."""
+    first: BaseException = found
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return f"{first.code}: {first.message}" if isinstance(first, SwitchgearError) else str(first)
 
 
 def _offline(protection: ProtectionSettings) -> ProtectionSettings:
