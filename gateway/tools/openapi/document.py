@@ -70,13 +70,13 @@ class Operations:
         self.unusable: dict[str, str] = {}
         self.paths: list[str] = []
 
-    def add(self, operation: Found) -> None:
-        """Take one. Raises Unusable for one too many."""
+    def add(self, operation: Found, fault: str = "") -> None:
+        """Take one, and what is wrong with it. Raises Unusable for one too many."""
         name = operation.name
         if len(self.found) + len(self.unusable) >= MOST_OPERATIONS:
             raise Unusable(f"has more than {MOST_OPERATIONS:,} operations", "paths")
-        if not isinstance(operation.body, dict):
-            self.unusable[name] = f"{operation.where}: must be an object"
+        if fault:
+            self.unusable[name] = f"{operation.where}: {fault}"
         elif name in self.unusable or name in self.found:
             # Nobody knows which of them is meant.
             other = self.found.pop(name, None)
@@ -116,8 +116,11 @@ class OpenApiDocument:
                 all_.paths.append(str(error))
                 continue
             for method in METHODS:
-                if (body := whole.get(method)) is not None:
-                    all_.add(_found(path, method, body, whole.get("parameters") or []))
+                body, shared = whole.get(method), whole.get("parameters") or []
+                if isinstance(body, dict):
+                    all_.add(_found(path, method, body, shared))
+                elif body is not None:
+                    all_.add(_found(path, method, {}, shared), "must be an object")
         return all_
 
     def _item(self, path: str, item: Json) -> dict[str, Json]:
@@ -147,8 +150,8 @@ class OpenApiDocument:
         return value
 
 
-def _found(path: str, method: str, body: Json, shared: list[Json]) -> Found:
-    name = body.get("operationId") if isinstance(body, dict) else None
+def _found(path: str, method: str, body: dict[str, Json], shared: list[Json]) -> Found:
+    name = body.get("operationId")
     return Found(
         name=_name(name if isinstance(name, str) and name else f"{method} {path}"),
         method=method.upper(),
