@@ -87,6 +87,16 @@ def test_every_endpoint_is_documented(repository):
     assert sorted(path for path in endpoints if path not in repository.docs) == []
 
 
+def test_every_endpoint_of_the_administration_is_in_the_table_of_its_rights(repository):
+    endpoints = collect(repository, ("gateway/api/", "gateway/app.py"), ENDPOINT)
+    rights = repository.texts["docs/admin.md"].partition("| endpoint | methods | right |")[2].partition("\n\n")[0]
+
+    paths = sorted(path.replace(":path}", "}") for path in endpoints if path.startswith("/admin/"))
+
+    assert "/admin/keys" in paths
+    assert [path for path in paths if f"`{path}`" not in rights] == []
+
+
 def test_every_metric_is_documented(repository):
     metrics = collect(repository, ("gateway/",), METRIC)
 
