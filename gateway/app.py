@@ -87,6 +87,7 @@ class Application:
         self._config_path = config_path
         self.render_error = render_refusal
         self._refused: Callable[[], Mapping[str, int]] = dict
+        self._websockets: Callable[[], int] = int
         self.conditions = Conditions(random.random)
         targets = target_readings(self.conditions, clock.monotonic, lambda: healthy_targets(self.live.current().routes))
         splits = Splits()
@@ -233,12 +234,13 @@ class Application:
             dropped=lambda: self.recorder.dropped,
             generation=lambda: self.live.report.generation,
             refused=lambda: dict(self._refused()),
+            websockets=lambda: self._websockets(),  # noqa: PLW0108 who counts them is known when the server runs
             providers=self._providers,
         )
 
-    def watch_server(self, refused: Callable[[], Mapping[str, int]]) -> None:
-        """Tell who counts, by error code, the requests that the HTTP server refused by itself."""
-        self._refused = refused
+    def watch_server(self, refused: Callable[[], Mapping[str, int]], websockets: Callable[[], int]) -> None:
+        """Tell who counts, by error code, the requests that the HTTP server refused by itself, and who the WebSockets that are open."""
+        self._refused, self._websockets = refused, websockets
 
     def _paths(self, started_at: float) -> Paths:
         kept = self.governance.kept

@@ -22,6 +22,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     dropped: Callable[[], int]
     generation: Callable[[], int]
     refused: Callable[[], Mapping[str, int]]
+    websockets: Callable[[], int]
     providers: Callable[[], Iterable[Provider]]
 
 
@@ -48,6 +49,7 @@ def own_readings(told: Told, clock: Clock) -> list[Reading]:
             labels=("code",),
             kind="counter",
         ),
+        Reading("switchgear_websockets_open", "WebSockets that are open now.", lambda: {(): told.websockets()}),
         *vllm_readings(told.providers),
         Reading("switchgear_uptime_seconds", "Time since the start.", lambda: {(): clock.monotonic() - began}),
         *process_metrics(version=__version__, started_at=clock.wall(), writer=log_writer),

@@ -55,7 +55,7 @@ def command(config: Path, host: str | None, port: int | None) -> None:
         server = EdgeServer(application.asgi, _options(settings), render_error=application.render_error)
         server.on_drain_deadline(application.end_streams)
         server.on_forced_end(application.end_at_once)
-        application.watch_server(lambda: server.state.refused)
+        application.watch_server(lambda: server.state.refused, lambda: len(server.state.sockets))
 
         def on_listening(host: str, port: int) -> None:
             _say(announcement(settings, host, port, directory=config.parent, **_access(application)))

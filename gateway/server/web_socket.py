@@ -56,6 +56,8 @@ class WebSocket(asyncio.Protocol):
         self._unsent = self._unheard = 0
         self._accepted = self._told = self._asked = self._gone = False
         self._refusal: tuple[int, list[tuple[bytes, bytes]]] | None = None
+        self._opened_at = self._loop.time()
+        self._ended: tuple[int, str] | None = None  # the close code, and the reason for the log
         scope["extensions"] = {SERVER: edge, DRAIN: self._drain, HTTP_ANSWER: {}}
 
     def begin(self, app: ASGIApp, rest: bytes) -> None:
@@ -100,7 +102,9 @@ class WebSocket(asyncio.Protocol):
         for frame in cast("list[Frame]", self._frames.events_received()):  # no request: the handshake is over
             opcode = frame.opcode
             if opcode is Opcode.CLOSE:
-                self._tell_left(self._frames.close_rcvd.code if self._frames.close_rcvd else _LEFT)
+                code = self._frames.close_rcvd.code if self._frames.close_rcvd else _LEFT
+                self._end_by(code, "the client closed it")  # in no words of its own: they may be any
+                self._tell_left(code)
             elif opcode is Opcode.PONG:
                 self._asked = False
                 self.deadline = self._loop.time() + self._edge.options.ping_interval
@@ -109,6 +113,8 @@ class WebSocket(asyncio.Protocol):
             elif not self._writable.is_set():
                 self._unheard += 1
         if self._frames.parser_exc is not None:
+            sent = self._frames.close_sent
+            self._end_by(sent.code if sent else _LEFT, "the client broke the protocol")
             self._tell_left(_LEFT)
         self._flush()
         if self._unheard > _MOST_UNHEARD:
@@ -134,7 +140,13 @@ class WebSocket(asyncio.Protocol):
 
     def _fail(self, code: int, reason: str) -> None:
         self._frames.fail(code, reason)
+        self._end_by(code, reason)
         self._tell_left(code)
+
+    def _end_by(self, code: int, reason: str) -> None:
+        """Note why it ends; the first reason counts."""
+        if self._ended is None:
+            self._ended = (int(code), reason)
 
     def _tell_left(self, code: int) -> None:
         if not self._told:
@@ -148,6 +160,10 @@ class WebSocket(asyncio.Protocol):
         self.deadline = self.write_deadline = math.inf
         self._tell_left(_LEFT)
         self._writable.set()
+        if self._accepted and self in self._edge.sockets:
+            code, reason = self._ended or (_LEFT, "the connection was lost")
+            seconds = round(self._loop.time() - self._opened_at, 3)
+            log.info("server.websocket.closed", path=self._scope["path"], code=code, reason=reason, s=seconds)
         self._edge.sockets.discard(self)
         self._shared.connections.discard(self)
         if not self._shared.connections:
@@ -187,10 +203,13 @@ class WebSocket(asyncio.Protocol):
         self._transport.write(b"\r\n".join(lines))
         self.deadline = self._loop.time() + self._edge.options.ping_interval
         self._transport.resume_reading()
+        self._opened_at = self._loop.time()
+        log.debug("server.websocket.opened", path=self._scope["path"], open=len(self._edge.sockets))
         self._take_frames()
 
     def _close(self, code: int, reason: str) -> None:
         self._told = True  # nobody listens any more
+        self._end_by(code, reason or "the application ended")
         if self._frames.state is State.OPEN:
             self._frames.send_close(code, reason)
             self._flush()
@@ -241,11 +260,14 @@ class WebSocket(asyncio.Protocol):
         if now >= self.write_deadline:
             unsent = self._transport.get_write_buffer_size()
             if unsent >= self._unsent:
+                self._end_by(_LEFT, "the client took nothing of what was written")
                 self._transport.abort()
                 return
             self._unsent, self.write_deadline = unsent, now + self._edge.options.idle_timeout
         if now < self.deadline:
             return
+        if self._asked:
+            self._end_by(_LEFT, "the client did not answer a ping")
         if self._asked or self._frames.state is not State.OPEN or self._transport.is_closing():
             self._transport.abort()
             return

@@ -86,6 +86,7 @@ async def served(application: Application, settings: Settings, *, drain_timeout:
     )
     server = EdgeServer(application.asgi, options, render_error=application.render_error)
     server.on_drain_deadline(application.end_streams)
+    application.watch_server(lambda: server.state.refused, lambda: len(server.state.sockets))
     listening = anyio.Event()
     where: list[int] = []
 

@@ -305,6 +305,21 @@ async def test_an_idle_and_an_old_connection_are_closed_politely(tmp_path, setti
     assert [message["error"]["code"] for message in told] == ([] if code is None else [code])
 
 
+async def test_metrics_say_how_many_are_open(world):
+    async def open_now():
+        text = (await world.raw("GET", "/metrics", key="owner")).text
+        [line] = [line for line in text.splitlines() if line.startswith("switchgear_websockets_open ")]
+        return float(line.split()[1])
+
+    async with world.ours.responses.connect() as socket:
+        await answer(socket, **QUESTION)
+        assert await open_now() == 1
+
+    with anyio.fail_after(PATIENCE):
+        while await open_now():
+            await anyio.sleep(0.02)
+
+
 async def test_they_can_be_switched_off(tmp_path):
     (tmp_path / "script.yaml").write_text("models: {talker: {answers: [{say: once}]}}")
     async with running(tmp_path, STATELESS.replace("most: 1", "most: 0")) as gateway:
