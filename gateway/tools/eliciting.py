@@ -9,9 +9,11 @@ have answered it is called again, with the same idempotency key, and given the a
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -34,6 +36,12 @@ NO_MORE: Final = "A person has declined what the tool asked for, and it asks for
 
 _ELICIT: Final = "elicitation/create"
 _PLAIN: Final = frozenset({"boolean", "integer", "number", "string"})
+_BORDER: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z]+")
+_SECRET: Final = re.compile(
+    r"\b(api ?keys?|access tokens?|credit ?card|cvc|cvv|pass ?(code|phrase|word)s?|passwd|private ?keys?|secrets?)\b",
+    re.IGNORECASE,
+).search
+_OWN_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
 _ACCEPT: Final = "accept"
 _CANCEL: Final = "cancel"
 
@@ -177,7 +185,7 @@ def wish_of(params: Mapping[str, Json]) -> Wish:
         raise Unfit("The tool asks a person for something, in words that cannot be shown.")
     if mode == "url":
         url = params.get("url")
-        if not isinstance(url, str) or len(url) > MOST_URL or not url.startswith(("https://", "http://")):
+        if not isinstance(url, str) or len(url) > MOST_URL or not _is_page(url):
             raise Unfit("The tool wants a person to visit a page whose address is none.")
         # The address may be another each time: what is asked for is not.
         return Wish(message=message, url=url, key=_digest(["url", message]))
@@ -185,6 +193,19 @@ def wish_of(params: Mapping[str, Json]) -> Wish:
         raise Unfit(f"The tool asks a person for something in a way that is not known here: {str(mode)[:40]!r}.")
     schema = _form(params.get("requestedSchema"))
     return Wish(message=message, schema=schema, key=_digest(["form", message, schema]))
+
+
+def _is_page(url: str) -> bool:
+    """Whether people can see where an address leads: no name before it, no look-alike letters, nothing that ends it elsewhere, and nobody reads along."""
+    if not url.isascii() or any(sign <= " " or sign in '"<>\\^`{|}\x7f' for sign in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    known = parts.scheme == "https" or (parts.scheme == "http" and host in _OWN_MACHINE)
+    return known and bool(host) and "@" not in parts.netloc and "xn--" not in host
 
 
 def _requested(key: Json, request: Json, state: str | None) -> Wish:
@@ -206,8 +227,13 @@ def _form(schema: Json) -> dict[str, Json]:
         raise Unfit("The tool asks a person to fill in a form that is none.")
     for name, field in fields.items():
         kind = field.get("type") if isinstance(field, dict) else None
-        if kind not in _PLAIN and kind != "array":
+        if not isinstance(kind, str) or (kind not in _PLAIN and kind != "array"):
             raise Unfit(f"The tool asks a person to fill in a form with a field that cannot be shown: {name[:60]!r}.")
+        if field.get("format") == "password" or _SECRET(_BORDER.sub(" ", name)):
+            # What people answer is kept and shown; the protocol has servers send them to a page for that.
+            raise Unfit(
+                f"The tool asks a person to write a secret into a form, which nobody is to do here: {name[:60]!r}."
+            )
     return dict(schema)
 
 
