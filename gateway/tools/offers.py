@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from gateway.core.items import Json
 
 OfferKind = Literal["resources", "templates", "prompts"]
 KINDS: Final[tuple[OfferKind, ...]] = ("resources", "templates", "prompts")
+_UPWARDS: Final = re.compile(r"(?:\A|[/\\?#=&;:])\.\.(?:[/\\?#=&;:]|\Z)")
 AskedMethod = Literal["resources/read", "prompts/get", "completion/complete"]
 
 
@@ -115,4 +117,4 @@ def _climbs(uri: str) -> bool:
     plain = uri
     for _ in range(3):
         plain = unquote(plain)
-    return "\x00" in plain or ".." in plain.replace("\\", "/").replace("?", "/").replace("#", "/").split("/")
+    return "\x00" in plain or _UPWARDS.search(plain) is not None

@@ -40,7 +40,7 @@ class Uris:
             return block
         if block.get("type") == "resource_link":
             return self.named(server, block, may_read)
-        if block.get("type") == "resource":
+        if block.get("type") == "resource" and "resource" in block:
             return {**block, "resource": self.named(server, block.get("resource"), may_read)}
         return block
 

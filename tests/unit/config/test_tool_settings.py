@@ -63,9 +63,40 @@ def test_a_wildcard_is_refused_and_said_why(configuration, names):
 
 
 @pytest.mark.parametrize(
+    "named",
+    [
+        'resources: ["*"]',
+        'resources: ["memo://*"]',
+        'resources: ["memo://notes/{id}"]',
+        'resources: ["notes/one"]',
+        'resources: ["memo://a b"]',
+        'resource_templates: ["*"]',
+        'prompts: ["greet*"]',
+    ],
+)
+def test_what_else_a_server_offers_is_named_one_by_one_too(configuration, named):
+    (fault, *_) = configuration.faults(tools(f"{STDIO}, tools: [a], {named}"))
+
+    assert fault.line == 3
+    assert "wildcard" in fault.message
+
+
+def test_resources_templates_and_prompts_are_nothing_unless_said(configuration):
+    servers = configuration.load(
+        tools(f"{STDIO}, tools: [a], resources: ['memo://one'], resource_templates: [page], prompts: [sum it up]")
+    ).tools.servers
+    plain = configuration.load(tools(f"{STDIO}, tools: [a]")).tools.servers["docs"]
+
+    assert servers["docs"].resources == ("memo://one",)
+    assert servers["docs"].prompts == ("sum it up",)
+    assert (plain.resources, plain.resource_templates, plain.prompts) == ((), (), ())
+
+
+@pytest.mark.parametrize(
     ("inside", "said"),
     [
         (STDIO, "missing key 'tools'"),
+        ("kind: openapi, document: x, url: 'http://x', tools: [a], prompts: [b]", "unknown key 'prompts'"),
         (f"{STDIO}, tools: []", "at least one"),
         (f"{STDIO}, tools: ", "at least one"),
         (f"{STDIO}, tools: [a, a]", "there already"),

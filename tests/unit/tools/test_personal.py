@@ -10,6 +10,7 @@ from gateway.core.tools import ToolOutput
 from gateway.tools.connection import CannotConnect, Signals, ToolCallAsked
 from gateway.tools.hub import ToolNotReached, ToolUnauthorized
 from gateway.tools.oauth.wire import AuthorizationFailed
+from gateway.tools.offers import OfferAsked, Page
 from gateway.tools.personal import KEY, Personal, holder_of
 
 ADA = Caller(id="key_1", kind="key", tenant="acme", user="ada")
@@ -62,6 +63,17 @@ class _Connector:
         if self.office.error is not None:
             raise self.office.error
         return ToolOutput(text=self.person)
+
+    async def ask(self, asked, seconds):
+        if self.office.error is not None:
+            raise self.office.error
+        return {"contents": [{"uri": asked.params["uri"], "text": self.person}]}
+
+    async def offered(self, kind, wanted):
+        return Page()
+
+    async def listen(self):
+        """It tells of nothing."""
 
 
 @asynccontextmanager
@@ -182,6 +194,28 @@ async def test_who_has_not_connected_an_account_is_asked_to_and_only_once_a_call
     assert (wish.key, wish.url, wish.schema) == (KEY, "", {})
     assert "switchgear tools connect notes" in wish.message
     assert again.is_error
+
+
+def read(caller):
+    return OfferAsked(method="resources/read", params={"uri": "memo://mine"}, caller=caller)
+
+
+async def test_each_reads_with_an_account_of_his_own():
+    async with office() as notes:
+        said = [await notes.personal.ask(read(caller), 5.0) for caller in (ADA, BOB)]
+
+    assert [one["contents"][0]["text"] for one in said] == ["user:ada", "user:bob"]
+
+
+@pytest.mark.parametrize("how", ["no grant", "taken back in the midst"])
+async def test_who_has_no_account_to_read_with_is_told_where_to_connect_one(how):
+    async with office() as notes:
+        if how == "no grant":
+            notes.token_error = AuthorizationFailed("nobody has", again=True)
+        else:
+            notes.error = ToolUnauthorized("over")
+        with pytest.raises(ToolUnauthorized, match="switchgear tools connect notes"):
+            await notes.personal.ask(read(ADA), 5.0)
 
 
 async def test_an_authorization_server_that_is_away_is_no_reason_to_ask_a_person():
