@@ -128,7 +128,9 @@ def _plain_yaml(text: str) -> object:
     """Read YAML without aliases: with them, a few lines are gigabytes when they are written out, or have no end. Raises YAMLError."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="an alias", problem_mark=event.start_mark)
+            where = "" if event.start_mark is None else f"line {event.start_mark.line + 2}: "
+            msg = f"{where}the front matter has an alias, which would stand for more than is written"
+            raise Unreadable(msg)
     return yaml.safe_load(text)
 
 

@@ -111,9 +111,7 @@ class World:
             shown = (await self.http.get("/admin/tools/desk")).json()
             for tool in shown["tools"]:
                 if tool["state"] == "quarantined":
-                    await self.http.post(
-                        f"/admin/tools/{tool['id']}/accept", json={"definition": tool["definition"]}
-                    )
+                    await self.http.post(f"/admin/tools/{tool['id']}/accept", json={"definition": tool["definition"]})
 
 
 def signed(body: bytes, *, identifier: str = "msg_1", at: float | None = None, key: bytes = KEY) -> dict[str, str]:
@@ -128,7 +126,9 @@ def signed(body: bytes, *, identifier: str = "msg_1", at: float | None = None, k
     }
 
 
-def alert(name: str = "PodDown", *, status: str = "firing", fingerprint: str = "", summary: str = "It is down.", **labels):
+def alert(
+    name: str = "PodDown", *, status: str = "firing", fingerprint: str = "", summary: str = "It is down.", **labels
+):
     """An alert as Alertmanager sends it."""
     return {
         "status": status,

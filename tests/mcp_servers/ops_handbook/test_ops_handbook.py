@@ -164,9 +164,9 @@ async def test_what_is_answered_is_what_stands_on_the_disk(handbook):
         (b"---\ntitle: \xff\n---\n", "not UTF-8"),
         (
             b"---\ntitle: x\nsteps: [{do: x, arguments: {a: &a [x], b: [*a, *a]}}]\n---\n",
-            "line 3: the front matter is not YAML",
+            "line 3: the front matter has an alias",
         ),
-        (b"---\ntitle: x\nsteps: [{do: x, arguments: {a: &a [*a]}}]\n---\n", "line 3: the front matter is not YAML"),
+        (b"---\ntitle: x\nsteps: [{do: x, arguments: {a: &a [*a]}}]\n---\n", "line 3: the front matter has an alias"),
         (b"---\ntitle: x\n---\n" + b"x" * 1024 * 1024, "larger than"),
     ],
 )
