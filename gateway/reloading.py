@@ -16,8 +16,10 @@ log = structlog.get_logger()
 Reload = Callable[[str], Awaitable[object]]
 """Reloads; the argument says why."""
 
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
 Folders = Callable[[], frozenset[Path]]
-"""Gives the folders of the documents in force: policies and agents."""
+"""Gives the folders of the documents in force: policies, agents and prompts."""
 
 
 async def reload_on_change(path: Path, reload: Reload, folders: Folders = frozenset) -> None:
@@ -34,12 +36,16 @@ async def reload_on_change(path: Path, reload: Reload, folders: Folders = frozen
 
 
 async def _on_file_change(path: Path, folders: Folders, reload: Reload, stop: Event) -> None:
+    seen: Fingerprint | None = None
     try:
         while not stop.is_set():
-            # A reload may name other folders; and a folder of agents gets new ones.
+            # A reload may name other folders; and a folder of agents, or of prompts, gets new ones.
             known = folders()
             watched = {path.parent, *known}
-            seen = _fingerprint(path, watched)
+            before, seen = seen, _fingerprint(path, watched)
+            if before is not None and seen != before:
+                # A folder may come with files in it, which nobody watched when they were written.
+                await reload("file")
             async for _ in awatch(*watched, debounce=200, step=50, recursive=False, stop_event=stop):
                 now = _fingerprint(path, watched)
                 if now != seen:
@@ -66,7 +72,7 @@ async def _on_signal(reload: Reload) -> None:
             await reload("SIGHUP")
 
 
-def _fingerprint(path: Path, folders: Iterable[Path]) -> tuple[tuple[str, int, int, int], ...]:
+def _fingerprint(path: Path, folders: Iterable[Path]) -> Fingerprint:
     """Describe the files that can matter, documents: by path, inode, size and time of change."""
     found = []
     for file in sorted(file for folder in folders for file in folder.iterdir()):

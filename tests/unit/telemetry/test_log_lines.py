@@ -110,7 +110,7 @@ def test_the_record_has_no_place_for_what_was_said():
         "duration", "first_token", "upstream", "usage", "cost", "finish_reason", "error", "parameters", "dropped", "emulated",
         "trace", "tenant", "team", "user", "tags", "cost_nano", "prices", "guards", "found", "decision", "beside",
         "degraded", "version", "shadow_of", "continued", "cache", "cache_why", "cache_entry", "saved", "saved_nano", "structured",
-        "run",
+        "run", "prompt",
     }  # fmt: skip
 
 
