@@ -103,11 +103,11 @@ async def left_in_charge(means: Means, tools: ToolMeans, run: Run) -> str:
 
 
 async def plan_of(tools: ToolMeans, run: Run, caller: Caller, at: InCharge) -> Plan | None:
-    """Give the plan of a run that is kept; one that goes on after an approval has a plan although its request lists no tools. Raises InvalidRequest."""
+    """Give the plan of a run that is kept; one that goes on after an approval has a plan although its request lists no tools. Raises InvalidRequest.
+
+    The limits of who is in charge are the plan's; those of the run hold besides.
+    """
     plan = await tools.planner.plan(caller, run.model, run.request, version=at.version, agent=at.agent)
-    if plan is not None and at.agent:
-        # Who takes over goes on with what is left of what the run may use.
-        plan = msgspec.structs.replace(plan, limits=run.limits)
     if plan is None and run.continues:
         return Plan(model=run.model, fields=run.request)
     return plan

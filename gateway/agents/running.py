@@ -166,7 +166,6 @@ class Running:
             if (plan.agent, plan.version) != (at.agent, at.version):
                 plan = await tools.planner.plan(draft.caller, draft.model, fields, version=at.version, agent=at.agent)
             run = msgspec.structs.replace(run, agent=at.agent, version=at.version, limits=begun.limits)
-            plan = None if plan is None else msgspec.structs.replace(plan, limits=begun.limits)
         return run, (*items, *others), plan or Plan(model=run.model, fields=run.request)
 
     async def _sketch(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from gateway.agents.candidates import Candidates
+from gateway.agents.child_budget import within
 from gateway.agents.context import input_items
 from gateway.agents.desk import no_response
 from gateway.agents.forking import Cut, as_input, before_cut, ends_answered
@@ -78,7 +79,11 @@ class Travelling:
         at = in_charge(run, [call for call in calls if call.id in there])
         made = await self._made(caller, run, at, changes, lineage)
         plan = await self._tools.planner.plan(caller, made.model, made.request, version=made.version, agent=made.agent)
-        return await self._begin(_planned(made, plan), items)
+        planned = _planned(made, plan)
+        if at.agent and made.agent == at.agent != run.agent:
+            # What bound the run that was handed over binds who goes on with it there.
+            planned = msgspec.structs.replace(planned, limits=within(planned.limits, run.limits))
+        return await self._begin(planned, items)
 
     async def replay(
         self, caller: Caller, run: Run, changes: Changes, policies: dict[str, str] | None = None, *, loose: bool = False

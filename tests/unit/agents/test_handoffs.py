@@ -68,6 +68,62 @@ async def test_what_the_run_may_use_is_what_it_began_with(tmp_path):
     assert run.response["error"]["message"] == "The run has used the 2 answers of its model that it may use."
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (AgentLimitSettings(steps=3), "3 answers of its model"),
+        (AgentLimitSettings(tokens=1), "1 tokens"),
+        (AgentLimitSettings(tool_calls=2), None),
+    ],
+)
+async def test_the_limits_of_who_takes_over_hold_as_well_over_the_whole_run(tmp_path, limits, said):
+    """What was used before the handover counts: one answer, one call, and its tokens."""
+    front = agent("front", handoffs=("billing",))
+    billing = agent("billing", tools={"desk": ("look",)}, limits=limits)
+    looks = [[want("look", f'{{"n":{number}}}')] for number in range(9)]
+    async with office(tmp_path, front, billing, minds={"front": [[transfer()]], "billing": looks}) as world:
+        run, _ = await world.ask("My bill?")
+        calls = await world.world.tool_calls.calls(run.id)
+
+    if said is None:
+        assert [call.state for call in calls][:3] == ["done", "done", "failed"]
+        assert "may not call tools more than 2 times" in calls[2].error
+    else:
+        assert (run.status, run.response["error"]["message"]) == (
+            "failed",
+            f"The run has used the {said} that it may use.",
+        )
+        assert run.spent.steps <= 3
+
+
+async def test_a_run_that_is_handed_back_has_the_limits_of_who_began_again(tmp_path):
+    front = agent("front", handoffs=("billing",), tools={"desk": ("look",)})
+    billing = agent("billing", handoffs=("front",), limits=AgentLimitSettings(steps=3))
+    looks = [[want("look", f'{{"n":{number}}}')] for number in range(4)]
+    back = want("transfer_to_front", server="")
+    minds = {"front": [[transfer()], *looks, "Done."], "billing": [[back]]}
+    async with office(tmp_path, front, billing, minds=minds) as world:
+        run, _ = await world.ask("My bill?")
+
+    assert (run.status, run.spent.steps) == ("completed", 7)
+
+
+async def test_the_limits_of_who_took_over_hold_after_an_approval_too(tmp_path):
+    billing = agent(
+        "billing",
+        tools={"desk": ("look", "send")},
+        approval={"desk/send": "always"},
+        limits=AgentLimitSettings(steps=2),
+    )
+    looks = [[want("look", f'{{"n":{number}}}')] for number in range(9)]
+    minds = {"front": [[transfer()]], "billing": [[want("send")], *looks]}
+    async with office(tmp_path, FRONT, billing, minds=minds) as world:
+        asked, _ = await world.ask("Send it.")
+        run, _ = await world.yes(asked)
+
+    assert (asked.status, run.status, run.spent.steps) == ("waiting", "failed", 2)
+
+
 async def test_two_that_hand_over_to_each_other_come_to_an_end(tmp_path):
     front = agent("front", handoffs=("billing",), limits=AgentLimitSettings(handoffs=3))
     billing = agent("billing", handoffs=("front",))
