@@ -22,6 +22,8 @@ from gateway.tools.oauth.discovery import challenged
 from gateway.tools.oauth.wire import AuthorizationFailed
 
 _JSON = {"content-type": "application/json"}
+_TIMES_WIDER = 2
+"""Tries with a token that allows more: what was known of the first may be older than what somebody has agreed to since."""
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _GOODBYE_SECONDS = 2.0
 _LISTEN = "subscriptions/listen"
@@ -118,11 +120,13 @@ class Exchange(httpx2.AsyncBaseTransport):
         if response.status_code == 401:
             await response.aclose()
             return await self._inner.handle_async_request(_authorize(request, await bearer.renewed(token)))
-        if response.status_code == 403 and said.get("error") == "insufficient_scope":
+        for _ in range(_TIMES_WIDER):
+            if response.status_code != 403 or said.get("error") != "insufficient_scope":
+                break
             await response.aclose()
-            return await self._inner.handle_async_request(
-                _authorize(request, await bearer.wants(said.get("scope", "")))
-            )
+            token = await bearer.wants(said.get("scope", ""), token)
+            response = await self._inner.handle_async_request(_authorize(request, token))
+            said = challenged(response.headers.get("www-authenticate", ""))
         return response
 
     async def _answer(

@@ -40,8 +40,11 @@ class Bearer(Protocol):
         """Give another in the place of one that the server refused."""
         ...
 
-    async def wants(self, scope: str) -> str:
-        """Give a token that allows more (RFC 6750, insufficient_scope); raises AuthorizationFailed where a person has to agree to that."""
+    async def wants(self, scope: str, refused: str) -> str:
+        """Give a token that allows more than the one that the server refused (RFC 6750, insufficient_scope), as far as is known.
+
+        Raises AuthorizationFailed where a person has to agree to that.
+        """
         ...
 
 
@@ -75,10 +78,12 @@ class GrantBearer:
                 grant = await self._renew(grant)
             return grant.tokens.access
 
-    async def wants(self, scope: str) -> str:
-        """Remember what more is wanted, for the next authorization. Raises AuthorizationFailed."""
+    async def wants(self, scope: str, refused: str) -> str:
+        """Give the token of who has agreed meanwhile; else remember what more is wanted, for the next authorization. Raises AuthorizationFailed."""
         async with self._turn:
             grant = await self._found(anew=True)
+            if grant.tokens.access != refused:
+                return grant.tokens.access
             wanted = union(grant.tokens.scope, scope)
             if wanted != grant.tokens.wanted:
                 more = msgspec.structs.replace(grant.tokens, wanted=wanted)
@@ -164,9 +169,11 @@ class OwnBearer:
             tokens = self._tokens
             return (await self._ask() if tokens is None or tokens.access == refused else tokens).access
 
-    async def wants(self, scope: str) -> str:
+    async def wants(self, scope: str, refused: str) -> str:
         """Ask for more, once: what is not given then is not to be had."""
         async with self._turn:
+            if self._tokens is not None and self._tokens.access != refused:
+                return self._tokens.access
             wanted = union(self._scope, scope)
             if wanted == self._scope:
                 raise AuthorizationFailed(f"what is allowed does not reach that far: {scope[:200]!r} is wanted")

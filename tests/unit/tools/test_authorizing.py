@@ -278,6 +278,22 @@ async def test_a_tool_that_needs_more_says_so_and_the_next_authorization_asks_fo
     assert notes.site.calls == [("write", "ada")]
 
 
+async def test_what_somebody_has_just_agreed_to_is_used_at_once_whatever_was_known_before(tmp_path):
+    """A grant is taken to be as it was read for some seconds: the old token is refused, and the new one found then."""
+    async with world(tmp_path) as notes:
+        await notes.authorize()
+        await ready(notes.hub, "notes")
+        with pytest.raises(ToolNotReached, match="'write' is wanted"):
+            await call(notes.hub, "notes", "write")
+        await call(notes.hub, "notes", "who")
+        await notes.authorize()
+        said = await call(notes.hub, "notes", "write")
+        known = await notes.grants.find(OPERATOR)
+
+    assert said.text == "write for ada"
+    assert known.tokens.wanted == ""
+
+
 async def test_what_is_forgotten_is_revoked_and_used_no_more(tmp_path):
     async with world(tmp_path) as notes:
         await notes.authorize()
