@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from mcp_servers.data_tier.reading import Found, Planned, Taking
 from mcp_servers.data_tier.settings import Limits, Table
+from mcp_servers.data_tier.sqlite_texts import put_in
 from mcp_servers.verbs import Refused
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ _STEPS: Final = 1000
 """Instructions of SQLite's machine between two looks at the clock."""
 _PAGE: Final = 100
 _LARGEST_VALUE: Final = 4 * 1024 * 1024
+_LONGEST_PATTERN: Final = 256
+"""Of LIKE, whose time grows with the product of the pattern and the text."""
 _ALLOWED_FUNCTIONS: Final = frozenset({
     "abs", "avg", "ceil", "ceiling", "coalesce", "concat", "count", "cume_dist", "date", "datetime", "dense_rank",
     "first_value", "floor", "group_concat", "ifnull", "iif", "instr", "julianday", "lag", "last_value", "lead",
@@ -71,7 +74,9 @@ class SqliteReader:
         connection = self._open()
         try:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _LONGEST_PATTERN)
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+            put_in(connection, _LARGEST_VALUE)
             connection.set_authorizer(self._may)
             end = time.monotonic() + self._limits.seconds
             connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
@@ -116,6 +121,8 @@ def _said(error: sqlite3.Error, limits: Limits) -> str:
     text = str(error)
     if text == "interrupted":
         return f"The query took more than {limits.seconds:g} seconds: ask for less, or narrow it."
+    if text == "user-defined function raised exception":
+        return "A text becomes too long in this query, or is none."
     if "prohibited" in text or "not authorized" in text:
         return "The query reads what is not on the list of tables and columns."
     return f"The database says: {text[:300]}"

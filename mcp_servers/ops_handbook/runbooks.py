@@ -125,7 +125,7 @@ def _front_matter(lines: list[str]) -> tuple[FrontMatter, int]:
 
 
 def _plain_yaml(text: str) -> object:
-    """Read YAML without aliases: with them, a few lines are gigabytes when they are written out, or have no end. Raises YAMLError."""
+    """Read YAML without aliases: with them, a few lines are gigabytes when they are written out, or have no end. Raises YAMLError and Unreadable."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             where = "" if event.start_mark is None else f"line {event.start_mark.line + 2}: "

@@ -15,6 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp_servers.data_tier.program import build
 from mcp_servers.data_tier.settings import Limits, Table
 from mcp_servers.data_tier.sqlite_reader import SqliteReader
+from mcp_servers.data_tier.sqlite_texts import put_in
 from mcp_servers.serving import ConfigurationError
 from mcp_servers.verbs import Refused
 
@@ -250,3 +251,70 @@ async def test_texts_are_written_as_the_server_reads_them(postgres_server, postg
         result = await ask(client, "SELECT 'a\\' AS x, ' , (SELECT word FROM public.secrets) -- ' AS y")
 
     assert result.structured_content["rows"] == [["a\\", " , (SELECT word FROM public.secrets) -- "]]
+
+
+def long_text(zeros):
+    text = "'aaaaaaaaaa'"
+    for _ in range(zeros - 1):
+        text = f"replace({text}, 'a', 'aaaaaaaaaa')"
+    return text
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        f"position({long_text(6)} || 'b' IN {long_text(6)} || {long_text(6)})",
+        f"replace({long_text(6)} || {long_text(6)}, {long_text(6)} || 'b', 'x') = ''",
+        f"trim({long_text(6)}, replace({long_text(5)}, 'a', 'bcdefghijk') || 'b') = ''",
+        f"{long_text(6)} LIKE '%{'a' * 5000}b'",
+        f"{long_text(6)} LIKE '%{'a%' * 120}b'",
+    ],
+)
+async def test_a_function_that_would_take_hours_on_long_texts_does_not(tmp_path, expression):
+    """SQLite looks at the time between two instructions of its machine, and each of these is one."""
+    connection = sqlite3.connect(tmp_path / "shop.db")
+    connection.executescript("CREATE TABLE a (b)")
+    connection.close()
+    reader = SqliteReader(tmp_path / "shop.db", {"a": Table(columns=("b",))}, Limits())
+    with anyio.fail_after(30), contextlib.suppress(Refused):
+        assert (await reader.read(f"SELECT {expression}", [])).rows == [[0]]
+
+
+async def test_no_text_grows_beyond_measure(tmp_path):
+    connection = sqlite3.connect(tmp_path / "shop.db")
+    connection.executescript("CREATE TABLE a (b)")
+    connection.close()
+    reader = SqliteReader(tmp_path / "shop.db", {"a": Table(columns=("b",))}, Limits())
+
+    with pytest.raises(Refused, match="A text becomes too long"):
+        await reader.read(f"SELECT replace({long_text(6)}, 'a', {long_text(6)})", [])
+
+
+VALUES = (
+    "'a'",
+    "''",
+    "'äbä'",
+    "x'6162'",
+    "x''",
+    "12",
+    "-3",
+    "1.0",
+    "0.1",
+    "1e20",
+    "-1.5e-7",
+    "9e999",
+    "NULL",
+    "'  x '",
+)
+
+
+@pytest.mark.parametrize(
+    "call", ["instr(?1, ?2)", "replace(?1, ?2, ?3)", "trim(?1, ?2)", "ltrim(?1)", "rtrim(?1)", "trim(?1)"]
+)
+def test_what_replaces_functions_of_sqlite_gives_what_they_give(call):
+    ours, theirs = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
+    put_in(ours, 1000)
+    for one in VALUES:
+        for other in VALUES:
+            sql = "SELECT " + call.replace("?1", one).replace("?2", other).replace("?3", "'-'")
+            assert ours.execute(sql).fetchall() == theirs.execute(sql).fetchall(), sql
