@@ -59,7 +59,9 @@ def authorizer_of(text=""):
 
 
 class Site:
-    """Where it is, and what the test may change or look at."""
+    """Where it is, and what the test may change or look at: `draining` says that it goes down."""
+
+    draining = False
 
     def __init__(self, url, audit, server):
         self.url = url
@@ -90,7 +92,13 @@ async def site_over(hub, *, servers=("docs",), policies="", **view):
     server = Server("offers", on_list_tools=list_tools, **handlers)
     app = server.streamable_http_app(stateless_http=True)
     port = free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1)
+    site = Site(f"http://127.0.0.1:{port}/mcp", audit, server)
+
+    async def marked(scope, receive, send):
+        scope["extensions"] = {**scope.get("extensions", {}), "switchgear.server": site}
+        await app(scope, receive, send)
+
+    config = uvicorn.Config(marked, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1)
     running, done = uvicorn.Server(config), anyio.Event()
 
     async def serve():
@@ -105,7 +113,7 @@ async def site_over(hub, *, servers=("docs",), policies="", **view):
             while not running.started:
                 await anyio.sleep(0.01)
         try:
-            yield Site(f"http://127.0.0.1:{port}/mcp", audit, server)
+            yield site
         finally:
             handlers["on_subscriptions_listen"].close()
             running.should_exit = True

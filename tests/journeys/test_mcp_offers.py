@@ -315,3 +315,16 @@ async def test_one_caller_does_not_take_all_streams(docs):
             assert events.honored.tools_list_changed
         for listening in reversed(opened):
             await listening.__aexit__(None, None, None)
+
+
+async def test_streams_end_when_the_server_goes_down_and_their_clients_are_told_so(docs):
+    """A stream in which nothing happens must not hold up a drain; the end of it is an answer, not a broken connection."""
+    async with (
+        hub_over({"docs": docs()}) as hub,
+        site_over(hub) as site,
+        site.client("auto") as client,
+        client.listen(tools_list_changed=True) as events,
+    ):
+        site.draining = True
+        with anyio.fail_after(10):
+            assert [event async for event in events] == []

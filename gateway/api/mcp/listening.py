@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
+import anyio
 import anyio.lowlevel
 from mcp import MCPError
 from mcp.server.subscriptions import (
@@ -20,6 +21,7 @@ from mcp.server.subscriptions import (
 )
 from mcp_types import INVALID_REQUEST, SubscriptionsListenRequestParams, SubscriptionsListenResult
 
+from gateway.api.edge import is_draining
 from gateway.api.mcp.offering import Asker
 from gateway.tools.changes import ChangeKind, Changes
 
@@ -28,6 +30,9 @@ MOST: Final = 1024
 
 MOST_OF_ONE: Final = 16
 """Streams of one caller."""
+
+_LOOK: Final = 0.5
+"""Seconds between two looks whether the server goes down."""
 
 _EVENTS: Final[dict[ChangeKind, ServerEvent]] = {
     "tools": ToolsListChanged(),
@@ -72,7 +77,7 @@ class Listening:
         wanted = params.notifications.model_copy(update={"resource_subscriptions": None})
         self._open[who] += 1
         try:
-            return await self._handler(context, params.model_copy(update={"notifications": wanted}))
+            return await self._told(context, params.model_copy(update={"notifications": wanted}))
         finally:
             self._open[who] -= 1
             if not self._open[who]:
@@ -81,3 +86,23 @@ class Listening:
     def close(self) -> None:
         """End all streams, and say so to their clients: this server goes down."""
         self._handler.close()
+
+    async def _told(self, context: Any, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
+        told: SubscriptionsListenResult | MCPError | None = None
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._watch, context)
+            try:
+                told = await self._handler(context, params)
+            except MCPError as error:
+                # Raised below: the group would put it into one of errors.
+                told = error
+            beside.cancel_scope.cancel()
+        if isinstance(told, MCPError):
+            raise told
+        return told or SubscriptionsListenResult()
+
+    async def _watch(self, context: Any) -> None:
+        # A stream that waits for a change would hold up the end of the server for as long as it may be held up.
+        while context.request is None or not is_draining(context.request.scope):  # noqa: ASYNC110 nobody tells requests of it
+            await anyio.sleep(_LOOK)
+        self.close()
