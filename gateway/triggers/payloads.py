@@ -18,8 +18,8 @@ from gateway.core.items import Json
 from gateway.core.strict_json import decode_object
 
 _DEPTH: Final = 20
-_MOST_NAME: Final = 512
-"""Characters of a key or a fingerprint that are kept as they are; longer ones are known by their hash."""
+_PLAIN: Final = re.compile(r"[ -~]{1,512}\Z")
+"""Keys and fingerprints that are kept as they are; others are known by their hash."""
 _MOST_TITLE: Final = 200
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}\Z")
 _HARMFUL: Final = re.compile(
@@ -178,8 +178,8 @@ def _title(labels: Mapping[str, str]) -> str:
 
 
 def _name(text: str) -> str:
-    """Give a text that is short enough to be a key, another one for each."""
-    return text if len(text) <= _MOST_NAME and not text.startswith("sha256:") else f"sha256:{_hash(text.encode())}"
+    """Give what any database keeps and is short enough to be a key: the text itself where it is plain, else its hash."""
+    return text if _PLAIN.match(text) and not text.startswith("sha256:") else f"sha256:{_hash(text.encode())}"
 
 
 def _hash(data: bytes) -> str:

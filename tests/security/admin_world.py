@@ -25,6 +25,7 @@ from gateway.config.database_settings import SqliteSettings
 from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.settings import ModelSettings, Settings, TargetSettings, VersionSettings
 from gateway.config.tool_settings import StdioServerSettings, ToolHubSettings, ToolSettings
+from gateway.config.trigger_settings import RunAsSettings, ScheduleTriggerSettings
 from gateway.core.caller import Caller
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
@@ -47,6 +48,8 @@ from gateway.stores.directory import Tenant, User, VirtualKey
 from gateway.stores.directory_sql import SqlDirectory
 from gateway.stores.files import StoredFile
 from gateway.stores.files_sql import SqlFiles
+from gateway.stores.incidents import Changes, Incident, Wanted
+from gateway.stores.incidents_sql import SqlIncidents
 from gateway.stores.key_material import digest_key, make_key, shown_prefix
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger import LedgerRow
@@ -61,6 +64,8 @@ from gateway.stores.tool_pins_memory import PinsInMemory
 from gateway.tools.catalogue import Sight
 from gateway.tools.definitions import Listed
 from gateway.tools.server_hub import ServerHub
+from gateway.triggers.counts import Counts as TriggerCounts
+from gateway.triggers_opening import open_triggers
 from tests.journeys.approvals_world import ask_people, running_over
 
 PEPPER = b"p" * 32
@@ -89,7 +94,9 @@ class World:
         self.services = services
         self.cache = cache
         self.runs = SqlRuns(database)
-        self.app = app = app_over(services, services.ring, cache, database)
+        self.incidents = SqlIncidents(database)
+        self.triggers = triggers_over(database, services)
+        self.app = app = app_over(services, services.ring, cache, database, self.triggers)
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
         self.keys = {}
 
@@ -115,6 +122,15 @@ class World:
         await self.services.ring.refresh()
         self.keys[name] = key
         return record
+
+    async def add_incident(self, tenant):
+        """Put an incident of a tenant into the store, as one that was left over in a storm; its id."""
+        incident = Incident(
+            id=new_id("inc_"), trigger=f"of-{tenant}", tenant=tenant, kind="event", key=new_id(""), title="t", opened_at=NOW,
+            updated_at=NOW, held="storm",
+        )  # fmt: skip
+        await self.incidents.take_in(incident.trigger, Wanted(), lambda found: Changes(incidents=(incident,)))
+        return incident.id
 
     async def add_batch(self, tenant):
         """Put a batch of a tenant into the store, as one that runs; its id."""
@@ -215,7 +231,20 @@ def tools_in():
     return hub
 
 
-def app_over(services, ring, cache, database):
+def triggers_over(database, services):
+    """A schedule in each tenant, which nothing but a hand fires here: only what is delivered is taken in."""
+    triggers = {
+        f"of-{tenant}": ScheduleTriggerSettings(agent="a", cron="0 0 1 1 *", run_as=RunAsSettings(tenant=tenant))
+        for tenant in (HOME, OTHER, THIRD)
+    }
+    kept = SimpleNamespace(
+        incidents=SqlIncidents(database), runs=SqlRuns(database), calls=SqlToolCalls(database), audit=services.audit
+    )
+    edge = SimpleNamespace(clock=services.clock, new_id=new_id)
+    return open_triggers(lambda: triggers, edge, TriggerCounts(), SimpleNamespace(), kept)
+
+
+def app_over(services, ring, cache, database, triggers=None):
     """The admin API as the server has it."""
     identity = Identity(ring=ring)
     edge = Edge(
@@ -240,7 +269,7 @@ def app_over(services, ring, cache, database):
         rollouts=conductor(services.clock),
         cache=desk,
         tools=tools_in(),
-        watching=people.watching,
+        watching=msgspec.structs.replace(people.watching, triggers=triggers),
         answers=people.answers,
     )
     missing = unknown.endpoint(tuple(endpoints))
@@ -304,6 +333,8 @@ async def _opened(path: Path, queue: Path, clock: Clock) -> AsyncIterator[World]
         services, MemoryAnswers(most_bytes=1 << 20, entry_bytes=1 << 16, clock=clock, chance=lambda: 0.0), database
     )
     world.files = SqlFiles(database)
-    async with world.http:
+    async with world.http, anyio.create_task_group() as tasks:
+        tasks.start_soon(world.triggers.intake.run)
         yield world
+        tasks.cancel_scope.cancel()
     await database.aclose()

@@ -112,11 +112,14 @@ async def own_object(world, path, tenant):
             "cache": world.add_entry,
             "approvals": world.add_approval,
             "runs": world.add_run,
+            "incidents": world.add_incident,
         }
     ):
         return await kept[noun](tenant)
     if path.endswith("accept"):
         return "docs/echo"
+    if noun == "triggers":
+        return f"of-{tenant}"
     if noun in OF_ALL_TENANTS:
         return OF_ALL_TENANTS[noun]
     body = BODIES[noun][0] | {"name": f"made {new_id('')}", "tenant": tenant}
