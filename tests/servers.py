@@ -294,12 +294,14 @@ class WebServer(Server):
 
 
 @contextlib.contextmanager
-def alertmanager_server() -> Iterator[WebServer]:
-    """Run an Alertmanager of its own, with one receiver that does nothing, while the block runs."""
+def alertmanager_server(
+    config: str = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n",
+) -> Iterator[WebServer]:
+    """Run an Alertmanager of its own, without `config` with one receiver that does nothing, while the block runs."""
     program = shutil.which("prometheus-alertmanager")
     assert program is not None, "Alertmanager is not installed: apt-get install prometheus-alertmanager"
     with _folder() as folder:
-        (folder / "config.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+        (folder / "config.yml").write_text(config)
         server = WebServer(folder, "/-/ready")
         listen = f"--web.listen-address=127.0.0.1:{server.port}"
         server.start(program, "--config.file=config.yml", "--storage.path=data", listen, "--cluster.listen-address=")

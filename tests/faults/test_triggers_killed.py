@@ -8,7 +8,6 @@ import pytest
 
 from tests.journeys.running_gateway import served_process
 from tests.journeys.triggers_world import CONFIG, ENVIRON, TOKEN, alert, payload, write_files
-from tests.servers import missing_servers, postgres_server
 
 PATIENCE = 60
 TRIGGERS = """
@@ -98,27 +97,25 @@ async def test_what_was_acknowledged_has_its_run_after_a_kill_and_has_it_once(tm
     once_each(found, runs, acknowledged)
 
 
-@pytest.mark.skipif("postgres" in missing_servers(), reason="PostgreSQL is not installed")
-async def test_two_replicas_on_one_database_begin_each_run_once(tmp_path):
-    with postgres_server() as server:
-        database = '{kind: postgres, url: "env:DATABASE_URL"}'
-        folders = [tmp_path / "a", tmp_path / "b"]
-        for folder in folders:
-            folder.mkdir()
-        config, environ = configured(folders[0], database)
-        other, _ = configured(folders[1], database)
-        environ["DATABASE_URL"] = server.url
-        async with served_process(folders[0], config, environ) as one:
-            key = (folders[0] / "data" / "first.key").read_text().strip()
-            async with served_process(folders[1], other, environ) as two:
-                sides = [Sides(one.url, key), Sides(two.url, key)]
-                async with anyio.create_task_group() as tasks:
-                    for number in range(GROUPS):
-                        for side in sides:  # as two Alertmanagers of a cluster do
-                            tasks.start_soon(side.deliver, number)
-                found, runs = await sides[0].settled(GROUPS)
-                for side in sides:
-                    await side.http.aclose()
+async def test_two_replicas_on_one_database_begin_each_run_once(tmp_path, postgres_server):
+    database = '{kind: postgres, url: "env:DATABASE_URL"}'
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    config, environ = configured(folders[0], database)
+    other, _ = configured(folders[1], database)
+    environ["DATABASE_URL"] = postgres_server.new_database()
+    async with served_process(folders[0], config, environ) as one:
+        key = (folders[0] / "data" / "first.key").read_text().strip()
+        async with served_process(folders[1], other, environ) as two:
+            sides = [Sides(one.url, key), Sides(two.url, key)]
+            async with anyio.create_task_group() as tasks:
+                for number in range(GROUPS):
+                    for side in sides:  # as two Alertmanagers of a cluster do
+                        tasks.start_soon(side.deliver, number)
+            found, runs = await sides[0].settled(GROUPS)
+            for side in sides:
+                await side.http.aclose()
 
     assert len(found) == GROUPS
     once_each(found, runs, [])
