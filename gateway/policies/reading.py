@@ -162,8 +162,10 @@ def _effect_problems(rule: Rule) -> list[str]:
     problems = []
     if rule.kind != "forbid":
         problems.append('@effect("require_approval") belongs on a forbid')
-    if not _names(rule.note("approvers")):
-        problems.append('@effect("require_approval") needs @approvers("group, group")')
+    if rule.note("approvers") is not None and not _names(rule.note("approvers")):
+        problems.append(
+            '@approvers names nobody: write "group, group", or leave it out for whoever may answer approvals'
+        )
     for name, most in (("quorum", MOST_VOTES), ("ttl", LONGEST_WAIT)):
         value = rule.note(name)
         if value is not None and not (re.fullmatch(r"[0-9]{1,7}", value) and 1 <= int(value) <= most):

@@ -28,7 +28,7 @@ def faults(bench, *texts):
         ("forbid (principal == ?principal, action, resource);", "templates"),
         ('@effect("maybe") forbid (principal, action, resource);', "@effect is one of"),
         ('@effect("require_approval") @approvers("a") permit (principal, action, resource);', "belongs on a forbid"),
-        ('@effect("require_approval") forbid (principal, action, resource);', "needs @approvers"),
+        ('@effect("require_approval") @approvers("") forbid (principal, action, resource);', "names nobody"),
         ('@effect("require_approval") @approvers("a") @quorum("0") forbid (principal, action, resource);', "@quorum"),
         ('@effect("require_approval") @approvers("a") @ttl("1h") forbid (principal, action, resource);', "@ttl"),
         ('@quorum("2") forbid (principal, action, resource);', "means nothing without"),
