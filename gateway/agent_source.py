@@ -11,6 +11,7 @@ from gateway.agents.catalogue import agent_routes
 from gateway.agents.desk import RunDesk
 from gateway.agents.rule_of_two import rule_of_two
 from gateway.config import ConfigError, Fault, Settings
+from gateway.config.agent_checks import near
 from gateway.config.agent_documents import DEFINITION, digest_agents_folder, load_agent_documents
 from gateway.config.agent_families import everybody
 from gateway.config.agent_links import in_conversation
@@ -80,6 +81,7 @@ class AgentSource:
             Fault(file=str(self._config), path=path, message=message)
             for path, message in agents_of_triggers(settings, documents.agents)
         ]
+        faults += _unknown_to_clients(documents, settings, self._config)
         if faults:
             raise ConfigError(faults)
         return documents
@@ -93,6 +95,15 @@ class AgentSource:
     def routes(self, documents: AgentDocuments, surroundings: Surroundings) -> dict[str, Route]:
         """Give the routes of agents, by their models' names."""
         return agent_routes(documents.agents, surroundings, lambda: self.desk)
+
+
+def _unknown_to_clients(documents: AgentDocuments, settings: Settings, config: Path) -> Iterator[Fault]:
+    """Give the agents that clients of MCP are to reach and that there are not."""
+    listed = () if settings.mcp is None else settings.mcp.agents
+    for number, name in enumerate(listed):
+        if name not in documents.agents:
+            message = f"no agent is named '{name}'{near(name, documents.agents)}"
+            yield Fault(file=str(config), path=f"mcp.agents[{number}]", message=message)
 
 
 def _faults(

@@ -20,6 +20,8 @@ from gateway.agents.desk import RunDesk
 from gateway.api import responses, unknown
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
+from gateway.api.mcp.counts import McpCounts
+from gateway.api.mcp.endpoint import McpEndpoint
 from gateway.api.paths import Paths, pattern_routes
 from gateway.approvals_opening import open_approvals
 from gateway.batches.counts import Counts
@@ -41,6 +43,7 @@ from gateway.endpoints import Answered, Served, endpoints_of
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
+from gateway.mcp_opening import open_mcp
 from gateway.notices.counts import Counts as NoticeCounts
 from gateway.own_readings import Told, own_readings
 from gateway.pipeline.cached_build import open_caching
@@ -90,15 +93,15 @@ class Application:
         self._websockets: Callable[[], int] = int
         self.conditions = Conditions(random.random)
         targets = target_readings(self.conditions, clock.monotonic, lambda: healthy_targets(self.live.current().routes))
-        splits = Splits()
+        self.lines, splits = Lines(), Splits()
         self.rollouts = open_rollouts(self.governance, splits, clock)
-        self.lines = Lines()
         ensembles, structured = EnsembleMetrics(), StructuredMetrics()
         kept = self.governance.kept
         self.shadowing = None if kept is None else Shadowing(kept.shadows, clock=clock, new_id=new_id)
         self.caching = open_caching(settings, clock)
         self.semantic, self.scored = self._open_semantic(clock)
-        counts, run_counts, notice_counts, told = Counts(), RunCounts(), NoticeCounts(), TriggerCounts()
+        counts, run_counts, notice_counts = Counts(), RunCounts(), NoticeCounts()
+        told, mcp_counts = TriggerCounts(), McpCounts()
         self.judging = Judging()
         self.tools, self.authorizing = open_tools(settings, kept, self.judging, clock)
         self.metrics = CallMetrics(
@@ -109,7 +112,11 @@ class Application:
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *(counts.metrics if settings.batches is not None else ()),
-                *(() if settings.runs is None else (*run_counts.metrics, *notice_counts.metrics, *told.metrics)),
+                *(
+                    ()
+                    if settings.runs is None
+                    else (*run_counts.metrics, *notice_counts.metrics, *told.metrics, *mcp_counts.metrics)
+                ),
                 *(*ensembles.metrics, *structured.metrics),
                 *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
@@ -151,6 +158,7 @@ class Application:
         self.approvals = open_approvals(settings, self.edge, notice_counts, run_desk, kept)
         self.triggers = self._open_triggers(told, run_desk)
         self.agents.follow(self.live.current, run_desk)
+        self.mcp = self._open_mcp(mcp_counts)
         self.asgi = self._paths(clock.wall())
 
     def _open_edge(self, clock: Clock) -> Edge:
@@ -216,6 +224,10 @@ class Application:
             lambda: self.live.current().settings.triggers, self.edge, counts, desk, self.governance.kept
         )
 
+    def _open_mcp(self, counts: McpCounts) -> McpEndpoint:
+        counters, calling = self.governance.limits.limiter.store, None if self.runs is None else self.runs.calling
+        return open_mcp(self.live.current, self.edge, self.tools, calling, counters, counts, self.governance.kept)
+
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp
         if otlp is None:
@@ -262,6 +274,7 @@ class Application:
                 batching=self.batching,
                 runs=self.runs,
                 triggers=self.triggers,
+                mcp=self.mcp,
                 scores=None if kept is None else kept.rollouts,
                 started_at=started_at,
                 render=self.metrics.render,
@@ -290,6 +303,7 @@ class Application:
             if self.semantic is not None:
                 tasks.start_soon(self.semantic.run)
             tasks.start_soon(self.tools.run)
+            tasks.start_soon(self.mcp.run)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
             folders = partial(folders_of, lambda: self.live.current().settings, self._config_path)
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, folders)

@@ -38,6 +38,7 @@ from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
+from gateway.api.mcp import endpoint as mcp
 from gateway.approvals_opening import Approvals
 from gateway.batching import Batching
 from gateway.cache.opening import SemanticCache
@@ -89,6 +90,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     batching: Batching | None
     runs: Runs | None
     triggers: TriggerDesk | None
+    mcp: mcp.McpEndpoint
     scores: RolloutStore | None
     started_at: float
     render: Callable[[], bytes]
@@ -121,6 +123,7 @@ def endpoints_of(served: Served) -> dict[str, AsgiApp]:
         **conversations.endpoints(edge, said, audit, most=0 if runs is None else runs.most_items),
         **files.endpoints(edge, None if batching is None else batching.cabinet, audit),
         **batches.endpoints(edge, None if batching is None else batching.desk, audit),
+        mcp.PATH: served.mcp,
         route_explain.PATH: route_explain.endpoint(edge),
         **_administration(served),
         **served.approvals.endpoints,

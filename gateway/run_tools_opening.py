@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.agents.agent_planning import AgentPlanner, AgentsInForce
+from gateway.agents.direct import DirectPlanner
 from gateway.agents.means import ToolMeans
 from gateway.agents.plan import Planner
 from gateway.agents.planning import Planners, RequestPlanner
@@ -66,7 +67,8 @@ def open_tool_means(
 
     def planner(hub: Hub) -> Planner:
         agents = AgentPlanner(in_force, hub, kept.agent_versions)
-        return Planners(agents, RequestPlanner(hub, lambda: in_force().authorizer))
+        direct = DirectPlanner(hub, lambda: in_force().authorizer)
+        return Planners(agents, direct, RequestPlanner(hub, lambda: in_force().authorizer))
 
     return ToolMeans(
         hub=known,

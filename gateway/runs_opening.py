@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from gateway.agents.calling import Calling
 from gateway.agents.costs import Costs
 from gateway.agents.counts import Counts
 from gateway.agents.executor import Executor
@@ -23,13 +24,14 @@ from gateway.stores.runs import RunStore
 
 
 class Runs(msgspec.Struct, frozen=True, kw_only=True):
-    """What an application has that keeps responses. `most_items` is how many a conversation may have."""
+    """What an application has that keeps responses. `most_items` is how many a conversation may have; `calling` is None where runs have no tools."""
 
     desk: Running
     executor: Executor
     conversations: ConversationStore
     most_items: int
     costs: Costs
+    calling: Calling | None = None
 
 
 def open_runs(
@@ -70,4 +72,5 @@ def open_runs(
         conversations=conversations,
         most_items=settings.context_items,
         costs=costs,
+        calling=None if tools is None else Calling(means, tools, executor, desk),
     )

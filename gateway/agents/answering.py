@@ -15,6 +15,7 @@ from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.context import CONVERSATION, Context, Prompted
 from gateway.agents.desk import Ear
 from gateway.agents.folding import Ask, Do, Question, State, fold
+from gateway.agents.foretold import foretold
 from gateway.agents.handoffs import InCharge, in_charge, plan_of, transfers
 from gateway.agents.hearing import Hearing
 from gateway.agents.means import Generation, Means, ToolMeans
@@ -25,7 +26,6 @@ from gateway.agents.run_compacting import RunCompacting
 from gateway.agents.starting import patient
 from gateway.agents.toolbox import Toolbox
 from gateway.agents.truncating import Truncating
-from gateway.agents.workflow_answering import WorkflowResponder
 from gateway.agents.writing import DIALECT, NOTHING, Page, Sink, Writing
 from gateway.cache.wishes import wish_of
 from gateway.core.call import Call
@@ -298,12 +298,12 @@ class Answering:
         plan = self._plan
         ear = None if self._asking is None else self._asking.ear
         self._heard = False
-        if plan is not None and plan.workflow is not None:
+        if (answerer := foretold(plan, prompted.seen)) is not None:
             # It fails by what was done for it: that is told in a response that is kept.
             await self.writing.put(self.writing.beginning())
             if ear is not None:
                 ear.asking()
-            await WorkflowResponder(plan.workflow, prompted.seen)(call, self._take)
+            await answerer(call, self._take)
             return
         route = find_route(generation.routes, call.model, shown=self._shown(generation, call))
         if ear is not None:

@@ -44,7 +44,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `granted` is by the name that the model knows. `agent` and `version` are empty for a run of a model. `compact_at` is how many tokens
     of a context have it compacted; None is what the request says.
-    `workflow` is what answers in the place of a model, None where a model does.
+    `workflow` is what answers in the place of a model, None where a model does; `direct` is the one tool (its name in `granted`) that a client
+    asks for by itself, without a model, empty elsewhere.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     compact_at: int | None = None
     workflow: WorkflowStep | None = None
+    direct: str = ""
 
 
 class Planner(Protocol):

@@ -68,11 +68,11 @@ class Running:
         # Where there is room for it, it is executed here: nobody has to look for it.
         here = self._executor.reserve()
         try:
-            kept = self._leased(run) if here else run
+            kept = self.leased(run) if here else run
             if kept.continues:
                 await go_on(self._means, kept, items)
             elif not await self._means.runs.add(kept, items, most_live=self._means.settings.unfinished):
-                raise self._too_many()
+                raise self.too_many()
             if here:
                 self._executor.start(kept)
                 here = False
@@ -83,12 +83,13 @@ class Running:
         self._executor.wake()
         return run
 
-    def _too_many(self) -> LimitExceeded:
+    def too_many(self) -> LimitExceeded:
+        """Give the error for a tenant that has too many unfinished runs."""
         most = self._means.settings.unfinished
         msg = f"{most} background responses wait or run already: wait until one of them has ended, or cancel it."
         return LimitExceeded(msg, limit="runs.unfinished", window="now", retry_after=5.0)
 
-    def _leased(self, run: Run) -> Run:
+    def leased(self, run: Run) -> Run:
         """Give a run that begins with a lease of this process."""
         means, now = self._means, self._means.clock.wall()
         return msgspec.structs.replace(
@@ -106,7 +107,7 @@ class Running:
         Raises what keeps it from beginning, and then nothing is kept. What happens after the first event is told by events.
         """
         run, items, plan = await self._read(draft, background=False)
-        run = self._leased(run)
+        run = self.leased(run)
         asking = Asking(
             received=draft.received,
             call=draft.call,

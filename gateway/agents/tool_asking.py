@@ -12,6 +12,7 @@ import structlog
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.builtin_tools import ASK_HUMAN, LARGEST_PIECE, note, read_ref, ref_of, shown
 from gateway.agents.children import Children
+from gateway.agents.direct import is_direct, whole_name, whole_of
 from gateway.agents.handoffs import target_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.provenance import label_of
@@ -176,9 +177,13 @@ class ToolAsking:
         data = text.encode("utf-8", "replace")
         if not text.isascii():
             text = data.decode()  # half of a character could be written nowhere, and so could the end of the run
+        run, direct = self._run.id, is_direct(self._run)
+        if direct:
+            # Whoever asked for it is no model: it gets all that there is.
+            await self._tools.blobs.put(run, whole_name(body["id"]), whole_of(output))
         if len(data) > most:
-            run = self._run.id
-            await self._tools.blobs.put(run, body["id"], data)
+            if not direct:
+                await self._tools.blobs.put(run, body["id"], data)
             text = shown(text, most, ref_of(run, body["id"]))
         return mcp_items.reported(body, text) if output.is_error else mcp_items.completed(body, text)
 

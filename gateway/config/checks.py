@@ -39,6 +39,8 @@ from gateway.config.health_settings import HealthCheckSettings
 from gateway.config.hedge_checks import hedge_findings, hedged_model_findings
 from gateway.config.hedge_settings import HedgeSettings
 from gateway.config.limit_settings import LimitRuleSettings
+from gateway.config.mcp_checks import endpoint_findings, mcp_findings
+from gateway.config.mcp_settings import McpEndpointSettings
 from gateway.config.overload_checks import concurrency_findings, ladder_findings, queue_findings, step_findings
 from gateway.config.overload_settings import StepSettings
 from gateway.config.presets import PRESETS
@@ -262,6 +264,8 @@ _RULES: Final[tuple[tuple[type[msgspec.Struct], Callable[[Any], Iterator[Finding
     (Settings, run_findings),
     (Settings, agents_findings),
     (Settings, grant_findings),
+    (McpEndpointSettings, mcp_findings),
+    (Settings, endpoint_findings),
     (AgentSettings, definition_findings),
     (AgentSettings, workflow_findings),
     (WorkflowStep, workflow_step_findings),

@@ -19,6 +19,7 @@ from gateway.config.cache_settings import CacheSettings, ModelCacheSettings
 from gateway.config.database_settings import PostgresSettings, RedisSettings, SqliteSettings
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.config.limit_settings import LimitRuleSettings
+from gateway.config.mcp_settings import McpEndpointSettings
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.prompt_settings import PromptsSettings
 from gateway.config.protection_settings import ProtectionSettings
@@ -349,3 +350,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dict[TriggerName, AnyTriggerSettings],
         Meta(description="What starts runs of agents without a person asking, by name."),
     ] = msgspec.field(default_factory=dict)
+    mcp: Annotated[
+        McpEndpointSettings | None, Meta(description="Tools and agents for MCP clients, at /mcp; null serves none.")
+    ] = None

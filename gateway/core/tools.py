@@ -43,7 +43,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """A tool as its server defines it, and what the operator says of it. `schema` is the JSON Schema of its arguments.
 
     `definition` is the sha256 (hex) of what the server says: the canonical JSON of name, title, description, input and output
-    schema, annotations. `gives` labels its results; `outward` says that it acts on the world outside or carries data to it.
+    schema, annotations; `icons` are for people's eyes, and in no definition. `gives` labels its results; `outward` says that it acts on the world outside or carries data to it.
     `idempotency_argument` names an argument that takes the idempotency key, empty where none does.
     """
 
@@ -55,6 +55,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     output_schema: dict[str, Json] | None = None
     annotations: dict[str, Json] = {}
+    icons: tuple[dict[str, Json], ...] = ()
     effect: Effect = "once"
     gives: Label
     outward: bool = True
@@ -91,12 +92,14 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
     """What a call gave. `text` is what a model reads; `structured` the same as JSON where the tool gives that.
 
+    `blocks` are the parts of the answer as they came, where the tool gives any: what a text cannot hold is in them.
     `is_error` says that the tool did its work and reports that it could not do what was asked. With `wishes` nothing is done yet: the tool is to
     be called again with people's answers to them.
     """
 
     text: str
     structured: Json = None
+    blocks: tuple[dict[str, Json], ...] = ()
     is_error: bool = False
     wishes: tuple[Wish, ...] = ()
 

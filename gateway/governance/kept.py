@@ -52,5 +52,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     grants: SqlGrants | None
     agent_versions: SqlAgentVersions
     seal: Seal
+    call_seal: Seal
     bytes: FileBytes | None
     first_key: str | None

@@ -121,6 +121,7 @@ async def _on(
         grants=_grants(database, settings),
         agent_versions=SqlAgentVersions(database),
         seal=Seal(pepper, purpose=b"compaction", prefix=COMPACTED),
+        call_seal=Seal(pepper, purpose=b"mcp call", prefix="", most=64 * 1024),
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

@@ -22,7 +22,8 @@ def output_of(result: dict[str, Json]) -> ToolOutput:
     if not text and structured is not None:
         # Servers should give both. Where one does not, the model is not to read nothing.
         text = msgspec.json.encode(structured).decode()
-    return ToolOutput(text=text, structured=structured, is_error=result.get("isError") is True)
+    whole = tuple(block for block in blocks if isinstance(block, dict)) if isinstance(blocks, list) else ()
+    return ToolOutput(text=text, structured=structured, blocks=whole, is_error=result.get("isError") is True)
 
 
 def failure(text: str) -> ToolOutput:

@@ -12,7 +12,7 @@ from gateway.core.tools import Effect, Label, Tool
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool as its server lists it. `schema` and `output_schema` are JSON Schemas as they came.
+    """A tool as its server lists it. `schema` and `output_schema` are JSON Schemas as they came. `icons` are not pinned: no model sees them.
 
     `effect` is what holds where the operator does not say: nothing that an MCP server says of its tools makes it another.
     """
@@ -23,6 +23,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     output_schema: dict[str, Json] | None = None
     annotations: dict[str, Json] = {}
+    icons: tuple[dict[str, Json], ...] = ()
     effect: Effect = "once"
 
     @property
@@ -54,6 +55,7 @@ def tool_of(server: str, listed: Listed, settings: ToolSettings, *, timeout: flo
         description=listed.description,
         output_schema=listed.output_schema,
         annotations=listed.annotations,
+        icons=listed.icons,
         effect=settings.effect or listed.effect,
         gives=Label(
             source=f"{server}/{listed.name}",

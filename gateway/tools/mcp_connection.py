@@ -265,6 +265,7 @@ def _listed(tool: McpTool) -> Listed:
         description=said.get("description") or "",
         output_schema=said.get("outputSchema"),
         annotations=said.get("annotations") or {},
+        icons=tuple(said.get("icons") or ()),
     )
 
 

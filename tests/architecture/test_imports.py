@@ -20,6 +20,7 @@ HEAVY = {
 }
 # Modules of ours that stand before something heavy; each is imported in one place, where the configuration asks for it.
 DOORS = {
+    "gateway.api.mcp.serving": "mcp, an extra, a second; only where /mcp is configured, or first used",
     "gateway.api.identity.tokens": "PyJWT and cryptography; only where an issuer of tokens is configured",
     "gateway.governance.stores": "SQLAlchemy, 0.4 s; only where a database is configured",
     "gateway.pipeline.guarded_build": "the detectors' patterns, 0.1 s; only where data is protected",

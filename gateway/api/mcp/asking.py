@@ -1,0 +1,107 @@
+"""One request of an MCP client, as handlers see it: who asks, what he can, and where to tell him how it goes. And what surrounds every handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from mcp import MCPError
+from mcp.server.context import ServerRequestContext
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from gateway.api.mcp.run_ids import run_of_key, run_of_request
+from gateway.api.plain import CALLER
+from gateway.core.caller import Caller
+from gateway.core.errors import InvalidRequest, SwitchgearError
+from gateway.core.items import Json
+
+log = structlog.get_logger()
+
+KEY: Final = "switchgear/idempotency-key"
+"""Of `_meta`: a client that asks again with the same key asks for the same call."""
+CALL_ID: Final = "switchgear.call"
+SESSION: Final = b"mcp-session-id"
+_CODE: Final = "code"
+
+Context = ServerRequestContext[Any, Any]
+Params = Any
+Answer = dict[str, Json]
+Handler = Callable[[Context, Params], Awaitable[Answer]]
+
+
+class Asked:
+    """A request."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        scope = context.request.scope if context.request is not None else {}
+        self.caller: Caller = scope[CALLER]
+        self.id: str = scope.get(CALL_ID, "")
+        departure = (scope.get("extensions") or {}).get("switchgear.departure")
+        self._departure = departure
+        self.address: str = (scope.get("client") or ("",))[0]
+        headers = dict(scope.get("headers") or ())
+        self.session: str = headers.get(SESSION, b"").decode("latin-1")
+        self.version = context.protocol_version
+        self.modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+        trace = self.meta("traceparent") or headers.get(b"traceparent", b"").decode("latin-1")
+        self.trace: str | None = trace if isinstance(trace, str) and len(trace) == 55 else None
+
+    def meta(self, name: str) -> Json:
+        """Give what the request's `_meta` says under a name."""
+        return dict(self._context.meta or {}).get(name)
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has left, as far as the server can tell: else it is the server that goes down, and calls go on without it."""
+        return self._departure is None or bool(self._departure.left)
+
+    @property
+    def can_visit(self) -> bool:
+        """Whether the client can send its user to a page, and ask again afterwards."""
+        said = self._context.session.client_capabilities
+        return self.modern and said is not None and said.elicitation is not None and said.elicitation.url is not None
+
+    @property
+    def run(self) -> str:
+        """Give the id of the run that this request begins, where another request can mean the same: empty where none can."""
+        key = self.meta(KEY)
+        if isinstance(key, str) and key:
+            return run_of_key(self.caller, key)
+        if self.session and not self.modern and self._context.request_id is not None:
+            return run_of_request(self.caller, self.session, self._context.request_id)
+        return ""
+
+    async def tell(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how it goes, where the client wants to hear it."""
+        await self._context.session.report_progress(progress, total, message)
+
+
+def guarded(handler: Handler) -> Handler:
+    """Give a handler whose errors are ours: a code and a sentence, never an exception's own words."""
+
+    async def answer(context: Context, params: Params) -> Answer:
+        try:
+            return await handler(context, params)
+        except MCPError:
+            raise
+        except SwitchgearError as error:
+            raise told(error) from error
+        except Exception as error:
+            log.exception("mcp.crashed", method=context.method)
+            raise MCPError(INTERNAL_ERROR, "The server met an error of its own.") from error
+
+    return answer
+
+
+def told(error: SwitchgearError) -> MCPError:
+    """Give an error of ours as one of JSON-RPC."""
+    code = INVALID_PARAMS if isinstance(error, InvalidRequest) else INTERNAL_ERROR
+    if error.status in (401, 403, 429):
+        code = INVALID_REQUEST
+    data: dict[str, Json] = {_CODE: error.code}
+    if error.retry_after is not None:
+        data["retry_after"] = error.retry_after
+    return MCPError(code, error.message, data)

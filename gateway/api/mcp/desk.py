@@ -1,0 +1,128 @@
+"""What the handlers of /mcp need: a record, without behaviour but for what it looks up in the present configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from gateway.agents.calling import Calling
+from gateway.api.edge import Edge
+from gateway.api.mcp.counts import McpCounts
+from gateway.api.mcp.names import Named, table_of
+from gateway.api.mcp.pace import Pace
+from gateway.api.mcp.states import States
+from gateway.config import Settings
+from gateway.config.agent_settings import PREFIX, AgentDefinition, AgentDocuments
+from gateway.config.mcp_settings import McpEndpointSettings
+from gateway.core.caller import Caller
+from gateway.core.tools import Tool
+from gateway.policies.authorizer import Authorizer
+from gateway.policies.facts import Situation
+from gateway.policies.facts import model as agent_resource
+from gateway.policies.facts import tool as tool_resource
+from gateway.stores.audit_log import AuditLog
+from gateway.tools.hub import Hub
+
+_SITUATION = Situation(operation="generate", dialect="openai_responses")
+"""How it is asked whether an agent may be used: as everywhere."""
+
+
+class Configuration(Protocol):
+    """One generation of the configuration, as the handlers see it."""
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings."""
+        ...
+
+    @property
+    def agents(self) -> AgentDocuments:
+        """Its agents."""
+        ...
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """What callers may do."""
+        ...
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is for clients in one generation. `table` has every name, sorted."""
+
+    settings: McpEndpointSettings
+    table: Mapping[str, Named]
+    agents: Mapping[str, AgentDefinition]
+    authorizer: Authorizer
+    public_url: str
+
+    def shows(self, caller: Caller, named: Named) -> bool:
+        """Whether a caller may use what a name stands for at all; what he may not use is not there for him."""
+        if named.server:
+            return self.authorizer.decide(caller, "use_tool", tool_resource(named.server, named.tool)).effect != "deny"
+        if not named.agent:
+            return True
+        subject = agent_resource(PREFIX + named.agent)
+        known = named.agent in self.agents
+        return known and self.authorizer.decide(caller, "use_agent", subject, _SITUATION).effect != "deny"
+
+    def approval_url(self, approval: str) -> str:
+        """Give the page where people answer; empty where none is known."""
+        written = self.settings.approval_url
+        if written is not None:
+            return written.replace("{approval}", approval)
+        return f"{self.public_url.rstrip('/')}/admin/approvals/{approval}" if self.public_url else ""
+
+
+class McpDesk:
+    """Shared by all handlers of one application. `current` gives the present generation; `states` seals what clients keep between two requests."""
+
+    def __init__(
+        self,
+        current: Callable[[], Configuration],
+        *,
+        edge: Edge,
+        hub: Hub,
+        calling: Calling,
+        states: States,
+        pace: Pace,
+        counts: McpCounts,
+        audit: AuditLog | None,
+    ) -> None:
+        self._current = current
+        self.edge = edge
+        self.hub = hub
+        self.calling = calling
+        self.states = states
+        self.pace = pace
+        self.counts = counts
+        self.audit = audit
+        self._offer: tuple[Configuration, Offer] | None = None
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is anything for clients."""
+        return self._current().settings.mcp is not None
+
+    def offer(self) -> Offer:
+        """Give what there is for clients now. Ask only where it is `configured`."""
+        now = self._current()
+        if self._offer is not None and self._offer[0] is now:
+            return self._offer[1]
+        settings = now.settings.mcp or McpEndpointSettings()
+        offer = Offer(
+            settings=settings,
+            table=table_of(settings),
+            agents={name: agent for name, agent in now.agents.agents.items() if name in settings.agents},
+            authorizer=now.authorizer,
+            public_url=now.settings.tools.public_url or "",
+        )
+        self._offer = (now, offer)
+        return offer
+
+    def known(self, name: str) -> Tool | None:
+        """Give the tool of a name as far as it is known now; nothing is waited for."""
+        named = self.offer().table.get(name)
+        info = self.hub.server(named.server) if named is not None and named.server else None
+        return None if info is None or named is None else next((t for t in info.tools if t.name == named.tool), None)

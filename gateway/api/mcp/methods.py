@@ -1,0 +1,34 @@
+"""Which method of MCP is answered by whom: the one place where handlers are named. Each family of methods has a file, and a line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp.server.lowlevel import Server
+
+from gateway import __version__
+from gateway.api.mcp.asking import Handler, guarded
+from gateway.api.mcp.calls import Calls
+from gateway.api.mcp.desk import McpDesk
+from gateway.api.mcp.listing import Listing
+
+NAME = "switchgear"
+
+
+def handlers_of(desk: McpDesk) -> dict[str, Handler]:
+    """Give the handlers of requests, by the names under which the library takes them."""
+    return {
+        "on_list_tools": Listing(desk),
+        "on_call_tool": Calls(desk),
+    }
+
+
+def server_of(desk: McpDesk) -> Server[Any]:
+    """Give a server of MCP that answers by these handlers."""
+
+    def schema_of(name: str) -> dict[str, Any] | None:
+        tool = desk.known(name)
+        return None if tool is None else tool.schema
+
+    handlers: Any = {name: guarded(handler) for name, handler in handlers_of(desk).items()}
+    return Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
