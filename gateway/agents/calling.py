@@ -162,13 +162,13 @@ class Calling:
             await self._desk.stop(caller.tenant, standing.run.id)
         return await self.standing(caller, name)
 
-    async def result(self, standing: Standing) -> Fields:
-        """Give what came of a call that has ended, in the form of MCP's `tools/call`."""
+    async def result(self, standing: Standing, *, formed: bool = False) -> Fields:
+        """Give what came of a call that has ended, in the form of MCP's `tools/call`. `formed` says that an agent answers in JSON."""
         if standing.run.status == "failed":
             return failure(_error_of(standing.run))
         if standing.run.status == "cancelled":
             return failure("The call was cancelled.")
-        return await self._direct(standing.run) if is_direct(standing.run) else _said(standing.run)
+        return await self._direct(standing.run) if is_direct(standing.run) else _said(standing.run, formed=formed)
 
     async def _direct(self, run: Run) -> Fields:
         calls = await self._tools.calls.calls(run.id)
@@ -237,8 +237,8 @@ def _error_of(run: Run) -> str:
     return str(error.get("message") or "It failed.") if isinstance(error, dict) else "It failed."
 
 
-def _said(run: Run) -> Fields:
-    """Give the last words of an agent: its last message, and the same as JSON where it is an object of its output form."""
+def _said(run: Run, *, formed: bool) -> Fields:
+    """Give the last words of an agent: its last message, and the same as JSON where it has a form."""
     document = run.response or {}
     texts: list[str] = []
     for item in document.get("output") or ():
@@ -246,11 +246,9 @@ def _said(run: Run) -> Fields:
             texts = [part["text"] for part in item.get("content") or () if isinstance(part.get("text"), str)]
     text = "\n".join(texts)
     result: Fields = {"content": [{"type": "text", "text": text}], "isError": run.status == "incomplete"}
-    form = ((document.get("text") or {}).get("format") or {}).get("type")
-    if form == "json_schema" and not result["isError"]:
+    if formed and not result["isError"]:
         try:
-            decoded = msgspec.json.decode(text)
+            result["structuredContent"] = msgspec.json.decode(text, type=dict[str, Json])
         except msgspec.DecodeError:
             return failure(f"The agent's answer is not of its form: {text[:1000]}")
-        result["structuredContent"] = decoded
     return result

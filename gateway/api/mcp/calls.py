@@ -184,13 +184,17 @@ class Calls:
     async def _shown(self, asked: Asked, offer: Offer, standing: Standing, what: str, *, promised: bool) -> Answer:
         """Give the answer of a call as it stands."""
         if standing.state == "ended":
-            return {**await self._desk.calling.result(standing), "_meta": {"switchgear/run": standing.name}}
+            return {**await self._result(offer, standing), "_meta": {"switchgear/run": standing.name}}
         if standing.asked and asked.can_visit and self._desk.states.usable:
             state = State(run=standing.name, caller=person_key(asked.caller), asked=what)
             required = input_required(standing, offer, self._desk.states.close(state, asked.caller.tenant))
             if required is not None:
                 return required
         return pending(standing, offer, promised=promised)
+
+    async def _result(self, offer: Offer, standing: Standing) -> Answer:
+        agent = offer.agents.get(standing.run.model.removeprefix(PREFIX))
+        return await self._desk.calling.result(standing, formed=agent is not None and output_schema(agent) is not None)
 
     async def _status(self, asked: Asked, offer: Offer, arguments: dict[str, Any]) -> Answer:
         """Say how a call stands, to who began it."""
@@ -209,7 +213,7 @@ class Calls:
             return failure(f"There is no call {question.id[:128]!r} here.")
         if standing.state != "ended":
             return pending(standing, offer, promised=False)
-        result = await calling.result(standing)
+        result = await self._result(offer, standing)
         told = {"status": standing.run.status, "run_id": standing.name, "result": result}
         return {"content": result["content"], "isError": result.get("isError", False), "structuredContent": told}
 
