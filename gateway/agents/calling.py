@@ -11,6 +11,7 @@ from typing import Final, Literal
 import anyio
 import msgspec
 
+from gateway.agents.approving import Ballot
 from gateway.agents.deciding import sha256
 from gateway.agents.desk import Draft, Take, no_response
 from gateway.agents.direct import DirectCall, direct_run, is_direct, whole_name
@@ -43,6 +44,7 @@ _MOST_LINKS: Final = 200
 """Runs that go on from each other, of one call."""
 _PIECE: Final = 1024 * 1024
 _MOST_LOOKED_AT: Final = 200
+_YES: Final = "yes"
 
 Fields = dict[str, Json]
 State = Literal["running", "waiting", "ended"]
@@ -154,6 +156,18 @@ class Calling:
         asked = [each for each in await asked_by(self._means, self._tools, run) if each.state == "pending"]
         # What is answered is gone on with in a moment.
         return Standing(name=begun.id, run=run, state="waiting" if asked else "running", asked=asked)
+
+    async def answer(self, caller: Caller, name: str, content: Fields) -> None:
+        """Answer what the tool of an own call asked for: by the form's fields, none for a page that was visited.
+
+        Raises NotFound, Forbidden where it is for others to answer, InvalidRequest for what does not fit the form, and Conflict where it was answered.
+        """
+        await self._own(caller, await self._run_of(caller, name))
+        approval = await self._tools.approvals.find(caller.tenant, name)
+        if approval is None or approval.wish is None or self._desk.approvals is None:
+            raise no_response(name)
+        ballot = Ballot(approval=name, approve=True, reason=canonical(content) if content else _YES)
+        await self._desk.approvals.vote(caller, ballot, channel="api")
 
     async def stop(self, caller: Caller, name: str) -> Standing:
         """End a call that runs or waits: what its tool is asked is told to end as well. Raises NotFound."""

@@ -90,14 +90,15 @@ async def listed(url):
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_was_asked_of_one_replica_is_approved_at_another_and_fetched_at_any(tmp_path, postgres_server, mode):
-    async with replicas(tmp_path, postgres_server) as (one, two), Address([one.port, two.port]).open() as address:
-        async with client_of(address.url, mode) as client:
-            names = [[tool.name for tool in (await client.list_tools(cache_mode="bypass")).tools] for _ in range(2)]
-            told = wire(await client.call_tool("desk__count", {"text": "once"}))["structuredContent"]
-            await answer(tmp_path, two.url, told["approval_id"])
-            done = [
-                wire(await client.call_tool("approval_status", {"id": told["run_id"], "wait": 20})) for _ in range(2)
-            ]
+    async with (
+        replicas(tmp_path, postgres_server) as (one, two),
+        Address([one.port, two.port]).open() as address,
+        client_of(address.url, mode) as client,
+    ):
+        names = [[tool.name for tool in (await client.list_tools(cache_mode="bypass")).tools] for _ in range(2)]
+        told = wire(await client.call_tool("desk__count", {"text": "once"}))["structuredContent"]
+        await answer(tmp_path, two.url, told["approval_id"])
+        done = [wire(await client.call_tool("approval_status", {"id": told["run_id"], "wait": 20})) for _ in range(2)]
 
     assert set(address.seen) == {one.port, two.port}
     assert names[0] == names[1]
@@ -123,18 +124,21 @@ async def test_a_state_that_one_replica_sealed_is_taken_by_the_other(tmp_path, p
 
 
 async def test_a_call_is_cancelled_at_whatever_replica_its_client_says_so(tmp_path, postgres_server):
-    async with replicas(tmp_path, postgres_server) as (one, two), Address([one.port, two.port]).open() as address:
-        async with client_of(address.url, "legacy") as client:
-            with anyio.fail_after(20):
-                async with anyio.create_task_group() as tasks:
-                    address.ports = [one.port]
-                    tasks.start_soon(client.call_tool, "desk__hang", {})
-                    while not calls(tmp_path, "hang"):
-                        await anyio.sleep(0.01)
-                    address.ports = [two.port]
-                    tasks.cancel_scope.cancel()
-                while not noted(tmp_path / "notes", "cancelled.jsonl"):
+    async with (
+        replicas(tmp_path, postgres_server) as (one, two),
+        Address([one.port, two.port]).open() as address,
+        client_of(address.url, "legacy") as client,
+    ):
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                address.ports = [one.port]
+                tasks.start_soon(client.call_tool, "desk__hang", {})
+                while not calls(tmp_path, "hang"):
                     await anyio.sleep(0.01)
+                address.ports = [two.port]
+                tasks.cancel_scope.cancel()
+            while not noted(tmp_path / "notes", "cancelled.jsonl"):
+                await anyio.sleep(0.01)
 
     assert len(calls(tmp_path, "hang")) == 1
 

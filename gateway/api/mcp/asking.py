@@ -65,6 +65,12 @@ class Asked:
         return self.modern and said is not None and said.elicitation is not None and said.elicitation.url is not None
 
     @property
+    def can_fill(self) -> bool:
+        """Whether the client can have its user fill in a form, and ask again afterwards."""
+        said = self._context.session.client_capabilities
+        return self.modern and said is not None and said.elicitation is not None and said.elicitation.form is not None
+
+    @property
     def run(self) -> str:
         """Give the id of the run that this request begins, where another request can mean the same: empty where none can."""
         key = self.meta(KEY)

@@ -21,7 +21,7 @@ from gateway.api.mcp.asking import Answer, Asked, Context
 from gateway.api.mcp.desk import McpDesk, Offer
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.noted import Noted
-from gateway.api.mcp.results import fitting, input_required
+from gateway.api.mcp.results import fitting, input_required, may_answer
 from gateway.api.mcp.states import State, person_key
 from gateway.api.mcp.status import Question as StatusQuestion
 from gateway.api.mcp.status import pending
@@ -172,8 +172,23 @@ class Calls:
         if any(getattr(answer, "action", "") in _DECLINED for answer in said.values()):
             await self._desk.calling.stop(asked.caller, state.run)
             return failure("The client's user declined; the call was not made.")
+        before = await self._desk.calling.standing(asked.caller, state.run)
+        if (wrong := await self._told(asked, before, said)) is not None:
+            return wrong
         standing = await self._desk.calling.wait(asked.caller, state.run, seconds=offer.settings.wait)
         return await self._shown(asked, offer, standing, what, promised=self._promises(offer, named))
+
+    async def _told(self, asked: Asked, standing: Standing, said: Mapping[str, Any]) -> Answer | None:
+        """Count what the client's user has answered to what the tool asked for; give what is wrong with it, if anything is."""
+        for approval in standing.asked:
+            answer = said.get(approval.id)
+            if approval.wish is None or answer is None or not may_answer(approval, asked):
+                continue
+            try:
+                await self._desk.calling.answer(asked.caller, approval.id, getattr(answer, "content", None) or {})
+            except (Forbidden, InvalidRequest) as error:
+                return failure(error.message)
+        return None
 
     def _promises(self, offer: Offer, named: Named) -> bool:
         if named.agent:
@@ -185,9 +200,9 @@ class Calls:
         """Give the answer of a call as it stands."""
         if standing.state == "ended":
             return {**await self._result(offer, standing), "_meta": {"switchgear/run": standing.name}}
-        if standing.asked and asked.can_visit and self._desk.states.usable:
+        if standing.asked and (asked.can_visit or asked.can_fill) and self._desk.states.usable:
             state = State(run=standing.name, caller=person_key(asked.caller), asked=what)
-            required = input_required(standing, offer, self._desk.states.close(state, asked.caller.tenant))
+            required = input_required(standing, offer, asked, self._desk.states.close(state, asked.caller.tenant))
             if required is not None:
                 return required
         return pending(standing, offer, promised=promised)

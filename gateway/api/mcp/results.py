@@ -8,10 +8,11 @@ from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
 from gateway.agents.calling import Standing
-from gateway.api.mcp.asking import Answer
+from gateway.api.mcp.asking import Answer, Asked
 from gateway.api.mcp.desk import Offer
 from gateway.api.mcp.status import words
 from gateway.core.items import Json
+from gateway.stores.tool_calls import Approval
 
 _ODD: Final = "[a part of the answer that this revision of MCP does not know; it is left out]"
 
@@ -46,13 +47,30 @@ def _fits(method: str, version: str, answer: Answer) -> bool:
     return True
 
 
-def input_required(standing: Standing, offer: Offer, state: str) -> Answer | None:
-    """Give the answer that sends the client's user to where people answer, and lets the client ask again; None where no such place is known."""
+def input_required(standing: Standing, offer: Offer, asked: Asked, state: str) -> Answer | None:
+    """Give the answer that has the client's user asked, or sent to where people answer, and lets the client ask again.
+
+    None where the client cannot do that, or no such place is known.
+    """
     requests: dict[str, Json] = {}
     for approval in standing.asked:
-        url = offer.approval_url(approval.id)
-        if not url:
+        params = _params(approval, words(standing, offer)[:4000], offer, asked)
+        if params is None:
             return None
-        params = {"mode": "url", "message": words(standing, offer)[:4000], "url": url}
         requests[approval.id] = {"method": "elicitation/create", "params": params}
     return {"resultType": "input_required", "inputRequests": requests, "requestState": state}
+
+
+def _params(approval: Approval, message: str, offer: Offer, asked: Asked) -> Answer | None:
+    wish = approval.wish
+    if wish is not None and wish.schema and asked.can_fill and may_answer(approval, asked):
+        return {"mode": "form", "message": wish.message, "requestedSchema": wish.schema}
+    if wish is not None and wish.url and asked.can_visit and may_answer(approval, asked):
+        return {"mode": "url", "message": wish.message, "url": wish.url}
+    url = offer.approval_url(approval.id)
+    return {"mode": "url", "message": message, "url": url} if url and asked.can_visit else None
+
+
+def may_answer(approval: Approval, asked: Asked) -> bool:
+    """Whether what a tool asks for is for the client's own user to say, and not for a group that is named."""
+    return not approval.groups and approval.quorum == 1 and not approval.four_eyes
