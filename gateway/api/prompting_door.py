@@ -16,6 +16,7 @@ from gateway.core.call import Call
 from gateway.core.items import Json
 from gateway.core.known import Known
 from gateway.core.responder import Responder
+from gateway.dialects.openai_responses.decode_call import no_prompt
 from gateway.prompts.catalogue import PROMPT
 
 USED: Final = "switchgear.prompt"
@@ -38,6 +39,10 @@ class PromptingDoor(Door):
             return fields
         filled = generation.prompts.fill(fields, most=self._edge.body_bytes)
         if filled is None:
+            named = fields[PROMPT].get("id") if isinstance(fields[PROMPT], dict) else None
+            if fields.get("model") is None and isinstance(named, str):
+                # What says which model it is for is what is missing.
+                raise no_prompt(named)
             return fields
         found.prompt, found.body = filled.use, msgspec.json.encode(filled.fields)
         return filled.fields

@@ -85,6 +85,15 @@ async def test_an_agent_is_told_the_prompts_instructions_after_its_own(world):
     assert await world.inputs(made.id) == [SAID]
 
 
+async def test_a_prompt_may_be_for_an_agent_and_one_that_there_is_not_is_told_without_a_model_too(world):
+    world.write("1", "model: agent/desk\nmessages: [{text: Hello.}]\n", "desk")
+    await world.reload()
+
+    assert (await world.client.responses.create(prompt={"id": "desk"})).model == "agent/desk"
+    with pytest.raises(openai.NotFoundError, match="There is no prompt 'nope' here"):
+        await world.client.responses.create(prompt={"id": "nope"})
+
+
 async def test_what_was_rendered_is_what_a_background_run_is_made_of(world):
     made = await world.client.responses.create(prompt=PROMPT, background=True)
     found = await world.ended(made.id)

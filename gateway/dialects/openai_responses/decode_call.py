@@ -33,6 +33,15 @@ _KEPT_STRINGS = ("prompt_cache_key", "prompt_cache_retention", "safety_identifie
 _KEPT_OBJECTS = ("access_programs", "image", "moderation", "prompt_cache_options", "stream_options")
 
 
+def no_prompt(name: str) -> NotFound:
+    """Give the error for a prompt that this server does not have, where nobody else is asked for it."""
+    msg = (
+        f"There is no prompt {name[:100]!r} here, and a template that its provider keeps can be used only where the request goes to "
+        "that provider as it is. Send the text as `instructions` and `input`."
+    )
+    return NotFound(msg, param="prompt.id")
+
+
 def decode_prompt(fields: dict[str, Json]) -> Prompt:
     """Check and translate a request body. Raises InvalidRequest with the path of the fault in `param`."""
     reader = Reader(fields)
@@ -70,12 +79,7 @@ def decode_prompt(fields: dict[str, Json]) -> Prompt:
 def _refuse_stored(reader: Reader) -> None:
     if (prompt := reader.inner("prompt")) is not None:
         # One of this server's is put in by the door.
-        name = prompt.needed_string("id")
-        msg = (
-            f"There is no prompt {name[:100]!r} here, and a template that its provider keeps can be used only where the request goes to "
-            "that provider as it is. Send the text as `instructions` and `input`."
-        )
-        raise NotFound(msg, param="prompt.id")
+        raise no_prompt(prompt.needed_string("id"))
     for name in _STORED:
         if reader.take(name) is not None:
             raise InvalidRequest(
