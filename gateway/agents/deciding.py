@@ -123,21 +123,24 @@ class Deciding:
         found = origins(tool, arguments, seen)
         if tool.server == AGENTS:
             return judge_agent(self._means.current().authorizer, self._caller, granted), found
-        facts = ToolFacts(
+        facts = msgspec.structs.replace(
+            self._facts(granted, arguments, spent), origins=found, taint=seen.taint, sensitive=seen.sensitive
+        )
+        return self._told(tool, self._tools.judge.judge(facts)), found
+
+    def _facts(self, granted: Granted, arguments: dict[str, Json], spent: Spent) -> ToolFacts:
+        """Give the facts of a call, but for where its arguments come from and what the model had read."""
+        return ToolFacts(
             caller=self._caller,
             agent=self._plan.agent,
-            tool=tool,
+            tool=granted.tool,
             arguments=arguments,
-            origins=found,
-            taint=seen.taint,
-            sensitive=seen.sensitive,
             wish=granted.wish,
             nano=spent.nano + spent.below.nano,
             steps=spent.steps,
             calls=spent.tool_calls,
             at=self._means.clock.wall(),
         )
-        return self._told(tool, self._tools.judge.judge(facts)), found
 
     def _asking(self, granted: Granted) -> ToolJudgement:
         """Give the judgement about a question: it is put to people, to those that the agent's definition names where it does."""
@@ -156,23 +159,16 @@ class Deciding:
         if granted.tool.server == AGENTS:
             use = judge_agent(self._means.current().authorizer, self._caller, granted)
             return use.reason if use.effect == "deny" else ""
-        facts = ToolFacts(
-            caller=self._caller,
+        if granted.tool.server == SERVER:
+            return ""
+        facts = msgspec.structs.replace(
+            self._facts(granted, msgspec.json.decode(call.arguments), spent),
             # Who asked for it, also where another has taken over since.
             agent=approval.agent,
-            tool=granted.tool,
-            arguments=msgspec.json.decode(call.arguments),
             origins=approval.origins,
             taint=approval.taint,
             sensitive=approval.sensitive,
-            wish=granted.wish,
-            nano=spent.nano + spent.below.nano,
-            steps=spent.steps,
-            calls=spent.tool_calls,
-            at=self._means.clock.wall(),
         )
-        if granted.tool.server == SERVER:
-            return ""
         judgement = self._told(granted.tool, self._tools.judge.judge(facts))
         return (judgement.reason or "A policy forbids it.") if judgement.effect == "deny" else ""
 
