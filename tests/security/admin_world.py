@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 from starlette.routing import Router
 
-from gateway.api import unknown
+from gateway.api import tool_authorization, unknown
 from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_rights import RIGHTS
@@ -63,6 +63,7 @@ from gateway.stores.tool_calls_sql import SqlToolCalls
 from gateway.stores.tool_pins_memory import PinsInMemory
 from gateway.tools.catalogue import Sight
 from gateway.tools.definitions import Listed
+from gateway.tools.oauth.authorizing import Sent
 from gateway.tools.server_hub import ServerHub
 from gateway.triggers.counts import Counts as TriggerCounts
 from gateway.triggers_opening import open_triggers
@@ -231,6 +232,19 @@ def tools_in():
     return hub
 
 
+class AuthorizingDouble:
+    """In the place of Authorizing: nobody has authorized anything, and who begins is sent to an address that is none."""
+
+    async def list(self, server):
+        return []
+
+    async def begin(self, holder, *, by):
+        return Sent(url="https://authority.invalid/", expires_at=0.0)
+
+    async def forget(self, holder):
+        return True
+
+
 def triggers_over(database, services):
     """A schedule in each tenant, which nothing but a hand fires here: only what is delivered is taken in."""
     triggers = {
@@ -272,6 +286,8 @@ def app_over(services, ring, cache, database, triggers=None):
         watching=msgspec.structs.replace(people.watching, triggers=triggers),
         answers=people.answers,
     )
+    authorizing = tool_authorization.endpoints(edge, services, AuthorizingDouble())
+    endpoints[tool_authorization.AUTHORIZE_PATH] = authorizing[tool_authorization.AUTHORIZE_PATH]
     missing = unknown.endpoint(tuple(endpoints))
     return Paths(endpoints, Router(routes=pattern_routes(endpoints), default=missing, redirect_slashes=False), {})
 

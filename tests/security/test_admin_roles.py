@@ -9,12 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.api import tool_authorization
 from gateway.api.admin import reload_endpoint
 from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.edge import Edge
 from gateway.api.identity import Identity
 from gateway.api.openapi_admin import shown_path
+from gateway.api.tool_authorization import AUTHORIZE_PATH
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.core.ids import new_id
 from tests.security.admin_world import (
@@ -149,11 +151,13 @@ def body_of(method, path):
 
 
 def test_the_page_names_every_endpoint_with_its_methods():
+    edge = edge_of(Identity())
+    endpoints = {
+        **admin_endpoints(edge, None, rollouts=conductor(SYSTEM_CLOCK), cache=CacheDesk(store=None), tools=tools_in()),
+        AUTHORIZE_PATH: tool_authorization.endpoints(edge, None, None)[AUTHORIZE_PATH],
+    }
     served = {
-        shown_path(path): set(getattr(endpoint, "methods", ("GET",))) - {"HEAD"}
-        for path, endpoint in admin_endpoints(
-            edge_of(Identity()), None, rollouts=conductor(SYSTEM_CLOCK), cache=CacheDesk(store=None), tools=tools_in()
-        ).items()
+        shown_path(path): set(getattr(endpoint, "methods", ("GET",))) - {"HEAD"} for path, endpoint in endpoints.items()
     }
     written = {path: set(methods) for path, methods, _ in ENDPOINTS}
 
