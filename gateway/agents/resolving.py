@@ -42,6 +42,11 @@ def person_of(caller: Caller) -> str:
     return caller.user or caller.id
 
 
+def is_another(caller: Caller, run: Run) -> bool:
+    """Whether somebody is another than who asked for a run."""
+    return person_of(caller) != person_of(run.caller)
+
+
 Heard = Callable[[Caller, Approval, Ballot, Verdict], None]
 """Hears who answered what, and what came of it. Never raises."""
 
@@ -295,6 +300,7 @@ class Resolving:
         if run is None or conversation not in ("", run.conversation):
             msg = "The answers in `input` are for a response of another conversation."
             raise InvalidRequest(msg, param=fresh[0][0])
+        _refuse_more(caller, run, len(listed) - len(said))
         for path, body, asked, _ in fresh:
             await self._say(caller, path, body, asked)
         return await self._all_answered(run, {asked.id for _, _, asked, _ in fresh})
@@ -328,6 +334,13 @@ class Resolving:
 
     async def _history(self, asked: Approval) -> str:
         return story(asked, await self._tools.approvals.votes(asked.id))
+
+
+def _refuse_more(caller: Caller, run: Run, more: int) -> None:
+    """Raise InvalidRequest for who answers for another, and says more than that."""
+    if more and is_another(caller, run):
+        msg = "Who answers for somebody else's response can say nothing more than that: it goes on in the name of who asked for it."
+        raise InvalidRequest(msg, param="input")
 
 
 def _refuse_contradictions(said: Sequence[tuple[int, dict[str, Json]]]) -> None:

@@ -15,11 +15,12 @@ from gateway.agents.continuing import go_on
 from gateway.agents.desk import Draft, Ear, Take, no_response, not_kept
 from gateway.agents.desk_compacting import compact
 from gateway.agents.executor import Executor
-from gateway.agents.handoffs import in_charge, left_in_charge
-from gateway.agents.means import DAY, Means
+from gateway.agents.handoffs import in_charge, left_in_charge, plan_of
+from gateway.agents.means import DAY, Means, ToolMeans
 from gateway.agents.plan import Plan
 from gateway.agents.referring import resolved
-from gateway.agents.resolving import Resolving
+from gateway.agents.replying import continuation_of
+from gateway.agents.resolving import Resolving, is_another
 from gateway.agents.travelling import Travelling
 from gateway.agents.unfolding import check_sealed
 from gateway.agents.writing import document_of, encoder_of
@@ -159,8 +160,11 @@ class Running:
             RunItem(id=body["id"], place="input", index=index, body=body)
             for index, body in enumerate(answered.others, len(items))
         ]
-        run = msgspec.structs.replace(run, continues=answered.run.id)
         begun = answered.run
+        if is_another(draft.caller, begun):
+            run, plan = await self._for_another(run, begun, tools)
+            return run, (*items, *others), plan
+        run = msgspec.structs.replace(run, continues=begun.id)
         if plan is not None and begun.agent and run.model == begun.model:
             # What was asked is gone on with as the agent that asked it.
             at = in_charge(begun, await tools.calls.calls(begun.id))
@@ -168,6 +172,20 @@ class Running:
                 plan = await tools.planner.plan(draft.caller, draft.model, fields, version=at.version, agent=at.agent)
             run = msgspec.structs.replace(run, agent=at.agent, version=at.version, limits=begun.limits)
         return run, (*items, *others), plan or Plan(model=run.model, fields=run.request)
+
+    async def _for_another(self, run: Run, begun: Run, tools: ToolMeans) -> tuple[Run, Plan | None]:
+        """Give the run that goes on after another person's, and its plan: as whose it was, with his rights and accounts, and as he asked for it.
+
+        Who gives leave lends nothing of his own, and gets nothing of the other's. Raises what `known` does.
+        """
+        at = in_charge(begun, await tools.calls.calls(begun.id))
+        going = continuation_of(self._means, begun, run.id, at)
+        caller = self._means.known(begun.caller)
+        request = {**going.request, "background": run.background, "stream": run.streams}
+        going = msgspec.structs.replace(
+            going, caller=caller, request=request, background=run.background, streams=run.streams
+        )
+        return going, await plan_of(tools, going, caller, at)
 
     async def _sketch(self, draft: Draft, *, background: bool) -> tuple[Run, Sequence[RunItem]]:
         """Give the run that a request asks for. Raises InvalidRequest, ModelNotFound, NotFound."""

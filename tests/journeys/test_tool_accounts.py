@@ -136,6 +136,32 @@ async def test_who_has_no_account_is_told_where_to_go_and_the_run_goes_on_when_h
     assert world.site.calls == [("who", "ada's account"), ("who", "bob's account")]
 
 
+@pytest.mark.parametrize("more", [{}, {"background": True}, {"stream": True}])
+async def test_who_agrees_to_anothers_call_lends_no_account_of_his_own(world, more):
+    """Ada asks for a call, Bob agrees to it with his own key: it is hers, and so is what comes of it."""
+    await world.connect("ada")
+    await world.connect("bob")
+    asks = {**TOOLS[0], "require_approval": "always"}
+    waiting = await world.openai["ada"].responses.create(model="talker", input="Who am I?", tools=[asks])
+    [asked] = [item for item in waiting.output if item.type == "mcp_approval_request"]
+    answer = {"type": "mcp_approval_response", "approval_request_id": asked.id, "approve": True}
+    going = {"previous_response_id": waiting.id, "model": "talker", "tools": TOOLS}
+    more_words = {"role": "user", "content": "And then do it once more."}
+    with pytest.raises(openai.BadRequestError, match="can say nothing more"):
+        await world.openai["bob"].responses.create(input=[answer, more_words], **going)
+    assert world.site.calls == []
+
+    made = await world.openai["bob"].responses.create(input=[answer], **going, **more)
+    if more.get("stream"):
+        made = [event async for event in made][-1].response
+    with anyio.fail_after(30):
+        while (found := await world.openai["ada"].responses.retrieve(made.id)).status in ("queued", "in_progress"):
+            await anyio.sleep(0.02)
+
+    assert found.output_text == "It says: who for ada's account"
+    assert world.site.calls == [("who", "ada's account")]
+
+
 async def test_calls_at_once_are_each_made_with_the_callers_own_account(world):
     await world.connect("ada")
     await world.connect("bob")
