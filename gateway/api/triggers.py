@@ -37,7 +37,9 @@ def endpoint(edge: Edge, desk: TriggerDesk | None) -> AsgiApp:
         name = str(scope["path_params"]["trigger"])
         settings = desk.means.triggers().get(name)
         headers = dict(scope["headers"])
-        # Before anything is known of who sends: as many bytes as the trigger takes, and none for one that there is not.
+        if settings is not None and _is_only_for_bearers(settings) and _sender(settings, headers, b"", 0.0) is None:
+            raise _refusal()  # before a byte of the body is read
+        # A signature is of the body, so it is read before anything is known of who sends: as much as the trigger takes.
         body = await read_body(receive, _most(edge, settings))
         try:
             outcome = await _taken(desk, name, settings, headers, body)
@@ -67,8 +69,7 @@ async def _taken(
     """Take a request in. Raises Unauthenticated, the same for what is not there and for who may not, and InvalidRequest."""
     identifier = None if settings is None else _sender(settings, headers, body, desk.means.clock.wall())
     if identifier is None or settings is None or isinstance(settings, ScheduleTriggerSettings):
-        msg = "There is no such trigger for you: its name, the token, or the signature and its time are not right."
-        raise Unauthenticated(msg)
+        raise _refusal()
     check_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
     return await desk.intake.take(name, settings, read(settings, body, identifier))
 
@@ -94,6 +95,16 @@ def _sender(settings: AnyTriggerSettings, headers: dict[bytes, bytes], body: byt
     if settings.signing_secret is None:
         return None
     return signed_id(headers, body, key=key_of(settings.signing_secret), window=settings.window, now=now)
+
+
+def _refusal() -> Unauthenticated:
+    return Unauthenticated(
+        "There is no such trigger for you: its name, the token, or the signature and its time are not right."
+    )
+
+
+def _is_only_for_bearers(settings: AnyTriggerSettings) -> bool:
+    return isinstance(settings, AlertmanagerTriggerSettings) and settings.signing_secret is None
 
 
 def _most(edge: Edge, settings: AnyTriggerSettings | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, get_args
 
 import click
@@ -60,11 +59,4 @@ def start(client: AdminClient, *, incident: str, as_json: bool) -> None:
 
 
 def _moment(one: dict[str, Any]) -> dict[str, Any]:
-    at = dt.datetime.fromtimestamp(one["at"], dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return {
-        "time": at,
-        "at": one["at"],
-        "what": one["name"],
-        "run": one["run"],
-        "more": msgspec.json.encode(one["body"]).decode(),
-    }
+    return {**one, "what": one["name"], "more": msgspec.json.encode(one["body"]).decode()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,8 @@ def test(trigger: str, payload: Any, config: Path) -> None:
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:
     last = one["last_delivery"] or {}
-    return {**one, **one["incidents"], "last": _ago(last), "outcome": last.get("outcome", "")}
+    return {**one, **one["incidents"], "last": _when(last), "outcome": last.get("outcome", "")}
 
 
-def _ago(last: dict[str, Any]) -> str:
-    return "" if not last else f"{last['at']:.0f}"
+def _when(last: dict[str, Any]) -> str:
+    return "" if not last else dt.datetime.fromtimestamp(last["at"], dt.UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -18,7 +18,7 @@ from gateway.config.trigger_settings import AlertmanagerTriggerSettings, Trigger
 from gateway.core.errors import Conflict, Forbidden, InternalError, InvalidRequest, SwitchgearError
 from gateway.core.items import Json
 from gateway.stores.audit import SYSTEM, AuditObject
-from gateway.stores.incidents import Changes, Incident, IncidentEvent
+from gateway.stores.incidents import Beginning, Board, Changes, Incident, IncidentEvent
 from gateway.stores.runs import LIVE
 from gateway.triggers.beginning import decide
 from gateway.triggers.identity import caller_of, limits_of
@@ -51,8 +51,16 @@ class Starting:
         means = self._means
         for _ in range(_MOST_ROUNDS):
             now = means.clock.wall()
-            deciding = partial(decide, name, settings, now=now, new_id=means.new_id)
+            decided: list[Beginning] = []
+
+            def deciding(board: Board, now: float = now, decided: list[Beginning] = decided) -> Beginning:
+                decided.append(decide(name, settings, board, now=now, new_id=means.new_id))
+                return decided[-1]
+
             begun = await means.store.begin_due(name, now=now, most=_AT_ONE_LOOK, decide=deciding)
+            if decided and decided[-1].held is not None:
+                means.counts.held.add((name,))
+                log.warning("trigger.storm", trigger=name, incident=decided[-1].held.id)
             for incident in begun:
                 await self._begin(name, settings, incident)
             if len(begun) < _AT_ONE_LOOK:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.journeys.triggers_world import KEY, TRIGGERS, alert, data_of, payload, signed, texts, triggers_world
+from tests.journeys.triggers_world import KEY, alert, data_of, payload, signed, texts, triggers_world
 
 
 @pytest.fixture
@@ -27,6 +27,8 @@ async def test_an_alert_begins_a_run_in_the_triggers_name(world):
     assert (run["agent"], run["status"], run["key"], run["user"]) == (
         "triage", "completed", "trigger:alertmanager", "trigger:alertmanager",
     )  # fmt: skip
+    limits = {name: value for name, value in run["limits"].items() if value is not None}
+    assert limits == {"handoffs": 5, "steps": 7, "tool_calls": 3, "tokens": 9000, "nano": 500_000_000, "seconds": 60}
     (whose, task), (others, text) = texts(run)
     assert (whose, others) == ("trusted", "untrusted")
     assert "PodDown" not in task
@@ -236,4 +238,25 @@ async def test_a_reload_puts_triggers_into_force_and_refuses_one_without_its_age
     assert "did you mean 'triage'" in json.dumps(refused)
     assert answer.status_code == 202
     assert (await world.send(BODY, trigger="deploys")).status_code == 401
-    assert TRIGGERS
+
+
+async def test_a_policy_decides_about_a_trigger_as_about_a_service_account(world):
+    (world.folder / "policies").mkdir()
+    (world.folder / "policies" / "all.cedar").write_text(
+        "permit (principal, action, resource);\n"
+        '@id("no-triggers") forbid (principal == ServiceAccount::"trigger:alertmanager", action, resource) when { principal in Group::"oncall" };\n'
+    )
+    config = world.folder / "switchgear.yaml"
+    config.write_text(config.read_text() + "policies: {folder: policies}\n")
+    report = (await world.http.post("/admin/reload")).json()
+    first = (await world.fire(payload(alert()))).json()["incident"]
+    refused = await world.until(first, lambda found: found["state"] == "failed")
+    again = (await world.fire(payload(alert()))).json()
+
+    assert report["status"] == "applied", report
+    assert refused["timeline"][-1]["name"] == "run.refused"
+    assert "by the policy 'no-triggers'" in refused["timeline"][-1]["body"]["reason"]
+    assert await world.runs() == []
+    # What fires on is tried anew when it is sent again.
+    assert again["outcome"] == "accepted"
+    assert again["incident"] != first

@@ -113,7 +113,9 @@ async def test_a_storm_is_over_when_it_is_quiet(tmp_path):
         storm = await summary(world)
         over = await world.until(storm["id"], lambda found: found["state"] == "done")
         shown = await until(world, lambda found: found["state"] == "ready")
+        metrics = (await world.outside.get("/metrics", headers=dict(world.http.headers))).text
 
+        assert 'switchgear_trigger_storms_total{trigger="alertmanager"}' in metrics
         assert over["timeline"][-1]["name"] == "storm.over"
         assert over["timeline"][-1]["body"] == {"count": 2}
         assert shown["incidents"]["left_over"] == 2

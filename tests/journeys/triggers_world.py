@@ -53,7 +53,8 @@ TRIGGERS = """
     agent: triage
     token: env:ALERT_TOKEN
     signing_secret: env:HOOK_SECRET
-    run_as: {groups: [oncall]}
+    run_as: {groups: [oncall], tags: {team: sre}}
+    limits: {steps: 7, tool_calls: 3, tokens: 9000, cost: 0.5, seconds: 60}
   deploys:
     kind: webhook
     agent: triage
