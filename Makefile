@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fmt bench test-clis test-vllm lock clean
+.PHONY: help setup serve demo test check fmt bench test-clis test-vllm lock clean
 PYTHON ?=
 ARGS ?=
 export PYTHON
@@ -16,6 +16,10 @@ setup: ## install everything into .venv, by hash; KIND=runtime|otlp|litellm|dev 
 serve: ## start the server; make serve ARGS="--port 9000 --config my.yaml"
 	@scripts/setup.sh $(or $(KIND),runtime)
 	@exec .venv/bin/switchgear serve $(ARGS)
+
+demo: ## show the on-call agent at work on a simulated cluster; make demo ARGS=--yes asks nobody
+	@scripts/setup.sh $(or $(KIND),runtime)
+	@exec .venv/bin/python -m examples.oncall.demo $(ARGS)
 
 test: ## run the tests; make test ARGS="tests/unit -k retry"
 	@scripts/setup.sh dev

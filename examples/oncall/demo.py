@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ class Demo:
                     self._show.more(f"post-check: {'holds' if found['check']['holds'] else found['check']['says']}")
 
     async def _decide(self, message: Message) -> None:
-        answer = self._answer or await anyio.to_thread.run_sync(_ask, abandon_on_cancel=True)
+        answer = self._answer or await _ask()
         self._show.step(f"ada clicks on {'Approve' if answer == 'yes' else 'Deny'}")
         if answer == "yes":
             await self._sent(*self._slack.click(message, "Approve"))
@@ -187,6 +187,7 @@ class Demo:
 
     async def tools_ready(self) -> None:
         """Wait for the MCP programs. Raises DemoFailed."""
+        servers: list[dict[str, Any]] = []
         with anyio.move_on_after(PATIENCE):
             while True:
                 servers = (await self._asked("GET", "/admin/tools"))["data"]
@@ -200,6 +201,7 @@ class Demo:
 async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
     """Run it in a folder; give the exit code. Raises DemoFailed."""
     show = Show()
+    receiver: dict[str, Any]
     programs = None if arguments.without_prometheus else prometheus_programs()
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=30, trust_env=False))
@@ -278,11 +280,12 @@ def _decoded(text: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _ask() -> str:
-    try:
-        return "yes" if input("          Approve it? [yes/no] ").strip().lower() in ("y", "yes") else "no"
-    except EOFError:
-        return "no"
+async def _ask() -> str:
+    print("          Approve it? [yes/no] ", end="", flush=True)
+    # A file is always readable, and cannot be waited for. A thread that reads would keep the demo from ending.
+    with suppress(OSError, ValueError):
+        await anyio.wait_readable(sys.stdin)
+    return "yes" if sys.stdin.readline().strip().lower() in ("y", "yes") else "no"
 
 
 def _slack_settings(folder: Path, slack: FakeSlack) -> dict[str, Any]:

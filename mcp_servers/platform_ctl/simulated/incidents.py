@@ -55,8 +55,9 @@ def check_incidents(settings: Simulated) -> None:
 
 def named(settings: Simulated, name: str) -> tuple[Incident, ...]:
     """Give the incidents that a name calls for: a scenario's, or one written kind:target. Raises ConfigurationError."""
-    if name in settings.scenarios:
-        return settings.scenarios[name]
+    scenario = settings.scenarios.get(name, settings.scenarios.get(name.replace("_", "-")))
+    if scenario is not None:
+        return scenario
     kind, _, target = name.partition(":")
     if target and kind in FIXED_BY:
         incident = msgspec.convert({"kind": kind, "target": target}, Incident)
