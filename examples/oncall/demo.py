@@ -42,6 +42,7 @@ from examples.oncall.programs import (
     free_port,
     has_triggers,
     inject,
+    let_model_ask,
     prometheus_programs,
     started,
     watching,
@@ -209,6 +210,8 @@ async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
         show.step(f"the simulated cluster runs; its metrics are at {metrics}")
         slack = await stack.enter_async_context(fake_slack(show.posted))
         ports, token = (free_port(), free_port()), secrets.token_hex(16) if has_triggers() else ""
+        if programs is not None:
+            let_model_ask(folder, f"http://127.0.0.1:{ports[0]}")
         config = write_gateway(folder, slack=_slack_settings(folder, slack), prometheus=ports[0], alertmanager=ports[1], trigger=token)  # fmt: skip
         serve = (sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", "0")
         said = await stack.enter_async_context(started(folder, "gateway", *serve, says="listens on"))

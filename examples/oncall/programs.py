@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import anyio
 import httpx2
@@ -128,7 +129,8 @@ def write_gateway(folder: Path, *, slack: Mapping[str, Any], prometheus: int, al
     """Write the gateway's configuration for this folder. `trigger` is the token of the trigger, empty where this version has none."""
     settings = _read("switchgear.yaml")
     settings["agents"]["folder"], settings["policies"]["folder"] = str(ROOT / "agents"), str(ROOT / "policies")
-    settings["providers"]["script"]["document"] = str(HERE / "model.yaml")
+    own = folder / "model.yaml"
+    settings["providers"]["script"]["document"] = str(own if own.exists() else HERE / "model.yaml")
     settings["slack"] = dict(slack)
     observe = {
         "prometheus": {"url": f"http://127.0.0.1:{prometheus}"},
@@ -150,6 +152,21 @@ def write_gateway(folder: Path, *, slack: Mapping[str, Any], prometheus: int, al
             }
         }
     return write(folder / "switchgear.yaml", settings)
+
+
+def let_model_ask(folder: Path, prometheus: str) -> None:
+    """Have the scripted model look at the metrics of its alert, too, and name them in its evidence. Only where there is a Prometheus."""
+    script = _read("model.yaml")
+    rules = {rule["alert"]: rule["expr"] for rule in _read("alerts.yml")["groups"][0]["rules"]}
+    for answer in script["models"]["oncall"]["answers"]:
+        name = answer["when"].get("contains")
+        if answer["when"].get("turn") == 1:
+            answer["call"].append({"tool": "observe__query_metrics", "arguments": {"expression": rules[name]}})
+        if name is not None and "json" in answer:
+            claim = f"Prometheus gives {{result observe/query_metrics /series/0/points/0/1}} for {rules[name]}"
+            link = f"{prometheus}/graph?{urlencode({'g0.expr': rules[name]})}"
+            answer["json"]["evidence"].append({"claim": claim, "link": link})
+    write(folder / "model.yaml", script)
 
 
 def has_triggers() -> bool:

@@ -92,6 +92,7 @@ def test_the_demo_is_started_by_an_alert_of_a_real_prometheus(
 
     assert code == 0, out
     in_order(
-        out, "Prometheus is at", "Prometheus fires NodeDiskFull", "platform/drain dry_run=true", "ada clicks on Approve",
-        "post-check: holds", "the incident is mended", "Prometheus: the alert is resolved",
+        out, "Prometheus is at", "Prometheus fires NodeDiskFull", "observe/query_metrics", "platform/drain dry_run=true", "ada clicks on Approve",
+        "post-check: holds", "evidence:   Prometheus gives 0.998 for cluster_node_disk_used_ratio > 0.95", "/graph?g0.expr=cluster_node_disk_used_ratio",
+        "the incident is mended", "Prometheus: the alert is resolved",
     )  # fmt: skip
