@@ -377,8 +377,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="switchgear-demo-") as folder:
         try:
             code = anyio.run(show_demo, arguments, Path(folder))
-        except DemoFailed as failed:
-            print(f"The demo failed: {failed}", file=sys.stderr)
+        except (DemoFailed, TimeoutError, httpx2.HTTPError) as failed:
+            print(f"The demo failed: {failed or type(failed).__name__}", file=sys.stderr)
             code = 1
         except KeyboardInterrupt:
             code = 130

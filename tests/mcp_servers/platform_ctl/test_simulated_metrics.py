@@ -8,7 +8,7 @@ from mcp_servers.platform_ctl.simulated.incidents import named, with_incidents
 from mcp_servers.serving import ConfigurationError
 
 WEB = WorkloadScript(namespace="shop", name="web", replicas=3)
-CLUSTER = Simulated(workloads=(WEB,), call_seconds=20, scenarios={"night": (Incident(kind="crash_loop", target="shop/web"),)})  # fmt: skip
+CLUSTER = Simulated(workloads=(WEB,), call_seconds=20, scenarios={"bad-night": (Incident(kind="crash_loop", target="shop/web"),)})  # fmt: skip
 
 
 def read(text: str) -> dict[str, float]:
@@ -67,9 +67,9 @@ async def test_two_programs_see_one_cluster(tmp_path):
 
 
 def test_incidents_are_called_for_by_name():
-    assert named(CLUSTER, "night") == named(CLUSTER, "crash_loop:shop/web")
+    assert named(CLUSTER, "bad-night") == named(CLUSTER, "bad_night") == named(CLUSTER, "crash_loop:shop/web")
     for wrong in ("day", "crash_loop:shop/none", "sorrow:shop/web"):
         with pytest.raises(ConfigurationError):
             named(CLUSTER, wrong)
     with pytest.raises(ConfigurationError, match="no environment is simulated"):
-        with_incidents(Settings(environments={}), ["night"])
+        with_incidents(Settings(environments={}), ["bad-night"])
