@@ -10,6 +10,7 @@ NOT_AT_START = {
     "click",
     "httpx2",
     "litellm",
+    "mcp",
     "numpy",
     "onnxruntime",
     "opentelemetry",

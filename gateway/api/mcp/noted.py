@@ -10,7 +10,7 @@ from gateway.api.mcp.desk import McpDesk
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.status import RUNNING, WAITING
 from gateway.config.agent_settings import AGENTS
-from gateway.core.errors import ClientLeft, SwitchgearError
+from gateway.core.errors import ClientLeft, SwitchgearError, Unavailable
 from gateway.core.record import Record
 from gateway.stores.audit import AuditActor, AuditObject
 
@@ -31,7 +31,7 @@ class Noted:
         """Note the end of it: with an error, or with an answer. How calls stand is asked without a note."""
         if not self._tool:
             return
-        status, code = _outcome(error, answer)
+        status, code = _outcome(error, answer, left=self._asked.left)
         waits = "" if answer is None else _waits(answer)
         self._record(status, code, waits or None)
         self._desk.counts.ended.add((self._tool, code or waits or "ok"))
@@ -78,12 +78,13 @@ class Noted:
         )
 
 
-def _outcome(error: BaseException | None, answer: Answer | None) -> tuple[int, str | None]:
-    """Give the status and the code of a call's end."""
+def _outcome(error: BaseException | None, answer: Answer | None, *, left: bool) -> tuple[int, str | None]:
+    """Give the status and the code of a call's end; where its client has not `left`, what was cut off was so by a server that goes down."""
     if isinstance(error, SwitchgearError):
         return error.status, error.code
     if isinstance(error, asyncio.CancelledError):
-        return ClientLeft.status, ClientLeft.code
+        gone = ClientLeft if left else Unavailable
+        return gone.status, gone.code
     if error is not None:
         return 500, "internal_error"
     said = answer or {}
