@@ -15,7 +15,7 @@ from gateway.api.mcp.states import States
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.counters import CounterStore
 from gateway.stores.sealing import Seal
-from gateway.tools.hub import Hub
+from gateway.tools.server_hub import ServerHub
 
 
 class Kept(Protocol):
@@ -35,7 +35,7 @@ class Kept(Protocol):
 def open_mcp(
     current: Callable[[], Configuration],
     edge: Edge,
-    hub: Hub,
+    hub: ServerHub,
     calling: Calling | None,
     counters: CounterStore,
     counts: McpCounts,

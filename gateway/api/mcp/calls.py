@@ -22,6 +22,7 @@ from gateway.api.mcp.desk import McpDesk, Offer
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.noted import Noted
 from gateway.api.mcp.results import fitting, input_required, may_answer
+from gateway.api.mcp.seen import linked
 from gateway.api.mcp.states import State, person_key
 from gateway.api.mcp.status import Question as StatusQuestion
 from gateway.api.mcp.status import pending
@@ -91,25 +92,26 @@ class Calls:
             return failure(
                 f"The tool {named.name!r} cannot be called now: its server does not offer it as it was accepted."
             )
-        run = await self._desk.calling.waiting(asked.caller, tool, arguments) or await self._begin(
-            asked, offer, tool, arguments
-        )
-        noted.run = run
-        standing = await self._attended(asked, run)
-        return await self._shown(asked, offer, standing, what, promised=tool.output_schema is not None)
+        run = await self._desk.calling.waiting(asked.caller, tool, arguments)
+        name = run or asked.run or self._desk.edge.new_id("resp_")
+        with self._desk.hub.followers.follow(name, asked.tell):
+            noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)
+            standing = await self._attended(asked, run)
+        answer = await self._shown(asked, offer, standing, what, promised=tool.output_schema is not None)
+        return linked(self._desk, named.server, answer)
 
     async def _tool(self, named: Named) -> Tool | None:
         known = await self._desk.hub.tools(named.server)
         return next((tool for tool in known if tool.name == named.tool), None)
 
-    async def _begin(self, asked: Asked, offer: Offer, tool: Tool, arguments: dict[str, Any]) -> str:
+    async def _begin(self, asked: Asked, offer: Offer, tool: Tool, arguments: dict[str, Any], run: str) -> str:
         direct = DirectCall(
             caller=asked.caller,
             tool=tool,
             arguments=arguments,
             wish="always" if offer.settings.approval.get(tool.id) == "always" else "never",
             integrity=offer.settings.clients,
-            run=asked.run,
+            run=run,
             session=asked.session or None,
             trace=asked.trace,
         )

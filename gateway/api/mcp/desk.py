@@ -23,7 +23,7 @@ from gateway.policies.facts import Situation
 from gateway.policies.facts import model as agent_resource
 from gateway.policies.facts import tool as tool_resource
 from gateway.stores.audit_log import AuditLog
-from gateway.tools.hub import Hub
+from gateway.tools.server_hub import ServerHub
 
 _SITUATION = Situation(operation="generate", dialect="openai_responses")
 """How it is asked whether an agent may be used: as everywhere."""
@@ -83,7 +83,7 @@ class McpDesk:
         current: Callable[[], Configuration],
         *,
         edge: Edge,
-        hub: Hub,
+        hub: ServerHub,
         calling: Calling,
         states: States,
         pace: Pace,

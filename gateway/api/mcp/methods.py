@@ -11,6 +11,7 @@ from gateway.api.mcp.asking import Handler, guarded
 from gateway.api.mcp.calls import Calls
 from gateway.api.mcp.desk import McpDesk
 from gateway.api.mcp.listing import Listing
+from gateway.api.mcp.seen import offer_handlers
 
 NAME = "switchgear"
 
@@ -20,6 +21,7 @@ def handlers_of(desk: McpDesk) -> dict[str, Handler]:
     return {
         "on_list_tools": Listing(desk),
         "on_call_tool": Calls(desk),
+        **offer_handlers(desk),
     }
 
 
