@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic.operations import Operations
 
-revision = "0021_prompts"
-down_revision = "0018_lineage"
+revision = "0020_prompts"
+down_revision = "0019_kept_versions"
 
 
 def upgrade(op: Operations) -> None:

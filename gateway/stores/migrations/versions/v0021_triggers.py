@@ -7,8 +7,8 @@ from alembic.operations import Operations
 
 from gateway.stores.metadata import TIME
 
-revision = "0022_triggers"
-down_revision = "0018_lineage"
+revision = "0021_triggers"
+down_revision = "0020_prompts"
 
 
 def upgrade(op: Operations) -> None:
