@@ -68,7 +68,10 @@ class Asked:
     def can_fill(self) -> bool:
         """Whether the client can have its user fill in a form, and ask again afterwards."""
         said = self._context.session.client_capabilities
-        return self.modern and said is not None and said.elicitation is not None and said.elicitation.form is not None
+        if not self.modern or said is None or said.elicitation is None:
+            return False
+        # A client that names no way at all has this one.
+        return said.elicitation.form is not None or said.elicitation.url is None
 
     @property
     def run(self) -> str:
