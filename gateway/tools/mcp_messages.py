@@ -17,6 +17,7 @@ from mcp.client._transport import ReadStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCResponse
 from mcp_types.methods import validate_server_result
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 log = structlog.get_logger()
@@ -34,6 +35,7 @@ _LISTED: Final = {
     "prompts": "prompts/list",
 }
 """The field of a result that is a list, and the method that it is the result of."""
+_TYPE: Final = "resultType"
 _OLDEST: Final = "2025-11-25"
 
 _MOST_OF_A_MESSAGE: Final = 2000
@@ -82,18 +84,21 @@ def id_at_edges(head: bytes, tail: bytes) -> int | None:
 
 
 def sift(message: SessionMessage, *, server: str, version: Callable[[], str | None]) -> SessionMessage:
-    """Give a message whose list (of tools, resources, prompts) has nothing that the `version` spoken does not know; any other as it is."""
+    """Give a message whose list (of tools, resources, prompts) has nothing that the `version` spoken does not know, and whose result says of which type it is."""
     said = message.message
     if not isinstance(said, JSONRPCResponse):
         return message
-    field = next((name for name in _LISTED if isinstance(said.result.get(name), list)), None)
-    if field is None:
-        return message
-    spoken = version() or _OLDEST
-    kept = [one for one in said.result[field] if _is_fit(field, one, said.result, server, spoken)]
-    if len(kept) == len(said.result[field]):
-        return message
-    return SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=said.id, result={**said.result, field: kept}))
+    result, spoken = said.result, version() or _OLDEST
+    if spoken in MODERN_PROTOCOL_VERSIONS and _TYPE not in result:
+        # MCP 2026-07-28, Results: what does not say it is complete. The library refuses it.
+        result = {**result, _TYPE: "complete"}
+    field = next((name for name in _LISTED if isinstance(result.get(name), list)), None)
+    if field is not None:
+        kept = [one for one in result[field] if _is_fit(field, one, result, server, spoken)]
+        result = result if len(kept) == len(result[field]) else {**result, field: kept}
+    return (
+        message if result is said.result else SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=said.id, result=result))
+    )
 
 
 def _is_fit(field: str, one: Any, result: dict[str, Any], server: str, version: str) -> bool:

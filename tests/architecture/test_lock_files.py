@@ -3,7 +3,7 @@
 import re
 import tomllib
 
-LOCKS = ("bootstrap", "dev", "litellm", "models", "otlp", "runtime", "suites", "vllm")
+LOCKS = ("bootstrap", "dev", "litellm", "mcp-conformance", "models", "otlp", "runtime", "suites", "vllm")
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9-]*)==[^\s;]+")
 # A requirement begins a line; its hashes are indented below it.
 REQUIREMENT = re.compile(r"^\S")

@@ -53,6 +53,8 @@ def client_document(redirect_uri: str, identifier: str = "") -> dict[str, Json]:
     return {
         **({"client_id": identifier} if identifier else {}),
         "client_name": "Switchgear",
+        # OpenID Connect registration, 2: without it a client is "web", which may have no redirect to this machine.
+        "application_type": "web" if redirect_uri.startswith("https://") else "native",
         "redirect_uris": [redirect_uri],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],

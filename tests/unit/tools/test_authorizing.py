@@ -116,6 +116,8 @@ async def test_a_server_that_nobody_has_authorized_says_so_and_is_connected_when
     assert (consent.holder, consent.by) == (OPERATOR, "admin")
     assert said.text == "who for ada"
     assert notes.site.asked("token", "resource") == [notes.site.url]
+    # OpenID Connect registration, 2: one that is sent back to this machine is no web application.
+    assert [client["application_type"] for client in notes.site.clients.values()] == ["native"]
 
 
 async def test_who_comes_back_twice_with_nothing_or_too_late_is_nobody(tmp_path):
@@ -189,6 +191,7 @@ async def test_a_gateway_is_known_by_its_document_where_the_authorization_server
     assert asked["client_id"] == ["https://gateway.example/oauth/client.json"]
     assert notes.authorizing.document()["client_id"] == asked["client_id"][0]
     assert notes.authorizing.document()["redirect_uris"] == asked["redirect_uri"]
+    assert notes.authorizing.document()["application_type"] == "web"
     assert notes.site.clients == {}
 
 

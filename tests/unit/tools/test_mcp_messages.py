@@ -1,8 +1,10 @@
 """Messages that the client's library does not read: what is mended, and whom one answers that nobody can read."""
 
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCResponse
 
-from gateway.tools.mcp_messages import EDGE, answered, id_at_edges, mended
+from gateway.tools.mcp_messages import EDGE, answered, id_at_edges, mended, sift
 
 DEEP = b"[" * 20_000 + b"]" * 20_000
 
@@ -58,3 +60,19 @@ def test_an_id_inside_of_a_long_answer_is_not_taken_for_its_own():
     line = b'{"result":{"structuredContent":{"id":8,"text":"' + b"x" * 2000 + b'"}},"jsonrpc":"2.0","id":7}'
 
     assert id_at_edges(line[:EDGE], line[-EDGE:]) == 7
+
+
+@pytest.mark.parametrize(
+    ("version", "result", "read"),
+    [
+        ("2026-07-28", {"content": []}, {"content": [], "resultType": "complete"}),
+        ("2026-07-28", {"resultType": "input_required"}, {"resultType": "input_required"}),
+        ("2025-11-25", {"content": []}, {"content": []}),
+        (None, {"content": []}, {"content": []}),
+    ],
+)
+def test_a_result_that_does_not_say_of_which_type_it_is_is_complete(version, result, read):
+    """MCP 2026-07-28, Results; the conformance suite's sep-2322-default-result-type-complete."""
+    message = SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=1, result=result))
+
+    assert sift(message, server="x", version=lambda: version).message.result == read

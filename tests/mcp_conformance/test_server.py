@@ -1,0 +1,112 @@
+"""The official example server behind /mcp, with its names as they are, held to what each revision requires of a server: the whole way through the gateway."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.mcp_conformance.conftest import HOME, ROOT, required
+from tests.tool_world import free_port
+
+pytestmark = pytest.mark.mcp_conformance
+CASES = [(revision, name) for revision in ("2026-07-28", "2025-11-25") for name in required("server", revision)]
+SCRIPT = "models: {small: {answers: [{text: hello}]}}\n"
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def started(command, url, folder, name):
+    """A program that listens where it is to."""
+    with (folder / f"{name}.log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{HOME / 'example'}"},
+        )
+    until = time.monotonic() + 90
+    while not answers(url):
+        assert process.poll() is None, (folder / f"{name}.log").read_text()[-3000:]
+        assert time.monotonic() < until, f"{name} does not answer"
+        process_wait(process)
+    return process
+
+
+def process_wait(process):
+    """Wait for a moment, or until the program ends."""
+    try:
+        process.wait(0.05)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def listed(url):
+    """The names of the example server's tools: an operator writes each of them down."""
+    code = (
+        "import anyio, sys\nfrom mcp import Client\n"
+        "async def main():\n    async with Client(sys.argv[1]) as c:\n"
+        "        print(*[tool.name for tool in (await c.list_tools()).tools])\n"
+        "anyio.run(main)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=True)
+    return ran.stdout.split()
+
+
+def configuration(folder, upstream):
+    """The gateway, with that server behind /mcp under an empty prefix."""
+    tools = listed(upstream)
+    (folder / "script.yaml").write_text(SCRIPT)
+    document = {
+        "providers": {"script": {"kind": "scripted", "document": "script.yaml"}},
+        "models": {"small": "script/small"},
+        "database": {"kind": "sqlite", "path": "gateway.db"},
+        "runs": {},
+        "tools": {
+            "servers": {
+                "example": {"kind": "http", "url": upstream, "tools": {name: {"effect": "read"} for name in tools}}
+            }
+        },
+        "mcp": {"servers": {"example": tools}, "prefixes": {"example": ""}, "clients": "trusted"},
+    }
+    (folder / "switchgear.yaml").write_text(yaml.safe_dump(document))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Where /mcp is."""
+    folder: Path = tmp_path_factory.mktemp("mcp")
+    there, here = free_port(), free_port()
+    upstream, url = f"http://127.0.0.1:{there}/mcp", f"http://127.0.0.1:{here}"
+    programs = []
+    try:
+        server = [sys.executable, "-m", "mcp_everything_server", "--port", str(there)]
+        programs.append(started(server, upstream, folder, "example"))
+        configuration(folder, upstream)
+        gateway = [sys.executable, "-m", "gateway", "serve", "-c", "switchgear.yaml", "--port", str(here)]
+        programs.append(started(gateway, f"{url}/readyz", folder, "gateway"))
+        yield f"{url}/mcp"
+    finally:
+        for program in programs:
+            program.terminate()
+            program.wait(20)
+
+
+@pytest.mark.parametrize(("revision", "scenario"), CASES)
+def test_what_is_behind_mcp_does_what_a_server_has_to(suite, address, revision, scenario):
+    said = suite("server", scenario, revision, "--url", address)
+
+    assert "0 failed" in said
