@@ -15,7 +15,7 @@ from tests.tool_world import free_port
 
 pytestmark = pytest.mark.mcp_conformance
 CASES = [(revision, name) for revision in ("2026-07-28", "2025-11-25") for name in required("server", revision)]
-SCRIPT = "models: {small: {answers: [{text: hello}]}}\n"
+SCRIPT = "models: {small: {answers: [{say: hello}]}}\n"
 
 
 def answers(url):
