@@ -21,7 +21,6 @@ from gateway.api import responses, unknown
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
 from gateway.api.mcp.counts import McpCounts
-from gateway.api.mcp.endpoint import McpEndpoint
 from gateway.api.paths import Paths, pattern_routes
 from gateway.approvals_opening import open_approvals
 from gateway.batches.counts import Counts
@@ -43,7 +42,7 @@ from gateway.endpoints import Answered, Served, endpoints_of
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
-from gateway.mcp_opening import open_mcp
+from gateway.mcp_opening import Mcp, open_mcp
 from gateway.notices.counts import Counts as NoticeCounts
 from gateway.own_readings import Told, own_readings
 from gateway.pipeline.cached_build import open_caching
@@ -224,9 +223,19 @@ class Application:
             lambda: self.live.current().settings.triggers, self.edge, counts, desk, self.governance.kept
         )
 
-    def _open_mcp(self, counts: McpCounts) -> McpEndpoint:
-        counters, calling = self.governance.limits.limiter.store, None if self.runs is None else self.runs.calling
-        return open_mcp(self.live.current, self.edge, self.tools, calling, counters, counts, self.governance.kept)
+    def _open_mcp(self, counts: McpCounts) -> Mcp:
+        governance, calling = self.governance, None if self.runs is None else self.runs.calling
+        counters = governance.limits.limiter.store
+        return open_mcp(
+            self.live.current,
+            self.edge,
+            self.tools,
+            calling,
+            counters=counters,
+            counts=counts,
+            kept=governance.kept,
+            identities=governance.identities,
+        )
 
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp
@@ -303,7 +312,7 @@ class Application:
             if self.semantic is not None:
                 tasks.start_soon(self.semantic.run)
             tasks.start_soon(self.tools.run)
-            tasks.start_soon(self.mcp.run)
+            tasks.start_soon(self.mcp.endpoint.run)
             tasks.start_soon(self.edge.keep_streams_alive, self.settings.server.keep_alive_interval)
             folders = partial(folders_of, lambda: self.live.current().settings, self._config_path)
             tasks.start_soon(reload_on_change, self._config_path.absolute(), self.live.reload, folders)

@@ -38,11 +38,11 @@ from gateway.api.admin_endpoints import admin_endpoints
 from gateway.api.admin_services import Services
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
-from gateway.api.mcp import endpoint as mcp
 from gateway.approvals_opening import Approvals
 from gateway.batching import Batching
 from gateway.cache.opening import SemanticCache
 from gateway.cache.scored import ScoredAnswers
+from gateway.mcp_opening import Mcp
 from gateway.routing.condition import Condition
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.runs_opening import Runs
@@ -90,7 +90,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     batching: Batching | None
     runs: Runs | None
     triggers: TriggerDesk | None
-    mcp: mcp.McpEndpoint
+    mcp: Mcp
     scores: RolloutStore | None
     started_at: float
     render: Callable[[], bytes]
@@ -123,7 +123,7 @@ def endpoints_of(served: Served) -> dict[str, AsgiApp]:
         **conversations.endpoints(edge, said, audit, most=0 if runs is None else runs.most_items),
         **files.endpoints(edge, None if batching is None else batching.cabinet, audit),
         **batches.endpoints(edge, None if batching is None else batching.desk, audit),
-        mcp.PATH: served.mcp,
+        **served.mcp.endpoints,
         route_explain.PATH: route_explain.endpoint(edge),
         **_administration(served),
         **served.approvals.endpoints,

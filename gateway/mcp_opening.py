@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from gateway.agents.calling import Calling
+from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
+from gateway.api.identity import Identities
 from gateway.api.mcp.counts import McpCounts
-from gateway.api.mcp.desk import Configuration, McpDesk
-from gateway.api.mcp.endpoint import McpEndpoint
+from gateway.api.mcp.desk import Configuration, McpDesk, Site
+from gateway.api.mcp.endpoint import PATH, McpEndpoint
 from gateway.api.mcp.pace import Pace
 from gateway.api.mcp.states import States
+from gateway.api.mcp_door import Entrance, Guarded, metadata
+from gateway.config.mcp_door_settings import McpDoorSettings
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.counters import CounterStore
 from gateway.stores.sealing import Seal
-from gateway.tools.server_hub import ServerHub
+
+
+class Mcp(msgspec.Struct, frozen=True, kw_only=True):
+    """What an application has of it: what runs in its lifespan, and what answers where."""
+
+    endpoint: McpEndpoint
+    endpoints: dict[str, AsgiApp]
 
 
 class Kept(Protocol):
@@ -35,15 +47,18 @@ class Kept(Protocol):
 def open_mcp(
     current: Callable[[], Configuration],
     edge: Edge,
-    hub: ServerHub,
+    hub: Site,
     calling: Calling | None,
+    *,
     counters: CounterStore,
     counts: McpCounts,
     kept: Kept | None,
-) -> McpEndpoint:
+    identities: Identities,
+) -> Mcp:
     """Put it together; nothing is imported of the official library yet. Where nothing is kept of runs there is nothing at /mcp."""
     if calling is None:
-        return McpEndpoint(edge, None)
+        endpoint = McpEndpoint(edge, None)
+        return Mcp(endpoint=endpoint, endpoints={PATH: endpoint})
     desk = McpDesk(
         current,
         edge=edge,
@@ -54,4 +69,24 @@ def open_mcp(
         counts=counts,
         audit=None if kept is None else kept.audit,
     )
-    return McpEndpoint(edge, desk)
+    endpoint = McpEndpoint(edge, desk)
+    door = Door(current, identities)
+    guarded = Guarded(endpoint, door.entrance, desk.aimed, body_bytes=edge.body_bytes, depth=edge.json_depth)
+    return Mcp(endpoint=endpoint, endpoints={PATH: guarded, **metadata.endpoints(edge, door.entrance)})
+
+
+class Door:
+    """Gives the entrance of the present generation."""
+
+    def __init__(self, current: Callable[[], Configuration], identities: Identities) -> None:
+        self._current = current
+        self._identities = identities
+        self._made: tuple[Configuration, Entrance] | None = None
+
+    def entrance(self) -> Entrance:
+        """Give it."""
+        now = self._current()
+        if self._made is None or self._made[0] is not now:
+            settings = now.settings
+            self._made = now, Entrance.of(settings.mcp or McpDoorSettings(), settings, self._identities)
+        return self._made[1]

@@ -6,6 +6,7 @@ from gateway.config.agent_checks import near
 from gateway.config.agent_settings import AGENTS
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
+from gateway.config.mcp_door_settings import door_faults
 from gateway.config.mcp_settings import McpEndpointSettings
 from gateway.config.settings import Settings
 
@@ -37,14 +38,14 @@ def mcp_findings(settings: McpEndpointSettings) -> Iterator[Finding]:
 def _prefixes(settings: McpEndpointSettings) -> Iterator[Finding]:
     taken: dict[str, str] = {}
     for server in settings.prefixes:
-        if server not in settings.servers:
+        if server not in (*settings.servers, *settings.offers):
             message = f"{shown(server)} is no server of this section{near(server, settings.servers)}"
             yield Finding(path=("prefixes", server), needs=("servers", "prefixes"), message=message)
-    for server in settings.servers:
+    for server in dict.fromkeys((*settings.servers, *settings.offers)):
         prefix = settings.prefixes.get(server, server)
         if prefix in taken:
             message = f"the tools of {shown(taken[prefix])} begin with {shown(prefix)} already: two servers would have the same names"
-            path = ("prefixes", server) if server in settings.prefixes else ("servers", server)
+            path = ("prefixes", server) if server in settings.prefixes else ("servers",)
             yield Finding(path=path, needs=("servers", "prefixes"), message=message)
         taken.setdefault(prefix, server)
 
@@ -60,7 +61,17 @@ def endpoint_findings(settings: Settings) -> Iterator[Finding]:
     if mcp.agents and settings.agents is None:
         message = "there are no agents: write the section agents"
         yield Finding(path=("mcp", "agents"), needs=("agents",), message=message)
+    yield from _elsewhere(mcp, settings)
+
+
+def _elsewhere(mcp: McpEndpointSettings, settings: Settings) -> Iterator[Finding]:
     servers = settings.tools.servers
+    for path, message in door_faults(mcp, settings.access.jwt):
+        yield Finding(path=("mcp", *path), needs=("access",), message=message)
+    for number, server in enumerate(mcp.offers):
+        if server not in servers:
+            message = f"no server of tools is named {shown(server)} in tools.servers{near(server, servers)}"
+            yield Finding(path=("mcp", "offers", number), needs=("tools",), message=message)
     for server, names in mcp.servers.items():
         if server not in servers:
             message = f"no server of tools is named {shown(server)} in tools.servers{near(server, servers)}"

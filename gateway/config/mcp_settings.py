@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.agent_name import AgentName
+from gateway.config.mcp_door_settings import McpDoorSettings
 from gateway.config.shapes import Expected
 from gateway.config.tool_settings import ServerLabel, ToolName
 
@@ -38,8 +39,8 @@ class McpLimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
 
 
-class McpEndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What MCP clients reach at /mcp."""
+class McpEndpointSettings(McpDoorSettings, frozen=True, kw_only=True):
+    """What MCP clients reach at /mcp, and who gets in."""
 
     servers: Annotated[
         dict[ServerLabel, Annotated[tuple[ToolName, ...], Meta(min_length=1)]],
@@ -47,6 +48,12 @@ class McpEndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     agents: Annotated[
         tuple[AgentName, ...], Meta(description="The agents that clients may call: each is a tool agent_<name>.")
+    ] = ()
+    offers: Annotated[
+        tuple[ServerLabel, ...],
+        Meta(
+            description="Servers whose resources, templates and prompts clients may use, as far as tools.servers names them."
+        ),
     ] = ()
     prefixes: Annotated[
         dict[ServerLabel, Prefix],

@@ -94,7 +94,7 @@ class Calls:
             )
         run = await self._desk.calling.waiting(asked.caller, tool, arguments)
         name = run or asked.run or self._desk.edge.new_id("resp_")
-        with self._desk.hub.followers.follow(name, asked.tell):
+        with self._desk.followers.follow(name, asked.tell):
             noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)
             standing = await self._attended(asked, run)
         answer = await self._shown(asked, offer, standing, what, promised=tool.output_schema is not None)
@@ -177,7 +177,8 @@ class Calls:
         before = await self._desk.calling.standing(asked.caller, state.run)
         if (wrong := await self._told(asked, before, said)) is not None:
             return wrong
-        standing = await self._desk.calling.wait(asked.caller, state.run, seconds=offer.settings.wait)
+        with self._desk.followers.follow(before.run.id, asked.tell):
+            standing = await self._desk.calling.wait(asked.caller, state.run, seconds=offer.settings.wait)
         return await self._shown(asked, offer, standing, what, promised=self._promises(offer, named))
 
     async def _told(self, asked: Asked, standing: Standing, said: Mapping[str, Any]) -> Answer | None:

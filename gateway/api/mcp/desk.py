@@ -13,8 +13,9 @@ from gateway.api.mcp.counts import McpCounts
 from gateway.api.mcp.names import Named, table_of
 from gateway.api.mcp.pace import Pace
 from gateway.api.mcp.states import States
+from gateway.api.mcp_door import Aimed
 from gateway.config import Settings
-from gateway.config.agent_settings import PREFIX, AgentDefinition, AgentDocuments
+from gateway.config.agent_settings import AGENTS, PREFIX, AgentDefinition, AgentDocuments
 from gateway.config.mcp_settings import McpEndpointSettings
 from gateway.core.caller import Caller
 from gateway.core.tools import Tool
@@ -23,7 +24,10 @@ from gateway.policies.facts import Situation
 from gateway.policies.facts import model as agent_resource
 from gateway.policies.facts import tool as tool_resource
 from gateway.stores.audit_log import AuditLog
-from gateway.tools.server_hub import ServerHub
+from gateway.tools.changes import Changes
+from gateway.tools.hub import Hub
+from gateway.tools.progress import Followers
+from gateway.tools.server_offers import ServerOffers
 
 _SITUATION = Situation(operation="generate", dialect="openai_responses")
 """How it is asked whether an agent may be used: as everywhere."""
@@ -45,6 +49,25 @@ class Configuration(Protocol):
     @property
     def authorizer(self) -> Authorizer:
         """What callers may do."""
+        ...
+
+
+class Site(Hub, Protocol):
+    """The hub, and what it has besides tools."""
+
+    @property
+    def followers(self) -> Followers:
+        """Who hears how far calls are."""
+        ...
+
+    @property
+    def offers(self) -> ServerOffers:
+        """Resources, prompts and completion."""
+        ...
+
+    @property
+    def changes(self) -> Changes:
+        """What is new."""
         ...
 
 
@@ -83,7 +106,7 @@ class McpDesk:
         current: Callable[[], Configuration],
         *,
         edge: Edge,
-        hub: ServerHub,
+        hub: Site,
         calling: Calling,
         states: States,
         pace: Pace,
@@ -92,7 +115,8 @@ class McpDesk:
     ) -> None:
         self._current = current
         self.edge = edge
-        self.hub = hub
+        self.hub: Hub = hub
+        self.followers, self.offers, self.changes = hub.followers, hub.offers, hub.changes
         self.calling = calling
         self.states = states
         self.pace = pace
@@ -120,6 +144,17 @@ class McpDesk:
         )
         self._offer = (now, offer)
         return offer
+
+    def aimed(self, caller: Caller, name: str) -> Aimed | None:
+        """Give what a tool's name stands for, for whoever judges scopes; None for what a caller does not know."""
+        offer = self.offer()
+        named = offer.table.get(name)
+        if named is None or not (named.server or named.agent) or not offer.shows(caller, named):
+            return None
+        if named.agent:
+            return Aimed(id=f"{AGENTS}/{named.agent}", effect="once")
+        tool = self.known(name)
+        return Aimed(id=f"{named.server}/{named.tool}", effect="once" if tool is None else tool.effect)
 
     def known(self, name: str) -> Tool | None:
         """Give the tool of a name as far as it is known now; nothing is waited for."""

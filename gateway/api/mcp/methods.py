@@ -11,7 +11,8 @@ from gateway.api.mcp.asking import Handler, guarded
 from gateway.api.mcp.calls import Calls
 from gateway.api.mcp.desk import McpDesk
 from gateway.api.mcp.listing import Listing
-from gateway.api.mcp.seen import offer_handlers
+from gateway.api.mcp.more import more_handlers
+from gateway.api.mcp.seen import offers_of
 
 NAME = "switchgear"
 
@@ -21,7 +22,7 @@ def handlers_of(desk: McpDesk) -> dict[str, Handler]:
     return {
         "on_list_tools": Listing(desk),
         "on_call_tool": Calls(desk),
-        **offer_handlers(desk),
+        **more_handlers(offers_of(desk), desk.changes),
     }
 
 
