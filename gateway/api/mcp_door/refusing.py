@@ -8,16 +8,18 @@ from typing import Final
 import msgspec
 
 from gateway.api.asgi import AsgiSend, Headers, reply
-from gateway.core.errors import SwitchgearError
+from gateway.core.errors import MalformedBody, SwitchgearError
 
+PARSE_ERROR: Final = -32_700
 REFUSED: Final = -32_001
 """The code of the error: one that JSON-RPC leaves to servers."""
 
 
 class Refused(Exception):
-    """A request that is not let in. The message is for whoever sent it; `asked` is the request's id, None where it was not read."""
+    """A request that is not let in. The message is for whoever sent it; `code` is JSON-RPC's; `asked` is the request's id, None where it was not read."""
 
     asked: str | int | None = None
+    code = REFUSED
 
     def __init__(self, status: int, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
@@ -27,7 +29,7 @@ class Refused(Exception):
 
     async def reply(self, send: AsgiSend) -> None:
         """Answer with it."""
-        error = {"jsonrpc": "2.0", "id": self.asked, "error": {"code": REFUSED, "message": self.message}}
+        error = {"jsonrpc": "2.0", "id": self.asked, "error": {"code": self.code, "message": self.message}}
         headers: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *self.headers]
         await reply(send, self.status, msgspec.json.encode(error), headers)
 
@@ -42,7 +44,10 @@ def refused_by(error: SwitchgearError, challenge: bytes | None = None) -> Refuse
         headers.append((b"retry-after", b"%d" % max(1, -int(-seconds // 1))))
     if challenge is not None:
         headers.append((b"www-authenticate", challenge))
-    return Refused(error.status, str(error), headers)
+    refused = Refused(error.status, str(error), headers)
+    if isinstance(error, MalformedBody):
+        refused.code = PARSE_ERROR
+    return refused
 
 
 def challenge_of(*, metadata: str | None, error: str = "", description: str = "", scopes: Iterable[str] = ()) -> bytes:
