@@ -124,16 +124,16 @@ class Calling:
     ) -> Standing:
         """Give how a call stands when it has ended or waits for people, or after `seconds`. `take` is given the events of its runs, in order.
 
-        With `seconds`, one that waits for people is waited for as well. Raises NotFound.
+        With `seconds`, one that waits for people is waited for as well, until it asks them for something else. Raises NotFound.
         """
         standing = await self.standing(caller, name)
         with anyio.move_on_after(seconds):
-            told = ""
+            told, known = "", {each.id for each in standing.asked}
             while standing.state != "ended":
                 if standing.state == "running" or standing.run.id != told:
                     told = standing.run.id
                     await self._desk.follow(caller.tenant, told, take or _nothing)
-                elif seconds is None:
+                elif seconds is None or any(each.id not in known for each in standing.asked):
                     break
                 else:
                     await anyio.sleep(_LOOK)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 from mcp_types import ElicitResult
 
@@ -48,6 +49,21 @@ async def test_a_form_is_filled_in_by_the_clients_user_and_the_tool_goes_on(tmp_
     assert asked[0].requested_schema["required"] == ["seats"]
     assert booked["isError"] is False
     assert len(noted(tmp_path / "office", "booked.jsonl")) == 1
+
+
+async def test_a_tool_that_asks_twice_is_answered_twice_without_delay(tmp_path, servers):
+    async def fill(context, params):
+        fields = params.requested_schema["properties"]
+        return ElicitResult(action="accept", content={"name": "Ada"} if "name" in fields else {"seats": 2})
+
+    async with (
+        gateway_with(tmp_path, MCP, servers=servers, ready=("office",)) as gateway,
+        client_of(gateway.url, elicitation_callback=fill) as client,
+    ):
+        with anyio.fail_after(15):
+            done = wire(await client.call_tool("office__twice", {}))
+
+    assert done["content"] == [{"type": "text", "text": "Ada has 2"}]
 
 
 async def test_a_page_of_the_tools_own_is_visited(tmp_path, servers):

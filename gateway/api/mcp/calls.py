@@ -21,7 +21,7 @@ from gateway.api.mcp.asking import Answer, Asked, Context
 from gateway.api.mcp.desk import McpDesk, Offer
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.noted import Noted
-from gateway.api.mcp.results import fitting, input_required, may_answer
+from gateway.api.mcp.results import fitting, input_required, keys_of, may_answer
 from gateway.api.mcp.seen import linked
 from gateway.api.mcp.states import State, person_key
 from gateway.api.mcp.status import Question as StatusQuestion
@@ -183,8 +183,9 @@ class Calls:
 
     async def _told(self, asked: Asked, standing: Standing, said: Mapping[str, Any]) -> Answer | None:
         """Count what the client's user has answered to what the tool asked for; give what is wrong with it, if anything is."""
+        keys = keys_of(standing.asked)
         for approval in standing.asked:
-            answer = said.get(approval.id)
+            answer = said.get(keys[approval.id])
             if approval.wish is None or answer is None or not may_answer(approval, asked):
                 continue
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from mcp_types.methods import serialize_server_result
@@ -53,11 +55,12 @@ def input_required(standing: Standing, offer: Offer, asked: Asked, state: str) -
     None where the client cannot do that, or no such place is known.
     """
     requests: dict[str, Json] = {}
+    keys = keys_of(standing.asked)
     for approval in standing.asked:
         params = _params(approval, words(standing, offer)[:4000], offer, asked)
         if params is None:
             return None
-        requests[approval.id] = {"method": "elicitation/create", "params": params}
+        requests[keys[approval.id]] = {"method": "elicitation/create", "params": params}
     return {"resultType": "input_required", "inputRequests": requests, "requestState": state}
 
 
@@ -69,6 +72,15 @@ def _params(approval: Approval, message: str, offer: Offer, asked: Asked) -> Ans
         return {"mode": "url", "message": wish.message, "url": wish.url}
     url = offer.approval_url(approval.id)
     return {"mode": "url", "message": message, "url": url} if url and asked.can_visit else None
+
+
+def keys_of(asked: Sequence[Approval]) -> dict[str, str]:
+    """Give the keys under which a client is asked, by approval: the tool's own where there is one and it is the only one."""
+    own = Counter(each.wish.key for each in asked if each.wish is not None)
+    return {
+        each.id: each.wish.key if each.wish is not None and each.wish.key and own[each.wish.key] == 1 else each.id
+        for each in asked
+    }
 
 
 def may_answer(approval: Approval, asked: Asked) -> bool:
