@@ -42,7 +42,7 @@ from gateway.endpoints import Answered, Served, endpoints_of
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
 from gateway.live import Live, LoadSettings, ReloadReport
-from gateway.mcp_opening import Mcp, open_mcp
+from gateway.mcp_opening import Mcp, Shared, open_mcp
 from gateway.notices.counts import Counts as NoticeCounts
 from gateway.own_readings import Told, own_readings
 from gateway.pipeline.cached_build import open_caching
@@ -111,11 +111,8 @@ class Application:
                 *rollout_readings(self.rollouts, splits),
                 *self.governance.metrics,
                 *(counts.metrics if settings.batches is not None else ()),
-                *(
-                    ()
-                    if settings.runs is None
-                    else (*run_counts.metrics, *notice_counts.metrics, *told.metrics, *mcp_counts.metrics)
-                ),
+                *(() if settings.runs is None else (*run_counts.metrics, *notice_counts.metrics)),
+                *(() if settings.runs is None else (*told.metrics, *mcp_counts.metrics)),
                 *(*ensembles.metrics, *structured.metrics),
                 *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
@@ -225,17 +222,8 @@ class Application:
 
     def _open_mcp(self, counts: McpCounts) -> Mcp:
         governance, calling = self.governance, None if self.runs is None else self.runs.calling
-        counters = governance.limits.limiter.store
-        return open_mcp(
-            self.live.current,
-            self.edge,
-            self.tools,
-            calling,
-            counters=counters,
-            counts=counts,
-            kept=governance.kept,
-            identities=governance.identities,
-        )
+        shared = Shared(governance.limits.limiter.store, governance.kept, governance.identities)
+        return open_mcp(self.live.current, self.edge, self.tools, calling, counts, shared)
 
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp

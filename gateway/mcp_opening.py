@@ -44,33 +44,39 @@ class Kept(Protocol):
         ...
 
 
+class Shared(msgspec.Struct, frozen=True):
+    """What it has in common with the rest of the application: where is counted, where is kept (None: nowhere), and who calls."""
+
+    counters: CounterStore
+    kept: Kept | None
+    identities: Identities
+
+
 def open_mcp(
     current: Callable[[], Configuration],
     edge: Edge,
     hub: Site,
     calling: Calling | None,
-    *,
-    counters: CounterStore,
     counts: McpCounts,
-    kept: Kept | None,
-    identities: Identities,
+    shared: Shared,
 ) -> Mcp:
     """Put it together; nothing is imported of the official library yet. Where nothing is kept of runs there is nothing at /mcp."""
     if calling is None:
         endpoint = McpEndpoint(edge, None)
         return Mcp(endpoint=endpoint, endpoints={PATH: endpoint})
+    kept = shared.kept
     desk = McpDesk(
         current,
         edge=edge,
         hub=hub,
         calling=calling,
         states=States(None if kept is None else kept.call_seal),
-        pace=Pace(counters, edge.new_id, counts),
+        pace=Pace(shared.counters, edge.new_id, counts),
         counts=counts,
         audit=None if kept is None else kept.audit,
     )
     endpoint = McpEndpoint(edge, desk)
-    door = Door(current, identities)
+    door = Door(current, shared.identities)
     guarded = Guarded(endpoint, door.entrance, desk.aimed, body_bytes=edge.body_bytes, depth=edge.json_depth)
     return Mcp(endpoint=endpoint, endpoints={PATH: guarded, **metadata.endpoints(edge, door.entrance)})
 

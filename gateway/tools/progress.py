@@ -14,7 +14,7 @@ log = structlog.get_logger()
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 """Takes how far it is, of how much where that is known, and words where there are any."""
 
-PAUSE: Final = 0.05
+PAUSE: Final = 0.02
 """Seconds between two that are passed on; what comes sooner is left out, unless it is the last."""
 
 MOST_OF_A_MESSAGE: Final = 500
