@@ -100,8 +100,7 @@ class Application:
         self.caching = open_caching(settings, clock)
         self.semantic, self.scored = self._open_semantic(clock)
         counts, run_counts, notice_counts = Counts(), RunCounts(), NoticeCounts()
-        told, mcp_counts = TriggerCounts(), McpCounts()
-        self.judging = Judging()
+        self.judging, told, mcp_counts = Judging(), TriggerCounts(), McpCounts()
         self.tools, self.authorizing = open_tools(settings, kept, self.judging, clock)
         self.metrics = CallMetrics(
             [

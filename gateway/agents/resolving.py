@@ -20,6 +20,7 @@ from gateway.agents.wishes import read_answer
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, SwitchgearError
 from gateway.core.items import Json
+from gateway.core.rights import rights_of
 from gateway.core.tools import Label, Tool, Wish
 from gateway.dialects.openai_responses.mcp_items import RESPONSE, canonical, is_ours
 from gateway.policies.tool_judgement import ToolFacts
@@ -71,9 +72,7 @@ class Resolving:
         """Say why this person may not answer; empty where it is allowed."""
         if approver.tenant != approval.tenant:
             return "The approval belongs to another tenant."
-        requester = approval.requester
-        is_requester = person_of(approver) == person_of(requester) or approver.id == requester.id
-        if approval.four_eyes and is_requester:
+        if approval.four_eyes and _is_requester(approver, approval):
             return "Who asks for an approval may not give it: somebody else has to."
         if approval.groups and not {*approver.groups, approver.team}.intersection(approval.groups):
             return f"Only members of {' or '.join(approval.groups)} may answer this."
@@ -316,6 +315,9 @@ class Resolving:
             if (asked.state == "approved") == approve and asked.state in ("approved", "denied"):
                 return  # said again, by who was not told that it went well
             raise AlreadyDecided(await self._history(asked), param=path)
+        if not (asked.groups or _is_requester(caller, asked) or "approve" in rights_of(caller.role)):
+            msg = "Only who asked for it, and those with the right to approve, may answer this."
+            raise Forbidden(msg, param=path)
         ballot = Ballot(approval=asked.id, approve=approve, reason=reason if isinstance(reason, str) else "")
         verdict = await self._count(caller, asked, ballot, "api")
         if self.heard is not None:
@@ -334,6 +336,11 @@ class Resolving:
 
     async def _history(self, asked: Approval) -> str:
         return story(asked, await self._tools.approvals.votes(asked.id))
+
+
+def _is_requester(caller: Caller, approval: Approval) -> bool:
+    requester = approval.requester
+    return person_of(caller) == person_of(requester) or caller.id == requester.id
 
 
 def _refuse_more(caller: Caller, run: Run, more: int) -> None:

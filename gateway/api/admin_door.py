@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.api.admin_rights import Right, is_platform_owner, rights_of, sees
+from gateway.api.admin_rights import is_platform_owner, sees
 from gateway.api.admin_shapes import MAX_BODY, decode_body, decode_query
 from gateway.api.asgi import Receive, Scope
 from gateway.api.body import check_media_type, read_body
@@ -19,6 +19,7 @@ from gateway.api.edge import Edge
 from gateway.api.plain import Document, PlainEndpoint
 from gateway.core.caller import Caller
 from gateway.core.errors import Forbidden, NotFound
+from gateway.core.rights import Right, rights_of
 
 T = TypeVar("T", bound=msgspec.Struct)
 

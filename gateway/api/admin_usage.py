@@ -14,7 +14,7 @@ from gateway.api import admin_csv
 from gateway.api.admin_door import Asked, Deed, admin_endpoint
 from gateway.api.admin_figures import dollars, read_time
 from gateway.api.admin_records import listed
-from gateway.api.admin_rights import is_platform_owner, rights_of
+from gateway.api.admin_rights import is_platform_owner
 from gateway.api.admin_services import Services
 from gateway.api.admin_shapes import Body, Cursor, Id, Limit
 from gateway.api.asgi import AsgiApp
@@ -22,6 +22,7 @@ from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
 from gateway.core.decision import Decision
 from gateway.core.errors import InvalidRequest
+from gateway.core.rights import rights_of
 from gateway.stores.ledger import MOST_GROUPS, TAG, LedgerRow, RowQuery, UsageQuery, UsageRow
 from gateway.stores.ledger_periods import find_zone
 

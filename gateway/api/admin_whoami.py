@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from gateway.api.admin_door import Asked, Deed, admin_endpoint
-from gateway.api.admin_rights import is_platform_owner, rights_of
+from gateway.api.admin_rights import is_platform_owner
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, json_document
+from gateway.core.rights import rights_of
 
 PATH = "/admin/whoami"
 

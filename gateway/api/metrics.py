@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.api.admin_rights import rights_of
 from gateway.api.asgi import Receive, Scope
 from gateway.api.edge import Edge
 from gateway.api.plain import CALLER, Document, PlainEndpoint
 from gateway.core.caller import DEFAULT_TENANT, Caller
 from gateway.core.errors import Forbidden
+from gateway.core.rights import rights_of
 
 PATH = "/metrics"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

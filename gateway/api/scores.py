@@ -9,7 +9,7 @@ import msgspec
 from anyio import sleep
 from msgspec import Meta
 
-from gateway.api.admin_rights import rights_of, sees
+from gateway.api.admin_rights import sees
 from gateway.api.admin_services import Services
 from gateway.api.admin_shapes import END, MAX_BODY, Body, Text, decode_body
 from gateway.api.asgi import Receive, Scope
@@ -20,6 +20,7 @@ from gateway.cache.recent_hits import RecentHit
 from gateway.cache.scored import ScoredAnswers
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.rights import rights_of
 from gateway.routing.rollouts.conductor import Conductor, Recent
 from gateway.stores.ledger import RowQuery
 from gateway.stores.rollouts import RolloutStore, Score

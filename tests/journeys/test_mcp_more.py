@@ -23,7 +23,7 @@ SERVERS = """
       resource_templates: [note]
       prompts: [greet, later]
 """
-MCP = "{servers: {desk: [echo], wiki: [advance, change, link]}}"
+MCP = "{servers: {desk: [echo], wiki: [advance, change, link]}, offers: [wiki]}"
 ONE = "switchgear://wiki/memo://one"
 
 
@@ -59,7 +59,7 @@ async def test_resources_prompts_and_completion_of_all_servers_are_at_one_door(t
 
 
 async def test_a_server_may_keep_its_names_and_uris(tmp_path, mode):
-    mcp = "{servers: {wiki: [link]}, prefixes: {wiki: ''}}"
+    mcp = "{servers: {wiki: [link]}, prefixes: {wiki: ''}, offers: [wiki]}"
     async with gateway(tmp_path, mcp) as running, client_of(running.url, mode) as client:
         assert [one.uri for one in (await client.list_resources()).resources] == ["memo://one"]
         assert [one.name for one in (await client.list_prompts()).prompts] == ["greet"]

@@ -38,6 +38,7 @@ models:
       - {call: [{tool: notes__who, arguments: {}}]}
 """
 TOOLS = [{"type": "mcp", "server_label": "notes", "require_approval": "never"}]
+ROLES = {"ada": "member", "bob": "approver"}
 ENVIRON = {"MASTER": base64.b64encode(b"k" * 32).decode()}
 
 
@@ -47,15 +48,15 @@ def ticket_of(page):
 
 
 class World:
-    """`clients` are those of ada and bob, who have keys of their own; `operator` has the first."""
+    """`clients` are those of ada and bob (who may approve), who have keys of their own; `operator` has the first."""
 
     def __init__(self, gateway, site, operator):
         self.gateway, self.site, self.operator = gateway, site, operator
         self.http, self.openai = {}, {}
 
     async def add(self, name):
-        user = (await self.operator.post("/admin/users", json={"name": name, "role": "member"})).json()
-        made = await self.operator.post("/admin/keys", json={"name": name, "user": user["id"]})
+        user = (await self.operator.post("/admin/users", json={"name": name, "role": ROLES[name]})).json()
+        made = await self.operator.post("/admin/keys", json={"name": name, "user": user["id"], "role": ROLES[name]})
         key = made.json()["key"]
         self.http[name] = httpx2.AsyncClient(
             base_url=self.gateway.url, headers={"authorization": f"Bearer {key}"}, timeout=30
@@ -160,6 +161,21 @@ async def test_who_agrees_to_anothers_call_lends_no_account_of_his_own(world, mo
 
     assert found.output_text == "It says: who for ada's account"
     assert world.site.calls == [("who", "ada's account")]
+
+
+async def test_a_member_agrees_to_nobody_elses_call(world):
+    await world.connect("bob")
+    asks = {**TOOLS[0], "require_approval": "always"}
+    waiting = await world.openai["bob"].responses.create(model="talker", input="Who am I?", tools=[asks])
+    [asked] = [item for item in waiting.output if item.type == "mcp_approval_request"]
+    answer = {"type": "mcp_approval_response", "approval_request_id": asked.id, "approve": True}
+    going = {"previous_response_id": waiting.id, "model": "talker", "tools": TOOLS, "input": [answer]}
+    with pytest.raises(openai.PermissionDeniedError, match="the right to approve"):
+        await world.openai["ada"].responses.create(**going)
+    assert world.site.calls == []
+
+    done = await world.openai["bob"].responses.create(**going)
+    assert done.output_text == "It says: who for bob's account"
 
 
 async def test_calls_at_once_are_each_made_with_the_callers_own_account(world):

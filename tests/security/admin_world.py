@@ -15,7 +15,6 @@ from starlette.routing import Router
 from gateway.api import tool_authorization, unknown
 from gateway.api.admin_cache import CacheDesk
 from gateway.api.admin_endpoints import admin_endpoints
-from gateway.api.admin_rights import RIGHTS
 from gateway.api.admin_services import Services
 from gateway.api.edge import Edge
 from gateway.api.identity import Identity
@@ -29,6 +28,7 @@ from gateway.config.trigger_settings import RunAsSettings, ScheduleTriggerSettin
 from gateway.core.caller import Caller
 from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
+from gateway.core.rights import RIGHTS
 from gateway.notices.counts import Counts
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.rollouts.split import Splits

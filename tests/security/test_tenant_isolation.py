@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from gateway.api.admin_rights import RIGHTS, rights_of
 from gateway.api.openapi_admin import OPERATIONS
+from gateway.core.rights import RIGHTS, rights_of
 from tests.security.admin_world import HOME, OTHER, THIRD, admin_world, build_template, row
 
 ROLES = (*RIGHTS, "")

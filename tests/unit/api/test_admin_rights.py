@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
-from gateway.api.admin_rights import RIGHTS, is_platform_owner, require_cover, rights_of, sees
+from gateway.api.admin_rights import is_platform_owner, require_cover, sees
 from gateway.core.caller import Caller
 from gateway.core.errors import Forbidden
+from gateway.core.rights import RIGHTS, rights_of
 
 
 def caller(role="", tenant="default", models=(), tools=()):
