@@ -61,9 +61,11 @@ def open_mcp(
     shared: Shared,
 ) -> Mcp:
     """Put it together; nothing is imported of the official library yet. Where nothing is kept of runs there is nothing at /mcp."""
+    door = Door(current, shared.identities)
+    told = metadata.endpoints(edge, door.entrance)
     if calling is None:
         endpoint = McpEndpoint(edge, None)
-        return Mcp(endpoint=endpoint, endpoints={PATH: endpoint})
+        return Mcp(endpoint=endpoint, endpoints={PATH: endpoint, **told})
     kept = shared.kept
     desk = McpDesk(
         current,
@@ -76,9 +78,8 @@ def open_mcp(
         audit=None if kept is None else kept.audit,
     )
     endpoint = McpEndpoint(edge, desk)
-    door = Door(current, shared.identities)
     guarded = Guarded(endpoint, door.entrance, desk.aimed, body_bytes=edge.body_bytes, depth=edge.json_depth)
-    return Mcp(endpoint=endpoint, endpoints={PATH: guarded, **metadata.endpoints(edge, door.entrance)})
+    return Mcp(endpoint=endpoint, endpoints={PATH: guarded, **told})
 
 
 class Door:

@@ -114,6 +114,15 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/oauth/callback", method="post", summary="Who came back says that it was he who began",
         public=True, answer="text/html",
     ),
+    Operation(path="/mcp", method="post", summary="MCP over streamable HTTP, in both revisions: tools, agents, resources, prompts"),
+    Operation(
+        path="/.well-known/oauth-protected-resource", method="get", summary="Where tokens for /mcp come from (RFC 9728)",
+        public=True,
+    ),
+    Operation(
+        path="/.well-known/oauth-protected-resource/mcp", method="get", summary="The same, where clients look first",
+        public=True,
+    ),
     Operation(path="/oauth/client.json", method="get", summary="Who this gateway is to authorization servers", public=True),
     Operation(path="/openapi.json", method="get", summary="This document", public=True),
     Operation(path="/docs", method="get", summary="This document for people", public=True, answer="text/html"),

@@ -277,6 +277,14 @@ ANSWERS: dict[str, Schema] = {
     ),
     "/metrics": _of("string", "Prometheus text format."),
     "/admin/reload": open_object({"status": _of("string", enum=["applied", "unchanged"])}, ["status"]),
+    "/mcp": open_object(
+        {"jsonrpc": _of("string", enum=["2.0"]), "id": {}, "result": open_object({}), "error": open_object({})},
+        ["jsonrpc"],
+    ),
+    **dict.fromkeys(
+        ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"),
+        open_object({"resource": _TEXT, "authorization_servers": _list(_TEXT)}, ["resource", "authorization_servers"]),
+    ),
     "/oauth/callback": _of("string", "A page that asks whether it is you, or says that the authorization was taken."),
     "/oauth/client.json": open_object(
         {"client_id": _TEXT, "client_name": _TEXT, "redirect_uris": _list(_TEXT)}, ["client_id", "redirect_uris"]
