@@ -21,6 +21,7 @@ from gateway.api.identity import Identity
 from gateway.api.paths import Paths, pattern_routes
 from gateway.approvals_opening import open_approvals
 from gateway.config.database_settings import SqliteSettings
+from gateway.config.prompt_settings import PromptDefinition, PromptDocuments, PromptTemplate, PromptVersion
 from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.settings import ModelSettings, Settings, TargetSettings, VersionSettings
 from gateway.config.tool_settings import StdioServerSettings, ToolHubSettings, ToolSettings
@@ -30,6 +31,7 @@ from gateway.core.clock import SYSTEM_CLOCK, Clock
 from gateway.core.ids import new_id
 from gateway.core.rights import RIGHTS
 from gateway.notices.counts import Counts
+from gateway.prompts.catalogue import Prompts
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.rollouts.split import Splits
 from gateway.schemas.worker import Judging
@@ -75,11 +77,19 @@ NOW = 1_790_000_000.0
 LISTED = Listed(name="echo", schema={"type": "object"}, description="Gives the text back.")
 
 
+def prompts_in():
+    """One prompt template."""
+    version = PromptVersion(id="greeting", version="1", template=PromptTemplate(instructions="Greet."), digest="d")
+    greeting = PromptDefinition(id="greeting", current="1", versions={"1": version})
+    return Prompts(PromptDocuments(folder="prompts", prompts={"greeting": greeting}))
+
+
 class Present(msgspec.Struct, frozen=True):
     """A generation of the configuration that has no models."""
 
     identity: Identity
     routes: dict[str, object] = msgspec.field(default_factory=dict)
+    prompts: Prompts = msgspec.field(default_factory=prompts_in)
 
     def hold(self):
         """Nothing ends it."""
