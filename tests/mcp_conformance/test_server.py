@@ -1,5 +1,6 @@
 """The official example server behind /mcp, with its names as they are, held to what each revision requires of a server: the whole way through the gateway."""
 
+import json
 import os
 import subprocess
 import sys
@@ -54,21 +55,31 @@ def process_wait(process):
         return
 
 
+LISTING = """
+import anyio, json, sys
+from mcp import Client
+async def main():
+    async with Client(sys.argv[1]) as c:
+        print(json.dumps({
+            "tools": [one.name for one in (await c.list_tools()).tools],
+            "resources": [str(one.uri) for one in (await c.list_resources()).resources],
+            "resource_templates": [one.name for one in (await c.list_resource_templates()).resource_templates],
+            "prompts": [one.name for one in (await c.list_prompts()).prompts],
+        }))
+anyio.run(main)
+"""
+
+
 def listed(url):
-    """The names of the example server's tools: an operator writes each of them down."""
-    code = (
-        "import anyio, sys\nfrom mcp import Client\n"
-        "async def main():\n    async with Client(sys.argv[1]) as c:\n"
-        "        print(*[tool.name for tool in (await c.list_tools()).tools])\n"
-        "anyio.run(main)\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=True)
-    return ran.stdout.split()
+    """What the example server has, by its kind: an operator writes each name down."""
+    ran = subprocess.run([sys.executable, "-c", LISTING, url], capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(ran.stdout)
 
 
 def configuration(folder, upstream):
     """The gateway, with that server behind /mcp under an empty prefix."""
-    tools = listed(upstream)
+    has = listed(upstream)
+    tools = has.pop("tools")
     (folder / "script.yaml").write_text(SCRIPT)
     document = {
         "providers": {"script": {"kind": "scripted", "document": "script.yaml"}},
@@ -77,10 +88,20 @@ def configuration(folder, upstream):
         "runs": {},
         "tools": {
             "servers": {
-                "example": {"kind": "http", "url": upstream, "tools": {name: {"effect": "read"} for name in tools}}
+                "example": {
+                    "kind": "http",
+                    "url": upstream,
+                    "tools": {name: {"effect": "read"} for name in tools},
+                    **has,
+                }
             }
         },
-        "mcp": {"servers": {"example": tools}, "prefixes": {"example": ""}, "clients": "trusted"},
+        "mcp": {
+            "servers": {"example": tools},
+            "prefixes": {"example": ""},
+            "offers": ["example"],
+            "clients": "trusted",
+        },
     }
     (folder / "switchgear.yaml").write_text(yaml.safe_dump(document))
 
@@ -100,9 +121,13 @@ def address(tmp_path_factory):
         programs.append(started(gateway, f"{url}/readyz", folder, "gateway"))
         yield f"{url}/mcp"
     finally:
-        for program in programs:
+        for program in reversed(programs):  # the gateway first: the other waits for its clients
             program.terminate()
-            program.wait(20)
+            try:
+                program.wait(20)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                program.wait(20)
 
 
 @pytest.mark.parametrize(("revision", "scenario"), CASES)
