@@ -78,7 +78,7 @@ def open_mcp(
         audit=None if kept is None else kept.audit,
     )
     endpoint = McpEndpoint(edge, desk)
-    guarded = Guarded(endpoint, door.entrance, desk.aimed, body_bytes=edge.body_bytes, depth=edge.json_depth)
+    guarded = Guarded(endpoint, door.served, desk.aimed, body_bytes=edge.body_bytes, depth=edge.json_depth)
     return Mcp(endpoint=endpoint, endpoints={PATH: guarded, **told})
 
 
@@ -97,3 +97,7 @@ class Door:
             settings = now.settings
             self._made = now, Entrance.of(settings.mcp or McpDoorSettings(), settings, self._identities)
         return self._made[1]
+
+    def served(self) -> Entrance | None:
+        """Give it where there is anything behind it."""
+        return None if self._current().settings.mcp is None else self.entrance()

@@ -102,6 +102,31 @@ async def test_the_callers_token_goes_no_further_than_the_door():
         assert "authorization" not in headers
 
 
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ([], "no batches"),
+        ([LIST], "no batches"),
+        ("tools/list", "an object"),
+        ({"id": 1, "method": "tools/list"}, "2.0"),
+        (LIST | {"jsonrpc": "1.0"}, "2.0"),
+        (LIST | {"id": {"a": 1}}, "`id`"),
+        (LIST | {"id": True}, "`id`"),
+        (LIST | {"id": None}, "`id`"),
+        (LIST | {"method": 5}, "`method`"),
+        (LIST | {"params": [1]}, "`params`"),
+        ({"jsonrpc": "2.0", "id": 1}, "`method`"),
+    ],
+)
+async def test_what_is_no_message_is_told_so_in_words_of_ours(message, says):
+    async with door_world() as (site, double):
+        answer = await ask(double, message, authorization=f"Bearer {site.token_for(scope='mcp')}")
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32600)
+        assert says in answer.json()["error"]["message"]
+        assert double.seen == []
+
+
 async def test_without_a_token_a_client_is_told_where_to_get_one():
     async with door_world() as (site, double):
         answer = await ask(double, LIST)

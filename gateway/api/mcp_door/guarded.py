@@ -15,7 +15,7 @@ import structlog
 from gateway.api.asgi import AsgiApp, AsgiSend, Message, Receive, Scope
 from gateway.api.body import read_body
 from gateway.api.mcp_door.entrance import Entrance
-from gateway.api.mcp_door.refusing import Refused, refused_by
+from gateway.api.mcp_door.refusing import INVALID_REQUEST, Refused, refused_by
 from gateway.api.plain import CALLER
 from gateway.core.caller import Caller
 from gateway.core.errors import BodyTooLarge, ClientLeft, MalformedBody
@@ -38,12 +38,12 @@ Find = Callable[[Caller, str], Aimed | None]
 
 
 class Guarded:
-    """Lets requests through to `inner`. `entrance` gives the present one, `find` what a tool's name stands for."""
+    """Lets requests through to `inner`. `entrance` gives the present one (None: nothing is here, as `inner` says itself), `find` what a tool's name stands for."""
 
     methods = ("GET", "POST", "DELETE")
 
     def __init__(
-        self, inner: AsgiApp, entrance: Callable[[], Entrance], find: Find, *, body_bytes: int, depth: int = 100
+        self, inner: AsgiApp, entrance: Callable[[], Entrance | None], find: Find, *, body_bytes: int, depth: int = 100
     ) -> None:
         self._inner = inner
         self._entrance = entrance
@@ -54,12 +54,18 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Answer one request."""
         entrance = self._entrance()
+        if entrance is None:
+            await self._inner(scope, receive, send)
+            return
         try:
             caller = await entrance.admit(scope)
             if scope["method"] == "POST":
                 body = await read_body(receive, self._body_bytes)
-                for asked, name in _called(body, self._depth):
+                found: Any = decode_value(body, depth=self._depth)
+                for asked, name in _called(found):
                     self._check(entrance, caller, asked, name)
+                if wrong := _odd(found):
+                    raise _invalid(found, wrong)
                 receive = _replay(body, receive)
         except Refused as refusal:
             log.info("mcp.refused", status=refusal.status, reason=refusal.message)
@@ -82,12 +88,11 @@ class Guarded:
             raise refusal
 
 
-def _called(body: bytes, depth: int) -> Iterator[tuple[str | int | None, str]]:
-    """Yield the calls of tools in a message, or in a batch of them, as (id, name). Raises MalformedBody.
+def _called(found: Any) -> Iterator[tuple[str | int | None, str]]:
+    """Yield the calls of tools in a message, or in a batch of them, as (id, name).
 
-    It reads strictly: a name that is there twice is one that somebody else would read otherwise.
+    It was read strictly: a name that is there twice is one that somebody else would read otherwise.
     """
-    found: Any = decode_value(body, depth=depth)
     for message in found if isinstance(found, list) else [found]:
         if not isinstance(message, dict) or message.get("method") != "tools/call":
             continue
@@ -95,6 +100,33 @@ def _called(body: bytes, depth: int) -> Iterator[tuple[str | int | None, str]]:
         name = params.get("name") if isinstance(params, dict) else None
         if isinstance(name, str):
             yield asked if isinstance(asked, str | int) else None, name
+
+
+def _odd(found: Any) -> str:
+    """Say what is wrong with a message of JSON-RPC as such; empty where nothing is. What its method wants is not looked at."""
+    if isinstance(found, list):
+        return "One message a request: MCP has no batches since 2025-06-18."
+    if not isinstance(found, dict) or found.get("jsonrpc") != "2.0":
+        return 'A message is an object with "jsonrpc": "2.0".'
+    if "id" in found and not _is_id(found["id"]):
+        return "An `id` is a string or a whole number."
+    if "method" not in found:
+        return "" if "id" in found and ("result" in found) != ("error" in found) else "A message has a `method`."
+    if not isinstance(found["method"], str):
+        return "A `method` is a string."
+    return "" if isinstance(found.get("params", {}), dict) else "`params` is an object."
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def _invalid(found: Any, wrong: str) -> Refused:
+    refusal = Refused(400, wrong)
+    refusal.code = INVALID_REQUEST
+    asked = found.get("id") if isinstance(found, dict) else None
+    refusal.asked = asked if _is_id(asked) else None
+    return refusal
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

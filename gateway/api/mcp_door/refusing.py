@@ -11,6 +11,7 @@ from gateway.api.asgi import AsgiSend, Headers, reply
 from gateway.core.errors import MalformedBody, SwitchgearError
 
 PARSE_ERROR: Final = -32_700
+INVALID_REQUEST: Final = -32_600
 REFUSED: Final = -32_001
 """The code of the error: one that JSON-RPC leaves to servers."""
 
