@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -48,10 +48,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a call: its item, and where that came from. Without an item nobody knows, or, with `wishes`, people have to say something first."""
+    """What came of a call: its item, and where that came from. Without an item nobody knows, or, with `wishes`, people have to say something first.
+
+    `kept` is what is kept whole with it, by name.
+    """
 
     body: Body | None = None
     label: Label = OURS
+    kept: Sequence[tuple[str, bytes]] = ()
     wishes: tuple[Wish, ...] = ()
 
 
@@ -78,7 +82,7 @@ class ToolAsking:
             return await self._read_on(body, msgspec.json.decode(call.arguments), known)
         if tool.server == AGENTS and self._tools.recorded is None and self._children is not None:
             said, label = await self._children.answer(call, known.label)
-            return Result(body=await self._shown(body, said), label=label)
+            return self._shown(body, said, label)
         return await self._outside(call, tool, body)
 
     async def _outside(self, call: ToolCall, tool: Tool, body: Body) -> Result:
@@ -115,7 +119,7 @@ class ToolAsking:
             else:
                 if output.wishes:
                     return Result(wishes=output.wishes)
-                return Result(body=await self._shown(body, output), label=label)
+                return self._shown(body, output, label)
 
     async def _said(self, call: ToolCall) -> tuple[dict[str, Json], dict[str, Refusal], str | None]:
         """Give what people have answered of what a call asked for when it was made before, what nobody answered, and what goes back with it."""
@@ -171,21 +175,22 @@ class ToolAsking:
             log.exception("tool.crashed", tool=asked.tool.id, run=asked.run)
             raise ToolLost("The server met an error of its own.") from error
 
-    async def _shown(self, body: Body, output: ToolOutput) -> Body:
+    def _shown(self, body: Body, output: ToolOutput, label: Label) -> Result:
         """Give the item of a result; one that is too long is kept whole, and its beginning shown."""
         text, most = output.text, self._means.settings.result_bytes
         data = text.encode("utf-8", "replace")
         if not text.isascii():
             text = data.decode()  # half of a character could be written nowhere, and so could the end of the run
-        run, direct = self._run.id, is_direct(self._run)
-        if direct:
+        kept: list[tuple[str, bytes]] = []
+        if direct := is_direct(self._run):
             # Whoever asked for it is no model: it gets all that there is.
-            await self._tools.blobs.put(run, whole_name(body["id"]), whole_of(output))
+            kept.append((whole_name(body["id"]), whole_of(output)))
         if len(data) > most:
             if not direct:
-                await self._tools.blobs.put(run, body["id"], data)
-            text = shown(text, most, ref_of(run, body["id"]))
-        return mcp_items.reported(body, text) if output.is_error else mcp_items.completed(body, text)
+                kept.append((body["id"], data))
+            text = shown(text, most, ref_of(self._run.id, body["id"]))
+        item = mcp_items.reported(body, text) if output.is_error else mcp_items.completed(body, text)
+        return Result(body=item, label=label, kept=kept)
 
     async def _read_on(self, body: Body, arguments: Body, known: Known) -> Result:
         """Read on in a result that the run's model, or one that it goes on from, was shown the beginning of."""

@@ -254,15 +254,14 @@ class Toolbox:
         except AgentWaits as waits:
             await self._wait(call, waits.question)
             return
-        body, label = result.body, result.label
-        if body is None:
+        if (body := result.body) is None:
             await self._put_aside(call, result.wishes)
             return
         if repeated >= _TOLD and isinstance(body.get("output"), str):
             body = {**body, "output": body["output"] + AGAIN}
-        await self._end(call, body, label)
+        await self._end(call, body, result.label, result.kept)
 
-    async def _end(self, call: ToolCall, body: Body, label: Label) -> None:
+    async def _end(self, call: ToolCall, body: Body, label: Label, kept: Sequence[tuple[str, bytes]] = ()) -> None:
         """Write what came of a call."""
         writing = self._writing
         done = body["status"] == "completed"
@@ -274,7 +273,8 @@ class Toolbox:
             # In the entry that says that it has ended: neither is known without the other.
             writing.below = together(writing.below, self._children.settle(call))
             place, said = writing.encoder.end_call(body)
-            await writing.write(said, Page(items=[writing.item(place, body, label, call)], calls=[ended]))
+            page = Page(items=[writing.item(place, body, label, call)], calls=[ended], kept=kept)
+            await writing.write(said, page)
 
     async def _wait(self, call: ToolCall, question: str) -> None:
         """Write that the agent of a call waits for people."""

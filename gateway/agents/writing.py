@@ -38,13 +38,14 @@ class Sink(Protocol):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """What belongs together, besides events: items that are whole, calls as they are now, approvals and what follows from them."""
+    """What belongs together, besides events: items that are whole, calls as they are now, approvals and what follows from them; results that are `kept` whole."""
 
     items: Sequence[RunItem] = ()
     calls: Sequence[ToolCall] = ()
     approvals: Sequence[Approval] = ()
     notices: Sequence[Notice] = ()
     consume: Sequence[tuple[str, str, str]] = ()
+    kept: Sequence[tuple[str, bytes]] = ()
 
 
 NOTHING: Final = Page()
@@ -118,6 +119,7 @@ class Writing:
             approvals=page.approvals,
             notices=page.notices,
             consume=page.consume,
+            kept=page.kept,
         )
         try:
             await self._sink.write(entry)

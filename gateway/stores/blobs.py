@@ -6,11 +6,7 @@ from typing import Protocol
 
 
 class BlobStore(Protocol):
-    """Keeps texts of runs. Everything raises StoreUnavailable. A text goes with its run."""
-
-    async def put(self, run: str, name: str, text: bytes) -> None:
-        """Keep a text under a name of the run; one that is there stays."""
-        ...
+    """Reads texts of runs, which are written with the entry that says how their call ended. Raises StoreUnavailable. A text goes with its run."""
 
     async def read(self, run: str, name: str, *, offset: int, limit: int) -> tuple[bytes, int] | None:
         """Give bytes from `offset` on and the size of the whole; None where the run has none of that name."""

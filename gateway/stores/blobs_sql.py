@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import LargeBinary, bindparam, func, select
+from sqlalchemy import LargeBinary, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.stores.database import Database
 from gateway.stores.ledger import storable
-from gateway.stores.runs_tables import RUNS
 from gateway.stores.tool_calls_tables import TOOL_BLOBS
 
-_NAMES: Final = ("run", "name", "size", "body")
 _KEY: Final = ["run", "name"]
 _MOST: Final = 2**30
 """Bytes that neither database keeps in one place."""
 
 
 def _putting(dialect: Any) -> Any:
-    values = [bindparam(name, type_=TOOL_BLOBS.c[name].type) for name in _NAMES]
-    # Of a run that was forgotten meanwhile nothing may be left.
-    of_a_run = select(*values).where(select(RUNS.c.id).where(RUNS.c.id == bindparam("run")).exists())
-    return dialect.insert(TOOL_BLOBS).from_select(_NAMES, of_a_run).on_conflict_do_nothing(index_elements=_KEY)
+    return dialect.insert(TOOL_BLOBS).on_conflict_do_nothing(index_elements=_KEY)
 
 
-_PUT: Final = {"postgres": _putting(postgresql), "sqlite": _putting(sqlite)}
+_PUT: Final = {"postgresql": _putting(postgresql), "sqlite": _putting(sqlite)}
 
 
 class SqlBlobs:
@@ -33,12 +30,6 @@ class SqlBlobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def put(self, run: str, name: str, text: bytes) -> None:
-        """Keep a text under a name of the run; one that is there stays. Of a run that there is not nothing is kept."""
-        row = {"run": storable(run), "name": storable(name), "size": len(text), "body": text}
-        async with self._database.begin() as connection:
-            await connection.execute(_PUT[self._database.kind], row)
 
     async def read(self, run: str, name: str, *, offset: int, limit: int) -> tuple[bytes, int] | None:
         """Give bytes from `offset` on and the size of the whole; None where the run has none of that name."""
@@ -49,6 +40,12 @@ class SqlBlobs:
         async with self._database.connect() as connection:
             row = (await connection.execute(found)).first()
         return None if row is None else (bytes(row.part), row.size)
+
+
+async def add_texts(connection: AsyncConnection, run: str, texts: Sequence[tuple[str, bytes]]) -> None:
+    """Keep texts (name, bytes) of a run that there is, in the caller's transaction; one of a name that is there stays."""
+    rows = [{"run": storable(run), "name": storable(name), "size": len(text), "body": text} for name, text in texts]
+    await connection.execute(_PUT[connection.dialect.name], rows)
 
 
 def _within(number: int) -> int:

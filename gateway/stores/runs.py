@@ -177,7 +177,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     outbox. `consume` are approvals (id, hash of arguments, hash of definition) that are used up by this entry: where one of them is not
     approved, or for other arguments or another definition, or neither of this run nor of one that it goes on from, nothing is written and NotConsumed
     is raised. Each comes with the call in `calls` that is `started` under it (`ToolCall.approval`), with the same hashes; said again for that call,
-    it counts once. An entry with calls, approvals or `consume` is on the disk when it is written (`synchronous=FULL`), whatever the database is set to.
+    it counts once. `kept` are results (name, bytes) that are kept whole beside the run; one of a name that is there stays. An entry with calls, approvals or `consume` is on the disk when it is written (`synchronous=FULL`), whatever the database is set to.
     """
 
     events: Sequence[RunEvent] = ()
@@ -190,6 +190,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     approvals: Sequence[Approval] = ()
     notices: Sequence[Notice] = ()
     consume: Sequence[tuple[str, str, str]] = ()
+    kept: Sequence[tuple[str, bytes]] = ()
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):

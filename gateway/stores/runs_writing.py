@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict, InvalidRequest, StoreUnavailable, SwitchgearError
 from gateway.stores.approvals_writing import add_approvals, check_tools, consume_approvals
+from gateway.stores.blobs_sql import add_texts
 from gateway.stores.database import Database
 from gateway.stores.durable import be_durable
 from gateway.stores.outbox_sql import add_notices
@@ -210,6 +211,8 @@ async def _add_tools(connection: AsyncConnection, run: str, entry: Entry) -> Non
         await consume_approvals(connection, run, entry)
         await add_approvals(connection, entry.approvals)
         await write_calls(connection, entry.calls)
+    if entry.kept:
+        await add_texts(connection, run, entry.kept)
     if entry.notices:
         await add_notices(connection, entry.notices)
 

@@ -22,7 +22,7 @@ PIN = Pin(server="s", tool="t", definition="d", body={}, accepted_by="first", ac
 
 def writing(database: Database):
     runs, approvals, outbox = SqlRuns(database), SqlApprovals(database), SqlOutbox(database)
-    blobs, pins = SqlBlobs(database), SqlPins(database)
+    pins = SqlPins(database)
     return {
         "begin": lambda: runs.write("resp_2", 1, starting()),
         "vote": lambda: approvals.vote(vote()),
@@ -33,7 +33,6 @@ def writing(database: Database):
         "again": lambda: outbox.again(1, at=1.0, error=""),
         "give_up": lambda: outbox.give_up(1, error=""),
         "remove_done": lambda: outbox.remove_done(1.0),
-        "put": lambda: blobs.put("resp_2", "mcp_1", b"a"),
         "pins add": lambda: pins.add([PIN]),
         "pins replace": lambda: pins.replace(PIN, before=""),
         "pins remove": lambda: pins.remove("s", "t"),
