@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +22,8 @@ from gateway.config.agent_settings import (
     CaseDocument,
 )
 from gateway.config.convert import INVALID, Conversion, Place, fits, follow
+from gateway.config.document_folders import FolderKind, digest_of, digest_of_all, find_folder, read_folders, read_text
 from gateway.config.faults import ConfigError, Fault, FaultLog, Mark, child_path
-from gateway.config.paths import resolve_path
 from gateway.config.settings import Settings
 from gateway.config.shapes import TextShape, shape_of
 from gateway.config.yaml_source import ListNode, MapNode, Node, parse_yaml
@@ -37,13 +35,19 @@ MOST_FILES: Final = 50
 MOST_BYTES: Final = 1024 * 1024
 """Of all files of one agent together."""
 
+_KIND: Final = FolderKind(
+    one="agent",
+    many="agents",
+    is_one=lambda path: (path / DEFINITION).is_file(),
+    most=MOST_AGENTS,
+    most_files=MOST_FILES,
+    most_bytes=MOST_BYTES,
+)
+
 
 def agents_folder(settings: AgentsSettings, *, base: Path, environ: Mapping[str, str]) -> Path:
     """Give the folder as an absolute path; a relative one counts from `base`, the configuration's directory. Raises ConfigError."""
-    try:
-        return resolve_path(settings.folder, base=base.absolute(), environ=environ)
-    except ValueError as error:
-        raise ConfigError([Fault(file="", path="agents.folder", message=str(error))]) from None
+    return find_folder(settings.folder, "agents.folder", base=base, environ=environ)
 
 
 def load_agent_documents(settings: Settings, *, base: Path, environ: Mapping[str, str]) -> AgentDocuments:
@@ -58,7 +62,7 @@ def load_agent_documents(settings: Settings, *, base: Path, environ: Mapping[str
     faults: list[Fault] = []
     agents: dict[str, AgentDefinition] = {}
     cases: dict[str, tuple[CaseDocument, ...]] = {}
-    read = _read_all(folder)
+    read = read_folders(folder, _KIND)
     readings = {name: _Reading(folder / name, contents, environ) for name, contents in read.items()}
     for name, reading in readings.items():
         try:
@@ -75,7 +79,7 @@ def load_agent_documents(settings: Settings, *, base: Path, environ: Mapping[str
     ]
     if faults:
         raise ConfigError(faults)
-    return AgentDocuments(folder=str(folder), agents=agents, cases=cases, digest=_digest_all(read))
+    return AgentDocuments(folder=str(folder), agents=agents, cases=cases, digest=digest_of_all(read))
 
 
 def read_agent(
@@ -89,7 +93,7 @@ def read_agent(
 
 def digest_agents_folder(settings: AgentsSettings, *, base: Path, environ: Mapping[str, str]) -> bytes:
     """Give what differs whenever a file of an agent does. Raises ConfigError when they cannot be read."""
-    return _digest_all(_read_all(agents_folder(settings, base=base, environ=environ)))
+    return digest_of_all(read_folders(agents_folder(settings, base=base, environ=environ), _KIND))
 
 
 class _Reading:
@@ -184,7 +188,7 @@ class _Reading:
         return tuple(found)
 
     def _version(self, label: str) -> str:
-        digest = _digest(self._contents).hexdigest()[:24]
+        digest = digest_of(self._contents).hexdigest()[:24]
         return f"{label}+{digest}" if label else digest
 
     def _conversion(self, log: FaultLog) -> Conversion:
@@ -194,13 +198,7 @@ class _Reading:
         return str(self._folder / name)
 
     def _text(self, name: str) -> str:
-        content = self._contents[name]
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            fault = Fault(file=self._path(name), line=line, column=1, message="the file is not UTF-8 text")
-            raise ConfigError([fault]) from None
+        return read_text(self._folder / name, self._contents[name])
 
 
 def _available(root: Node, log: FaultLog) -> Node:
@@ -213,52 +211,3 @@ def _available(root: Node, log: FaultLog) -> Node:
             log.add(mark, child_path("", name), message)
     left = {name: entry for name, entry in root.entries.items() if name not in NOT_YET}
     return MapNode(mark=root.mark, entries=left)
-
-
-def _read_all(folder: Path) -> dict[str, dict[str, bytes]]:
-    """Read the files of every agent: every folder in `folder` that has an agent.yaml. Raises ConfigError."""
-    try:
-        folders = sorted(path for path in folder.iterdir() if (path / DEFINITION).is_file())
-    except OSError as error:
-        message = f"the folder of agents cannot be read: {error.strerror}"
-        raise ConfigError([Fault(file=str(folder), message=message)]) from None
-    if len(folders) > MOST_AGENTS:
-        raise ConfigError([Fault(file=str(folder), message=f"more than {MOST_AGENTS} agents")])
-    return {path.name: _read_one(path) for path in folders}
-
-
-def _read_one(folder: Path) -> dict[str, bytes]:
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and _is_regular(path))
-        if len(paths) > MOST_FILES:
-            raise ConfigError([Fault(file=str(folder), message=f"more than {MOST_FILES} files of one agent")])
-        contents: dict[str, bytes] = {}
-        left = MOST_BYTES
-        for path in paths:
-            with path.open("rb") as file:
-                contents[path.name] = file.read(left + 1)
-            left -= len(contents[path.name])
-            if left < 0:
-                message = f"the files of this agent are larger than {MOST_BYTES:,} bytes together"
-                raise ConfigError([Fault(file=str(path), message=message)])
-    except OSError as error:
-        message = f"the files of the agent cannot be read: {error.strerror}"
-        raise ConfigError([Fault(file=str(folder), message=message)]) from None
-    return contents
-
-
-def _is_regular(path: Path) -> bool:
-    return stat.S_ISREG(path.stat().st_mode)
-
-
-def _digest(contents: Mapping[str, bytes]) -> hashlib.blake2b:
-    digest = hashlib.blake2b(digest_size=32)
-    for name, content in contents.items():
-        # Lengths before texts: no two folders run together to the same bytes.
-        encoded = name.encode("utf-8", "surrogateescape")
-        digest.update(b"%d %d " % (len(encoded), len(content)) + encoded + content)
-    return digest
-
-
-def _digest_all(read: Mapping[str, Mapping[str, bytes]]) -> bytes:
-    return _digest({name: _digest(contents).digest() for name, contents in read.items()}).digest()

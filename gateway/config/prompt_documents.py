@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
@@ -11,8 +10,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway.config.convert import INVALID, Conversion, Place, fits, follow
+from gateway.config.document_folders import FolderKind, digest_of_all, find_folder, read_folders, read_text
 from gateway.config.faults import NOWHERE, ConfigError, Fault, FaultLog, Mark
-from gateway.config.paths import resolve_path
 from gateway.config.prompt_checks import template_findings
 from gateway.config.prompt_settings import (
     NO_PROMPTS,
@@ -37,17 +36,23 @@ MOST_BYTES: Final = 1024 * 1024
 """Of all files of one prompt together."""
 MOST_BYTES_OF_ALL: Final = 32 * 1024 * 1024
 
-_Read = Mapping[str, Mapping[str, bytes]]
-"""The files of each prompt, by name."""
 _Document = TypeVar("_Document", bound=msgspec.Struct)
+
+_KIND: Final = FolderKind(
+    one="prompt",
+    many="prompts",
+    is_one=lambda path: path.is_dir() and not path.name.startswith("."),
+    suffix=SUFFIX,
+    most=MOST_PROMPTS,
+    most_files=MOST_VERSIONS,
+    most_bytes=MOST_BYTES,
+    most_bytes_of_all=MOST_BYTES_OF_ALL,
+)
 
 
 def prompts_folder(settings: PromptsSettings, *, base: Path, environ: Mapping[str, str]) -> Path:
     """Give the folder as an absolute path; a relative one counts from `base`, the configuration's directory. Raises ConfigError."""
-    try:
-        return resolve_path(settings.folder, base=base.absolute(), environ=environ)
-    except ValueError as error:
-        raise ConfigError([Fault(file="", path="prompts.folder", message=str(error))]) from None
+    return find_folder(settings.folder, "prompts.folder", base=base, environ=environ)
 
 
 def load_prompt_documents(
@@ -62,7 +67,7 @@ def load_prompt_documents(
     folder = prompts_folder(settings.prompts, base=base, environ=environ)
     faults: list[Fault] = []
     prompts: dict[str, PromptDefinition] = {}
-    for name, contents in _read_all(folder).items():
+    for name, contents in read_folders(folder, _KIND).items():
         reading = _Reading(folder / name, contents, environ)
         try:
             prompts[name] = reading.prompt(models)
@@ -75,8 +80,7 @@ def load_prompt_documents(
 
 def digest_prompts_folder(settings: PromptsSettings, *, base: Path, environ: Mapping[str, str]) -> bytes:
     """Give what differs whenever a file of a prompt does. Raises ConfigError when they cannot be read."""
-    read = _read_all(prompts_folder(settings, base=base, environ=environ))
-    return _digest({name: _digest(contents) for name, contents in read.items()})
+    return digest_of_all(read_folders(prompts_folder(settings, base=base, environ=environ), _KIND))
 
 
 class _Reading:
@@ -166,67 +170,9 @@ class _Reading:
         return Fault(file=str(where), line=mark.line, column=mark.column, path=path, message=message)
 
     def _text(self, file: str) -> str:
-        content = self._contents[file]
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            mark = Mark(content[: error.start].count(b"\n") + 1, 1)
-            raise ConfigError([self._fault(file, "the file is not UTF-8 text", mark)]) from None
+        return read_text(self._folder / file, self._contents[file])
 
 
 def _order(version: str) -> tuple[int, int, str]:
     """Numbers by their value, then everything else by its letters."""
     return (0, int(version), version) if version.isdecimal() else (1, 0, version)
-
-
-def _read_all(folder: Path) -> dict[str, dict[str, bytes]]:
-    """Read the files of every prompt: every folder in `folder`. Raises ConfigError."""
-    try:
-        folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError as error:
-        message = f"the folder of prompts cannot be read: {error.strerror}"
-        raise ConfigError([Fault(file=str(folder), message=message)]) from None
-    if len(folders) > MOST_PROMPTS:
-        raise ConfigError([Fault(file=str(folder), message=f"more than {MOST_PROMPTS} prompts")])
-    read: dict[str, dict[str, bytes]] = {}
-    left = MOST_BYTES_OF_ALL
-    for path in folders:
-        read[path.name] = _read_one(path)
-        left -= sum(map(len, read[path.name].values()))
-        if left < 0:
-            message = f"the prompts are larger than {MOST_BYTES_OF_ALL:,} bytes together"
-            raise ConfigError([Fault(file=str(folder), message=message)])
-    return read
-
-
-def _read_one(folder: Path) -> dict[str, bytes]:
-    contents: dict[str, bytes] = {}
-    left = MOST_BYTES
-    try:
-        paths = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix == SUFFIX and not path.name.startswith(".") and stat.S_ISREG(path.stat().st_mode)
-        )
-        if len(paths) > MOST_VERSIONS:
-            raise ConfigError([Fault(file=str(folder), message=f"more than {MOST_VERSIONS} files of one prompt")])
-        for path in paths:
-            with path.open("rb") as file:
-                contents[path.name] = file.read(left + 1)
-            left -= len(contents[path.name])
-            if left < 0:
-                message = f"the files of this prompt are larger than {MOST_BYTES:,} bytes together"
-                raise ConfigError([Fault(file=str(path), message=message)])
-    except OSError as error:
-        message = f"the files of the prompt cannot be read: {error.strerror}"
-        raise ConfigError([Fault(file=str(folder), message=message)]) from None
-    return contents
-
-
-def _digest(contents: Mapping[str, bytes]) -> bytes:
-    digest = hashlib.blake2b(digest_size=32)
-    for name, content in contents.items():
-        # Lengths before texts: no two folders run together to the same bytes.
-        encoded = name.encode("utf-8", "surrogateescape")
-        digest.update(b"%d %d " % (len(encoded), len(content)) + encoded + content)
-    return digest.digest()
