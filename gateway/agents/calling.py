@@ -85,11 +85,12 @@ class Calling:
             if here:
                 self._executor.start(kept)
                 here = False
+            else:
+                self._executor.wake()
         finally:
             if here:
                 self._executor.give_up_place()
         self._means.counts.begun.add(("direct",))
-        self._executor.wake()
         return run.id
 
     async def begin_agent(self, draft: Draft) -> str:

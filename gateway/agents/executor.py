@@ -186,9 +186,11 @@ class Executor:
         try:
             await self._execute(run)
         finally:
+            was_full = self._background >= self._means.settings.at_once
             self._background -= 1
             self._idle.set()
-            self.wake()
+            if was_full:
+                self.wake()
 
     async def _execute_adopted(self, run: Run, asking: Asking | None) -> None:
         try:

@@ -77,11 +77,12 @@ class Running:
             if here:
                 self._executor.start(kept)
                 here = False
+            else:
+                self._executor.wake()
         finally:
             if here:
                 self._executor.give_up_place()
         self._means.counts.begun.add(("background",))
-        self._executor.wake()
         return run
 
     def too_many(self) -> LimitExceeded:
