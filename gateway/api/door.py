@@ -137,7 +137,12 @@ class Door:
         heading = heading_of(scope)
         try:
             asked.caller = caller = generation.identity.caller(
-                heading.authorization, heading.api_key, scope.get("client"), heading.forwarded, heading.origin
+                heading.authorization,
+                heading.api_key,
+                scope.get("client"),
+                heading.forwarded,
+                heading.origin,
+                heading.host,
             )
         except KeysWanted:
             return None
@@ -167,9 +172,11 @@ class Door:
         found = Reading(heading_of(scope))
         told, identity, peer = found.heading, generation.identity, scope.get("client")
         try:
-            caller = identity.caller(told.authorization, told.api_key, peer, told.forwarded, told.origin)
+            caller = identity.caller(told.authorization, told.api_key, peer, told.forwarded, told.origin, told.host)
         except KeysWanted:
-            caller = await identity.admit(told.authorization, told.api_key, peer, told.forwarded, told.origin)
+            caller = await identity.admit(
+                told.authorization, told.api_key, peer, told.forwarded, told.origin, told.host
+            )
         asked.caller = found.caller = caller
         check_media_type(told.content_type, told.content_encoding)
         found.body = await read_body(receive, edge.body_bytes)

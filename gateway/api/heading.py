@@ -21,6 +21,7 @@ _FIELDS: Final = {
     b"authorization": "authorization",
     b"content-encoding": "content_encoding",
     b"content-type": "content_type",
+    b"host": "host",
     b"origin": "origin",
     b"x-api-key": "api_key",
     b"x-session-id": "session",
@@ -31,7 +32,7 @@ class Heading:
     """The headers that the door reads. Requests with the same head share one: nothing is changed after it was read."""
 
     __slots__ = (
-        "api_key", "authorization", "cache", "content_encoding", "content_type", "forwarded", "origin", "passed", "session", "trace",
+        "api_key", "authorization", "cache", "content_encoding", "content_type", "forwarded", "host", "origin", "passed", "session", "trace",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class Heading:
         self.content_type: bytes | None = None
         self.content_encoding: bytes | None = None
         self.forwarded: bytes | None = None
+        self.host: bytes | None = None
         self.origin: bytes | None = None
         self.session: bytes | None = None
         self.trace: str | None = None

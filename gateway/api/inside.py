@@ -72,6 +72,7 @@ class KnownCaller(Identity):
         client: object = None,
         forwarded: bytes | None = None,
         origin: bytes | None = None,
+        host: bytes | None = None,
     ) -> Caller:
         """Give the caller. Raises KeyRevoked and KeyExpired, when the key does not work any more."""
         return rights_now(self._caller, self._ring, self._wall, "batch")

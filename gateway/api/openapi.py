@@ -107,7 +107,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(path="/metrics", method="get", summary="Prometheus metrics", answer="text/plain"),
     Operation(path="/admin/reload", method="post", summary="Put the configuration on disk into force"),
     Operation(
-        path="/oauth/callback", method="get", summary="Where browsers come back from authorization servers of tools",
+        path="/oauth/callback/{server}", method="get", summary="Where browsers come back from a server of tools' authorization server",
+        public=True, answer="text/html",
+    ),
+    Operation(
+        path="/oauth/callback", method="get", summary="The same, for who was sent away before each server had its own",
         public=True, answer="text/html",
     ),
     Operation(
@@ -123,7 +127,11 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/.well-known/oauth-protected-resource/mcp", method="get", summary="The same, where clients look first",
         public=True,
     ),
-    Operation(path="/oauth/client.json", method="get", summary="Who this gateway is to authorization servers", public=True),
+    Operation(
+        path="/oauth/clients/{server}", method="get", summary="Who this gateway is to a server of tools' authorization server",
+        public=True,
+    ),
+    Operation(path="/oauth/client.json", method="get", summary="Who it was to all of them once", public=True),
     Operation(path="/openapi.json", method="get", summary="This document", public=True),
     Operation(path="/docs", method="get", summary="This document for people", public=True, answer="text/html"),
 )  # fmt: skip

@@ -285,9 +285,15 @@ ANSWERS: dict[str, Schema] = {
         ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"),
         open_object({"resource": _TEXT, "authorization_servers": _list(_TEXT)}, ["resource", "authorization_servers"]),
     ),
-    "/oauth/callback": _of("string", "A page that asks whether it is you, or says that the authorization was taken."),
-    "/oauth/client.json": open_object(
-        {"client_id": _TEXT, "client_name": _TEXT, "redirect_uris": _list(_TEXT)}, ["client_id", "redirect_uris"]
+    **dict.fromkeys(
+        ("/oauth/callback", "/oauth/callback/{server}"),
+        _of("string", "A page that asks whether it is you, or says that the authorization was taken."),
+    ),
+    **dict.fromkeys(
+        ("/oauth/client.json", "/oauth/clients/{server}"),
+        open_object(
+            {"client_id": _TEXT, "client_name": _TEXT, "redirect_uris": _list(_TEXT)}, ["client_id", "redirect_uris"]
+        ),
     ),
     "/openapi.json": open_object({"openapi": _TEXT, "paths": _ANY}),
     "/docs": _of("string", "A page."),

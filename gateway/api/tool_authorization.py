@@ -18,14 +18,17 @@ from gateway.api.admin_shapes import Body
 from gateway.api.admin_tools import require_home
 from gateway.api.asgi import AsgiApp, Receive, Scope
 from gateway.api.body import read_body
+from gateway.api.borrowers import borrower_of
 from gateway.api.edge import Edge
 from gateway.api.plain import Document, PlainEndpoint, json_document
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.stores.audit import AuditObject
 from gateway.stores.tool_grants import GrantInfo, Holder
-from gateway.tools.oauth.authorizing import CALLBACK, DOCUMENT, Authorizing
+from gateway.tools.oauth.authorizing import CALLBACK, DOCUMENT, OLD_DOCUMENT, Authorizing
 
 AUTHORIZE_PATH: Final = "/admin/tools/{server}/authorize"
+CALLBACK_PATH: Final = f"{CALLBACK}/{{server}}"
+DOCUMENT_PATH: Final = f"{DOCUMENT}/{{server}}"
 
 _PAGE: Final = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Authorized</title>
 <p>The authorization was taken. You can close this window.</p></html>"""
@@ -33,7 +36,7 @@ _QUESTION: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><titl
 <p>With the account that you have just agreed with at <b>{issuer}</b>, the server of tools <b>{server}</b> will be used from now on by
 <b>{who}</b> of this gateway.</p>
 <p>Go on only if that is you, and you have begun this yourself. Else close this window: nothing is taken.</p>
-<form method="post" action="callback"><input type="hidden" name="ticket" value="{ticket}"><button>It is me: go on</button></form></html>"""
+<form method="post" action="{action}"><input type="hidden" name="ticket" value="{ticket}"><button>It is me: go on</button></form></html>"""
 _MOST_FORM: Final = 4096
 _MOST_PARAMETERS: Final = 20
 _QUIET: Final = (
@@ -59,10 +62,14 @@ def endpoints(edge: Edge, services: Services, authorizing: Authorizing | None) -
         "POST": Deed(right="write", perform=desk.begin),
         "DELETE": Deed(right="write", perform=desk.forget),
     }
+    callback = PlainEndpoint(edge, desk.at_callback, methods=("GET", "POST"), public=True)
+    document = PlainEndpoint(edge, desk.document, public=True)
     return {
         AUTHORIZE_PATH: admin_endpoint(edge, "server of tools", deeds),
-        CALLBACK: PlainEndpoint(edge, desk.at_callback, methods=("GET", "POST"), public=True),
-        DOCUMENT: PlainEndpoint(edge, desk.document, public=True),
+        CALLBACK: callback,
+        CALLBACK_PATH: callback,
+        OLD_DOCUMENT: document,
+        DOCUMENT_PATH: document,
     }
 
 
@@ -114,9 +121,16 @@ class _Desk:
         """Take who comes back from an authorization server, and what he says then."""
         if scope["method"] == "POST":
             return await self._confirm(await read_body(receive, _MOST_FORM))
-        back = await self._authorizing.come_back(_pairs(scope.get("query_string", b"")))
-        told = {"issuer": back.consent.issuer, "server": back.consent.holder.server, "who": _who(back.consent.holder)}
-        page = _QUESTION.format(ticket=back.ticket, **{name: html.escape(text) for name, text in told.items()})
+        server = _server(scope)
+        back = await self._authorizing.come_back(_pairs(scope.get("query_string", b"")), server)
+        holder = back.consent.holder
+        who = await borrower_of(holder, self._services.directory)
+        told = {"issuer": back.consent.issuer, "server": holder.server, "who": who}
+        # From here, for a proxy may have put a path before ours.
+        action = "callback" if server is None else "../callback"
+        page = _QUESTION.format(
+            ticket=back.ticket, action=action, **{name: html.escape(text) for name, text in told.items()}
+        )
         return Document(body=page.encode(), content_type="text/html; charset=utf-8", headers=_QUIET)
 
     async def _confirm(self, form: bytes) -> Document:
@@ -129,12 +143,14 @@ class _Desk:
 
     async def document(self, scope: Scope, receive: Receive) -> Document:
         """Say who this gateway is to authorization servers that ask."""
-        del scope, receive
-        return json_document(self._authorizing.document())
+        del receive
+        return json_document(self._authorizing.document(_server(scope)))
 
 
-def _who(holder: Holder) -> str:
-    return f"{holder.person} (tenant {holder.tenant})" if holder.person else "everybody, in the name"
+def _server(scope: Scope) -> str | None:
+    """Give the server that an address names; None for the address that all of them had once."""
+    found: str | None = scope.get("path_params", {}).get("server")
+    return found
 
 
 def _pairs(given: bytes) -> dict[str, str]:

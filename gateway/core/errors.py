@@ -18,7 +18,8 @@ SwitchgearError
 │   ├── KeyRevoked 401           a virtual key that was taken back
 │   └── InvalidToken 401         a JWT that does not pass; the message says which check
 ├── Forbidden 403
-│   └── KeyMisplaced 403         a good key, used from an address or origin that it is not for
+│   ├── KeyMisplaced 403         a good key, used from an address or origin that it is not for
+│   └── PageRefused 403          no key, and a web page of elsewhere, or a name that is not this machine's
 ├── RateLimited 429              `retry_after` in seconds
 │   ├── TooManyBadKeys 429       keys are being guessed from this address
 │   ├── LimitExceeded 429        a limit or budget of ours; says which
@@ -179,6 +180,12 @@ class KeyMisplaced(Forbidden):
     """The key is good, but not for this client address or origin."""
 
     code = "key_not_allowed_here"
+
+
+class PageRefused(Forbidden):
+    """Whoever asks has no key, and is a web page of elsewhere, or believes this machine to be another."""
+
+    code = "page_not_allowed"
 
 
 class RateLimited(SwitchgearError):

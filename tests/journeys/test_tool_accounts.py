@@ -2,6 +2,7 @@
 
 import base64
 import re
+from urllib.parse import urljoin
 
 import anyio
 import httpx2
@@ -47,6 +48,11 @@ def ticket_of(page):
     return re.search(r'name="ticket" value="([^"]+)"', page.text)[1]
 
 
+def form_of(page):
+    """Where the form goes, from the page that it stands on."""
+    return urljoin(str(page.url), re.search(r'action="([^"]+)"', page.text)[1])
+
+
 class World:
     """`clients` are those of ada and bob (who may approve), who have keys of their own; `operator` has the first."""
 
@@ -55,7 +61,11 @@ class World:
         self.http, self.openai = {}, {}
 
     async def add(self, name):
-        user = (await self.operator.post("/admin/users", json={"name": name, "role": ROLES[name]})).json()
+        user = (
+            await self.operator.post(
+                "/admin/users", json={"name": name, "email": f"{name}@example.com", "role": ROLES[name]}
+            )
+        ).json()
         made = await self.operator.post("/admin/keys", json={"name": name, "user": user["id"], "role": ROLES[name]})
         key = made.json()["key"]
         self.http[name] = httpx2.AsyncClient(
@@ -67,8 +77,8 @@ class World:
         self.site.person = person
         back = await self.site.agree(url)
         async with httpx2.AsyncClient(base_url=self.gateway.url) as browser:
-            asked = await browser.get("/oauth/callback", params=back)
-            assert (await browser.post("/oauth/callback", data={"ticket": ticket_of(asked)})).status_code == 200
+            asked = await browser.get("/oauth/callback/notes", params=back)
+            assert (await browser.post(form_of(asked), data={"ticket": ticket_of(asked)})).status_code == 200
 
     async def connect(self, name):
         sent = await self.http[name].post("/v1/tools/notes/authorize")
@@ -112,10 +122,10 @@ async def test_whoever_agrees_is_told_whose_account_he_makes_of_his_own(world):
     sent = await world.http["ada"].post("/v1/tools/notes/authorize")
     back = await world.site.agree(sent.json()["url"])
     async with httpx2.AsyncClient(base_url=world.gateway.url) as victim:
-        page = await victim.get("/oauth/callback", params=back)
+        page = await victim.get("/oauth/callback/notes", params=back)
     person = (await world.http["ada"].get("/v1/tools/notes/authorize")).json()
 
-    assert re.search(r"<b>user:\S+ \(tenant default\)</b> of this gateway", page.text)
+    assert re.search(r"<b>ada &lt;ada@example\.com&gt; \(user:\S+, tenant default\)</b> of this gateway", page.text)
     assert person["connected"] is False
 
 

@@ -53,8 +53,8 @@ async def test_an_operator_authorizes_a_server_and_takes_it_back(gateway, site):
     sent = (await gateway.http.post(asked)).json()
     back = await site.agree(sent["url"])
     async with httpx2.AsyncClient(base_url=gateway.url) as browser:
-        page = await browser.get("/oauth/callback", params=back)
-        again = await browser.get("/oauth/callback", params=back)
+        page = await browser.get("/oauth/callback/notes", params=back)
+        again = await browser.get("/oauth/callback/notes", params=back)
         [ticket] = re.findall(r'name="ticket" value="([^"]+)"', page.text)
         agreed = await browser.post("/oauth/callback", data={"ticket": ticket})
         twice = await browser.post("/oauth/callback", data={"ticket": ticket})
@@ -86,16 +86,23 @@ async def test_what_comes_to_the_callback_by_itself_gives_nothing(gateway, site)
                 "/oauth/callback",
                 "/oauth/callback?state=x&code=y",
                 "/oauth/callback?state=x&state=y",
+                "/oauth/callback/notes?state=x&code=y",
+                "/oauth/callback/nobody?state=x&code=y",
                 "/oauth/callback?" + "&".join(f"p{number}=1" for number in range(50)),
             )
         ]
         posted = await browser.post("/oauth/callback")
-        document = (await browser.get("/oauth/client.json")).json()
+        document = (await browser.get("/oauth/clients/notes")).json()
+        old = (await browser.get("/oauth/client.json")).json()
+        nobody = await browser.get("/oauth/clients/nobody")
         refused = await browser.post("/admin/tools/notes/authorize")
 
-    assert statuses == [404, 404, 400, 400]
+    assert statuses == [404, 404, 400, 404, 404, 400]
     assert (posted.status_code, refused.status_code) == (404, 403)
-    assert document["redirect_uris"] == ["http://127.0.0.1:9/oauth/callback"]
+    assert document["redirect_uris"] == ["http://127.0.0.1:9/oauth/callback/notes"]
+    assert document["client_id"] == "http://127.0.0.1:9/oauth/clients/notes"
+    assert old["redirect_uris"] == ["http://127.0.0.1:9/oauth/callback"]
+    assert nobody.status_code == 404
     assert site.requests == []
 
 

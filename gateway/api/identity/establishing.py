@@ -12,6 +12,7 @@ import structlog
 
 from gateway.api.identity.bad_keys import BadKeys
 from gateway.api.identity.clients import Clients, Peer, source_of
+from gateway.api.identity.places import is_of_this_machine
 from gateway.api.identity.strict_token import UnacceptableToken
 from gateway.api.identity.token_port import JudgesTokens, KeysWanted
 from gateway.config.access_settings import AccessSettings
@@ -23,6 +24,7 @@ from gateway.core.errors import (
     KeyExpired,
     KeyMisplaced,
     KeyRevoked,
+    PageRefused,
     TooManyBadKeys,
     Unauthenticated,
     Unavailable,
@@ -36,13 +38,16 @@ log = structlog.get_logger()
 _NO_ACCESS = AccessSettings()
 
 Headers = Sequence[tuple[bytes, bytes]]
-_ONCE = frozenset({b"authorization", b"origin", b"x-api-key"})
+_Place = tuple[Peer, bytes | None, bytes | None, bytes | None]
+"""Where a request comes from: the address of the connection, and the headers `x-forwarded-for`, `origin` and `host`."""
+_ONCE = frozenset({b"authorization", b"host", b"origin", b"x-api-key"})
 
 
 class Identity:
     """The keys and tokens that one generation of the configuration accepts.
 
-    `keys` are those of the configuration, `ring` holds the virtual ones, `tokens` judges JWTs. Only keyed hashes of keys are
+    `keys` are those of the configuration, `ring` holds the virtual ones, `tokens` judges JWTs. Without `minds_pages` somebody else
+    looks at where a request without a key comes from. Only keyed hashes of keys are
     kept: a look-up by a hash whose key is secret says nothing about the keys by its timing, and the final comparison is
     constant in time.
     """
@@ -56,6 +61,7 @@ class Identity:
         tokens: JudgesTokens | None = None,
         bad_keys: BadKeys | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        minds_pages: bool = True,
     ) -> None:
         pepper = ring.pepper if ring is not None else secrets.token_bytes(32)
         # Keyed once: a copy of it saves a digest the half of its work.
@@ -67,6 +73,7 @@ class Identity:
         self._per_minute = access.bad_keys_per_minute
         self._most_bytes = access.token_bytes
         self._now = clock.wall
+        self._minds_pages = minds_pages
         self._static: dict[bytes, tuple[bytes, Caller]] = {}
         for number, key in enumerate(keys, start=1):
             digest = self._digest(key.encode("utf-8"))
@@ -85,8 +92,9 @@ class Identity:
         client: Peer = None,
         forwarded: bytes | None = None,
         origin: bytes | None = None,
+        host: bytes | None = None,
     ) -> Caller:
-        """Give the caller for the headers `authorization`, `x-api-key`, `x-forwarded-for` and `origin`, and ASGI's `client`.
+        """Give the caller for the headers `authorization`, `x-api-key`, `x-forwarded-for`, `origin` and `host`, and ASGI's `client`.
 
         Raises Unauthenticated (a bad, expired or revoked key, a bad token), Forbidden (a key used from elsewhere),
         RateLimited (too many bad keys from there), Unavailable (an issuer's keys cannot be had), and KeysWanted.
@@ -95,7 +103,7 @@ class Identity:
         key = _bearer(authorization) if authorization is not None else None
         key = api_key if key is None else key
         if key is None or len(key) > self._most_bytes:
-            return self._without_key(key, client, forwarded)
+            return self._without_key(key, (client, forwarded, origin, host))
         hashed = self._keyed.copy()  # as `_digest`, which is done for every call here
         hashed.update(key)
         digest = hashed.digest()
@@ -114,7 +122,7 @@ class Identity:
                 raise  # its issuer did sign it: nobody is guessing
             except InvalidToken as error:
                 raise self._refusal(error, client, forwarded) from None
-        return self._with_unknown_key(key, client, forwarded)
+        return self._with_unknown_key(key, (client, forwarded, origin, host))
 
     async def admit(
         self,
@@ -123,14 +131,15 @@ class Identity:
         client: Peer = None,
         forwarded: bytes | None = None,
         origin: bytes | None = None,
+        host: bytes | None = None,
     ) -> Caller:
         """Give the caller as `caller` does, fetching the keys of a token's issuer where they are wanted."""
         try:
-            return self.caller(authorization, api_key, client, forwarded, origin)
+            return self.caller(authorization, api_key, client, forwarded, origin, host)
         except KeysWanted as wanted:
             await wanted.source.fetch()
         try:
-            return self.caller(authorization, api_key, client, forwarded, origin)
+            return self.caller(authorization, api_key, client, forwarded, origin, host)
         except KeysWanted as wanted:
             msg = f"The keys of the token's issuer ({wanted.source.name}) cannot be fetched now."
             raise Unavailable(msg, retry_after=1.0) from None
@@ -148,6 +157,7 @@ class Identity:
             client,
             b",".join(forwarded) if forwarded else None,
             found.get(b"origin"),
+            found.get(b"host"),
         )
 
     def _holder(
@@ -170,30 +180,37 @@ class Identity:
         ring.note_use(held.caller.id, now)
         return held.caller
 
-    def _without_key(self, key: bytes | None, client: Peer, forwarded: bytes | None) -> Caller:
-        if self._lets_in(client, forwarded):
+    def _without_key(self, key: bytes | None, place: _Place) -> Caller:
+        if self._lets_in(place):
             return ANONYMOUS
         if key is None:
             msg = "No API key was given. Send it as `Authorization: Bearer KEY` or `x-api-key: KEY`."
             raise Unauthenticated(msg)
         msg = f"The API key is longer than {self._most_bytes} bytes: no key or token accepted here is."
-        raise self._refusal(Unauthenticated(msg), client, forwarded)
+        raise self._refusal(Unauthenticated(msg), *place[:2])
 
-    def _with_unknown_key(self, key: bytes, client: Peer, forwarded: bytes | None) -> Caller:
+    def _with_unknown_key(self, key: bytes, place: _Place) -> Caller:
         # Local clients send anything as a key where none is asked for; but who sends one of ours means it.
         meant = self._ring is not None and has_key_prefix(key)
-        if not meant and self._lets_in(client, forwarded):
+        if not meant and self._lets_in(place):
             return ANONYMOUS
         msg = "The API key is not known here."
         if has_key_prefix(key) and not is_well_formed(key):
             msg = "The API key is mistyped or incomplete: its checksum does not fit."
-        raise self._refusal(Unauthenticated(msg), client, forwarded)
+        raise self._refusal(Unauthenticated(msg), *place[:2])
 
-    def _lets_in(self, client: Peer, forwarded: bytes | None) -> bool:
+    def _lets_in(self, place: _Place) -> bool:
+        """Whether somebody comes in without a key. Raises PageRefused for a web page of elsewhere, which only its user's browser lets this near."""
         if not self.open:
             return False
+        client, forwarded, origin, host = place
         address = self._clients.address(client, forwarded)
-        return client is None or (address is not None and address.is_loopback)
+        if client is not None and (address is None or not address.is_loopback):
+            return False
+        if self._minds_pages and not is_of_this_machine(host, origin):
+            msg = "Without a key, programs and pages of this machine may ask, by a name of this machine: the Host or the Origin is another. Use a key."
+            raise PageRefused(msg)
+        return True
 
     def _refusal(
         self, error: Unauthenticated, client: Peer, forwarded: bytes | None

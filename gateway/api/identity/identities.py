@@ -26,8 +26,8 @@ class Identities:
         self._bad_keys = BadKeys(clock)
         self._sources: KeySources | None = None
 
-    def of(self, settings: Settings) -> Identity:
-        """Give the identity for these settings. Issuers that did not change keep the keys that were fetched."""
+    def of(self, settings: Settings, *, minds_pages: bool = True) -> Identity:
+        """Give the identity for these settings; without `minds_pages` its door looks at Host and Origin itself. Issuers that did not change keep the keys that were fetched."""
         access = settings.access
         tokens = None
         if access.jwt:
@@ -43,12 +43,14 @@ class Identities:
             tokens=tokens,
             bad_keys=self._bad_keys,
             clock=self._clock,
+            minds_pages=minds_pages,
         )
 
     def for_resource(self, settings: Settings, resource: str | None, issuers: Collection[str] = ()) -> Identity:
         """Give an identity that takes the same keys, and of tokens those that were made for `resource` (RFC 8707) and no others.
 
         `issuers` are those whose tokens it takes, by name; none is all of them. Without a resource it takes no tokens.
+        Its door knows better which hosts and origins are the operator's own.
         """
         access = settings.access
         taken = {
@@ -59,4 +61,4 @@ class Identities:
         # Where tokens are asked for elsewhere, nobody is let in here without anything because this door takes none.
         anonymous: Literal["auto", "never"] = "never" if access.jwt else access.anonymous
         narrowed = msgspec.structs.replace(access, jwt=taken, anonymous=anonymous)
-        return self.of(msgspec.structs.replace(settings, access=narrowed))
+        return self.of(msgspec.structs.replace(settings, access=narrowed), minds_pages=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from gateway.api.identity.places import bare, is_of_this_machine
 from gateway.config.mcp_door_settings import McpDoorSettings, is_loopback
 
 
@@ -26,9 +27,7 @@ class Places:
     def is_host(self, values: Iterable[bytes]) -> bool:
         """Whether a request with these `Host` headers is for this server: there is one, and it is a name of ours."""
         host = _only(values)
-        return host is not None and (
-            host in self._hosts or _bare(host) in self._hosts or is_loopback(_bare(host).strip("[]"))
-        )
+        return host is not None and (host in self._hosts or _named(host) in self._hosts or is_loopback(bare(host)))
 
     def is_origin(self, values: Iterable[bytes], hosts: Iterable[bytes]) -> bool:
         """Whether a request with these `Origin` headers may be made: there is none, or one that is let in.
@@ -43,9 +42,7 @@ class Places:
             return False
         if origin in self._origins:
             return True
-        scheme, _, place = origin.partition("://")
-        local = is_loopback(_bare(place).strip("[]")) and is_loopback(_bare(host).strip("[]"))
-        return scheme in ("http", "https") and local
+        return is_of_this_machine(host.encode("latin-1"), origin.encode("latin-1"))
 
 
 def _only(values: Iterable[bytes]) -> str | None:
@@ -54,8 +51,6 @@ def _only(values: Iterable[bytes]) -> str | None:
     return found[0].decode("latin-1").strip().lower() if len(found) == 1 and found[0] else None
 
 
-def _bare(host: str) -> str:
-    """Take the port off."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0] if host.count(":") == 1 else host
+def _named(host: str) -> str:
+    """Give a host as the settings name it without a port: an IPv6 address has its brackets."""
+    return f"[{bare(host)}]" if host.startswith("[") else bare(host)

@@ -27,7 +27,11 @@ from gateway.tools.oauth.wire import AuthorizationFailed, Locate, Wire
 log = structlog.get_logger()
 
 CALLBACK: Final = "/oauth/callback"
-DOCUMENT: Final = "/oauth/client.json"
+"""Followed by the name of the server: each has its own, so that an answer which comes there is from nobody else (OAuth 2.1, 7.13.2, mix-up)."""
+DOCUMENT: Final = "/oauth/clients"
+"""The same of the documents: one for all would let each authorization server send people to every server's address."""
+OLD_DOCUMENT: Final = "/oauth/client.json"
+"""What grants were made with before each server had its own: their authorization servers may read it again."""
 PATIENCE: Final = 600.0
 """Seconds in which who was sent away has to come back."""
 
@@ -74,10 +78,16 @@ class Authorizing:
         self._locate = locate
         self._clock = clock
 
-    def document(self) -> dict[str, object]:
-        """Give the document that says who this gateway is, for authorization servers that fetch it (client ID metadata documents)."""
+    def document(self, server: str | None) -> dict[str, object]:
+        """Give the document that says who this gateway is to one server's authorization server (client ID metadata documents). Raises NotFound.
+
+        Without a server it is that which was shown to all of them once: nobody is sent away with it any more.
+        """
         url = self._address()
-        return client_document(url + CALLBACK, url + DOCUMENT)
+        if server is None:
+            return client_document(url + CALLBACK, url + OLD_DOCUMENT)
+        self._found(Holder(server=server))
+        return client_document(f"{url}{CALLBACK}/{server}", f"{url}{DOCUMENT}/{server}")
 
     async def begin(self, holder: Holder, *, by: str) -> Sent:
         """Give where to send who authorizes. Raises NotFound, InvalidRequest, NotAuthorized and StoreUnavailable."""
@@ -86,11 +96,11 @@ class Authorizing:
             msg = f"The server {holder.server!r} is used in this gateway's own name: there is nobody to be sent there."
             raise InvalidRequest(msg)
         wire = Wire(private=settings.private, locate=self._locate)
-        redirect_uri = self._address() + CALLBACK
+        redirect_uri = f"{self._address()}{CALLBACK}/{holder.server}"
         known = await self._grants.find(holder)
         try:
             authority = await discover(wire, server.url, issuer=settings.issuer or "")
-            client = await self._client(wire, settings, authority, redirect_uri)
+            client = await self._client(wire, holder.server, settings, authority, redirect_uri)
         except AuthorizationFailed as error:
             raise NotAuthorized(str(error)) from error
         wanted = "" if known is None else known.tokens.wanted or known.tokens.scope
@@ -127,10 +137,16 @@ class Authorizing:
         joined = "&" if urlsplit(authority.authorization).query else "?"
         return Sent(url=f"{authority.authorization}{joined}{urlencode(query)}", expires_at=expires_at)
 
-    async def come_back(self, query: Mapping[str, str]) -> Returned:
-        """Take who comes back; nothing is lent before he has said who it is for. Raises NotFound for who was never sent away, NotAuthorized and StoreUnavailable."""
+    async def come_back(self, query: Mapping[str, str], server: str | None) -> Returned:
+        """Take who comes back to the address of `server`; nothing is lent before he has said who it is for.
+
+        None is the address that all had once. Raises NotFound for who was never sent away, NotAuthorized and StoreUnavailable.
+        """
         consent = await self._taken(query.get("state", ""), back=False)
         self._found(consent.holder)
+        # The code of one authorization server is shown to no other: where it came says whose it is, also where no `iss` does.
+        if not consent.redirect_uri.endswith(CALLBACK if server is None else f"{CALLBACK}/{server}"):
+            raise NotAuthorized("Another authorization server answered than the one that was asked.")
         issuer = query.get("iss")
         # Who answers must be who was asked, also where several authorization servers are in use (RFC 9207).
         if (issuer is None and consent.needs_iss) or issuer not in (None, consent.issuer):
@@ -179,13 +195,15 @@ class Authorizing:
         """Give the grants for a server. Raises StoreUnavailable."""
         return await self._grants.list(server)
 
-    async def _client(self, wire: Wire, settings: OAuthSettings, authority: Authority, redirect_uri: str) -> Client:
+    async def _client(
+        self, wire: Wire, server: str, settings: OAuthSettings, authority: Authority, redirect_uri: str
+    ) -> Client:
         """Give who this gateway is there: as it was told, by the address of its document, or by registering."""
         if settings.client_id:
             secret = "" if settings.client_secret is None else reveal(settings.client_secret)
             return client_of(settings.client_id, secret, authority.auth_methods)
         if authority.knows_documents and redirect_uri.startswith("https://"):
-            return Client(id=self._address() + DOCUMENT)
+            return Client(id=f"{self._address()}{DOCUMENT}/{server}")
         if authority.registration:
             return await register(wire, authority, redirect_uri)
         msg = "The authorization server registers nobody: write the client_id that it gives out into `oauth`."

@@ -79,7 +79,7 @@ class World:
 
     async def finish(self, query):
         """Come back, and say that it was you who began."""
-        return await self.authorizing.confirm((await self.authorizing.come_back(query)).ticket)
+        return await self.authorizing.confirm((await self.authorizing.come_back(query, "notes")).ticket)
 
     def bearer(self):
         """What another replica has."""
@@ -111,7 +111,7 @@ async def test_a_server_that_nobody_has_authorized_says_so_and_is_connected_when
         await ready(notes.hub, "notes")
         said = await call(notes.hub, "notes", "who")
 
-    assert (asked["redirect_uri"], asked["resource"]) == ("http://127.0.0.1:9/oauth/callback", notes.site.url)
+    assert (asked["redirect_uri"], asked["resource"]) == ("http://127.0.0.1:9/oauth/callback/notes", notes.site.url)
     assert (asked["code_challenge_method"], asked["scope"]) == ("S256", "read")
     assert (consent.holder, consent.by) == (OPERATOR, "admin")
     assert said.text == "who for ada"
@@ -188,10 +188,10 @@ async def test_a_gateway_is_known_by_its_document_where_the_authorization_server
         sent = await notes.authorizing.begin(OPERATOR, by="admin")
 
     asked = parse_qs(urlsplit(sent.url).query)
-    assert asked["client_id"] == ["https://gateway.example/oauth/client.json"]
-    assert notes.authorizing.document()["client_id"] == asked["client_id"][0]
-    assert notes.authorizing.document()["redirect_uris"] == asked["redirect_uri"]
-    assert notes.authorizing.document()["application_type"] == "web"
+    assert asked["client_id"] == ["https://gateway.example/oauth/clients/notes"]
+    assert notes.authorizing.document("notes")["client_id"] == asked["client_id"][0]
+    assert notes.authorizing.document("notes")["redirect_uris"] == asked["redirect_uri"]
+    assert notes.authorizing.document("notes")["application_type"] == "web"
     assert notes.site.clients == {}
 
 
@@ -359,12 +359,12 @@ async def test_who_comes_back_lends_nothing_before_he_has_agreed(tmp_path):
     """The address may have been given to him by somebody else, whose account his own would be then."""
     async with world(tmp_path) as notes:
         query = await notes.site.agree((await notes.authorizing.begin(OPERATOR, by="admin")).url)
-        back = await notes.authorizing.come_back(query)
+        back = await notes.authorizing.come_back(query, "notes")
         for wrong in (query["state"], query["code"], "", "x"):
             with pytest.raises(NotFound):
                 await notes.authorizing.confirm(wrong)
         with pytest.raises(NotFound):
-            await notes.authorizing.come_back(query | {"state": back.ticket})
+            await notes.authorizing.come_back(query | {"state": back.ticket}, "notes")
         with pytest.raises(NotFound):  # it was used up by that
             await notes.authorizing.confirm(back.ticket)
 
