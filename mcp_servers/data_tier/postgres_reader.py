@@ -15,6 +15,7 @@ from typing import Final
 import anyio
 import asyncpg
 
+from mcp_servers.data_tier.postgres_sizes import Sized
 from mcp_servers.data_tier.reading import Found, Planned, Taking
 from mcp_servers.data_tier.settings import Limits, Postgres
 from mcp_servers.verbs import Json, Refused
@@ -46,11 +47,12 @@ class PostgresReader:
         async with self._reading() as connection:
             self._check(await _explain(connection, sql, arguments))
             taking, columns = Taking(self._limits), []
-            statement = await connection.prepare(sql)
-            columns = [each.name for each in statement.get_attributes()]
-            cursor = await statement.cursor(*arguments)
-            while rows := await cursor.fetch(_PAGE):
-                if not taking.take(tuple(row.values()) for row in rows):
+            attributes = (await connection.prepare(sql)).get_attributes()
+            columns = [each.name for each in attributes]
+            sized = Sized(sql, attributes, most=self._limits.cell, page=_PAGE)
+            cursor = await (await connection.prepare(sized.sql)).cursor(*arguments)
+            while rows := await cursor.fetch(sized.rows):
+                if not taking.take(tuple(sized.values(tuple(row.values()))) for row in rows):
                     break
             return Found(columns=columns, rows=taking.rows, cut=taking.cut)
 
@@ -109,6 +111,12 @@ class PostgresReader:
                 raise Refused(msg) from None
             except TimeoutError:
                 raise Refused(_too_long(limits)) from None
+            except (OverflowError, ValueError):
+                # PostgreSQL's years and intervals reach further than Python's.
+                msg = (
+                    "A value of the answer, a date or an interval, is larger than can be read here: ask for it as text."
+                )
+                raise Refused(msg) from None
             except (OSError, asyncpg.InterfaceError):
                 msg = "The database cannot be reached."
                 raise Refused(msg) from None

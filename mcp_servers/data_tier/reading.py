@@ -32,6 +32,13 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     cost: float | None = None
 
 
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is of a value that its database has cut; `length` is that of the whole, in characters or bytes."""
+
+    start: str | bytes
+    length: int
+
+
 class Reader(Protocol):
     """One database, which is only read. Everything raises Refused."""
 
@@ -94,10 +101,13 @@ def _value(value: object, most: int) -> Json:
         return value.isoformat()
     if isinstance(value, bytes | memoryview):
         data = bytes(value)
-        text = base64.b64encode(data[:most]).decode()
-        return f"[{len(data)} bytes] {text}"
-    text = str(value) if isinstance(value, str | Decimal | UUID | timedelta) else json.dumps(value, default=str)
-    return text if len(text) <= most else f"{text[:most]}… [{len(text)} characters]"
+        value = Beginning(start=data, length=len(data))
+    if not isinstance(value, Beginning):
+        text = str(value) if isinstance(value, str | Decimal | UUID | timedelta) else json.dumps(value, default=str)
+        value = Beginning(start=text, length=len(text))
+    if isinstance(value.start, bytes):
+        return f"[{value.length} bytes] {base64.b64encode(value.start[:most]).decode()}"
+    return value.start if value.length <= most else f"{value.start[:most]}… [{value.length} characters]"
 
 
 def argument(value: Json, kind: ParameterType, name: str) -> object:
