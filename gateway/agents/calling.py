@@ -35,6 +35,7 @@ from gateway.dialects.openai_responses.mcp_items import (
     canonical,
     said_to_model,
 )
+from gateway.stores.approvals import SameCall
 from gateway.stores.runs import LIVE, Run, RunEvent
 from gateway.stores.tool_calls import Approval
 
@@ -43,7 +44,6 @@ _LOOK: Final = 0.25
 _MOST_LINKS: Final = 200
 """Runs that go on from each other, of one call."""
 _PIECE: Final = 1024 * 1024
-_MOST_LOOKED_AT: Final = 200
 _YES: Final = "yes"
 
 Fields = dict[str, Json]
@@ -108,13 +108,11 @@ class Calling:
         A client that was told so may only know how to ask again: people are not asked twice.
         """
         digest = sha256(canonical(arguments))
-        for approval in await self._tools.approvals.list(caller.tenant, state="pending", limit=_MOST_LOOKED_AT):
-            same = (approval.server, approval.tool) == (
-                tool.server,
-                tool.name,
-            ) and approval.definition == tool.definition
-            asked = sha256(approval.arguments) if approval.edited else approval.arguments_hash
-            if same and asked == digest and person_of(approval.requester) == person_of(caller):
+        same = SameCall(server=tool.server, tool=tool.name, definition=tool.definition, arguments_hash=digest)
+        for approval in await self._tools.approvals.pending_of(caller.tenant, same):
+            # What people have put in the place of the arguments is not what was asked for.
+            asked = sha256(approval.arguments) if approval.edited else digest
+            if asked == digest and person_of(approval.requester) == person_of(caller):
                 run = await self._means.runs.find(caller.tenant, approval.run)
                 if run is not None and is_direct(run):
                     return run.id

@@ -44,6 +44,15 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     decided: bool
 
 
+class SameCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call as clients make it again: the tool as it is defined now, and the hash of the arguments."""
+
+    server: str
+    tool: str
+    definition: str
+    arguments_hash: str
+
+
 class ApprovalStore(Protocol):
     """Keeps approvals. New ones come with the entry of a run (`Entry.approvals`). Everything raises StoreUnavailable."""
 
@@ -63,6 +72,10 @@ class ApprovalStore(Protocol):
         self, tenant: str | None, *, state: ApprovalState | None = None, after: str = "", limit: int = 50, run: str = ""
     ) -> Sequence[Approval]:
         """Give a page, the newest first. `after` is the id of the last one before."""
+        ...
+
+    async def pending_of(self, tenant: str, call: SameCall) -> Sequence[Approval]:
+        """Give those pending that are about this call, the newest first, and those about this tool whose arguments were edited since."""
         ...
 
     async def vote(

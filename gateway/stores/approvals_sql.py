@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, true, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict, InvalidRequest, NotFound
 from gateway.stores.approval_story import moment, story
-from gateway.stores.approvals import AlreadyDecided, EditedMeanwhile, NotAnswered, Resolution, VotedAlready
+from gateway.stores.approvals import AlreadyDecided, EditedMeanwhile, NotAnswered, Resolution, SameCall, VotedAlready
 from gateway.stores.approvals_rows import read_approval, read_vote, vote_row
 from gateway.stores.approvals_tables import APPROVAL_VOTES, APPROVALS, IS_PENDING
 from gateway.stores.database import Database
@@ -44,6 +44,18 @@ _VOTES: Final = (
     select(APPROVAL_VOTES)
     .where(APPROVAL_VOTES.c.approval == bindparam("of"))
     .order_by(APPROVAL_VOTES.c.at, APPROVAL_VOTES.c.version, APPROVAL_VOTES.c.approver)
+)
+PENDING_OF: Final = (
+    select(APPROVALS)
+    .where(
+        IS_PENDING,
+        # Not a column by itself: what a tenant was ever asked is much, what is pending is little and has an index of its own.
+        _columns.tenant + "" == bindparam("of"),
+        *(_columns[name] == bindparam(name) for name in ("server", "tool", "definition")),
+        or_(_columns.arguments_hash == bindparam("arguments_hash"), func.length(_columns.edited) > 0),
+    )
+    # As that index has them: any other order is reason enough for SQLite to take another one.
+    .order_by(_columns.expires_at, _columns.id)
 )
 _ADD_VOTE: Final = insert(APPROVAL_VOTES)
 _CHANGE: Final = update(APPROVALS).where(_columns.id == bindparam("of"))
@@ -90,6 +102,14 @@ class SqlApprovals:
                 page = page.where(tuple_(_columns.created_at, _columns.id) < tuple_(*at))
             ordered = page.order_by(_columns.created_at.desc(), _columns.id.desc()).limit(limit)
             return [read_approval(row) for row in (await connection.execute(ordered)).mappings()]
+
+    async def pending_of(self, tenant: str, call: SameCall) -> Sequence[Approval]:
+        """Give those pending that are about this call, the newest first, and those about this tool whose arguments were edited since."""
+        async with self._database.connect() as connection:
+            given = msgspec.structs.asdict(call) | {"of": tenant}
+            found = await connection.execute(PENDING_OF, {name: storable(value) for name, value in given.items()})
+            pending = [read_approval(row) for row in found.mappings()]
+        return sorted(pending, key=lambda each: (each.created_at, each.id), reverse=True)
 
     async def vote(
         self,
