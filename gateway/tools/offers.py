@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import unquote
 
@@ -17,6 +17,12 @@ from gateway.core.items import Json
 OfferKind = Literal["resources", "templates", "prompts"]
 KINDS: Final[tuple[OfferKind, ...]] = ("resources", "templates", "prompts")
 _UPWARDS: Final = re.compile(r"(?:\A|[/\\?#=&;:])\.\.(?:[/\\?#=&;:]|\Z)")
+_URI: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-F]{2})*\Z")
+_UNRESERVED: Final = re.compile(r"%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)")
+"""A letter, a digit, `-`, `.`, `_` or `~`, encoded: whoever reads it may take it for the sign itself."""
+_ENCODED_TWICE: Final = re.compile(r"%25[0-9A-Fa-f]{2}")
+_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_NOTHING_BETWEEN: Final = re.compile(r"//|/\.(?:[/?#]|\Z)")
 AskedMethod = Literal["resources/read", "prompts/get", "completion/complete"]
 
 
@@ -60,7 +66,13 @@ class Offers(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a URI is on the allow-list: by itself, or as one of a template's that does not lead out of it."""
         if uri in self.reachable:
             return True
-        return not _climbs(uri) and any(one.matches is not None and one.matches(uri) for one in self.templates.values())
+        return next(self.templates_of(uri), None) is not None
+
+    def templates_of(self, uri: str) -> Iterator[Offer]:
+        """Yield the templates through which a URI may be read."""
+        if _climbs(uri) or not _is_in_normal_form(uri):
+            return
+        yield from (one for one in self.templates.values() if one.matches is not None and one.matches(uri))
 
     def template(self, written: str) -> Offer | None:
         """Give the template that is written so."""
@@ -118,3 +130,10 @@ def _climbs(uri: str) -> bool:
     for _ in range(3):
         plain = unquote(plain)
     return "\x00" in plain or _UPWARDS.search(plain) is not None
+
+
+def _is_in_normal_form(uri: str) -> bool:
+    """Whether a URI is written in the one way that it has (RFC 3986, 6.2.2): what policies say of it is not to be got around by another spelling."""
+    if _URI.match(uri) is None or _UNRESERVED.search(uri) or _ENCODED_TWICE.search(uri):
+        return False
+    return _NOTHING_BETWEEN.search(_ORIGIN.sub("", uri)) is None

@@ -35,7 +35,7 @@ class Uris:
         return (server, own) if slash and server else None
 
     def linked(self, server: str, block: Json, may_read: Callable[[str], bool]) -> Json:
-        """Give a block of a result of a server's, its links as clients can read them; one that may not be read stays as the server wrote it."""
+        """Give a block of a result of a server's, its links as clients can read them; one that may not be read stays as the server wrote it, unless it would lead to another server."""
         if not isinstance(block, dict):
             return block
         if block.get("type") == "resource_link":
@@ -47,6 +47,9 @@ class Uris:
     def named(self, server: str, of: Json, may_read: Callable[[str], bool]) -> Json:
         """Give something that has a `uri` of a server's with the one that clients can read."""
         uri = of.get("uri") if isinstance(of, dict) else None
-        if not isinstance(of, dict) or not isinstance(uri, str) or not may_read(uri):
+        if not isinstance(of, dict) or not isinstance(uri, str):
+            return of
+        # One that looks like ours would lead to another server: it is this server's word, and stays with it.
+        if not may_read(uri) and not uri.startswith(SCHEME):
             return of
         return {**of, "uri": self.outer(server, uri)}
