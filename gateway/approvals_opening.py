@@ -16,6 +16,7 @@ from gateway.api.admin_runs import Watching
 from gateway.api.asgi import AsgiApp
 from gateway.api.edge import Edge
 from gateway.config import Settings
+from gateway.core.clock import Clock
 from gateway.notices.counts import Counts
 from gateway.notices.delivery import Deliver
 from gateway.notices.expiring import Expiring
@@ -24,13 +25,17 @@ from gateway.notices.spreading import APPROVAL, SLACK, WEBHOOK, Spreading
 from gateway.notices.webhook import Webhooks
 from gateway.slack.api import SlackApi
 from gateway.slack.clicking import Clicking
+from gateway.slack.incident_telling import IncidentTelling
 from gateway.slack.posting import Posting
 from gateway.stores.approval_messages import ApprovalMessages
 from gateway.stores.approvals import ApprovalStore
 from gateway.stores.audit_log import AuditLog
-from gateway.stores.outbox import Outbox
+from gateway.stores.incident_threads import IncidentThreads
+from gateway.stores.incidents import IncidentStore
+from gateway.stores.incidents_rows import INCIDENT
+from gateway.stores.outbox import Letter, Outbox
 from gateway.stores.runs import RunStore
-from gateway.stores.tool_calls import ToolJournal
+from gateway.stores.tool_calls import Approval, ToolJournal
 
 
 class Kept(Protocol):
@@ -57,6 +62,16 @@ class Kept(Protocol):
         ...
 
     @property
+    def incidents(self) -> IncidentStore:
+        """What triggers were sent, which may be what is asked about."""
+        ...
+
+    @property
+    def threads(self) -> IncidentThreads:
+        """Where people are told of it."""
+        ...
+
+    @property
     def outbox(self) -> Outbox:
         """What is to be said."""
         ...
@@ -65,6 +80,39 @@ class Kept(Protocol):
     def audit(self) -> AuditLog:
         """What was answered."""
         ...
+
+
+class _InThreads:
+    """Has what goes to Slack said in threads of incidents, where there are any."""
+
+    def __init__(self, settings: Settings, api: SlackApi | None, kept: Kept, clock: Clock) -> None:
+        slack = settings.slack
+        self.telling = (
+            None
+            if api is None or slack is None or slack.incidents is None
+            else IncidentTelling(
+                slack,
+                api,
+                incidents=kept.incidents,
+                threads=kept.threads,
+                runs=kept.runs,
+                calls=kept.calls,
+                clock=clock,
+            )
+        )
+
+    async def deliver(self, letter: Letter) -> None:
+        """Tell of an incident; where there are no threads, that is nothing."""
+        if self.telling is not None:
+            await self.telling(letter)
+
+    async def channel_for(self, approval: Approval) -> str:
+        """Give the channel of the thread of an approval, empty where there is none."""
+        return "" if self.telling is None else await self.telling.channel_for(approval)
+
+    async def place_of(self, approval: Approval, channel: str) -> str:
+        """Give the message in whose thread an approval is asked for, empty where it stands on its own."""
+        return "" if self.telling is None else await self.telling.place_of(approval, channel)
 
 
 class Approvals(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,13 +154,20 @@ def open_approvals(
         return Approvals(edge=edge)
     asked, slack, clock, desk = settings.approvals, settings.slack, edge.clock, runs.approvals
     store, outbox = kept.approvals, kept.outbox
-    deliver: dict[str, Deliver] = {
-        APPROVAL: Spreading(asked, slack, approvals=store, messages=kept.messages, outbox=outbox, clock=clock),
-        WEBHOOK: Webhooks(asked.webhooks, store, clock),
-    }
     api = None if slack is None else SlackApi(slack, clock)
+    threads = _InThreads(settings, api, kept, clock)
+    messages = kept.messages
+    deliver: dict[str, Deliver] = {
+        APPROVAL: Spreading(
+            asked, slack, approvals=store, messages=messages, outbox=outbox, clock=clock, thread_of=threads.channel_for
+        ),
+        WEBHOOK: Webhooks(asked.webhooks, store, clock),
+        INCIDENT: threads.deliver,
+    }
     if slack is not None and api is not None:
-        deliver[SLACK] = Posting(slack, api, approvals=store, messages=kept.messages, clock=clock, new_id=edge.new_id)
+        deliver[SLACK] = Posting(
+            slack, api, approvals=store, messages=messages, clock=clock, new_id=edge.new_id, place=threads.place_of
+        )
     sender = Sender(
         outbox, deliver, tries=asked.tries, poll=asked.poll, counts=counts, clock=clock, jitter=random.random
     )

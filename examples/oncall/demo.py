@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import secrets
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -31,9 +31,9 @@ from examples.oncall.fake_slack import (
     USER,
     FakeSlack,
     Message,
-    buttons,
-    fake_slack,
+    Sent,
     lines,
+    serving,
 )
 from examples.oncall.programs import (
     PATIENCE,
@@ -48,6 +48,7 @@ from examples.oncall.programs import (
     watching,
     write_gateway,
 )
+from examples.oncall.showing import Show, conclude
 
 AGENT = "oncall"
 ALERTS: dict[str, tuple[str, dict[str, str]]] = {
@@ -64,31 +65,6 @@ SPEED = 10.0
 LONGEST = 240.0
 """Seconds from the alert to the summary."""
 ENDED = ("completed", "failed", "incomplete", "cancelled")
-
-
-class Show:
-    """Writes what happens, with the seconds since the beginning."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def step(self, text: str) -> None:
-        """Say what happens."""
-        print(f"[{time.monotonic() - self._began:5.1f} s] {text}", flush=True)
-
-    def more(self, text: str) -> None:
-        """Say more of it."""
-        print(f"          {text}", flush=True)
-
-    def posted(self, message: Message, what: str) -> None:
-        """Show a message of Slack."""
-        self.step(f"Slack, #oncall: {what}")
-        # Of a message that changes only what was decided is new.
-        said = lines(message) if buttons(message) else lines(message)[-2:-1]
-        for line in said:
-            self.more(f"| {line[:150]}")
-        if buttons(message):
-            self.more("| " + " ".join(f"[ {each['text']['text']} ]" for each in buttons(message)))
 
 
 class Demo:
@@ -159,21 +135,21 @@ class Demo:
         answer = self._answer or await _ask()
         self._show.step(f"ada clicks on {'Approve' if answer == 'yes' else 'Deny'}")
         if answer == "yes":
-            await self._sent(*self._slack.click(message, "Approve"))
+            await self._sent(self._slack.click(message, "Approve"))
         else:
             self._denied = True
-            await self._sent(*self._slack.click(message, "Deny"))
+            await self._sent(self._slack.click(message, "Deny"))
             with anyio.fail_after(PATIENCE):
                 while not self._slack.views:
                     await anyio.sleep(0.05)
-            await self._sent(*self._slack.submit(self._slack.views.pop(), "Not now."))
+            await self._sent(self._slack.submit(self._slack.views.pop(), "Not now."))
         # The buttons vanish when the vote has been counted.
         with anyio.fail_after(PATIENCE):
             while message["ts"] in {each["ts"] for each in self._slack.open_questions()}:
                 await anyio.sleep(0.05)
 
-    async def _sent(self, body: bytes, headers: Mapping[str, str]) -> None:
-        answer = await self._http.post(f"{self._url}/slack/interactions", content=body, headers=dict(headers))
+    async def _sent(self, sent: Sent) -> None:
+        answer = await self._http.post(f"{self._url}/slack/interactions", content=sent.body, headers=sent.headers)
         if answer.status_code != 200:
             msg = f"the gateway did not take the click: {answer.status_code} {answer.text[:300]}"
             raise DemoFailed(msg)
@@ -208,11 +184,11 @@ async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=30, trust_env=False))
         metrics = await stack.enter_async_context(cluster(folder, SPEED))
         show.step(f"the simulated cluster runs; its metrics are at {metrics}")
-        slack = await stack.enter_async_context(fake_slack(show.posted))
+        slack = await stack.enter_async_context(serving(FakeSlack(show.posted)))
         ports, token = (free_port(), free_port()), secrets.token_hex(16) if has_triggers() else ""
         if programs is not None:
             let_model_ask(folder, f"http://127.0.0.1:{ports[0]}")
-        config = write_gateway(folder, slack=_slack_settings(folder, slack), prometheus=ports[0], alertmanager=ports[1], trigger=token)  # fmt: skip
+        config = write_gateway(folder, slack=_slack_settings(folder, slack, ports[0]), prometheus=ports[0], alertmanager=ports[1], trigger=token)  # fmt: skip
         serve = (sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", "0")
         said = await stack.enter_async_context(started(folder, "gateway", *serve, says="listens on"))
         url = said.split(" on ", 1)[1].split()[0]
@@ -237,37 +213,30 @@ async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
         else:
             await _fires(http, ports[0], ALERTS[arguments.incident][0])
             show.step(f"Prometheus fires {ALERTS[arguments.incident][0]}")
-        code = _conclude(show, await demo.followed(), denied=demo.denied)
-        if programs is not None and not demo.denied:
-            await _fires(http, ports[0], ALERTS[arguments.incident][0], still=False)
-            show.step("Prometheus: the alert is resolved")
+        code = conclude(show, await demo.followed(), denied=demo.denied)
+        if not demo.denied:
+            if programs is None:
+                await _post_alert(http, receiver, arguments.incident, token, status="resolved")
+                show.step("the alert is posted as resolved")
+            else:
+                await _fires(http, ports[0], ALERTS[arguments.incident][0], still=False)
+                show.step("Prometheus: the alert is resolved")
+        if token:
+            await _told(slack, "nothing was changed" if demo.denied else "Resolved")
+            show.step(f"Slack, #oncall: the incident is one thread of {len(slack.thread(CHANNEL))} messages")
         return code
 
 
-def _conclude(show: Show, response: Mapping[str, Any], *, denied: bool) -> int:
-    text = "".join(
-        part.get("text", "") for item in response["output"] if item["type"] == "message" for part in item["content"]
-    )
-    if response["status"] != "completed":
-        raise DemoFailed(f"the run ended as {response['status']}: {response.get('error')}")
-    summary = json.loads(text)
-    show.step(f"the agent's summary: {summary['status']}, severity {summary['severity']}")
-    show.more(f"cause:      {summary['cause']}")
-    for each in summary["evidence"]:
-        show.more(f"evidence:   {each['claim'][:110]}")
-        show.more(f"            {each['link']}")
-    if summary["runbook"]:
-        show.more(f"runbook:    {summary['runbook']['id']} (sha256 {summary['runbook']['sha256'][:16]}…)")
-    if summary["action"]:
-        show.more(f"action:     {summary['action']['tool']} of {summary['action']['target']}")
-    if summary["post_check"]:
-        show.more(f"post-check: {'holds' if summary['post_check']['holds'] else summary['post_check']['says']}")
-    for each in summary["timeline"]:
-        show.more(f"timeline:   {each['at']}: {each['what'][:110]}")
-    mended = summary["status"] == "resolved" and bool(summary["post_check"] and summary["post_check"]["holds"])
-    good = summary["status"] == "denied" if denied else mended
-    show.step("the incident is mended" if mended else "nothing was changed" if denied else "the incident is NOT mended")
-    return 0 if good else 1
+async def _told(slack: FakeSlack, state: str) -> None:
+    """Wait until the first message of the incident's thread says how it stands. Raises DemoFailed."""
+    with anyio.move_on_after(PATIENCE):
+        while True:
+            thread = slack.thread(CHANNEL)
+            if thread and any(state.lower() in line.lower() for line in lines(thread[0])):
+                return
+            await anyio.sleep(0.1)
+    msg = f"the thread in Slack does not say: {state}"
+    raise DemoFailed(msg)
 
 
 def _waits(response: Mapping[str, Any]) -> bool:
@@ -291,7 +260,7 @@ async def _ask() -> str:
     return "yes" if sys.stdin.readline().strip().lower() in ("y", "yes") else "no"
 
 
-def _slack_settings(folder: Path, slack: FakeSlack) -> dict[str, Any]:
+def _slack_settings(folder: Path, slack: FakeSlack, prometheus: int) -> dict[str, Any]:
     for name, secret in (("bot.token", TOKEN), ("signing.secret", SECRET)):
         (folder / name).write_text(secret)
     return {
@@ -299,7 +268,8 @@ def _slack_settings(folder: Path, slack: FakeSlack) -> dict[str, Any]:
         "signing_secret": f"file:{folder / 'signing.secret'}",
         "channel": CHANNEL,
         "users": {f"{TEAM}/{USER}": {"user": "ada", "groups": ["sre"]}},
-        "api_url": slack.url,
+        "api_url": f"{slack.url}/api",
+        "incidents": {"evidence": [f"http://127.0.0.1:{prometheus}"]},
     }
 
 
@@ -330,17 +300,19 @@ async def _receiver(demo: Demo) -> AsyncIterator[str]:
         server.close()
 
 
-async def _post_alert(http: httpx2.AsyncClient, receiver: Mapping[str, Any], incident: str, token: str) -> None:
+async def _post_alert(
+    http: httpx2.AsyncClient, receiver: Mapping[str, Any], incident: str, token: str, *, status: str = "firing"
+) -> None:
     """Post an alert in the form of Alertmanager's webhook, version 4. Raises DemoFailed."""
     name, labels = ALERTS[incident]
     labels = {"alertname": name, "environment": "demo", **labels}
     now = datetime.now(UTC).isoformat()
     alert = {
-        "status": "firing", "labels": labels, "annotations": {"summary": f"{name} fires."}, "startsAt": now,
-        "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": secrets.token_hex(8),
+        "status": status, "labels": labels, "annotations": {"summary": f"{name} fires."}, "startsAt": now,
+        "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": hashlib.sha256(name.encode()).hexdigest()[:16],
     }  # fmt: skip
     payload = {
-        "version": "4", "groupKey": f'{{}}:{{alertname="{name}"}}', "truncatedAlerts": 0, "status": "firing", "receiver": AGENT,
+        "version": "4", "groupKey": f'{{}}:{{alertname="{name}"}}', "truncatedAlerts": 0, "status": status, "receiver": AGENT,
         "groupLabels": {"alertname": name}, "commonLabels": labels, "commonAnnotations": {}, "externalURL": "", "alerts": [alert],
     }  # fmt: skip
     headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -8,10 +8,16 @@ from msgspec import Meta
 from gateway.config.provider_settings import HttpUrl
 from gateway.config.secret import Secret
 from gateway.config.shapes import Expected
+from gateway.config.trigger_settings import TriggerName
 from gateway.core.caller import DEFAULT_TENANT
 
 ChannelId: TypeAlias = Annotated[
     str, Meta(pattern=r"^[CG][A-Z0-9]{2,30}$"), Expected(words="the id of a Slack channel, such as C0123456789")
+]
+LinkTemplate: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^https?://[^\s{}<>|]+(\{(incident|run)\}[^\s{}<>|]*)*$", max_length=500),
+    Expected(words="an address, such as https://gateway.example.com/console/incidents/{incident}"),
 ]
 SlackUser: TypeAlias = Annotated[
     str,
@@ -29,6 +35,24 @@ class ApproverSettings(msgspec.Struct, frozen=True, kw_only=True):
     ]
     groups: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(description="The person's groups.")
+    ] = ()
+
+
+class IncidentThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Threads of incidents: one message an incident of a trigger, and what follows in its thread."""
+
+    channel: Annotated[ChannelId | None, Meta(description="Where they are; null is `slack.channel`.")] = None
+    triggers: Annotated[
+        tuple[TriggerName, ...],
+        Meta(description="The triggers whose incidents have one; none is all but schedules, which must be named."),
+    ] = ()
+    link: Annotated[
+        LinkTemplate | None,
+        Meta(description="Where people see an incident; {incident} and {run} stand for the ids. Null: no link."),
+    ] = None
+    evidence: Annotated[
+        tuple[HttpUrl, ...],
+        Meta(description="Servers that links of an agent's evidence may lead to; all others are shown as plain text."),
     ] = ()
 
 
@@ -50,6 +74,10 @@ class SlackSettings(msgspec.Struct, frozen=True, kw_only=True):
     tenant: Annotated[
         str, Meta(min_length=1, description="Whose approvals go to Slack, and whose people its users are.")
     ] = DEFAULT_TENANT
+    incidents: Annotated[
+        IncidentThreadSettings | None,
+        Meta(description="Threads of incidents; null: there are none, and questions are posted on their own."),
+    ] = None
     users: Annotated[
         dict[SlackUser, ApproverSettings], Meta(description="Who may click, by the ids of workspace and user.")
     ] = msgspec.field(default_factory=dict)

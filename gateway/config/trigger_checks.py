@@ -28,6 +28,11 @@ def triggers_findings(settings: Settings) -> Iterator[Finding]:
     if settings.triggers and settings.agents is None:
         message = "a trigger starts runs of an agent: write the sections agents, runs and database"
         yield Finding(path=("triggers",), needs=("agents",), message=message)
+    threads = None if settings.slack is None else settings.slack.incidents
+    for place, name in enumerate(() if threads is None else threads.triggers):
+        if name not in settings.triggers:
+            message = f"no trigger is named {shown(name)}{near(name, settings.triggers)}"
+            yield Finding(path=("slack", "incidents", "triggers", place), message=message)
 
 
 def alertmanager_findings(trigger: AlertmanagerTriggerSettings) -> Iterator[Finding]:

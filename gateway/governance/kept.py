@@ -16,6 +16,7 @@ from gateway.stores.conversations_sql import SqlConversations
 from gateway.stores.database import Database
 from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
+from gateway.stores.incident_threads_sql import SqlIncidentThreads
 from gateway.stores.incidents_sql import SqlIncidents
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.outbox_sql import SqlOutbox
@@ -43,6 +44,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     runs: SqlRuns
     conversations: SqlConversations
     incidents: SqlIncidents
+    threads: SqlIncidentThreads
     calls: SqlToolCalls
     approvals: SqlApprovals
     messages: SqlApprovalMessages

@@ -37,6 +37,7 @@ from gateway.stores.database import Database, DatabaseRefused, open_database
 from gateway.stores.directory_sql import SqlDirectory
 from gateway.stores.file_bytes import FileBytes
 from gateway.stores.files_sql import SqlFiles
+from gateway.stores.incident_threads_sql import SqlIncidentThreads
 from gateway.stores.incidents_sql import SqlIncidents
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
@@ -112,6 +113,7 @@ async def _on(
         runs=SqlRuns(database),
         conversations=SqlConversations(database),
         incidents=SqlIncidents(database),
+        threads=SqlIncidentThreads(database),
         calls=SqlToolCalls(database),
         approvals=SqlApprovals(database),
         messages=SqlApprovalMessages(database),

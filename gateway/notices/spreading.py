@@ -5,7 +5,7 @@ What they are told is how the approval stands when they are told: a notice that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 from gateway.config.approval_settings import ApprovalSettings
@@ -24,6 +24,16 @@ ESCALATION: Final = "escalation"
 GONE: Final = "gone"
 
 
+ThreadOf = Callable[[Approval], Awaitable[str]]
+"""Gives the channel of the thread that an approval is asked for in; empty where there is none."""
+
+
+async def _no_thread(approval: Approval) -> str:
+    """Say that there are no threads."""
+    del approval
+    return ""
+
+
 class Spreading:
     """Delivers letters of kind `approval`: `approval` is its id, `event` may be `escalation`."""
 
@@ -36,6 +46,7 @@ class Spreading:
         messages: ApprovalMessages,
         outbox: Outbox,
         clock: Clock,
+        thread_of: ThreadOf = _no_thread,
     ) -> None:
         self._settings = settings
         self._slack = slack
@@ -43,6 +54,7 @@ class Spreading:
         self._messages = messages
         self._outbox = outbox
         self._clock = clock
+        self._thread_of = thread_of
 
     async def __call__(self, letter: Letter) -> None:
         """Deliver one."""
@@ -98,7 +110,13 @@ class Spreading:
             return ()
         channels = {message.channel for message in await self._messages.of(approval.id)}
         if approval.state == "pending":
-            channels |= {slack.channels.get(group, slack.channel) for group in approval.groups} or {slack.channel}
+            # In the thread of its incident it is asked in the place of the channel for all; groups with their own hear of it there, too.
+            thread = await self._thread_of(approval)
+            common = thread or slack.channel
+            channels |= {slack.channels.get(group, common) for group in approval.groups} | (
+                {thread} if thread else set()
+            )
+            channels = channels or {common}
         return channels
 
     def _slack_notices(self, approval: Approval, channels: Collection[str], said: str) -> list[Notice]:

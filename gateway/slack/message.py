@@ -14,9 +14,8 @@ import msgspec
 
 from gateway.core.tools import SERVER
 from gateway.notices.approval_view import mark, moment, outcome, question_text, visible
+from gateway.slack.blocks import MOST_LINE, Block, context, cut, escaped, plain, preformatted, rich, section, text_of
 from gateway.stores.tool_calls import Approval, ApprovalKind, Vote
-
-Block = dict[str, Any]
 
 MOST_SHOWN: Final = 5000
 """Characters of arguments; who cannot see all of them in a message cannot approve there."""
@@ -25,9 +24,7 @@ DENY: Final = "approval.deny"
 ANSWER: Final = "approval.answer"
 REASON: Final = "reason"
 
-_PIECE: Final = 2500
 _MOST_LINES: Final = 10
-_MOST_LINE: Final = 200
 
 _ASKS: Final[dict[ApprovalKind, str]] = {
     "call": "asks for leave to call ",
@@ -62,21 +59,21 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 def message(approval: Approval, votes: Sequence[Vote], nonce: str, *, show_url: str | None = None) -> dict[str, Any]:
     """Give text and blocks of the message as the approval stands: with buttons only while somebody may still answer."""
     shown, left = _arguments(approval)
-    blocks = [_rich(_headline(approval)), _rich(_preformatted(shown))]
+    blocks = [rich(_headline(approval)), rich(preformatted(shown))]
     if left:
         where = f" or at {show_url}" if show_url else ""
         told = f"{left} more characters are not shown, so it cannot be approved here: switchgear approvals show {approval.id}{where}"
-        blocks.append(_rich(_section([_text(told, bold=True)])))
-    blocks.append(_rich(*(_section(line) for line in _facts(approval))))
-    blocks.append(_rich(_section([_text(_cut(outcome(approval, votes), _MOST_LINE * 4), bold=True)])))
+        blocks.append(rich(section([text_of(told, bold=True)])))
+    blocks.append(rich(*(section(line) for line in _facts(approval))))
+    blocks.append(rich(section([text_of(cut(outcome(approval, votes), MOST_LINE * 4), bold=True)])))
     if approval.state == "pending":
         ticket = Ticket(approval=approval.id, version=approval.version, nonce=nonce)
         blocks.append(_buttons(approval, ticket, whole=not left))
     hint = f"{approval.id} · to change the arguments: switchgear approvals edit {approval.id}"
-    blocks.append(_context(hint))
-    about = f"{approval.server}/{approval.tool}" if approval.wish is None else _cut(approval.wish.message)
+    blocks.append(context(hint))
+    about = f"{approval.server}/{approval.tool}" if approval.wish is None else cut(approval.wish.message)
     return {
-        "text": _escaped(f"{_who(approval)} {_ASKS[approval.kind]}{about} ({_state(approval, votes)})"),
+        "text": escaped(f"{_who(approval)} {_ASKS[approval.kind]}{about} ({_state(approval, votes)})"),
         "blocks": blocks,
     }
 
@@ -84,7 +81,7 @@ def message(approval: Approval, votes: Sequence[Vote], nonce: str, *, show_url: 
 def closed(approval: str) -> dict[str, Any]:
     """Give the message of an approval that is gone, with its run."""
     said = "The run was deleted, and what it asked with it. Nobody can answer any more."
-    return {"text": said, "blocks": [_rich(_section([_text(said)])), _context(approval)]}
+    return {"text": said, "blocks": [rich(section([text_of(said)])), context(approval)]}
 
 
 def modal(ticket: Ticket, channel: str, *, approve: bool, kind: ApprovalKind) -> dict[str, Any]:
@@ -94,15 +91,15 @@ def modal(ticket: Ticket, channel: str, *, approve: bool, kind: ApprovalKind) ->
         "type": "modal",
         "callback_id": ANSWER if approve else DENY,
         "private_metadata": f"{channel}|{ticket.text()}",
-        "title": _plain(title),
-        "submit": _plain(_YES[kind] if approve else _NO[kind]),
-        "close": _plain("Back"),
+        "title": plain(title),
+        "submit": plain(_YES[kind] if approve else _NO[kind]),
+        "close": plain("Back"),
         "blocks": [
             {
                 "type": "input",
                 "block_id": REASON,
                 "optional": not approve,
-                "label": _plain(label),
+                "label": plain(label),
                 "element": {"type": "plain_text_input", "action_id": REASON, "multiline": True, "max_length": 1000},
             }
         ],
@@ -123,13 +120,13 @@ def _arguments(approval: Approval) -> tuple[str, int]:
 
 def _headline(approval: Approval) -> Block:
     asked = f"{approval.server}/{approval.tool}" if approval.kind != "question" else ""
-    return _section(
-        [_text(_who(approval), bold=True), _text(f" {_ASKS[approval.kind]}"), *([_text(_cut(asked), bold=True)] if asked else [])]
+    return section(
+        [text_of(_who(approval), bold=True), text_of(f" {_ASKS[approval.kind]}"), *([text_of(cut(asked), bold=True)] if asked else [])]
     )  # fmt: skip
 
 
 def _who(approval: Approval) -> str:
-    return _cut(f"The agent {approval.agent}" if approval.agent else "A run")
+    return cut(f"The agent {approval.agent}" if approval.agent else "A run")
 
 
 def _facts(approval: Approval) -> list[list[Block]]:
@@ -156,7 +153,7 @@ def _facts(approval: Approval) -> list[list[Block]]:
     if more > 0:
         lines.append(("Origins", f"{more} more are not shown"))
     return [
-        [_text(f"{_cut(name, _MOST_LINE // 2)}: ", bold=True), _text(f"{_cut(value)}\n")]
+        [text_of(f"{cut(name, MOST_LINE // 2)}: ", bold=True), text_of(f"{cut(value)}\n")]
         for name, value in lines
         if value
     ]
@@ -174,44 +171,8 @@ def _buttons(approval: Approval, ticket: Ticket, *, whole: bool) -> Block:
 
 
 def _button(action: str, label: str, ticket: Ticket, style: str) -> Block:
-    return {"type": "button", "action_id": action, "text": _plain(label), "style": style, "value": ticket.text()}
-
-
-def _cut(text: str, most: int = _MOST_LINE) -> str:
-    shown = visible(text)
-    return shown if len(shown) <= most else f"{shown[:most]}…"
+    return {"type": "button", "action_id": action, "text": plain(label), "style": style, "value": ticket.text()}
 
 
 def _state(approval: Approval, votes: Sequence[Vote]) -> str:
     return mark(approval, votes).partition(":")[0]
-
-
-def _context(text: str) -> Block:
-    return {"type": "context", "elements": [_plain(text)]}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}
-
-
-def _text(text: str, *, bold: bool = False) -> Block:
-    return {"type": "text", "text": text, **({"style": {"bold": True}} if bold else {})}
-
-
-def _section(elements: list[Block]) -> Block:
-    return {"type": "rich_text_section", "elements": elements}
-
-
-def _preformatted(text: str) -> Block:
-    pieces = [_text(text[at : at + _PIECE]) for at in range(0, len(text), _PIECE)]
-    return {"type": "rich_text_preformatted", "elements": pieces}
-
-
-def _rich(*elements: Block) -> Block:
-    return {"type": "rich_text", "elements": list(elements)}
-
-
-def _escaped(text: str) -> str:
-    """Give text without what Slack would read in it: mentions, links, commands."""
-    plain = visible(text)[: _MOST_LINE * 2]
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -5,7 +5,10 @@ A message shows a state, not an event: whichever notice comes last, and however 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
+
+import structlog
 
 from gateway.config.slack_settings import SlackSettings
 from gateway.core.clock import Clock
@@ -17,14 +20,28 @@ from gateway.slack.message import closed, message
 from gateway.stores.approval_messages import ApprovalMessage, ApprovalMessages
 from gateway.stores.approvals import ApprovalStore
 from gateway.stores.outbox import Letter
+from gateway.stores.tool_calls import Approval
+
+log = structlog.get_logger()
 
 _CHANGES: Final = 10
+_QUIET: Final = {"unfurl_links": False, "unfurl_media": False, "link_names": False, "parse": "none"}
 _POSTING_SECONDS: Final = 90.0
 """How long a message may be on its way before nobody waits for it any more."""
 
 
+Place = Callable[[Approval, str], Awaitable[str]]
+"""Gives the message in whose thread an approval is asked for in a channel; empty where it stands on its own."""
+
+
+async def _nowhere(approval: Approval, channel: str) -> str:
+    """Say that there are no threads."""
+    del approval, channel
+    return ""
+
+
 class Posting:
-    """Delivers letters of kind `slack`: `approval` and `channel`."""
+    """Delivers letters of kind `slack`: `approval` and `channel`. `place` says in which thread."""
 
     def __init__(
         self,
@@ -35,6 +52,7 @@ class Posting:
         messages: ApprovalMessages,
         clock: Clock,
         new_id: NewId,
+        place: Place = _nowhere,
     ) -> None:
         self._settings = settings
         self._api = api
@@ -42,6 +60,7 @@ class Posting:
         self._messages = messages
         self._clock = clock
         self._new_id = new_id
+        self._place = place
 
     async def __call__(self, letter: Letter) -> None:
         """Deliver one."""
@@ -69,19 +88,31 @@ class Posting:
             if approval.state != "pending":
                 self._look_for_late(known, now)
                 return None
+            thread = await self._place(approval, channel)
             if known is None:
                 # Known before it is posted: nobody can click on what is not known.
                 known = ApprovalMessage(approval=identifier, channel=channel, nonce=self._new_id(""), at=now)
                 await self._messages.keep(known)
             content = message(approval, votes, known.nonce, show_url=self._settings.show_url)
-            quiet = {"unfurl_links": False, "unfurl_media": False, "link_names": False, "parse": "none"}
-            answer = await self._api.call("chat.postMessage", {"channel": channel, **content, **quiet})
-            return await self._kept(known, str(answer.get("ts", "")), said)
+            return await self._kept(known, await self._post(channel, thread, content), said)
         if known.shown == said:
             return known
         content = message(approval, votes, known.nonce, show_url=self._settings.show_url)
         await self._update(known, content)
         return await self._kept(known, known.ts, said)
+
+    async def _post(self, channel: str, thread: str, content: dict[str, Any]) -> str:
+        """Post a message, and give its name."""
+        arguments = {"channel": channel, **content, **_QUIET}
+        if thread:
+            try:
+                answer = await self._api.call("chat.postMessage", {**arguments, "thread_ts": thread})
+                return str(answer.get("ts", ""))
+            except Undeliverable as error:
+                # The thread is deleted, or locked: a question that nobody sees would only expire.
+                log.warning("slack.thread_gone", channel=channel, reason=error.reason)
+        answer = await self._api.call("chat.postMessage", arguments)
+        return str(answer.get("ts", ""))
 
     async def _close(self, known: ApprovalMessage | None) -> None:
         """Take the buttons from a message whose approval is gone, and forget it."""

@@ -28,7 +28,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     `key` tells it from the others of its trigger that are open. `title` is for people and was written by others. `last_seq` is the number of its last
     event; `news_seq` that of the last one that a run should be told, `told_seq` that of the last one that one was told, `telling_seq` what the present run is told.
     `due_at` is when a run may begin, None where none is wanted. `run` is the present run, or the last. `cancel` says that the present run is to be ended
-    unless it has acted. `until` is how long who begins the run has for that. `part_of` is the storm that it was left over in. `firing` counts
+    unless it has acted. `until` is how long who begins the run has for that. `part_of` is the storm that it was left over in. `severity` is what its alerts say. `firing` counts
     alerts that fire, `alerts` all of them; of a storm, `alerts` counts incidents.
     """
 
@@ -44,6 +44,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     held: Held = ""
     held_until: float | None = None
     part_of: str = ""
+    severity: str = ""
     firing: int = 0
     alerts: int = 0
     last_seq: int = 0

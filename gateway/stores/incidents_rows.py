@@ -7,18 +7,25 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import RowMapping
 
-from gateway.stores.incidents import Alert, DeliveryRow, Incident, IncidentEvent
+from gateway.stores.incidents import Alert, Changes, DeliveryRow, Incident, IncidentEvent
 from gateway.stores.ledger import storable
 from gateway.stores.runs_rows import read_json, write_json
+from gateway.stores.tool_calls import Notice
 
 _times: Final = msgspec.json.Decoder(tuple[float, ...])
 _INCIDENT: Final = Incident.__struct_fields__
+INCIDENT: Final = "incident"
+"""The kind of notices about incidents."""
 
 
 def incident_row(incident: Incident) -> dict[str, Any]:
     """Give the row of an incident."""
     row = {name: getattr(incident, name) for name in _INCIDENT}
-    return row | {"key": storable(incident.key), "title": storable(incident.title)}
+    return row | {
+        "key": storable(incident.key),
+        "title": storable(incident.title),
+        "severity": storable(incident.severity),
+    }
 
 
 def read_incident(row: RowMapping) -> Incident:
@@ -60,3 +67,13 @@ def read_event(row: RowMapping) -> IncidentEvent:
 def delivery_row(delivery: DeliveryRow) -> dict[str, Any]:
     """Give the row of a delivery."""
     return msgspec.structs.asdict(delivery)
+
+
+def incident_notices(changes: Changes) -> list[Notice]:
+    """Give what is to be said of changes to whoever tells people. What only waits for a run is not spoken of: a storm is one incident, not thousands."""
+    spoken_of = {each.id for each in changes.incidents if each.runs or each.kind == "storm" or each.state == "failed"}
+    return [
+        Notice(kind=INCIDENT, dedupe=f"{event.incident}:{event.seq}", body={"incident": event.incident})
+        for event in changes.events
+        if event.incident in spoken_of
+    ]

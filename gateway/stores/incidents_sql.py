@@ -13,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.stores.database import Database
 from gateway.stores.durable import be_durable
+from gateway.stores.incident_threads_tables import INCIDENT_THREADS
 from gateway.stores.incidents import Beginning, Board, Changes, Found, Incident, IncidentEvent, Schedule, Wanted
 from gateway.stores.incidents_reading import IncidentReading, in_pieces, is_of
 from gateway.stores.incidents_rows import (
     alert_row,
     delivery_row,
     event_row,
+    incident_notices,
     incident_row,
     read_alert,
     read_incident,
@@ -34,6 +36,7 @@ from gateway.stores.incidents_tables import (
     TRIGGER_DELIVERIES,
     TRIGGER_SCHEDULES,
 )
+from gateway.stores.outbox_sql import add_notices
 
 _IN_TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:trigger, 7246922))")
 """On PostgreSQL two replicas would each find that there is no incident yet. SQLite has one writer anyway."""
@@ -117,7 +120,7 @@ class SqlIncidents(IncidentReading):
             await connection.execute(
                 delete(TRIGGER_DELIVERIES).where(deliveries.trigger == trigger, deliveries.at < before)
             )
-            for table in (INCIDENT_ALERTS, INCIDENT_EVENTS, INCIDENT_RUNS):
+            for table in (INCIDENT_ALERTS, INCIDENT_EVENTS, INCIDENT_RUNS, INCIDENT_THREADS):
                 await connection.execute(delete(table).where(table.c.incident.in_(some)))
             await connection.execute(delete(INCIDENTS).where(columns.id.in_(some)))
         return len(some)
@@ -139,6 +142,7 @@ class SqlIncidents(IncidentReading):
         ):
             if rows:
                 await connection.execute(statement, rows)
+        await add_notices(connection, incident_notices(changes))
 
 
 def _replacing(adding: Any, key: list[str], table: Any) -> Any:

@@ -11,6 +11,7 @@ from gateway.stores.metadata import METADATA, TIME
 IS_OPEN: Final = text("ended_at IS NULL")
 HAS_RUN: Final = text("phase <> ''")
 IS_DUE: Final = text("due_at IS NOT NULL")
+IS_LEFT: Final = text("held = 'storm' AND ended_at IS NULL")
 """Written out, not as parameters: only so do both databases see that the partial indexes below serve."""
 
 INCIDENTS: Final = Table(
@@ -21,6 +22,7 @@ INCIDENTS: Final = Table(
         Column(name, Text, nullable=False)
         for name in ("trigger", "tenant", "kind", "key", "title", "state", "held", "part_of", "run", "phase")
     ),
+    Column("severity", Text, nullable=False, server_default=""),
     *(Column(name, TIME, nullable=False) for name in ("opened_at", "updated_at")),
     *(Column(name, TIME, nullable=True) for name in ("held_until", "due_at", "until", "ended_at")),
     *(
@@ -31,6 +33,7 @@ INCIDENTS: Final = Table(
     Index("uq_incidents_open", "trigger", "key", unique=True, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index("ix_incidents_due", "trigger", "due_at", sqlite_where=IS_DUE, postgresql_where=IS_DUE),
     Index("ix_incidents_with_run", "trigger", sqlite_where=HAS_RUN, postgresql_where=HAS_RUN),
+    Index("ix_incidents_left", "trigger", sqlite_where=IS_LEFT, postgresql_where=IS_LEFT),
     Index(None, "tenant", "opened_at", "id"),
     Index(None, "part_of"),
     Index(None, "trigger", "ended_at"),

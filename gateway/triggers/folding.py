@@ -98,7 +98,7 @@ class Folding:
 
     def _fire(self, delivery: GroupDelivery, new: list[Sent]) -> tuple[str, str]:
         known = self._open.get(delivery.key)
-        incident = known or self._opened("alerts", delivery.key, delivery.title)
+        incident = known or self._opened("alerts", delivery.key, delivery.title, delivery.severity)
         seq, flaps = incident.last_seq + 1, False
         for sent in new:
             before = self._alerts.get(sent.fingerprint)
@@ -194,7 +194,7 @@ class Folding:
         recent = tuple(at for at in before if at > self._now - flapping.window)
         return (*recent, self._now)[-flapping.times - 1 :]
 
-    def _opened(self, kind: Kind, key: str, title: str) -> Incident:
+    def _opened(self, kind: Kind, key: str, title: str, severity: str = "") -> Incident:
         incident = Incident(
             id=self._new_id("inc_"),
             trigger=self._trigger,
@@ -202,6 +202,7 @@ class Folding:
             kind=kind,
             key=key,
             title=title,
+            severity=severity,
             opened_at=self._now,
             updated_at=self._now,
         )

@@ -11,8 +11,10 @@ import structlog
 
 from gateway.config.trigger_settings import AlertmanagerTriggerSettings, TriggerSettings
 from gateway.core.errors import SwitchgearError
+from gateway.core.items import Json
 from gateway.stores.incidents import Changes, Incident
 from gateway.stores.runs import LIVE, Run
+from gateway.triggers.acting import ACTED, deeds
 from gateway.triggers.means import Means
 from gateway.triggers.starting import said
 
@@ -20,6 +22,9 @@ log = structlog.get_logger()
 
 _ACTED: Final = ("started", "done", "failed", "unknown")
 _DEEPEST: Final = 8
+_MOST_SEEN: Final = 2000
+DEED: Final = "action.ended"
+"""The event that says what a run has changed."""
 _WAITING_LOOK: Final = 5
 """Looks between two at a run that waits for people: it may wait for days."""
 
@@ -30,6 +35,7 @@ class Following:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._looks = 0
+        self._seen: dict[str, tuple[str, int]] = {}
 
     async def look(self) -> None:
         """Look at each once. Raises StoreUnavailable."""
@@ -48,6 +54,7 @@ class Following:
         if run is None:
             await self._change(incident, partial(self._over, now, "gone"))
             return
+        await self._tell_deeds(incident, run)
         going_on = "" if run.status in LIVE else await means.runs.continued_by(run.id)
         if going_on:
             await self._change(incident, partial(_continued, now, going_on))
@@ -60,7 +67,33 @@ class Following:
             means.counts.ended.add((incident.trigger, run.status))
             await self._change(incident, partial(self._over, now, run.status))
 
-    async def _change(self, incident: Incident, fold: Callable[[Incident], Changes]) -> None:
+    async def _tell_deeds(self, incident: Incident, run: Run) -> None:
+        """Write down what the run changed since the last look. It is looked up only where the run has got on."""
+        if self._seen.get(incident.id) == (run.id, run.next_seq):
+            return
+        means = self._means
+        calls = [call for call in await means.calls.calls(run.id) if call.effect != "read" and call.state in ACTED]
+        if calls:
+            events = await means.store.events(incident.id)
+            told = {event.body.get("call") for event in events if event.name == DEED}
+            left = [call for call in calls if call.id not in told]
+            items = await means.runs.items(run.id, "output") if left else ()
+            for deed in deeds(run.id, left, items):
+                if deed.changes:
+                    # Where something else happened meanwhile, or another replica wrote it, the next look sees.
+                    seq = events[-1].seq if events else 0
+                    await self._change(incident, partial(self._done, deed.body(), seq))
+                    events = await means.store.events(incident.id)
+                    if events[-1].seq != seq + 1:
+                        return
+        if len(self._seen) > _MOST_SEEN:
+            self._seen.clear()
+        self._seen[incident.id] = (run.id, run.next_seq)
+
+    def _done(self, body: dict[str, Json], last_seq: int, found: Incident) -> Changes | None:
+        return said(found, self._means.clock.wall(), DEED, body) if found.last_seq == last_seq else None
+
+    async def _change(self, incident: Incident, fold: Callable[[Incident], Changes | None]) -> None:
         """Change an incident, if it still is where it was seen: another replica may have looked, too."""
 
         def unless_changed(found: Incident) -> Changes | None:

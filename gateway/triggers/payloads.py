@@ -21,6 +21,7 @@ _DEPTH: Final = 20
 _PLAIN: Final = re.compile(r"[ -~]{1,512}\Z")
 """Keys and fingerprints that are kept as they are; others are known by their hash."""
 _MOST_TITLE: Final = 200
+_MOST_SEVERITY: Final = 40
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}\Z")
 _HARMFUL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
@@ -45,6 +46,7 @@ class GroupDelivery(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[Sent, ...]
     cut: int
     dedupe: str = ""
+    severity: str = ""
 
 
 class EventDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,7 @@ def read_group(body: bytes, settings: AlertmanagerTriggerSettings, dedupe: str =
         alerts=tuple(alerts.values()),
         cut=max(0, group.truncated) + len(group.alerts) - len(kept),
         dedupe=dedupe,
+        severity=clean(first.get("severity", ""), _MOST_SEVERITY),
     )
 
 

@@ -52,6 +52,8 @@ from gateway.stores.conversations_sql import SqlConversations
 from gateway.stores.database import open_database
 from gateway.stores.directory import Team, Tenant, User, VirtualKey
 from gateway.stores.directory_sql import SqlDirectory
+from gateway.stores.incident_threads_sql import SqlIncidentThreads
+from gateway.stores.incidents_sql import SqlIncidents
 from gateway.stores.key_material import digest_key, make_key, shown_prefix
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.outbox_sql import SqlOutbox
@@ -66,7 +68,7 @@ NOW = 1_790_000_000.0
 BOB = Caller(id="key_bob", kind="key", tenant="default", user="bob")
 SCALE = Tool(server="ops", name="scale", schema={}, definition="d" * 64, gives=Label(source="ops/scale"))
 AUTHORIZER = Authorizer(None, wall=lambda: NOW)
-KINDS = ("approval", "slack", "webhook")
+KINDS = ("approval", "incident", "slack", "webhook")
 USERS = {
     f"{TEAM}/U0ADA": ApproverSettings(user="ada", groups=("sre",)),
     f"{TEAM}/U0EVE": ApproverSettings(user="eve", groups=("sre",)),
@@ -193,6 +195,7 @@ class World:
         self.database = database
         self.runs, self.calls, self.approvals = SqlRuns(database), SqlToolCalls(database), SqlApprovals(database)
         self.messages, self.outbox = SqlApprovalMessages(database), SqlOutbox(database)
+        self.incidents, self.threads = SqlIncidents(database), SqlIncidentThreads(database)
         self.directory = SqlDirectory(database)
         self.ring = KeyRing(self.directory.keys, PEPPER)
         self.audit = AuditLog(SqlAudit(database), AuditQueue(folder / "queue"), clock=self.clock)
