@@ -222,17 +222,18 @@ async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
                 await _fires(http, ports[0], ALERTS[arguments.incident][0], still=False)
                 show.step("Prometheus: the alert is resolved")
         if token:
-            await _told(slack, "nothing was changed" if demo.denied else "Resolved")
+            await _told(slack, "State: nothing was changed" if demo.denied else "State: Resolved")
             show.step(f"Slack, #oncall: the incident is one thread of {len(slack.thread(CHANNEL))} messages")
         return code
 
 
 async def _told(slack: FakeSlack, state: str) -> None:
-    """Wait until the first message of the incident's thread says how it stands. Raises DemoFailed."""
+    """Wait until the first message of the incident's thread says how it stands, and the summary is there. Raises DemoFailed."""
     with anyio.move_on_after(PATIENCE):
         while True:
             thread = slack.thread(CHANNEL)
-            if thread and any(state.lower() in line.lower() for line in lines(thread[0])):
+            said = [" ".join(lines(message)) for message in thread]
+            if said and state.lower() in said[0].lower() and any("The agent's summary" in text for text in said):
                 return
             await anyio.sleep(0.1)
     msg = f"the thread in Slack does not say: {state}"
