@@ -67,6 +67,14 @@ class StormSettings(msgspec.Struct, frozen=True, kw_only=True):
     gather: Annotated[
         float, Meta(ge=0, le=3600, description="Seconds to gather what is beyond before the summary's run begins.")
     ] = 30.0
+    catch_up: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="Most runs for what one storm left over, once there are places again; the most severe first.",
+        ),
+    ] = 20
     quiet: Annotated[
         float, Meta(ge=1, le=86_400, description="Seconds without anything beyond after which the storm is over.")
     ] = 600.0

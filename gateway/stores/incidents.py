@@ -132,6 +132,8 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     """The incidents of a trigger for which a run may begin, the oldest first and at most so many; `more` counts those beyond.
 
     `begun` are the times at which runs of it began within the last minute, `going` counts those that go on. `storm` is the storm that is open.
+    `left` are incidents that storms left over, which are not over and had no run, the most severe and the oldest first and at most so many, each with how many
+    of its storm had one.
     """
 
     due: Sequence[Incident]
@@ -139,6 +141,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     begun: Sequence[float]
     going: int
     storm: Incident | None
+    left: Sequence[tuple[Incident, int]] = ()
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +196,10 @@ class IncidentStore(Protocol):
 
     async def due(self, now: float) -> Sequence[str]:
         """Give the triggers that have something due."""
+        ...
+
+    async def with_left_over(self) -> Sequence[str]:
+        """Give the triggers of which a storm left something over that had no run."""
         ...
 
     async def advance(self, schedule: Schedule, before: Schedule | None) -> bool:

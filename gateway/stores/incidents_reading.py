@@ -17,6 +17,7 @@ from gateway.stores.incidents_tables import (
     INCIDENT_RUNS,
     INCIDENTS,
     IS_DUE,
+    IS_LEFT,
     IS_OPEN,
     TRIGGER_DELIVERIES,
     TRIGGER_SCHEDULES,
@@ -58,6 +59,13 @@ class IncidentReading:
         left = select(columns.trigger).where(HAS_RUN, columns.phase == "starting", columns.until <= now)
         async with self._database.connect() as connection:
             return list((await connection.execute(ready.union(left))).scalars())
+
+    async def with_left_over(self) -> Sequence[str]:
+        """Give the triggers of which a storm left something over that had no run."""
+        columns = INCIDENTS.c
+        left = select(columns.trigger).where(IS_LEFT, columns.phase == "", columns.runs == 0).distinct()
+        async with self._database.connect() as connection:
+            return list((await connection.execute(left)).scalars())
 
     async def schedule(self, trigger: str) -> Schedule | None:
         """Give how far a schedule has come."""

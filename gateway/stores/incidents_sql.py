@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,9 +32,12 @@ from gateway.stores.incidents_tables import (
     INCIDENT_RUNS,
     INCIDENTS,
     IS_DUE,
+    IS_LEFT,
     IS_OPEN,
+    SEVERITIES,
     TRIGGER_DELIVERIES,
     TRIGGER_SCHEDULES,
+    UNKNOWN_SEVERITY,
 )
 from gateway.stores.outbox_sql import add_notices
 
@@ -68,7 +71,7 @@ class SqlIncidents(IncidentReading):
         """Write what `decide` makes of the board, and give the incidents whose runs it wants begun."""
         async with self._turn(trigger) as connection:
             board = await _board(connection, trigger, now, most)
-            if not board.due:
+            if not board.due and not board.left:
                 return ()
             beginning = decide(board)
             await self._write(connection, beginning.changes)
@@ -203,7 +206,23 @@ async def _board(connection: AsyncConnection, trigger: str, now: float, most: in
         begun=list((await connection.execute(begun)).scalars()),
         going=going,
         storm=None if stormy is None else read_incident(stormy),
+        left=await _left(connection, own, most),
     )
+
+
+async def _left(connection: AsyncConnection, own: ColumnElement[bool], most: int) -> list[tuple[Incident, int]]:
+    """Give what storms left over, the most severe and the oldest first, each with how many of its storm had a run."""
+    columns = INCIDENTS.c
+    rank = case(SEVERITIES, value=func.lower(columns.severity), else_=UNKNOWN_SEVERITY)
+    found = select(INCIDENTS).where(own, IS_LEFT, columns.phase == "", columns.runs == 0, columns.due_at.is_(None))
+    ordered = found.order_by(rank, columns.opened_at, columns.id).limit(most)
+    some = [read_incident(row) for row in (await connection.execute(ordered)).mappings()]
+    if not some:
+        return []
+    storms = {one.part_of for one in some}
+    had = select(columns.part_of, func.count()).where(columns.part_of.in_(storms), columns.runs > 0)
+    counts = {row[0]: row[1] for row in await connection.execute(had.group_by(columns.part_of))}
+    return [(one, counts.get(one.part_of, 0)) for one in some]
 
 
 async def _leave_over(connection: AsyncConnection, trigger: str, now: float, storm: Incident) -> None:

@@ -14,6 +14,17 @@ IS_DUE: Final = text("due_at IS NOT NULL")
 IS_LEFT: Final = text("held = 'storm' AND ended_at IS NULL")
 """Written out, not as parameters: only so do both databases see that the partial indexes below serve."""
 
+SEVERITIES: Final = {
+    **dict.fromkeys(("emergency", "disaster", "fatal", "sev0", "p0"), 0),
+    **dict.fromkeys(("critical", "crit", "page", "sev1", "p1"), 1),
+    **dict.fromkeys(("high", "error", "major", "sev2", "p2"), 2),
+    **dict.fromkeys(("warning", "warn", "medium", "minor", "sev3", "p3"), 4),
+    **dict.fromkeys(("low", "info", "notice", "none", "debug", "sev4", "sev5", "p4", "p5"), 5),
+}
+"""What alerts commonly call their severity, the worst first."""
+UNKNOWN_SEVERITY: Final = 3
+"""Where another word stands: before a warning."""
+
 INCIDENTS: Final = Table(
     "incidents",
     METADATA,

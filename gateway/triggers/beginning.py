@@ -31,6 +31,7 @@ def decide(trigger: str, settings: TriggerSettings, board: Board, *, now: float,
     deciding = _Deciding(trigger, settings, board, now, new_id)
     for incident in board.due:
         deciding.look_at(incident)
+    deciding.catch_up(board)
     return deciding.decided(board)
 
 
@@ -67,6 +68,22 @@ class _Deciding:
             self._changed.append(msgspec.structs.replace(incident, due_at=max(self._later, self._now + 1)))
         else:
             self._left += 1
+
+    def catch_up(self, board: Board) -> None:
+        """Begin what a storm left over, where there are places again that nothing new takes. One is left free for what comes next."""
+        storm = self._settings.storm
+        if self._left or board.more or any(incident.kind == "storm" for incident in board.due):
+            return
+        spare = min(1, storm.per_minute - 1, storm.at_once - 1)
+        begun: dict[str, int] = {}
+        for incident, had in board.left:
+            number = had + begun.get(incident.part_of, 0)
+            # The run that is told of all of it together comes first.
+            untold = board.storm is not None and incident.part_of == board.storm.id and not board.storm.told_seq
+            if self._room > spare and number < storm.catch_up and not untold:
+                self._room -= 1
+                begun[incident.part_of] = begun.get(incident.part_of, 0) + 1
+                self._begin.append(self._begun(incident))
 
     def decided(self, board: Board) -> Beginning:
         """Give what was decided."""

@@ -31,6 +31,7 @@ _AT_ONE_LOOK: Final = 100
 _MOST_ROUNDS: Final = 100
 _MOST_PAUSE: Final = 300.0
 _MOST_SHOWN: Final = 20
+_LEFT_EVERY: Final = 3.0
 
 
 class Starting:
@@ -38,11 +39,17 @@ class Starting:
 
     def __init__(self, means: Means) -> None:
         self._means = means
+        self._left_at = 0.0
 
     async def look(self) -> None:
         """Begin what is due. Raises StoreUnavailable."""
-        triggers = self._means.triggers()
-        for name in await self._means.store.due(self._means.clock.wall()):
+        triggers, now = self._means.triggers(), self._means.clock.monotonic()
+        names = dict.fromkeys(await self._means.store.due(self._means.clock.wall()))
+        if now >= self._left_at:
+            # Thousands may be left over: what has no place for now is not looked at all the time.
+            self._left_at = now + _LEFT_EVERY
+            names |= dict.fromkeys(await self._means.store.with_left_over())
+        for name in names:
             settings = triggers.get(name)
             if settings is not None:
                 await self._look_at(name, settings)

@@ -9,7 +9,7 @@ import pytest
 from gateway.config.secret import Secret
 from gateway.config.trigger_settings import AlertmanagerTriggerSettings, StormSettings
 from gateway.core.errors import SwitchgearError
-from gateway.stores.incidents import Changes, Incident, IncidentEvent, Schedule, Wanted
+from gateway.stores.incidents import Beginning, Changes, Incident, IncidentEvent, Schedule, Wanted
 from gateway.stores.incidents_sql import SqlIncidents
 from gateway.triggers.beginning import STARTING, decide, run_id
 from gateway.triggers.folding import Folding
@@ -105,7 +105,7 @@ async def test_the_storm_is_told_once_whatever_comes_after(database):
     store = SqlIncidents(database)
     await take(store, *(delivery(f"a{n}", key=f"group:{n}") for n in range(5)))
     await begin(store)
-    assert await begin(store, NOW + 4) == ()
+    assert not await begin(store, NOW + 4)
     (told,) = await begin(store, NOW + 5)
     await store.change("t", told.id, lambda found: Changes(incidents=(msgspec.structs.replace(found, phase=""),)))
     await take(store, *(delivery(f"b{n}", key=f"group:b{n}") for n in range(5)), now=NOW + 6, prefix="x")
@@ -197,3 +197,24 @@ async def test_incidents_are_listed_page_by_page(database):
     assert [each.opened_at for each in (*first, *rest)] == [NOW + number for number in reversed(range(5))]
     assert await store.list("default", after="inc_none") == []
     assert await store.list("default", trigger="other") == []
+
+
+async def test_what_a_storm_left_over_is_given_by_severity_and_age_and_not_what_is_resolved(database):
+    store = SqlIncidents(database)
+    severities = ["info", "Critical", "odd", "warning", "critical", "page"]
+    for number, severity in enumerate(severities):
+        one = msgspec.structs.replace(delivery(f"a{number}", key=f"group:{number}"), severity=severity)
+        await take(store, one, now=NOW + number, prefix=str(number))
+    await begin(store, now=NOW + 10, settings=msgspec.structs.replace(SETTINGS, storm=StormSettings(at_once=1)))
+    await take(store, delivery("a4", key="group:4", firing=False), now=NOW + 11)
+    boards = []
+
+    def deciding(board):
+        boards.append(board)
+        return Beginning(changes=Changes())
+
+    await store.begin_due("t", now=NOW + 12, most=10, decide=deciding)
+
+    assert [one.severity for one, _ in boards[0].left] == ["Critical", "page", "odd", "warning"]
+    assert [had for _, had in boards[0].left] == [0, 0, 0, 0]
+    assert await store.with_left_over() == ["t"]

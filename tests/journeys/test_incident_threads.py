@@ -92,7 +92,7 @@ async def test_a_denied_question_ends_in_the_thread_and_says_by_whom(threads):
 
 
 async def test_what_a_storm_leaves_over_has_no_threads_of_its_own(tmp_path):
-    more = "storm: {per_minute: 2, at_once: 2, gather: 0, quiet: 600}"
+    more = "storm: {per_minute: 2, at_once: 2, gather: 0, quiet: 600, catch_up: 0}"
     async with incident_threads(tmp_path, more=more) as threads:
         for number in range(12):
             await threads.world.fire(payload(alert("PodDown", pod=f"web-{number}"), group=f"group {number}"))

@@ -106,6 +106,35 @@ async def test_one_that_was_left_over_can_be_started_by_a_person(tmp_path):
         assert answer.json()["due_at"] is not None
 
 
+async def test_what_was_left_over_begins_as_places_come_free_the_worst_first_and_not_what_is_resolved(tmp_path):
+    storm = ALERTS % "    storm: {per_minute: 100, at_once: 1, gather: 0, quiet: 600, catch_up: 2}"
+    async with triggers_world(tmp_path, triggers=storm) as world:
+        sent = {}
+        for name, severity in (
+            ("A", "critical"),
+            ("B", "info"),
+            ("C", "warning"),
+            ("D", "critical"),
+            ("E", "critical"),
+        ):
+            fired = alert(name, summary="endless" if name == "A" else "quiet")
+            sent[name] = {**fired, "labels": {**fired["labels"], "severity": severity}}
+            await world.fire(payload(sent[name], group=name))
+            if name == "A":
+                await until(world, lambda one: one["incidents"]["running"] == 1)
+        await until(world, lambda one: one["incidents"]["left_over"] == 4)
+        await world.fire(payload({**sent["D"], "status": "resolved"}, group="D"))
+        with anyio.fail_after(PATIENCE * 2):
+            while len([one for one in await world.incidents() if one["runs"] and one["kind"] == "alerts"]) < 3:
+                await anyio.sleep(0.1)
+        found = {one["title"][0]: one for one in await world.incidents() if one["kind"] == "alerts"}
+
+        assert [name for name in "ABCDE" if found[name]["runs"]] == ["A", "C", "E"]
+        assert found["D"]["state"] == "resolved"
+        assert found["B"]["held"] == "storm"
+        assert found["E"]["storm"] == found["C"]["storm"] is not None
+
+
 async def test_a_storm_is_over_when_it_is_quiet(tmp_path):
     async with triggers_world(tmp_path, triggers=STORM) as world:
         for number in range(6):
