@@ -16,7 +16,6 @@ from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
 from gateway.agent_source import AgentSource
 from gateway.agents.counts import Counts as RunCounts
-from gateway.agents.desk import RunDesk
 from gateway.api import responses, unknown
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
@@ -151,7 +150,7 @@ class Application:
         self.batching, self.runs = self._open_batching(counts), self._open_runs(run_counts)
         run_desk = None if self.runs is None else self.runs.desk
         self.approvals = open_approvals(settings, self.edge, notice_counts, run_desk, kept)
-        self.triggers = self._open_triggers(told, run_desk)
+        self.triggers = self._open_triggers(told)
         self.agents.follow(self.live.current, run_desk)
         self.mcp = self._open_mcp(mcp_counts)
         self.asgi = self._paths(clock.wall())
@@ -214,9 +213,9 @@ class Application:
             settings, self.edge, counts, kept.ring, tools=tools, runs=kept.runs, conversations=kept.conversations
         )
 
-    def _open_triggers(self, counts: TriggerCounts, desk: RunDesk | None) -> TriggerDesk | None:
+    def _open_triggers(self, counts: TriggerCounts) -> TriggerDesk | None:
         return open_triggers(
-            lambda: self.live.current().settings.triggers, self.edge, counts, desk, self.governance.kept
+            lambda: self.live.current().settings.triggers, self.edge, counts, self.runs, self.governance.kept
         )
 
     def _open_mcp(self, counts: McpCounts) -> Mcp:

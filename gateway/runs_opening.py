@@ -14,6 +14,7 @@ from gateway.agents.counts import Counts
 from gateway.agents.executor import Executor
 from gateway.agents.listeners import Listeners
 from gateway.agents.means import Means, ToolMeans
+from gateway.agents.news_source import News
 from gateway.agents.running import Running
 from gateway.api.edge import Edge
 from gateway.api.inside import rights_now
@@ -31,6 +32,7 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True):
     conversations: ConversationStore
     most_items: int
     costs: Costs
+    news: News
     calling: Calling | None = None
 
 
@@ -72,5 +74,6 @@ def open_runs(
         conversations=conversations,
         most_items=settings.context_items,
         costs=costs,
+        news=means.news,
         calling=None if tools is None else Calling(means, tools, executor, desk),
     )

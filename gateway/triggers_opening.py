@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gateway.agents.desk import RunDesk
+from gateway.agents.news_source import News
 from gateway.api.edge import Edge
 from gateway.config.trigger_settings import AnyTriggerSettings
 from gateway.stores.audit_log import AuditLog
@@ -15,6 +16,21 @@ from gateway.stores.tool_calls import ToolJournal
 from gateway.triggers.counts import Counts
 from gateway.triggers.desk import TriggerDesk
 from gateway.triggers.means import Means
+from gateway.triggers.news import IncidentNews
+
+
+class Runs(Protocol):
+    """What begins runs, and tells them what is new."""
+
+    @property
+    def desk(self) -> RunDesk:
+        """What begins them."""
+        ...
+
+    @property
+    def news(self) -> News:
+        """Where they ask for what is new."""
+        ...
 
 
 class Kept(Protocol):
@@ -45,16 +61,16 @@ def open_triggers(
     triggers: Callable[[], Mapping[str, AnyTriggerSettings]],
     edge: Edge,
     counts: Counts,
-    runs: RunDesk | None,
+    runs: Runs | None,
     kept: Kept | None,
 ) -> TriggerDesk | None:
-    """Put it together; nothing runs yet. None where there are no runs to begin: with them triggers may come by a reload."""
+    """Put it together; nothing runs yet, but runs ask it for news. None where there are no runs to begin: with them triggers may come by a reload."""
     if runs is None or kept is None:
         return None
     means = Means(
         triggers=triggers,
         store=kept.incidents,
-        desk=runs,
+        desk=runs.desk,
         runs=kept.runs,
         calls=kept.calls,
         audit=kept.audit,
@@ -62,4 +78,5 @@ def open_triggers(
         clock=edge.clock,
         new_id=edge.new_id,
     )
+    runs.news.source = IncidentNews(means)
     return TriggerDesk(means)

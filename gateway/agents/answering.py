@@ -19,6 +19,7 @@ from gateway.agents.foretold import foretold
 from gateway.agents.handoffs import InCharge, in_charge, plan_of, transfers
 from gateway.agents.hearing import Hearing
 from gateway.agents.means import Generation, Means, ToolMeans
+from gateway.agents.news import in_order
 from gateway.agents.plan import Plan
 from gateway.agents.provenance import MODEL
 from gateway.agents.replaying import Replay, ReplayToolbox, replay_of
@@ -241,7 +242,7 @@ class Answering:
             if isinstance(action, Ask):
                 if (plan := await self._successor(tools, caller)) is not None:
                     toolbox = self._put_in_charge(plan, tools, caller)
-                toolbox.check()
+                await toolbox.ready()
                 await self._step(caller)
             elif isinstance(action, Do):
                 if not toolbox.had_read and any(call.server == AGENTS for call in action.calls):
@@ -284,7 +285,7 @@ class Answering:
         if plan is None or toolbox is None:
             return await self._context.gather(self.run, own)
         # Calls end in any order, and are given in theirs.
-        own = sorted(own, key=lambda item: (item.place, item.index))
+        own = sorted(own, key=in_order)
         prompted = await self._context.gather(self.run, own, plan, steps=writing.steps)
         toolbox.read(prompted.seen, prompted.results)
         if not toolbox.listed:

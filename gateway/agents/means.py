@@ -11,6 +11,7 @@ from gateway.agents.candidates import Candidates
 from gateway.agents.costs import Costs
 from gateway.agents.counts import Counts
 from gateway.agents.listeners import Listeners
+from gateway.agents.news_source import News
 from gateway.agents.plan import Planner
 from gateway.config.approval_settings import ApprovalSettings
 from gateway.config.run_settings import RunSettings
@@ -81,6 +82,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     `current` gives the generation that calls begin with; `known` gives a caller with the rights that it has now, and raises
     Unauthenticated for one whose key does not work any more. `owner` names this process in leases. `tools` is None where this
     server runs no tools. `costs` hears what the calls of runs cost. `seal` seals what was compacted.
+    `news` says what came since a run began.
     """
 
     runs: RunStore
@@ -96,3 +98,4 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     tools: ToolMeans | None = None
     costs: Costs = msgspec.field(default_factory=Costs)
     seal: Seal | None = None
+    news: News = msgspec.field(default_factory=News)

@@ -22,6 +22,7 @@ from gateway.agents.children import AgentWaits, Children, Start
 from gateway.agents.deciding import Decided, Deciding
 from gateway.agents.handoffs import no_transfer, target_of
 from gateway.agents.means import Means, ToolMeans
+from gateway.agents.news import hear_news
 from gateway.agents.plan import Granted, Plan
 from gateway.agents.provenance import MODEL, Context, context_of, derived
 from gateway.agents.questions import Questions, granted
@@ -84,6 +85,11 @@ class Toolbox:
         """The label of what the model says now; None where it needs none."""
         label = derived(self.seen)
         return None if label == MODEL else label
+
+    async def ready(self) -> None:
+        """See to it that the model may be asked once more, and reads what is new. Raises RunOver, and what the journal raises."""
+        self.check()
+        await hear_news(self._means, self._writing)
 
     def check(self) -> None:
         """Raise RunOver where the run has used what it may use."""

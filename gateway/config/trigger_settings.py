@@ -148,9 +148,15 @@ class AlertmanagerTriggerSettings(ReceivedSettings, frozen=True, kw_only=True):
     on_resolved: Annotated[
         Literal["cancel", "append"],
         Meta(
-            description="All alerts of an incident are resolved: cancel ends a run that has not acted yet; append only writes it down."
+            description="All alerts of an incident are resolved: cancel ends a run that has not acted yet; append writes it down, and tells the run (on_new_alerts)."
         ),
     ] = "append"
+    on_new_alerts: Annotated[
+        Literal["tell", "later"],
+        Meta(
+            description="Alerts that join an incident whose run goes on: tell says so before its model is asked again; later tells the next run."
+        ),
+    ] = "tell"
     most_alerts: Annotated[
         int, Meta(ge=1, le=100_000, description="Most alerts of one delivery that are kept; those beyond are counted.")
     ] = 10_000

@@ -65,6 +65,20 @@ def tell(trigger: str, settings: TriggerSettings, incident: Incident, facts: Fac
     return Telling(items=[_message("\n\n".join(words)), _message(text)], labels={0: OPERATOR, 1: label})
 
 
+def tell_news(trigger: str, incident: Incident, facts: Facts) -> str:
+    """Give what a run is told that goes on: data alone, for its task has not changed."""
+    resolved = [event for event in facts.events if event.name == "alerts.resolved"]
+    data = _data(incident, facts) or {}
+    titles = [one for event in resolved for one in _listed(event.body.get("alerts"))][:MOST_TITLES]
+    data |= {"resolved_alerts": list(titles), "all_resolved": incident.firing == 0}
+    words = f"This came in the incident {incident.id} while you were working on it. {_WARNING.format(trigger=trigger)}"
+    return f"{words}\n\n{msgspec.json.format(msgspec.json.encode(data), indent=1).decode()}"
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
 def _data(incident: Incident, facts: Facts) -> dict[str, Json] | None:
     if incident.kind == "alerts":
         cut = sum(_count(event.body.get("cut")) for event in facts.events)

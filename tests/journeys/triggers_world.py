@@ -195,7 +195,7 @@ def texts(run: dict) -> list[tuple[str, str]]:
     return [
         ((item["label"] or {}).get("integrity", ""), item["body"]["content"][0]["text"])
         for item in run["items"]
-        if item["place"] == "input"
+        if item["place"] == "input" and item["body"]["type"] == "message"
     ]
 
 
