@@ -29,6 +29,7 @@ PREFIX: Final = "tool/"
 """Begins the model of such a run. No model of the configuration can be asked under it by a client: the run is begun by who serves the client."""
 _ENDED: Final = "The call has ended."
 _WHOLE: Final = ".whole"
+_PROGRESS: Final = "progress"
 
 Fields = dict[str, Json]
 
@@ -37,6 +38,7 @@ class DirectCall(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for. `arguments` are as the client wrote them; `integrity` says whether strangers may have had a hand in them.
 
     `run` is the id of the run, empty for a new one: where there is one of that id, the call was asked for before. `session` and `trace` are as in `Run`.
+    `progress` says that who asks wants to hear how far the call is: then the journal has it.
     """
 
     caller: Caller
@@ -47,11 +49,17 @@ class DirectCall(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     session: str | None = None
     trace: str | None = None
+    progress: bool = False
 
 
 def is_direct(run: Run) -> bool:
     """Whether a run is such a call."""
     return run.model.startswith(PREFIX)
+
+
+def tells_progress(run: Run) -> bool:
+    """Whether somebody wants to hear how far the call is."""
+    return is_direct(run) and run.request.get(_PROGRESS) is True
 
 
 def direct_run(means: Means, asked: DirectCall) -> tuple[Run, Sequence[RunItem]]:
@@ -71,7 +79,7 @@ def direct_run(means: Means, asked: DirectCall) -> tuple[Run, Sequence[RunItem]]
         model=PREFIX + tool.id,
         status="queued",
         created_at=now,
-        request={"model": PREFIX + tool.id, "background": True, "tools": [entry]},
+        request={"model": PREFIX + tool.id, "background": True, "tools": [entry], _PROGRESS: asked.progress},
         background=True,
         session=asked.session,
         trace=asked.trace,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -12,7 +12,7 @@ import structlog
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.builtin_tools import ASK_HUMAN, LARGEST_PIECE, note, read_ref, ref_of, shown
 from gateway.agents.children import Children
-from gateway.agents.direct import is_direct, whole_name, whole_of
+from gateway.agents.direct import is_direct, tells_progress, whole_name, whole_of
 from gateway.agents.handoffs import target_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.provenance import label_of
@@ -25,6 +25,7 @@ from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import Run, RunItem
 from gateway.stores.tool_calls import ToolCall
 from gateway.tools.hub import ToolAsked, ToolLost, ToolNotReached
+from gateway.tools.progress import Progress
 
 log = structlog.get_logger()
 
@@ -60,11 +61,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolAsking:
-    """Asks for one run, in the name of `caller`; agents are asked through `children`."""
+    """Asks for one run, in the name of `caller`; agents are asked through `children`, and `progress` makes what hears how far a call is."""
 
     def __init__(
-        self, means: Means, tools: ToolMeans, run: Run, caller: Caller, children: Children | None = None
+        self,
+        means: Means,
+        tools: ToolMeans,
+        run: Run,
+        caller: Caller,
+        children: Children | None = None,
+        progress: Callable[[str], Progress] | None = None,
     ) -> None:
+        self._progress = progress if tells_progress(run) else None
         self._children = children
         self._means = means
         self._tools = tools
@@ -98,6 +106,7 @@ class ToolAsking:
             answers=answers,
             refused=refused,
             state=state,
+            progress=None if self._progress is None else self._progress(body["id"]),
         )
         # Also of what went wrong the server may have chosen the words.
         recorded = self._tools.recorded

@@ -14,6 +14,7 @@ from typing import Final
 import anyio
 import msgspec
 
+from gateway.agents.advancing import progress_of
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.agent_tools import is_gone_on_with
 from gateway.agents.carrying import carried
@@ -64,7 +65,7 @@ class Toolbox:
         # A child has less than its plan says: what its caller lent it.
         self.limits = _bounded(within(plan.limits, writing.run.limits), means)
         self._children = Children(means, tools, writing, caller, self.limits, start)
-        self._asking = ToolAsking(means, tools, writing.run, caller, self._children)
+        self._asking = ToolAsking(means, tools, writing.run, caller, self._children, progress_of(writing))
         self._reads = Known()
         self.listed = False
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -18,27 +17,6 @@ PAUSE: Final = 0.02
 """Seconds between two that are passed on; what comes sooner is left out, unless it is the last."""
 
 MOST_OF_A_MESSAGE: Final = 500
-
-
-class Followers:
-    """Who wants to know how far the calls of a run are. A run that goes on in another process is not heard here."""
-
-    def __init__(self) -> None:
-        self._following: dict[str, Progress] = {}
-
-    @contextmanager
-    def follow(self, run: str, progress: Progress) -> Iterator[None]:
-        """While the context is open, tell `progress` of the calls that the run makes from now on. Who follows last is told."""
-        self._following[run] = progress
-        try:
-            yield
-        finally:
-            if self._following.get(run) is progress:
-                del self._following[run]
-
-    def of(self, run: str) -> Progress | None:
-        """Give who follows a run."""
-        return self._following.get(run)
 
 
 class Advancing:

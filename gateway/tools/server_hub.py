@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
-import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
@@ -29,7 +28,6 @@ from gateway.tools.fitting import Fitting
 from gateway.tools.hub import ServerInfo, ToolAsked, ToolLost, ToolNotReached, ToolWithdrawn
 from gateway.tools.offers import OfferKind
 from gateway.tools.personal import Personal
-from gateway.tools.progress import Followers
 from gateway.tools.server_offers import ServerOffers
 from gateway.tools.shelf import Shelf
 from gateway.tools.upstream import Upstream
@@ -50,8 +48,7 @@ class ServerHub:
     """A Hub. `run` keeps the servers connected; it belongs to one event loop.
 
     `environment` is this process's; a program that is a server is given a harmless part of it. `settings` are those in force, `fitting` is told of
-    the policies. `offers` is what the servers have besides tools, `changes` tells of what is new,
-    and `followers` are told how far the calls of a run are.
+    the policies. `offers` is what the servers have besides tools, `changes` tells of what is new.
     """
 
     def __init__(
@@ -78,7 +75,6 @@ class ServerHub:
         self.settings = ToolHubSettings()
         self.counts = ToolCounts(self.servers)
         self.changes = Changes()
-        self.followers = Followers()
         self.offers = ServerOffers(lambda: self._upstreams, self.counts.asked, clock)
         self.fitting = Fitting(lambda: [tool for info in self.servers() for tool in info.tools])
 
@@ -193,8 +189,6 @@ class ServerHub:
         arguments: dict[str, Json] = dict(asked.arguments)
         if tool.idempotency_argument:
             arguments[tool.idempotency_argument] = asked.key
-        if asked.progress is None and (follower := self.followers.of(asked.run)) is not None:
-            asked = msgspec.structs.replace(asked, progress=follower)
         output = await self._checking.checked(tool, await upstream.call(asked, arguments))
         if output.wishes:
             return output, "asked"

@@ -182,22 +182,6 @@ async def test_how_far_a_call_is_reaches_who_asked_for_it(link):
     assert heard == [(1, 3, "step 1"), (2, 3, "step 2"), (3, 3, "step 3")]
 
 
-async def test_who_follows_a_run_hears_how_far_its_calls_are_and_nothing_of_others(link):
-    heard = []
-
-    async def advancing(progress, total, message):
-        heard.append(message)
-
-    async with hub_over({"docs": link()}) as hub:
-        with hub.followers.follow("run_1", advancing):
-            await call(hub, "docs", "advance")
-        await call(hub, "docs", "advance")
-        with hub.followers.follow("run_2", advancing):
-            await call(hub, "docs", "advance")
-
-    assert heard == ["step 1", "step 2", "step 3"]
-
-
 async def test_who_listens_and_fails_does_not_harm_the_call(link):
     async def gone(progress, total, message):
         raise anyio.BrokenResourceError

@@ -24,6 +24,7 @@ KEY: Final = "switchgear/idempotency-key"
 CALL_ID: Final = "switchgear.call"
 SESSION: Final = b"mcp-session-id"
 _CODE: Final = "code"
+_PROGRESS: Final = "progress_token"
 
 Context = ServerRequestContext[Any, Any]
 Params = Any
@@ -82,6 +83,11 @@ class Asked:
         if self.session and not self.modern and self._context.request_id is not None:
             return run_of_request(self.caller, self.session, self._context.request_id)
         return ""
+
+    @property
+    def wants_progress(self) -> bool:
+        """Whether the client wants to hear how far the call is."""
+        return self.meta(_PROGRESS) is not None
 
     async def tell(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Say how it goes, where the client wants to hear it."""

@@ -19,6 +19,7 @@ from gateway.api.mcp.agent_tools import Question as AgentQuestion
 from gateway.api.mcp.agent_tools import Teller, output_schema
 from gateway.api.mcp.asking import Answer, Asked, Context
 from gateway.api.mcp.desk import McpDesk, Offer
+from gateway.api.mcp.hearing import Hearing
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.noted import Noted
 from gateway.api.mcp.results import fitting, input_required, keys_of, may_answer
@@ -94,9 +95,8 @@ class Calls:
             )
         run = await self._desk.calling.waiting(asked.caller, tool, arguments)
         name = run or asked.run or self._desk.edge.new_id("resp_")
-        with self._desk.followers.follow(name, asked.tell):
-            noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)
-            standing = await self._attended(asked, run)
+        noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)
+        standing = await self._attended(asked, run, Hearing(asked.tell))
         answer = await self._shown(asked, offer, standing, what, promised=tool.output_schema is not None)
         return linked(self._desk, named.server, answer)
 
@@ -114,6 +114,7 @@ class Calls:
             run=run,
             session=asked.session or None,
             trace=asked.trace,
+            progress=asked.wants_progress,
         )
         return await self._desk.calling.begin(direct)
 
@@ -151,10 +152,10 @@ class Calls:
         standing = await self._attended(asked, run, Teller(asked))
         return await self._shown(asked, offer, standing, what, promised=promised)
 
-    async def _attended(self, asked: Asked, run: str, teller: Teller | None = None) -> Standing:
+    async def _attended(self, asked: Asked, run: str, ear: Teller | Hearing) -> Standing:
         """Wait for a call; where its client leaves meanwhile, it is ended."""
         try:
-            return await self._desk.calling.wait(asked.caller, run, None if teller is None else teller.take)
+            return await self._desk.calling.wait(asked.caller, run, ear.take)
         except anyio.get_cancelled_exc_class():
             if asked.left:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
@@ -177,8 +178,8 @@ class Calls:
         before = await self._desk.calling.standing(asked.caller, state.run)
         if (wrong := await self._told(asked, before, said)) is not None:
             return wrong
-        with self._desk.followers.follow(before.run.id, asked.tell):
-            standing = await self._desk.calling.wait(asked.caller, state.run, seconds=offer.settings.wait)
+        hearing = Hearing(asked.tell)
+        standing = await self._desk.calling.wait(asked.caller, state.run, hearing.take, seconds=offer.settings.wait)
         return await self._shown(asked, offer, standing, what, promised=self._promises(offer, named))
 
     async def _told(self, asked: Asked, standing: Standing, said: Mapping[str, Any]) -> Answer | None:
@@ -227,7 +228,7 @@ class Calls:
                 standing = await calling.stop(asked.caller, question.id)
             else:
                 seconds = min(max(question.wait, 0.0), offer.settings.wait)
-                standing = await calling.wait(asked.caller, question.id, seconds=seconds)
+                standing = await calling.wait(asked.caller, question.id, Hearing(asked.tell).take, seconds=seconds)
         except NotFound:
             return failure(f"There is no call {question.id[:128]!r} here.")
         if standing.state != "ended":

@@ -26,7 +26,6 @@ from gateway.policies.facts import tool as tool_resource
 from gateway.stores.audit_log import AuditLog
 from gateway.tools.changes import Changes
 from gateway.tools.hub import Hub
-from gateway.tools.progress import Followers
 from gateway.tools.server_offers import ServerOffers
 
 _SITUATION = Situation(operation="generate", dialect="openai_responses")
@@ -54,11 +53,6 @@ class Configuration(Protocol):
 
 class Site(Hub, Protocol):
     """The hub, and what it has besides tools."""
-
-    @property
-    def followers(self) -> Followers:
-        """Who hears how far calls are."""
-        ...
 
     @property
     def offers(self) -> ServerOffers:
@@ -116,7 +110,7 @@ class McpDesk:
         self._current = current
         self.edge = edge
         self.hub: Hub = hub
-        self.followers, self.offers, self.changes = hub.followers, hub.offers, hub.changes
+        self.offers, self.changes = hub.offers, hub.changes
         self.calling = calling
         self.states = states
         self.pace = pace

@@ -35,6 +35,9 @@ TERMINAL = frozenset({"response.completed", "response.incomplete", "response.fai
 """The events of which one, and only one, ends a stream. A response that was cancelled ends as an incomplete one, for no client
 knows another event; its document says `cancelled`."""
 
+ADVANCED = "response.mcp_call.in_progress"
+"""Says that a call is being made, and, with fields of ours, how far it is."""
+
 Numbered = tuple[int, str, bytes]
 """An event of the stream: its sequence number, its name, and its data as JSON."""
 
@@ -99,10 +102,16 @@ class StoredEventEncoder(ResponsesEventEncoder):
         arguments = body["arguments"]
         return self._cut(
             self._write("response.output_item.added", {"output_index": place, "item": {**body, "arguments": ""}})
-            + self._write("response.mcp_call.in_progress", where)
+            + self._write(ADVANCED, where)
             + self._write("response.mcp_call_arguments.delta", {**where, "delta": arguments})
             + self._write("response.mcp_call_arguments.done", {**where, "arguments": arguments})
         )
+
+    def advance_call(self, name: str, said: Mapping[str, Json]) -> list[Numbered]:
+        """Show how far a call is that is being made: it is in progress still, with more fields than the API has. Nothing where it has ended."""
+        if name not in self._calls:
+            return []
+        return self._cut(self._write(ADVANCED, {"item_id": name, "output_index": self._calls[name][0], **said}))
 
     def end_call(self, body: dict[str, Json]) -> tuple[int, list[Numbered]]:
         """Show what came of a call, which is shown first where it was not; give its place, too."""
