@@ -210,3 +210,28 @@ async def never(context, params):
 async def required(client, arguments, *, state=None):
     """Ask once, and give the answer whatever it is."""
     return await client.session.call_tool("desk__count", arguments, request_state=state, allow_input_required=True)
+
+
+async def test_a_client_whose_people_do_not_answer_is_told_how_to_ask_later_before_it_gives_up(tmp_path):
+    visited = []
+
+    async def visit(context, params):
+        visited.append(params.url)
+        return ElicitResult(action="accept")
+
+    mcp = MCP.replace("{servers", "{wait: 0.05, servers", 1)
+    async with (
+        gateway_with(tmp_path, mcp) as gateway,
+        client_of(gateway.url, elicitation_callback=visit) as client,
+    ):
+        told = wire(await client.call_tool("desk__count", {"text": "once"}))["structuredContent"]
+        await answer(tmp_path, gateway.url, told["approval_id"])
+        done = {"structuredContent": {"status": ""}}
+        with anyio.fail_after(20):
+            while done["structuredContent"]["status"] != "completed":
+                done = wire(await client.call_tool("approval_status", {"id": told["approval_id"], "wait": 20}))
+
+    assert len(visited) > 5
+    assert told["status"] == "waiting_for_approval"
+    assert done["content"] == [{"type": "text", "text": "once"}]
+    assert [call["tool"] for call in calls(tmp_path)] == ["count"]

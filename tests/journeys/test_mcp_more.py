@@ -106,3 +106,11 @@ async def test_reads_are_counted_and_in_the_audit_log(tmp_path):
         asked = running.application.tools.counts.asked.values()
 
     assert asked == {("wiki", "resources/read", "ok"): 1}
+
+
+async def test_it_is_not_promised_that_single_resources_are_watched(tmp_path, mode):
+    async with gateway(tmp_path) as there, client_of(there.url, mode) as client:
+        said = client.server_capabilities
+
+    assert said.resources.subscribe is False
+    assert said.resources.list_changed is (mode == "auto")

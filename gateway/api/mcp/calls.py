@@ -39,6 +39,8 @@ METHOD: Final = "tools/call"
 _LAST_SECONDS: Final = 5.0
 """For the end of a call whose client has left."""
 _DECLINED: Final = ("decline", "cancel")
+MOST_ROUNDS: Final = 9
+"""How often a client is told to ask again. The official ones give up at the tenth time: before that they are told how to ask later."""
 
 
 class Calls:
@@ -180,7 +182,8 @@ class Calls:
             return wrong
         hearing = Hearing(asked.tell)
         standing = await self._desk.calling.wait(asked.caller, state.run, hearing.take, seconds=offer.settings.wait)
-        return await self._shown(asked, offer, standing, what, promised=self._promises(offer, named))
+        promised = self._promises(offer, named)
+        return await self._shown(asked, offer, standing, what, promised=promised, rounds=state.rounds + 1)
 
     async def _told(self, asked: Asked, standing: Standing, said: Mapping[str, Any]) -> Answer | None:
         """Count what the client's user has answered to what the tool asked for; give what is wrong with it, if anything is."""
@@ -201,12 +204,15 @@ class Calls:
         tool = self._desk.known(named.name)
         return tool is None or tool.output_schema is not None
 
-    async def _shown(self, asked: Asked, offer: Offer, standing: Standing, what: str, *, promised: bool) -> Answer:
-        """Give the answer of a call as it stands."""
+    async def _shown(
+        self, asked: Asked, offer: Offer, standing: Standing, what: str, *, promised: bool, rounds: int = 0
+    ) -> Answer:
+        """Give the answer of a call as it stands, to a client that has asked again so often."""
         if standing.state == "ended":
             return {**await self._result(offer, standing), "_meta": {"switchgear/run": standing.name}}
-        if standing.asked and (asked.can_visit or asked.can_fill) and self._desk.states.usable:
-            state = State(run=standing.name, caller=person_key(asked.caller), asked=what)
+        can_ask = (asked.can_visit or asked.can_fill) and self._desk.states.usable
+        if standing.asked and can_ask and rounds < MOST_ROUNDS:
+            state = State(run=standing.name, caller=person_key(asked.caller), asked=what, rounds=rounds)
             required = input_required(standing, offer, asked, self._desk.states.close(state, asked.caller.tenant))
             if required is not None:
                 return required

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mcp.server.lowlevel import Server
+from mcp_types import ServerCapabilities
 
 from gateway import __version__
 from gateway.api.mcp.asking import Handler, guarded
@@ -15,6 +16,17 @@ from gateway.api.mcp.more import more_handlers
 from gateway.api.mcp.seen import offers_of
 
 NAME = "switchgear"
+
+
+class _Server(Server[Any]):
+    """The library's server; it takes one that tells of changed lists for one that watches single resources, which this one does not."""
+
+    def get_capabilities(self, *args: Any, **more: Any) -> ServerCapabilities:
+        """Say what there is."""
+        said = super().get_capabilities(*args, **more)
+        if said.resources is None:
+            return said
+        return said.model_copy(update={"resources": said.resources.model_copy(update={"subscribe": False})})
 
 
 def handlers_of(desk: McpDesk) -> dict[str, Handler]:
@@ -34,4 +46,4 @@ def server_of(desk: McpDesk) -> Server[Any]:
         return None if tool is None else tool.schema
 
     handlers: Any = {name: guarded(handler) for name, handler in handlers_of(desk).items()}
-    return Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
+    return _Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)

@@ -10,11 +10,12 @@ from gateway.stores.sealing import Seal, Unsealable
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A call that waits. `asked` is what it is, hashed: a client that asks again asks for the same."""
+    """A call that waits. `asked` is what it is, hashed: a client that asks again asks for the same. `rounds` is how often it did."""
 
     run: str
     caller: str
     asked: str
+    rounds: int = 0
 
 
 class States:
