@@ -2,13 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo test check fmt bench test-clis test-mcp test-vllm lock clean
+.PHONY: help setup serve demo test check fmt bench test-clis test-mcp test-mcp-clients test-vllm lock clean
 PYTHON ?=
 ARGS ?=
 export PYTHON
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install everything into .venv, by hash; KIND=runtime|otlp|litellm|dev chooses a lock file
 	@scripts/setup.sh $(or $(KIND),dev)
@@ -47,6 +47,11 @@ test-mcp: ## install MCP's conformance suite into .mcp-conformance (260 MB) and 
 	@scripts/setup-mcp-conformance.sh
 	@exec .venv/bin/python -m pytest -m mcp_conformance tests/mcp_conformance $(ARGS)
 
+test-mcp-clients: ## install the MCP inspector and the TypeScript SDKs into .mcp-clients (135 MB) and run them against /mcp
+	@scripts/setup.sh dev
+	@scripts/setup-mcp-clients.sh
+	@exec .venv/bin/python -m pytest -m mcp_clients tests/mcp_clients $(ARGS)
+
 test-vllm: ## install vLLM for CPU into .vllm (3.5 GB) and run the tests against it
 	@scripts/setup.sh dev
 	@scripts/setup-vllm.sh
@@ -56,6 +61,6 @@ lock: ## refresh requirements/*.txt; make lock ARGS=--upgrade takes the newest
 	@scripts/setup.sh dev
 	@exec scripts/lock.sh $(ARGS)
 
-clean: ## remove caches and build output; .venv, .vllm, .litellm, .suites, .agent-clis and .mcp-conformance stay
+clean: ## remove caches and build output; .venv, .vllm, .litellm, .suites, .agent-clis, .mcp-clients and .mcp-conformance stay
 	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache dist build benchmarks/.build
-	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -path ./.litellm -prune -o -path ./.suites -prune -o -path ./.agent-clis -prune -o -path ./.mcp-conformance -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	@find . -path ./.venv -prune -o -path ./.vllm -prune -o -path ./.litellm -prune -o -path ./.suites -prune -o -path ./.agent-clis -prune -o -path ./.mcp-clients -prune -o -path ./.mcp-conformance -prune -o -name __pycache__ -type d -exec rm -rf {} +
