@@ -45,6 +45,7 @@ def missing_servers() -> set[str]:
         return set()
     found = {
         "alertmanager": shutil.which("prometheus-alertmanager"),
+        "nginx": shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin"),
         "postgres": postgres_programs(),
         "prometheus": shutil.which("prometheus"),
         "redis": shutil.which("redis-server"),
@@ -236,7 +237,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server while the block runs."""
     programs = postgres_programs()
     assert programs is not None, "PostgreSQL is not installed: apt-get install postgresql"
-    with _folder() as folder:
+    with folder_of_a_server() as folder:
         server = PostgresServer(folder, programs)
         try:
             server.start()
@@ -250,7 +251,7 @@ def redis_server() -> Iterator[RedisServer]:
     """Run a Redis server while the block runs."""
     program = shutil.which("redis-server")
     assert program is not None, "Redis is not installed: apt-get install redis-server"
-    with _folder() as folder:
+    with folder_of_a_server() as folder:
         server = RedisServer(folder, program)
         try:
             server.start()
@@ -300,7 +301,7 @@ def alertmanager_server(
     """Run an Alertmanager of its own, without `config` with one receiver that does nothing, while the block runs."""
     program = shutil.which("prometheus-alertmanager")
     assert program is not None, "Alertmanager is not installed: apt-get install prometheus-alertmanager"
-    with _folder() as folder:
+    with folder_of_a_server() as folder:
         (folder / "config.yml").write_text(config)
         server = WebServer(folder, "/-/ready")
         listen = f"--web.listen-address=127.0.0.1:{server.port}"
@@ -316,7 +317,7 @@ def prometheus_server(alertmanager: WebServer, rules: str = "groups: []") -> Ite
     """Run a Prometheus that watches itself, evaluates `rules` each second, and tells an Alertmanager, while the block runs."""
     program = shutil.which("prometheus")
     assert program is not None, "Prometheus is not installed: apt-get install prometheus"
-    with _folder() as folder:
+    with folder_of_a_server() as folder:
         server = WebServer(folder, "/-/ready")
         (folder / "rules.yml").write_text(rules)
         (folder / "config.yml").write_text(
@@ -341,7 +342,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def folder_of_a_server() -> Iterator[Path]:
     """A folder that another user can be given: pytest's own are closed to all others."""
     folder = Path(tempfile.mkdtemp(prefix="switchgear-server-"))
     try:

@@ -14,7 +14,7 @@ import anyio
 from gateway.agents.writing import Writing
 from gateway.core.items import Json
 
-PAUSE: Final = 0.05
+PAUSE: Final = 0.02
 """Seconds between two that are written, at first."""
 MANY: Final = 64
 """After so many of one call the pause is twice as long, and so on."""
