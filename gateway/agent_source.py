@@ -9,6 +9,7 @@ from typing import Protocol
 from gateway.agents.agent_planning import AgentsInForce
 from gateway.agents.catalogue import agent_routes
 from gateway.agents.desk import RunDesk
+from gateway.agents.knowledge_tools import standing_for
 from gateway.agents.rule_of_two import rule_of_two
 from gateway.config import ConfigError, Fault, Settings
 from gateway.config.agent_checks import near
@@ -154,7 +155,7 @@ def _refusal(
     tools: dict[str, Tool] = {fed[agent.name].id: fed[agent.name] for agent in agents if agent.name in fed}
     passing: set[str] = set()
     for agent in agents:
-        for tool in tools_in(agent, settings):
+        for tool in (*tools_in(agent, settings), *standing_for(agent.settings.retrieval, settings.knowledge)):
             tools[tool.id] = tool
             if agent.settings.approval.get(tool.id) != "always" and judge.may_pass(tool):
                 passing.add(tool.id)

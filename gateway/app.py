@@ -16,6 +16,8 @@ from gateway import __version__
 from gateway.accounting.recorder import Recorder, Sink
 from gateway.agent_source import AgentSource
 from gateway.agents.counts import Counts as RunCounts
+from gateway.agents.knowledge_counts import KnowledgeCounts
+from gateway.agents.knowledge_hub import KnowledgeHub
 from gateway.api import responses, unknown
 from gateway.api.edge import Edge
 from gateway.api.errors import render_refusal
@@ -36,7 +38,7 @@ from gateway.core.ids import new_id
 from gateway.core.record import Record
 from gateway.core.responder import Send
 from gateway.core.usage import Usage
-from gateway.documents import folders_of
+from gateway.documents import folders_of, open_sources
 from gateway.endpoints import Answered, Served, endpoints_of
 from gateway.governance import Governance, without_stores
 from gateway.governance.rolling import open_rollouts
@@ -48,8 +50,6 @@ from gateway.pipeline.cached_build import open_caching
 from gateway.pipeline.route import Surroundings, healthy_targets
 from gateway.pipeline.shadowing import Shadowing
 from gateway.pipeline.shaped_judging import judging_means
-from gateway.policy_source import PolicySource
-from gateway.prompt_source import PromptSource
 from gateway.providers.provider import Provider
 from gateway.reloading import reload_on_change
 from gateway.routing.condition import Conditions
@@ -101,6 +101,8 @@ class Application:
         counts, run_counts, notice_counts = Counts(), RunCounts(), NoticeCounts()
         self.judging, told, mcp_counts = Judging(), TriggerCounts(), McpCounts()
         self.tools, self.authorizing = open_tools(settings, kept, self.judging, clock)
+        knowledge = KnowledgeCounts(lambda: self.live.current().knowledge)
+        self.hub = KnowledgeHub(self.tools, lambda: self.live.current(), knowledge, clock)  # noqa: PLW0108 it is made below
         self.metrics = CallMetrics(
             [
                 *own_readings(self._told(), clock),
@@ -114,7 +116,7 @@ class Application:
                 *(*ensembles.metrics, *structured.metrics),
                 *(*cache_readings(self.caching.store), *(() if self.semantic is None else self.semantic.metrics)),
                 *(() if self.shadowing is None else self.shadowing.metrics),
-                *self.tools.counts.metrics,
+                *(*self.tools.counts.metrics, *knowledge.metrics),
             ]
         )
         self._spans = self._open_spans()
@@ -138,9 +140,7 @@ class Application:
             load,
             surroundings,
             identities=self.governance.identities,
-            policies=PolicySource(config_path, read_environment()),
-            agents=self.agents,
-            prompts=PromptSource(config_path, read_environment()),
+            sources=open_sources(config_path, read_environment(), self.agents, clock),
             told=self._take_reload,
         )
         self.governance.prices.generation = self.live.current
@@ -208,7 +208,7 @@ class Application:
         settings, kept = self.settings.runs, self.governance.kept
         if settings is None or kept is None:
             return None
-        tools = open_tool_means(kept, self.agents.in_force, self.judging, self.tools, self.settings.approvals)
+        tools = open_tool_means(kept, self.agents.in_force, self.judging, self.hub, self.settings.approvals)
         return open_runs(
             settings, self.edge, counts, kept.ring, tools=tools, runs=kept.runs, conversations=kept.conversations
         )
@@ -221,7 +221,7 @@ class Application:
     def _open_mcp(self, counts: McpCounts) -> Mcp:
         governance, calling = self.governance, None if self.runs is None else self.runs.calling
         shared = Shared(governance.limits.limiter.store, governance.kept, governance.identities)
-        return open_mcp(self.live.current, self.edge, self.tools, calling, counts, shared)
+        return open_mcp(self.live.current, self.edge, self.hub, calling, counts, shared)
 
     def _open_spans(self) -> Spans | None:
         otlp = self.settings.telemetry.otlp

@@ -1,9 +1,9 @@
-"""The documents beside the configuration: where policies, agents and prompts come from, what differs whenever one does, which folders they are in."""
+"""The documents beside the configuration: where policies, agents, prompts and knowledge bases come from, what differs whenever one does, which folders they are in."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -12,14 +12,19 @@ import msgspec
 from gateway.config import Change, Settings, read_environment
 from gateway.config.agent_documents import agents_folder
 from gateway.config.agent_settings import AgentDocuments
+from gateway.config.knowledge_documents import folders_in, knowledge_folder
 from gateway.config.policy_documents import policy_folder
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.prompt_documents import prompts_folder
 from gateway.core.clock import Clock
+from gateway.knowledge_source import KnowledgeSource
 from gateway.pipeline.route import Route, Surroundings
 from gateway.policies.authorizer import Authorizer
+from gateway.policy_source import PolicySource
+from gateway.prompt_source import PromptSource
 from gateway.prompts.catalogue import Prompts
 from gateway.protection_source import schema_documents
+from gateway.retrieval.library import NO_KNOWLEDGE, Library
 
 
 class Digests(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +76,35 @@ class PromptTemplates(Protocol):
         ...
 
 
+class KnowledgeBases(Protocol):
+    """Where the knowledge bases come from."""
+
+    def open(self, settings: Settings, before: Library = NO_KNOWLEDGE) -> Library:
+        """Read them; those of `before` that have not changed are taken over. Raises ConfigError."""
+        ...
+
+    async def prepare(self, settings: Settings, before: Library) -> Library:
+        """Do the same in a thread. Raises ConfigError."""
+        ...
+
+
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
     """Where all documents come from."""
 
     policies: Policies
     agents: Agents
     prompts: PromptTemplates
+    knowledge: KnowledgeBases
+
+
+def open_sources(config: Path, environ: Mapping[str, str], agents: Agents, clock: Clock) -> Sources:
+    """Give where the documents beside the file `config` come from."""
+    return Sources(
+        policies=PolicySource(config, environ),
+        agents=agents,
+        prompts=PromptSource(config, environ),
+        knowledge=KnowledgeSource(config, environ, clock),
+    )
 
 
 class Documents(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +113,7 @@ class Documents(msgspec.Struct, frozen=True, kw_only=True):
     digests: Digests
     agents: AgentDocuments
     prompts: Prompts
+    knowledge: Library
     agent_routes: Callable[[AgentDocuments, Surroundings], dict[str, Route]]
 
 
@@ -112,6 +141,13 @@ def changed(before: Digests, now: Digests) -> Iterator[Change]:
             yield Change(path=path, kind="changed")
 
 
+def rewritten_bases(before: Library, now: Library) -> Iterator[Change]:
+    """Give the knowledge bases whose files changed although the settings that name them did not."""
+    for name, digest in now.digests.items():
+        if before.digests.get(name, digest) != digest:
+            yield Change(path=f"knowledge.{name}.folder", kind="changed")
+
+
 def _files(settings: Settings) -> dict[str, bytes]:
     files = schema_documents(settings)
     files |= {f"models.{name}.tokenizer": model.tokenizer for name, model in settings.models.items() if model.tokenizer}
@@ -119,7 +155,7 @@ def _files(settings: Settings) -> dict[str, bytes]:
 
 
 def folders_of(current: Callable[[], Settings], config: Path) -> frozenset[Path]:
-    """Give the folders that exist whose documents are in force: that of the policies, and those of the agents and of the prompts. Raises ConfigError."""
+    """Give the folders that exist whose documents are in force: that of the policies, and those of the agents, the prompts and the knowledge bases. Raises ConfigError."""
     settings, base, environ = current(), config.absolute().parent, read_environment()
     folders: set[Path] = set()
     if settings.policies is not None:
@@ -130,4 +166,6 @@ def folders_of(current: Callable[[], Settings], config: Path) -> frozenset[Path]
     if settings.prompts is not None:
         folder = prompts_folder(settings.prompts, base=base, environ=environ)
         folders |= {folder, *(folder.iterdir() if folder.is_dir() else ())}
+    for name, written in settings.knowledge.items():
+        folders |= {*folders_in(knowledge_folder(name, written, base=base, environ=environ))}
     return frozenset(folder for folder in folders if folder.is_dir())

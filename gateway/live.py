@@ -19,7 +19,7 @@ from gateway.accounting.prices import Prices, open_prices
 from gateway.api.identity import Identities, Identity
 from gateway.config import Change, ConfigError, Fault, ProviderSettings, Settings, diff, needs_restart
 from gateway.core.clock import Clock
-from gateway.documents import Agents, Documents, Policies, PromptTemplates, Sources, changed, digests_of
+from gateway.documents import Documents, Sources, changed, digests_of, rewritten_bases
 from gateway.modelling import concurrency_of, modelled
 from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.build import build_routes
@@ -32,6 +32,7 @@ from gateway.protection_source import Asked, check_moderators, open_protection
 from gateway.providers.catalog import open_provider
 from gateway.providers.documents import document_digest
 from gateway.providers.provider import HasChildren, Provider
+from gateway.retrieval.library import Library
 from gateway.routing.timing import Spawn
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Generation:
         self.protection = protection
         self.agents = documents.agents
         self.prompts = documents.prompts
+        self.knowledge = documents.knowledge
         self.authorizer = surroundings.authorizer or Authorizer(None, wall=surroundings.clock.wall)
         self.bodies = Bodies()
         self._held = 0
@@ -140,15 +142,13 @@ class Live:
         surroundings: Surroundings,
         *,
         identities: Identities,
-        policies: Policies,
-        agents: Agents,
-        prompts: PromptTemplates,
+        sources: Sources,
         told: Callable[[str, ReloadReport], None] = lambda reason, report: None,
     ) -> None:
         self._load = load
         self._surroundings = surroundings
         self._identities = identities
-        self._sources = Sources(policies=policies, agents=agents, prompts=prompts)
+        self._sources = sources
         self._told = told
         self._clock: Clock = surroundings.clock
         self._lock = Lock()
@@ -157,7 +157,7 @@ class Live:
         self._tasks: TaskGroup | None = None
         self._kept: dict[str, Kept] = {}
         self.report = ReloadReport(status="applied", generation=1, at=self._clock.wall())
-        self._current, self._kept = self._build(1, settings)
+        self._current, self._kept = self._build(1, settings, sources.knowledge.open(settings))
         self._condition(self._current)
 
     def current(self) -> Generation:
@@ -201,9 +201,11 @@ class Live:
             old = self._current
             try:
                 settings = await self._load()
-                changes = (*diff(old.settings, settings), *self._rewritten(settings))
+                library = await self._sources.knowledge.prepare(settings, old.knowledge)
+                rewritten = (*self._rewritten(settings), *rewritten_bases(old.knowledge, library))
+                changes = (*diff(old.settings, settings), *rewritten)
                 if changes:
-                    await self._swap(old, settings)
+                    await self._swap(old, settings, library)
             except ConfigError as error:
                 # Not an exception of ours: the faults say all there is to say, a traceback would bury them.
                 return self._refused(reason, tuple(error.faults))
@@ -244,8 +246,8 @@ class Live:
         self._told(reason, self.report)
         return self.report
 
-    async def _swap(self, old: Generation, settings: Settings) -> None:
-        new, kept = self._build(old.number + 1, settings)
+    async def _swap(self, old: Generation, settings: Settings, library: Library) -> None:
+        new, kept = self._build(old.number + 1, settings, library)
         fresh = [provider for provider in new.providers.values() if provider not in old.providers.values()]
         try:
             await self._start(fresh)
@@ -288,7 +290,7 @@ class Live:
             faults=faults,
         )
 
-    def _build(self, number: int, settings: Settings) -> tuple[Generation, dict[str, Kept]]:
+    def _build(self, number: int, settings: Settings, library: Library) -> tuple[Generation, dict[str, Kept]]:
         """Make the generation and its providers. Nothing of it is in force, or started, yet."""
         kept: dict[str, Kept] = {}
         for name, wanted in settings.providers.items():
@@ -331,6 +333,7 @@ class Live:
                 digests=digests,
                 agents=agents,
                 prompts=sources.prompts.open(settings, [agent.model for agent in agents.agents.values()]),
+                knowledge=library,
                 agent_routes=sources.agents.routes,
             ),
             protection=protection,

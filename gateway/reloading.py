@@ -19,7 +19,7 @@ Reload = Callable[[str], Awaitable[object]]
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 Folders = Callable[[], frozenset[Path]]
-"""Gives the folders of the documents in force: policies, agents and prompts."""
+"""Gives the folders of the documents in force: policies, agents, prompts and knowledge bases."""
 
 
 async def reload_on_change(path: Path, reload: Reload, folders: Folders = frozenset) -> None:
@@ -76,7 +76,9 @@ def _fingerprint(path: Path, folders: Iterable[Path]) -> Fingerprint:
     """Describe the files that can matter, documents: by path, inode, size and time of change."""
     found = []
     for file in sorted(file for folder in folders for file in folder.iterdir()):
-        if file.suffix not in (".yaml", ".yml", ".cedar", ".md", ".json") and file.name != path.name:
+        # Beside the configuration there may lie what is written all the time, a database or a log; a folder of documents holds nothing else.
+        is_document = file.parent != path.parent or file.suffix in (".yaml", ".yml", ".cedar", ".md", ".json")
+        if not is_document and file.name != path.name:
             continue
         try:
             state = file.stat()

@@ -12,6 +12,7 @@ from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.agent_tools import granted_agent
 from gateway.agents.builtin_tools import ASK_HUMAN, READ_RESULT
 from gateway.agents.handoffs import transfer
+from gateway.agents.knowledge_tools import knowledge_tools, readable
 from gateway.agents.naming import named_servers, narrowed
 from gateway.agents.plan import Granted, Listed, Plan
 from gateway.agents.planning import function_of
@@ -20,7 +21,7 @@ from gateway.config.agent_settings import PREFIX, AgentDefinition, called_by
 from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest
 from gateway.core.items import Json
-from gateway.core.tools import Tool, model_name
+from gateway.core.tools import KNOWLEDGE, Tool, model_name
 from gateway.pipeline.authorized import refusal
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import model as resource
@@ -136,6 +137,10 @@ class AgentPlanner:
         granted.update({each.name: each for each in agents})
         if agents:
             listed.append(Listed(server=AGENTS, tools=tuple(each.tool for each in agents)))
+        searching = self._searching(definition, caller, authorizer)
+        granted.update({each.name: each for each in searching})
+        if searching:
+            listed.append(Listed(server=KNOWLEDGE, tools=tuple(each.tool for each in searching)))
         asking = definition.settings.ask_human
         if asking is not None:
             granted[ASK_HUMAN.name] = msgspec.structs.replace(ASK_HUMAN, people=asking.groups, ttl=asking.ttl)
@@ -152,6 +157,20 @@ class AgentPlanner:
             if agent is not None and (effect != "deny" or definition.settings.workflow is not None):
                 asks = effect == "ask" or definition.settings.approval.get(f"{AGENTS}/{name}") == "always"
                 found.append(granted_agent(agent, asks=asks))
+        return found
+
+    def _searching(self, definition: AgentDefinition, caller: Caller, authorizer: Authorizer) -> Sequence[Granted]:
+        """Give the tools that search and read those of an agent's knowledge bases that its caller may read; none where that is none."""
+        settings, asked = self._in_force().settings, definition.settings.retrieval
+        bases = {} if settings is None else settings.knowledge
+        within = {name: asked[name].limit for name in readable(asked, bases, caller, authorizer)}
+        found: list[Granted] = []
+        for tool in knowledge_tools(bases, within) if within else ():
+            effect = authorizer.decide(caller, "use_tool", tool_resource(tool.server, tool.name)).effect
+            if effect != "deny":
+                asks = effect == "ask" or definition.settings.approval.get(tool.id) == "always"
+                name = model_name(tool.server, tool.name)
+                found.append(Granted(name=name, tool=tool, wish="always" if asks else ""))
         return found
 
     async def _transfers(self, definition: AgentDefinition, caller: Caller, now: AgentsInForce) -> dict[str, Granted]:

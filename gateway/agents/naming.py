@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from gateway.agents.builtin_tools import READ_RESULT
+from gateway.agents.knowledge_tools import READ, SEARCH
 from gateway.agents.plan import Granted, Listed
 from gateway.agents.planning import Request, check_place, read_request, refuse
 from gateway.config.agent_settings import AgentDefinition
 from gateway.core.items import Json
+from gateway.core.tools import KNOWLEDGE
 from gateway.dialects.openai_responses.reader import Reader
 from gateway.tools.hub import Hub
 
@@ -36,7 +38,7 @@ def named_servers(
     for path, entry in _entries(asked):
         reader = Reader(entry, path)
         server = reader.needed_string("server_label")
-        tools = definition.settings.tools.get(server)
+        tools = _tools_of(definition, server)
         if tools is None and handed:
             continue
         if tools is None:
@@ -51,6 +53,13 @@ def named_servers(
             refuse(f"{path}.allowed_tools", f"names no tool of {server!r} that the agent has: {name[:128]!r}.")
         named[server] = Named(request=request, asks=entry.get("require_approval") is not None)
     return named
+
+
+def _tools_of(definition: AgentDefinition, server: str) -> Sequence[str] | None:
+    """Give the names of an agent's tools on a server, None where it has none there."""
+    if server == KNOWLEDGE and definition.settings.retrieval:
+        return (SEARCH, READ)
+    return definition.settings.tools.get(server)
 
 
 def narrowed(

@@ -128,7 +128,7 @@ class ToolAsking:
             else:
                 if output.wishes:
                     return Result(wishes=output.wishes)
-                return self._shown(body, output, label)
+                return self._shown(body, output, output.gives or label)
 
     async def _said(self, call: ToolCall) -> tuple[dict[str, Json], dict[str, Refusal], str | None]:
         """Give what people have answered of what a call asked for when it was made before, what nobody answered, and what goes back with it."""

@@ -15,6 +15,7 @@ from gateway.api import (
     admin_chargeback,
     admin_incidents,
     admin_keys,
+    admin_knowledge,
     admin_prompts,
     admin_retention,
     admin_rollouts,
@@ -71,7 +72,7 @@ def admin_endpoints(
         admin_shadows,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
-    found |= admin_prompts.endpoints(edge)
+    found |= admin_prompts.endpoints(edge) | admin_knowledge.endpoints(edge)
     if rollouts is not None:
         found |= admin_rollouts.endpoints(edge, services, rollouts)
     if cache is not None:

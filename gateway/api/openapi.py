@@ -22,6 +22,7 @@ from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
 from gateway.api.openapi_admin import TAG, AdminOperation, admin_paths
 from gateway.api.openapi_files import OPERATIONS as FILE_OPERATIONS
 from gateway.api.openapi_files import TAG as FILES_TAG
+from gateway.api.openapi_knowledge import OPERATIONS as KNOWLEDGE_OPERATIONS
 from gateway.api.openapi_people import OPERATIONS as PEOPLE_OPERATIONS
 from gateway.api.openapi_prompts import OPERATIONS as PROMPT_OPERATIONS
 from gateway.api.openapi_responses import OPERATIONS as RESPONSE_OPERATIONS
@@ -146,7 +147,7 @@ def document() -> dict[str, Any]:
     paths |= admin_paths(FILE_OPERATIONS)
     paths |= admin_paths()
     paths |= admin_paths(TOOL_OPERATIONS)
-    paths |= admin_paths(PROMPT_OPERATIONS)
+    paths |= admin_paths((*PROMPT_OPERATIONS, *KNOWLEDGE_OPERATIONS))
     paths |= admin_paths(PEOPLE_OPERATIONS)
     paths |= admin_paths(TRIGGER_OPERATIONS)
     return {

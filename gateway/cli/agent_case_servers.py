@@ -15,7 +15,7 @@ from gateway.config.tool_settings import StdioServerSettings
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
-from gateway.core.tools import Tool, ToolOutput
+from gateway.core.tools import KNOWLEDGE, Tool, ToolOutput
 from gateway.tools.hub import Hub, ServerInfo, ToolAsked, ToolNotReached
 
 _PLACE: Final = "{folder}"
@@ -26,6 +26,8 @@ def with_servers(settings: Settings, case: AgentCase, place: Path) -> Settings:
     """Give a configuration with those servers alone that the case asks, their programs with its arguments besides."""
     servers = {}
     for name, more in case.live.items():
+        if name == KNOWLEDGE:
+            continue  # no server: the folders are read as always
         server = settings.tools.servers[name]
         if isinstance(server, StdioServerSettings):
             folder = place / name

@@ -14,6 +14,9 @@ from gateway.agent_source import tools_in
 from gateway.agents.agent_planning import AgentsInForce
 from gateway.agents.counts import Counts
 from gateway.agents.desk import Draft
+from gateway.agents.knowledge_counts import KnowledgeCounts
+from gateway.agents.knowledge_hub import KnowledgeHub
+from gateway.agents.knowledge_tools import knowledge_tools
 from gateway.app import Application
 from gateway.cli.agent_case_answers import CALLER as _CALLER
 from gateway.cli.agent_case_answers import Talk, answer_all, nowhere
@@ -65,6 +68,8 @@ class CaseRunner:
         settings = self._arranged(agent, case, place)
         those = in_conversation(agent.name, self._agents)
         tools = {tool.id: tool for name in those for tool in tools_in(self._agents[name], settings)}
+        if any(self._agents[name].settings.retrieval for name in those):
+            tools |= {tool.id: tool for tool in knowledge_tools(settings.knowledge)}
         recorded = RecordedHub(tuple(tools.values()), case)
         talk = Talk(problems=recorded.problems)
         error = ""
@@ -72,7 +77,9 @@ class CaseRunner:
             application = Application(settings, self._again(settings), config_path=self._config, governance=governance)
             live = msgspec.structs.replace(settings, tools=with_servers(settings, case, place).tools)
             asked, _ = open_tools(live, None, application.judging, application.edge.clock)
-            hub = CaseHub(asked, tuple(case.live), recorded)
+            counts = KnowledgeCounts(lambda: application.live.current().knowledge)
+            searching = KnowledgeHub(asked, application.live.current, counts, application.edge.clock)
+            hub = CaseHub(searching, tuple(case.live), recorded)
             try:
                 with anyio.fail_after(PATIENCE):
                     async with anyio.create_task_group() as tasks:
@@ -128,7 +135,7 @@ class CaseRunner:
             raise RuntimeError(msg)
 
         def in_force() -> AgentsInForce:
-            return AgentsInForce(agents=self._agents, authorizer=live.current().authorizer)
+            return AgentsInForce(agents=self._agents, authorizer=live.current().authorizer, settings=self._settings)
 
         recorded = {name: self._label(name, application.settings) for name in self._agents}
 
@@ -151,6 +158,7 @@ class CaseRunner:
             for server, tools in member.settings.tools.items()
             for tool in tools
         ]
+        gives += [settings.knowledge[base].gives for member in members for base in member.settings.retrieval]
         return Label(
             source=name,
             integrity="untrusted" if any(each.integrity == "untrusted" for each in gives) else "trusted",

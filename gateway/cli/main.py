@@ -24,6 +24,7 @@ _COMMANDS = {
     "incidents": "List and show incidents, and start a run for one.",
     "init": "Write a commented starting configuration into a directory.",
     "key": "Make, list, change, rotate and revoke virtual keys.",
+    "knowledge": "List the knowledge bases, and search in one.",
     "ledger": "Write bills, compare invoices with the ledger, and delete rows.",
     "mcp": "Bridge an assistant's standard input and output to the gateway's /mcp, and print how to set one up.",
     "models": "List the models and their state.",

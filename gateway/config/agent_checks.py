@@ -11,9 +11,11 @@ from gateway.config.settings import Settings
 
 NOT_YET: Final = {
     "memory": "agents have no memory in this version: leave it out",
-    "retrieval": "agents have no retrieval in this version: leave it out, or give them a tool that searches",
 }
 """What a definition will be able to say. It is refused, not ignored: an agent must not look as if it had what it has not."""
+
+KNOWLEDGE_TOOLS: Final = ("knowledge/search_knowledge", "knowledge/read_knowledge")
+"""The tools by which an agent with `retrieval` searches and reads, as cases name them."""
 
 ASK_HUMAN: Final = "switchgear/ask_human"
 """The tool by which an agent asks people, as cases name it."""
@@ -54,10 +56,11 @@ def case_findings(case: AgentCase, had: Collection[str]) -> Iterator[Finding]:
 
 
 def tools_of(agent: AgentSettings) -> list[str]:
-    """Give the names of all that an agent may call, in their order: server/tool, then agents/agent, then what it asks people with."""
+    """Give the names of all that an agent may call, in their order: server/tool, then agents/agent, then what it searches with, and asks people with."""
     tools = [f"{server}/{name}" for server, names in agent.tools.items() for name in names]
     asking = [] if agent.ask_human is None else [ASK_HUMAN]
-    return tools + [f"{AGENTS}/{name}" for name in called_by(agent)] + asking
+    searching = list(KNOWLEDGE_TOOLS) if agent.retrieval else []
+    return tools + [f"{AGENTS}/{name}" for name in called_by(agent)] + searching + asking
 
 
 def _named_in(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -110,6 +113,10 @@ def fitting_findings(agent: AgentSettings, settings: Settings, others: Collectio
     for name, path in called_by(agent).items():
         if name not in others:
             yield Finding(path=path, message=f"no agent is named {shown(name)}{near(name, others)}")
+    for name in agent.retrieval:
+        if name not in settings.knowledge:
+            message = f"no knowledge base is named {shown(name)}{near(name, settings.knowledge)}"
+            yield Finding(path=("retrieval", name), message=message)
     yield from _guardrails(agent, settings)
 
 

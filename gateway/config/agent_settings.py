@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.agent_name import AgentName
-from gateway.config.shapes import Expected
+from gateway.config.knowledge_settings import AgentRetrievalSettings, KnowledgeName
+from gateway.config.shapes import Expected, Names
 from gateway.config.tool_settings import ServerLabel, ToolName
 from gateway.config.workflow_settings import Path, WorkflowStep, agents_in
 
@@ -123,6 +124,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Lets it ask people questions, and wait for the answer; {} asks whoever may answer approvals."
         ),
     ] = None
+    retrieval: Annotated[
+        dict[KnowledgeName, AgentRetrievalSettings],
+        Names(),
+        Meta(description="The knowledge bases that it may search and read, by name, or a list of names."),
+    ] = msgspec.field(default_factory=dict)
     limits: Annotated[AgentLimitSettings, Meta(description="What one run of it may use at most.")] = (
         AgentLimitSettings()
     )

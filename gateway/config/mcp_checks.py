@@ -1,8 +1,8 @@
 """Rules of the MCP endpoint that no single type can say: within its section, and between it and the rest of the configuration."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from gateway.config.agent_checks import near
+from gateway.config.agent_checks import KNOWLEDGE_TOOLS, near
 from gateway.config.agent_settings import AGENTS
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
@@ -14,16 +14,12 @@ from gateway.config.settings import Settings
 def mcp_findings(settings: McpEndpointSettings) -> Iterator[Finding]:
     """Yield names that are written twice, prefixes that two servers share, and rules for tools that clients do not have."""
     for server, names in settings.servers.items():
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                yield Finding(
-                    path=("servers", server, number), needs=("servers",), message=f"{shown(name)} is listed twice"
-                )
-    for number, name in enumerate(settings.agents):
-        if name in settings.agents[:number]:
-            yield Finding(path=("agents", number), needs=("agents",), message=f"{shown(name)} is listed twice")
+        yield from _twice(names, ("servers", server))
+    yield from _twice(settings.agents, ("agents",))
+    yield from _twice(settings.knowledge, ("knowledge",))
     yield from _prefixes(settings)
     had = [f"{server}/{name}" for server, names in settings.servers.items() for name in names]
+    had += KNOWLEDGE_TOOLS if settings.knowledge else ()
     for tool in settings.approval:
         if tool not in had:
             message = f"{shown(tool)} is no tool of this section{near(tool, had)}"
@@ -33,6 +29,12 @@ def mcp_findings(settings: McpEndpointSettings) -> Iterator[Finding]:
         if tool not in callable_:
             message = f"{shown(tool)} is no tool of this section{near(tool, callable_)}"
             yield Finding(path=("limits", "tools", tool), needs=("servers", "agents", "limits"), message=message)
+
+
+def _twice(names: Sequence[str], path: tuple[str, ...]) -> Iterator[Finding]:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield Finding(path=(*path, number), needs=path[:1], message=f"{shown(name)} is listed twice")
 
 
 def _prefixes(settings: McpEndpointSettings) -> Iterator[Finding]:
@@ -68,6 +70,10 @@ def _elsewhere(mcp: McpEndpointSettings, settings: Settings) -> Iterator[Finding
     servers = settings.tools.servers
     for path, message in door_faults(mcp, settings.access.jwt):
         yield Finding(path=("mcp", *path), needs=("access",), message=message)
+    for number, name in enumerate(mcp.knowledge):
+        if name not in settings.knowledge:
+            message = f"no knowledge base is named {shown(name)}{near(name, settings.knowledge)}"
+            yield Finding(path=("mcp", "knowledge", number), needs=("knowledge",), message=message)
     for number, server in enumerate(mcp.offers):
         if server not in servers:
             message = f"no server of tools is named {shown(server)} in tools.servers{near(server, servers)}"

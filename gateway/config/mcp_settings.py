@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.config.agent_name import AgentName
+from gateway.config.knowledge_settings import KnowledgeName
 from gateway.config.mcp_door_settings import McpDoorSettings
 from gateway.config.shapes import Expected
 from gateway.config.tool_settings import ServerLabel, ToolName
@@ -48,6 +49,10 @@ class McpEndpointSettings(McpDoorSettings, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     agents: Annotated[
         tuple[AgentName, ...], Meta(description="The agents that clients may call: each is a tool agent_<name>.")
+    ] = ()
+    knowledge: Annotated[
+        tuple[KnowledgeName, ...],
+        Meta(description="The knowledge bases that clients may search and read: search_knowledge and read_knowledge."),
     ] = ()
     offers: Annotated[
         tuple[ServerLabel, ...],

@@ -17,6 +17,7 @@ from gateway.config.batch_settings import BatchSettings
 from gateway.config.cache_settings import SHORTHAND as CACHE_SHORTHAND
 from gateway.config.cache_settings import CacheSettings, ModelCacheSettings
 from gateway.config.database_settings import PostgresSettings, RedisSettings, SqliteSettings
+from gateway.config.knowledge_settings import KnowledgeName, KnowledgeSettings
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.mcp_settings import McpEndpointSettings
@@ -344,6 +345,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batches: Annotated[BatchSettings | None, Meta(description="Files and batches; null has neither.")] = None
     agents: Annotated[AgentsSettings | None, Meta(description="Agents that the server is; null has none.")] = None
     prompts: Annotated[PromptsSettings | None, Meta(description="Prompt templates; null has none.")] = None
+    knowledge: Annotated[
+        dict[KnowledgeName, KnowledgeSettings],
+        Meta(description="Knowledge bases, folders of texts that agents and MCP clients search, by name."),
+    ] = msgspec.field(default_factory=dict)
     approvals: Annotated[ApprovalSettings, Meta(description="People's leave for what agents do.")] = ApprovalSettings()
     slack: Annotated[SlackSettings | None, Meta(description="Approvals in Slack; null has no Slack.")] = None
     triggers: Annotated[

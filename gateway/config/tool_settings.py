@@ -19,7 +19,11 @@ ServerLabel: TypeAlias = Annotated[
     Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$"),
     Expected(words="a name of at most 32 small letters, digits and dashes"),
 ]
-RESERVED = {"agents": "the agents that agents call", "switchgear": "the tools that every run has"}
+RESERVED = {
+    "agents": "the agents that agents call",
+    "knowledge": "the search in knowledge bases",
+    "switchgear": "the tools that every run has",
+}
 """Labels that no configured server may have, and what they stand for."""
 
 ToolName: TypeAlias = Annotated[

@@ -21,6 +21,9 @@ Confidentiality = Literal["public", "internal", "sensitive"]
 SERVER: Final = "switchgear"
 """The name under which clients see the tools that a run has by itself. No configured server has it."""
 
+KNOWLEDGE: Final = "knowledge"
+"""The name of the server whose tools search the knowledge bases; a base is to policies the tool of its name there. No configured server has it."""
+
 TRANSFER: Final = "transfer_to_"
 """Begins the name of such a tool that hands a run over to an agent: models have been taught to know it so."""
 
@@ -44,7 +47,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
     `definition` is the sha256 (hex) of what the server says: the canonical JSON of name, title, description, input and output
     schema, annotations; `icons` are for people's eyes, and in no definition. `gives` labels its results; `outward` says that it acts on the world outside or carries data to it.
-    `idempotency_argument` names an argument that takes the idempotency key, empty where none does.
+    `idempotency_argument` names an argument that takes the idempotency key, empty where none does. `within` are the knowledge bases to which a tool
+    that searches is bound, and how many passages of each a search gives at most; empty where it is bound to none.
     """
 
     server: str
@@ -61,6 +65,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     outward: bool = True
     timeout: float = 60.0
     idempotency_argument: str = ""
+    within: dict[str, int] = {}
 
     @property
     def id(self) -> str:
@@ -94,7 +99,7 @@ class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
 
     `blocks` are the parts of the answer as they came, where the tool gives any: what a text cannot hold is in them.
     `is_error` says that the tool did its work and reports that it could not do what was asked. With `wishes` nothing is done yet: the tool is to
-    be called again with people's answers to them.
+    be called again with people's answers to them. `gives` labels this result, where that is not for the tool to say once and for all.
     """
 
     text: str
@@ -102,11 +107,12 @@ class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
     blocks: tuple[dict[str, Json], ...] = ()
     is_error: bool = False
     wishes: tuple[Wish, ...] = ()
+    gives: Label | None = None
 
 
 def model_name(server: str, tool: str) -> str:
     """Give the name under which models know a tool: the same one for ever, and no two alike. It is never taken apart again."""
-    if server == SERVER and tool.startswith(TRANSFER):
+    if (server == SERVER and tool.startswith(TRANSFER)) or server == KNOWLEDGE:
         return tool
     name = f"{server}__{tool}"
     if len(name) <= MOST_OF_A_NAME and _FIT.match(name) and "__" not in tool and "__" not in server:

@@ -72,7 +72,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    kind: Literal["stdio", "http", "openapi"]
+    kind: Literal["stdio", "http", "knowledge", "openapi"]
     state: ServerState
     reason: str = ""
     tools: Sequence[Tool] = ()

@@ -21,6 +21,7 @@ from gateway.api.identity import Identity
 from gateway.api.paths import Paths, pattern_routes
 from gateway.approvals_opening import open_approvals
 from gateway.config.database_settings import SqliteSettings
+from gateway.config.knowledge_settings import KnowledgeFile, KnowledgeFolder, KnowledgeSettings
 from gateway.config.prompt_settings import PromptDefinition, PromptDocuments, PromptTemplate, PromptVersion
 from gateway.config.rollout_settings import RolloutSettings
 from gateway.config.settings import ModelSettings, Settings, TargetSettings, VersionSettings
@@ -32,6 +33,8 @@ from gateway.core.ids import new_id
 from gateway.core.rights import RIGHTS
 from gateway.notices.counts import Counts
 from gateway.prompts.catalogue import Prompts
+from gateway.retrieval.keyword_base import KeywordBase
+from gateway.retrieval.library import Library
 from gateway.routing.rollouts.conductor import Conductor
 from gateway.routing.rollouts.split import Splits
 from gateway.schemas.worker import Judging
@@ -84,12 +87,22 @@ def prompts_in():
     return Prompts(PromptDocuments(folder="prompts", prompts={"greeting": greeting}))
 
 
+def library_in():
+    """One knowledge base."""
+    settings = KnowledgeSettings(folder="handbook")
+    file = KnowledgeFile(name="a.md", text="# A", sha256="0" * 64)
+    folder = KnowledgeFolder(folder="handbook", files={"a.md": file}, size=3, digest=b"d")
+    base = KeywordBase("handbook", folder, passage_bytes=1000, now=NOW)
+    return Library(settings={"handbook": settings}, bases={"handbook": base}, digests={"handbook": b"d"})
+
+
 class Present(msgspec.Struct, frozen=True):
     """A generation of the configuration that has no models."""
 
     identity: Identity
     routes: dict[str, object] = msgspec.field(default_factory=dict)
     prompts: Prompts = msgspec.field(default_factory=prompts_in)
+    knowledge: Library = msgspec.field(default_factory=library_in)
 
     def hold(self):
         """Nothing ends it."""

@@ -67,7 +67,13 @@ BODIES = {
 QUERIES = {("DELETE", "/admin/cache"): "?all=true"}
 IN_OWN_NAME = ("/admin/runs/{run}/fork", "/admin/runs/{run}/replay")
 """What is made is of the tenant of who asks, and so has to be what it is made from."""
-OF_ALL_TENANTS = {"rollouts": "rolled", "models": "switched", "tools": "docs", "prompts": "greeting"}
+OF_ALL_TENANTS = {
+    "rollouts": "rolled",
+    "models": "switched",
+    "tools": "docs",
+    "prompts": "greeting",
+    "knowledge": "handbook",
+}
 
 
 @pytest.fixture(scope="module")

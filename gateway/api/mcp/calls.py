@@ -20,6 +20,7 @@ from gateway.api.mcp.agent_tools import Teller, output_schema
 from gateway.api.mcp.asking import Answer, Asked, Context
 from gateway.api.mcp.desk import McpDesk, Offer
 from gateway.api.mcp.hearing import Hearing
+from gateway.api.mcp.knowledge import bound
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.noted import Noted
 from gateway.api.mcp.results import fitting, input_required, keys_of, may_answer
@@ -29,7 +30,7 @@ from gateway.api.mcp.status import Question as StatusQuestion
 from gateway.api.mcp.status import pending
 from gateway.config.agent_settings import AGENTS, PREFIX
 from gateway.core.errors import Forbidden, InvalidRequest, LimitExceeded, NotFound, SwitchgearError
-from gateway.core.tools import Label, Tool
+from gateway.core.tools import KNOWLEDGE, Label, Tool
 from gateway.dialects.openai_responses.mcp_items import canonical
 from gateway.tools.hub import ToolNotReached
 
@@ -95,6 +96,10 @@ class Calls:
             return failure(
                 f"The tool {named.name!r} cannot be called now: its server does not offer it as it was accepted."
             )
+        if named.server == KNOWLEDGE:
+            arguments, wrong = bound(offer, asked.caller, named.tool, arguments)
+            if wrong:
+                return failure(wrong)
         run = await self._desk.calling.waiting(asked.caller, tool, arguments)
         name = run or asked.run or self._desk.edge.new_id("resp_")
         noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)

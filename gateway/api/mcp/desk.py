@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.agents.calling import Calling
+from gateway.agents.knowledge_tools import readable
 from gateway.api.edge import Edge
 from gateway.api.mcp.counts import McpCounts
 from gateway.api.mcp.names import Named, table_of
@@ -16,9 +17,10 @@ from gateway.api.mcp.states import States
 from gateway.api.mcp_door import Aimed
 from gateway.config import Settings
 from gateway.config.agent_settings import AGENTS, PREFIX, AgentDefinition, AgentDocuments
+from gateway.config.knowledge_settings import KnowledgeSettings
 from gateway.config.mcp_settings import McpEndpointSettings
 from gateway.core.caller import Caller
-from gateway.core.tools import Tool
+from gateway.core.tools import KNOWLEDGE, Tool
 from gateway.policies.authorizer import Authorizer
 from gateway.policies.facts import Situation
 from gateway.policies.facts import model as agent_resource
@@ -73,9 +75,16 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     agents: Mapping[str, AgentDefinition]
     authorizer: Authorizer
     public_url: str
+    knowledge: Mapping[str, KnowledgeSettings] = {}
+
+    def bases(self, caller: Caller) -> list[str]:
+        """Give the knowledge bases that a caller may search and read here."""
+        return readable(sorted(self.knowledge), self.knowledge, caller, self.authorizer)
 
     def shows(self, caller: Caller, named: Named) -> bool:
         """Whether a caller may use what a name stands for at all; what he may not use is not there for him."""
+        if named.server == KNOWLEDGE and not self.bases(caller):
+            return False
         if named.server:
             return self.authorizer.decide(caller, "use_tool", tool_resource(named.server, named.tool)).effect != "deny"
         if not named.agent:
@@ -135,6 +144,7 @@ class McpDesk:
             agents={name: agent for name, agent in now.agents.agents.items() if name in settings.agents},
             authorizer=now.authorizer,
             public_url=now.settings.tools.public_url or "",
+            knowledge={name: now.settings.knowledge[name] for name in settings.knowledge},
         )
         self._offer = (now, offer)
         return offer

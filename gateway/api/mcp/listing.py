@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from gateway.api.mcp.agent_tools import agent_entry
 from gateway.api.mcp.asking import Answer, Asked, Context
 from gateway.api.mcp.desk import McpDesk, Offer
+from gateway.api.mcp.knowledge import tools_for
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.status import status_entry
+from gateway.core.caller import Caller
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.items import Json
-from gateway.core.tools import Tool
+from gateway.core.tools import KNOWLEDGE, Tool
 from gateway.tools.hub import ToolNotReached
 
 METHOD: Final = "tools/list"
@@ -45,7 +47,7 @@ class Listing:
                 tasks.start_soon(self._look, server, known)
         tools: list[Json] = []
         for named in page:
-            entry = _entry(named, known, offer)
+            entry = _entry(named, known, offer, asked.caller)
             if entry is None:
                 whole = whole and named.server in known
             elif _fits(entry, asked.version):
@@ -66,7 +68,9 @@ class Listing:
         known[server] = {tool.name: tool for tool in tools}
 
 
-def _entry(named: Named, known: Mapping[str, Mapping[str, Tool]], offer: Offer) -> Answer | None:
+def _entry(named: Named, known: Mapping[str, Mapping[str, Tool]], offer: Offer, caller: Caller) -> Answer | None:
+    if named.server == KNOWLEDGE:
+        return next(tool_entry(tool.name, tool) for tool in tools_for(offer, caller) if tool.name == named.tool)
     if named.server:
         tool = known.get(named.server, {}).get(named.tool)
         return None if tool is None else tool_entry(named.name, tool)

@@ -12,7 +12,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.agents.knowledge_tools import READ, SEARCH
 from gateway.config.mcp_settings import McpEndpointSettings
+from gateway.core.tools import KNOWLEDGE
 
 STATUS: Final = "approval_status"
 AGENT_STATUS: Final = "agent_status"
@@ -42,6 +44,7 @@ def table_of(settings: McpEndpointSettings) -> dict[str, Named]:
         for tool in tools
     ]
     found += [Named(name=agent_name(agent), agent=agent) for agent in settings.agents]
+    found += [Named(name=tool, server=KNOWLEDGE, tool=tool) for tool in (SEARCH, READ) if settings.knowledge]
     if found:
         found.append(Named(name=STATUS))
     if settings.agents:
@@ -65,7 +68,7 @@ def agent_name(agent: str) -> str:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(AGENT) or name == STATUS
+    return name.startswith(AGENT) or name in (STATUS, SEARCH, READ)
 
 
 def _marked(name: str, of: str) -> str:

@@ -12,10 +12,9 @@ from gateway.core.call import Call
 from gateway.core.caller import ANONYMOUS
 from gateway.core.clock import SYSTEM_CLOCK
 from gateway.dialects.openai_chat.decode_call import decode_call
+from gateway.documents import open_sources
 from gateway.live import Live
 from gateway.pipeline.route import Surroundings
-from gateway.policy_source import PolicySource
-from gateway.prompt_source import PromptSource
 
 SCRIPT = "models: {m: {answers: [{say: hello, usage: {input: 1000000, output: 1000000}}]}}"
 BODY = b'{"model": "chat", "messages": [{"role": "user", "content": "x"}]}'
@@ -39,14 +38,13 @@ async def test_a_reload_changes_what_calls_cost_from_then_on(settings, tmp_path)
     async def reread():
         return priced
 
+    config = tmp_path / "switchgear.yaml"
     live = Live(
         settings,
         reread,
         surroundings,
         identities=Identities(),
-        policies=PolicySource(tmp_path / "switchgear.yaml", {}),
-        agents=AgentSource(tmp_path / "switchgear.yaml", {}),
-        prompts=PromptSource(tmp_path / "switchgear.yaml", {}),
+        sources=open_sources(config, {}, AgentSource(config, {}), SYSTEM_CLOCK),
     )
 
     async def cost(generation):

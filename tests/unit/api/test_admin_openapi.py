@@ -11,6 +11,7 @@ from gateway.api.admin_shapes import decode_body
 from gateway.api.edge import Edge
 from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
 from gateway.api.openapi_admin import admin_paths, shown_path
+from gateway.api.openapi_knowledge import OPERATIONS as KNOWLEDGE_OPERATIONS
 from gateway.api.openapi_people import OPERATIONS as PEOPLE_OPERATIONS
 from gateway.api.openapi_prompts import OPERATIONS as PROMPT_OPERATIONS
 from gateway.api.openapi_triggers import OPERATIONS as TRIGGER_OPERATIONS
@@ -21,7 +22,13 @@ from gateway.routing.rollouts.split import Splits
 
 # What senders of a trigger are told is no administration.
 ADMIN_TRIGGER_OPERATIONS = tuple(each for each in TRIGGER_OPERATIONS if each.path.startswith("/admin/"))
-OPERATIONS = (*ADMIN_OPERATIONS, *PEOPLE_OPERATIONS, *PROMPT_OPERATIONS, *ADMIN_TRIGGER_OPERATIONS)
+OPERATIONS = (
+    *ADMIN_OPERATIONS,
+    *PEOPLE_OPERATIONS,
+    *PROMPT_OPERATIONS,
+    *KNOWLEDGE_OPERATIONS,
+    *ADMIN_TRIGGER_OPERATIONS,
+)
 ALL = [operation for path in admin_paths(OPERATIONS).values() for operation in path.values()]
 
 

@@ -28,10 +28,9 @@ from gateway.core.clock import Clock
 from gateway.core.errors import ClientLeft, SwitchgearError
 from gateway.core.events import CutShort, Finished, Started
 from gateway.dialects.openai_chat.decode_call import decode_call
+from gateway.documents import open_sources
 from gateway.live import Live
 from gateway.pipeline.route import Surroundings
-from gateway.policy_source import PolicySource
-from gateway.prompt_source import PromptSource
 from gateway.routing.affinity import Origins
 from gateway.routing.condition import Conditions
 from tests.unit.virtual_time import run_in_virtual_time
@@ -213,8 +212,7 @@ class Traffic:
         self.lines, self.splits = surroundings.lines, surroundings.splits
         self.live = Live(
             self._settings(), self._load, surroundings, identities=Identities(),
-            policies=PolicySource(folder / "switchgear.yaml", {}), agents=AgentSource(folder / "switchgear.yaml", {}),
-            prompts=PromptSource(folder / "switchgear.yaml", {}),
+            sources=open_sources(folder / "switchgear.yaml", {}, AgentSource(folder / "switchgear.yaml", {}), clock),
         )  # fmt: skip
 
     def _settings(self):
