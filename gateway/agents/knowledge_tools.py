@@ -67,7 +67,7 @@ class ReadAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def may_read(name: str, settings: KnowledgeSettings, caller: Caller, authorizer: Authorizer) -> bool:
     """Whether a caller may read a base: by what the base says of its readers, and by the policies.
 
-    A policy that has people asked before a tool is used does not hide the base; the call of the tool is what they are asked about.
+    A policy that would have people asked about a base hides it: they can be asked about the tools, and nobody would ask about a base.
     """
     readers = settings.readers
     listed = (
@@ -76,7 +76,7 @@ def may_read(name: str, settings: KnowledgeSettings, caller: Caller, authorizer:
         and (not readers.groups or any(group in readers.groups for group in caller.groups))
         and (not readers.roles or caller.role in readers.roles)
     )
-    return listed and authorizer.decide(caller, "use_tool", tool_resource(KNOWLEDGE, name)).effect != "deny"
+    return listed and authorizer.decide(caller, "use_tool", tool_resource(KNOWLEDGE, name)).allowed
 
 
 def readable(

@@ -20,6 +20,7 @@ from gateway.pipeline.recorded import TakeRecord
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
 from gateway.prompts.catalogue import Prompts
+from gateway.retrieval.library import Library
 from gateway.stores.sealing import Seal
 
 
@@ -44,6 +45,11 @@ class Generation(Protocol):
     @property
     def prompts(self) -> Prompts:
         """The prompt templates."""
+        ...
+
+    @property
+    def knowledge(self) -> Library:
+        """The knowledge bases."""
         ...
 
     @property
