@@ -26,6 +26,7 @@ from gateway.pipeline.bodies import Bodies
 from gateway.pipeline.route import Route
 from gateway.policies.authorizer import Authorizer
 from gateway.prompts.catalogue import Prompts
+from gateway.retrieval.library import Library
 from gateway.stores.key_ring import KeyRing
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -96,6 +97,11 @@ class _AsSeenBy:
     @property
     def prompts(self) -> Prompts:
         return self._generation.prompts
+
+    @property
+    def knowledge(self) -> Library:
+        """The knowledge bases."""
+        return self._generation.knowledge
 
     @property
     def bodies(self) -> Bodies:

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.core.errors import UpstreamRefused
 from gateway.core.items import Json
+from gateway.core.tools import model_name
 
 _PLACE: Final = re.compile(r"\{result ([A-Za-z0-9_./-]{1,200})(?: (/[^\s{}]*))?\}")
 _ANY: Final = re.compile(_PLACE.pattern + r"|\{input\}|\{tool_result\}")
@@ -39,7 +40,9 @@ def filled(text: str, results: Mapping[str, str], said: Mapping[str, str]) -> st
 
 
 def _found(place: re.Match[str], results: Mapping[str, str]) -> Json:
-    tool, path = place[1].replace("/", "__"), place[2]
+    tool, path = place[1], place[2]
+    if "/" in tool:
+        tool = model_name(*tool.split("/", 1))
     if tool not in results:
         raise _nothing(place)
     if path is None:
