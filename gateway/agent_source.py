@@ -10,6 +10,7 @@ from gateway.agents.agent_planning import AgentsInForce
 from gateway.agents.catalogue import agent_routes
 from gateway.agents.desk import RunDesk
 from gateway.agents.knowledge_tools import standing_for
+from gateway.agents.memory_flow import flow_of, tools_of_memory
 from gateway.agents.rule_of_two import rule_of_two
 from gateway.config import ConfigError, Fault, Settings
 from gateway.config.agent_checks import near
@@ -116,16 +117,17 @@ def _faults(
             yield f"policies[{number}]", f"no policy has the id '{rule[:80]}'"
     judge = StandingToolJudge(authorizer)
     fed = fed_by(agents, settings)
-    if refusal := _refusal([agent], settings, judge, fed):
+    memories = _memories(agents, settings, fed)
+    if refusal := _refusal([agent], settings, judge, memories):
         yield "tools", refusal
         return
     talking = list(in_conversation(agent.name, agents))
-    if refusal := _refusal([agents[name] for name in talking], settings, judge, fed):
+    if refusal := _refusal([agents[name] for name in talking], settings, judge, memories):
         # Who takes over reads all that was read before: together they are one.
         yield "handoffs", f"Together with those that it can be handed over to ({', '.join(talking[1:])}): {refusal}"
         return
     below = [name for name in everybody(agent.name, agents) if name not in talking]
-    if refusal := _refusal([agents[name] for name in (*talking, *below)], settings, judge, fed):
+    if refusal := _refusal([agents[name] for name in (*talking, *below)], settings, judge, memories):
         # What one has read, another acts by: together they are one.
         path = next((each for each in ("agents", "workflow") if getattr(agent.settings, each)), "handoffs")
         yield path, f"Together with the agents below it ({', '.join(below)}): {refusal}"
@@ -148,18 +150,36 @@ def fed_by(agents: Mapping[str, AgentDefinition], settings: Settings) -> Mapping
     }
 
 
+def _memories(
+    agents: Mapping[str, AgentDefinition], settings: Settings, fed: Mapping[str, Tool]
+) -> Mapping[str, Sequence[Tool]]:
+    """Give what agents have beside tools of servers, by their names: what feeds them, what they search, and their memories with what these can hold."""
+    own = {
+        name: (
+            *((fed[name],) if name in fed else ()),
+            *standing_for(agent.settings.retrieval, settings.knowledge),
+        )
+        for name, agent in agents.items()
+    }
+    flow = flow_of(agents, settings.memories, lambda agent: (*tools_in(agent, settings), *own[agent.name]))
+    return {name: (*own[name], *tools_of_memory(agent, settings.memories, flow)) for name, agent in agents.items()}
+
+
 def _refusal(
-    agents: Sequence[AgentDefinition], settings: Settings, judge: StandingToolJudge, fed: Mapping[str, Tool]
+    agents: Sequence[AgentDefinition],
+    settings: Settings,
+    judge: StandingToolJudge,
+    beside: Mapping[str, Sequence[Tool]],
 ) -> str:
-    """Say why the tools of these agents may not be in one hand; empty where they may."""
-    tools: dict[str, Tool] = {fed[agent.name].id: fed[agent.name] for agent in agents if agent.name in fed}
-    passing: set[str] = set()
+    """Say why the tools of these agents may not be in one hand; empty where they may. `beside` are those of no server."""
+    tools: dict[tuple[str, str], Tool] = {}
+    passing: set[tuple[str, str]] = set()
     for agent in agents:
-        for tool in (*tools_in(agent, settings), *standing_for(agent.settings.retrieval, settings.knowledge)):
-            tools[tool.id] = tool
+        for tool in (*tools_in(agent, settings), *beside[agent.name]):
+            tools[tool.id, tool.memory] = tool
             if agent.settings.approval.get(tool.id) != "always" and judge.may_pass(tool):
-                passing.add(tool.id)
-    return rule_of_two(list(tools.values()), lambda tool: tool.id in passing)
+                passing.add((tool.id, tool.memory))
+    return rule_of_two(list(tools.values()), lambda tool: (tool.id, tool.memory) in passing)
 
 
 def tools_in(agent: AgentDefinition, settings: Settings) -> list[Tool]:

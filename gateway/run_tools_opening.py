@@ -12,8 +12,10 @@ from gateway.agents.direct import DirectPlanner
 from gateway.agents.means import ToolMeans
 from gateway.agents.plan import Planner
 from gateway.agents.planning import Planners, RequestPlanner
+from gateway.agents.remembering import Remembering
 from gateway.candidates_opening import CandidatesInForce
 from gateway.config.approval_settings import ApprovalSettings
+from gateway.config.memory_settings import MemorySettings
 from gateway.core.errors import NotFound, Overloaded, UnsupportedSchema
 from gateway.core.items import Json
 from gateway.core.tools import Label, Tool, ToolOutput
@@ -23,6 +25,7 @@ from gateway.schemas.worker import Judging
 from gateway.stores.agent_versions import AgentVersions
 from gateway.stores.approvals import ApprovalStore
 from gateway.stores.blobs import BlobStore
+from gateway.stores.memories import MemoryStore
 from gateway.stores.tool_calls import ToolJournal
 from gateway.tools.hub import Hub, ServerInfo, ToolAsked
 
@@ -53,6 +56,11 @@ class Kept(Protocol):
         """What agents were."""
         ...
 
+    @property
+    def memories(self) -> MemoryStore:
+        """What agents remember."""
+        ...
+
 
 def open_tool_means(
     kept: Kept,
@@ -70,6 +78,10 @@ def open_tool_means(
         direct = DirectPlanner(hub, lambda: in_force().authorizer)
         return Planners(agents, direct, RequestPlanner(hub, lambda: in_force().authorizer))
 
+    def memories() -> Mapping[str, MemorySettings]:
+        settings = in_force().settings
+        return {} if settings is None else settings.memories
+
     return ToolMeans(
         hub=known,
         judge=JudgeInForce(in_force),
@@ -81,6 +93,7 @@ def open_tool_means(
         violation=Violations(judging),
         asking=asking,
         recorded=recorded,
+        memory=Remembering(kept.memories, memories),
     )
 
 

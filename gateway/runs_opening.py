@@ -12,6 +12,7 @@ from gateway.agents.calling import Calling
 from gateway.agents.costs import Costs
 from gateway.agents.counts import Counts
 from gateway.agents.executor import Executor
+from gateway.agents.forgetting import forget_expired
 from gateway.agents.listeners import Listeners
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.news_source import News
@@ -66,6 +67,8 @@ def open_runs(
     )
     executor = Executor(means)
     desk = Running(means, executor)
+    if tools is not None and tools.memory is not None:
+        executor.beside(partial(forget_expired, tools.memory.store, edge.clock))
     if desk.approvals is not None:
         executor.beside(desk.approvals.watch)
     return Runs(

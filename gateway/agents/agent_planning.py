@@ -13,6 +13,7 @@ from gateway.agents.agent_tools import granted_agent
 from gateway.agents.builtin_tools import ASK_HUMAN, READ_RESULT
 from gateway.agents.handoffs import transfer
 from gateway.agents.knowledge_tools import knowledge_tools, readable
+from gateway.agents.memory_tools import granted_memory, memory_tools
 from gateway.agents.naming import named_servers, narrowed
 from gateway.agents.plan import Granted, Listed, Plan
 from gateway.agents.planning import function_of
@@ -144,7 +145,22 @@ class AgentPlanner:
         asking = definition.settings.ask_human
         if asking is not None:
             granted[ASK_HUMAN.name] = msgspec.structs.replace(ASK_HUMAN, people=asking.groups, ttl=asking.ttl)
+        granted.update({each.name: each for each in self._memory(definition, caller, authorizer)})
         return granted, tuple(listed)
+
+    def _memory(self, definition: AgentDefinition, caller: Caller, authorizer: Authorizer) -> Sequence[Granted]:
+        """Give the tools of an agent's memory that its caller may use; none where the memory is not configured any more."""
+        settings, use = self._in_force().settings, definition.settings.memory
+        memory = None if settings is None or use is None else settings.memories.get(use.name)
+        if memory is None or use is None:
+            return ()
+        found = []
+        for tool in memory_tools(use.name, memory, definition.name, write=use.write):
+            effect = authorizer.decide(caller, "use_tool", tool_resource(tool.server, tool.name)).effect
+            if effect != "deny":
+                asks = effect == "ask" or definition.settings.approval.get(tool.id) == "always"
+                found.append(granted_memory(tool, asks=asks))
+        return found
 
     def _agents(self, definition: AgentDefinition, caller: Caller, authorizer: Authorizer) -> Sequence[Granted]:
         """Give the agents that one may call and its caller may use."""

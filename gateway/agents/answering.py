@@ -245,8 +245,8 @@ class Answering:
                 await toolbox.ready()
                 await self._step(caller)
             elif isinstance(action, Do):
-                if not toolbox.had_read and any(call.server == AGENTS for call in action.calls):
-                    # What an agent is told is labelled by what the model had read when it asked.
+                if toolbox.must_read(action.calls):
+                    # What an agent is told, or a memory, is labelled by what the model had read when it asked.
                     await self._gather()
                 await toolbox.do(action.calls)
             elif isinstance(action, Question):

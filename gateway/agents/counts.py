@@ -24,6 +24,11 @@ class Counts:
         self.compacted = Counter(
             "switchgear_compactions_total", "Conversations, or parts of them, that were put into notes."
         )
+        self.remembered = Counter(
+            "switchgear_memory_calls_total",
+            "Calls of agents' memories, by whether what was asked for was done.",
+            ("memory", "tool", "outcome"),
+        )
         self.writing = Histogram(
             "switchgear_run_journal_seconds",
             "Time to write events of a run to the journal.",
@@ -35,6 +40,7 @@ class Counts:
             self.takeovers,
             self.fenced,
             self.compacted,
+            self.remembered,
             self.writing,
             Reading("switchgear_runs_live", "Runs that this process executes now.", lambda: {(): self.live}),
             Reading("switchgear_run_followers", "Who reads a run here as it happens.", lambda: {(): self.followers}),

@@ -118,7 +118,7 @@ class Deciding:
         tool = granted.tool
         if tool.id == ASK_HUMAN.tool.id:
             return self._asking(granted), {}
-        if tool.server == SERVER:
+        if tool.server == SERVER and not tool.memory:
             return ALLOWED, {}
         found = origins(tool, arguments, seen)
         if tool.server == AGENTS:
@@ -159,7 +159,7 @@ class Deciding:
         if granted.tool.server == AGENTS:
             use = judge_agent(self._means.current().authorizer, self._caller, granted)
             return use.reason if use.effect == "deny" else ""
-        if granted.tool.server == SERVER:
+        if granted.tool.server == SERVER and not granted.tool.memory:
             return ""
         facts = msgspec.structs.replace(
             self._facts(granted, msgspec.json.decode(call.arguments), spent),

@@ -13,6 +13,7 @@ from gateway.agents.counts import Counts
 from gateway.agents.listeners import Listeners
 from gateway.agents.news_source import News
 from gateway.agents.plan import Planner
+from gateway.agents.remembering import Remembering
 from gateway.config.approval_settings import ApprovalSettings
 from gateway.config.run_settings import RunSettings
 from gateway.core.caller import Caller
@@ -62,6 +63,7 @@ class ToolMeans(msgspec.Struct, frozen=True, kw_only=True):
     `violation` says what is wrong with the arguments of a call, empty where nothing is. `asking` says how people are asked where no policy does.
     `candidates` makes what forks and replays are tried with; without it there are none. `recorded` is for conversations whose results are
     recorded: the hub then answers for agents as well, and this says where the answers of each come from. None begins runs for them.
+    `memory` is what calls of memories do; without it there are none.
     """
 
     hub: Hub
@@ -74,6 +76,7 @@ class ToolMeans(msgspec.Struct, frozen=True, kw_only=True):
     asking: ApprovalSettings = ApprovalSettings()
     candidates: Candidates | None = None
     recorded: Mapping[str, Label] | None = None
+    memory: Remembering | None = None
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):

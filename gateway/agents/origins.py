@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote_plus
 
-from gateway.agents.provenance import Context, Seen, declared_names
+import msgspec
+
+from gateway.agents.provenance import MODEL, Context, Seen, declared_names
 from gateway.core.items import Json
-from gateway.core.tools import Confidentiality, Label, Tool
+from gateway.core.tools import Label, Tool
 
 MOST_LEAVES: Final = 1000
 """Arguments beyond that many are all of one unknown origin, under the path of the whole."""
@@ -69,7 +71,7 @@ class _Search:
     @property
     def unknown(self) -> Label:
         """The label of what is found nowhere: the model made it, of all that it had read."""
-        return self._label("model", untrusted=self._suspect, secret=self._secret)
+        return self._label(MODEL, untrusted=self._suspect, secret=self._secret)
 
     def origin(self, value: Json) -> Label:
         if value is None or isinstance(value, bool | dict | list) or value == "":
@@ -82,14 +84,17 @@ class _Search:
         culprit = self._culprit(forms)
         sure = self._left > 0 and not self._cut
         if home is not None and sure and (culprit is None or culprit.symbols is not None):
-            return self._label(home.label.source, untrusted=False, secret=self._is_secret_value(home, forms))
+            return self._label(home.label, untrusted=False, secret=self._is_secret_value(home, forms))
         if culprit is not None:
-            return self._label(culprit.label.source, untrusted=True, secret=self._secret)
+            return self._label(culprit.label, untrusted=True, secret=self._secret)
         return self.unknown
 
-    def _label(self, source: str, *, untrusted: bool, secret: bool) -> Label:
-        confidentiality: Confidentiality = "sensitive" if secret else "internal"
-        return Label(source=source, integrity="untrusted" if untrusted else "trusted", confidentiality=confidentiality)
+    def _label(self, source: Label, *, untrusted: bool, secret: bool) -> Label:
+        return msgspec.structs.replace(
+            source,
+            integrity="untrusted" if untrusted else "trusted",
+            confidentiality="sensitive" if secret else "internal",
+        )
 
     def _is_secret_value(self, home: Seen, forms: Sequence[str]) -> bool:
         if _is_secret(home):

@@ -80,8 +80,9 @@ def context_of(items: Iterable[RunItem], tools: Mapping[str, Tool]) -> Context:
     if sum(one.symbols or 0 for one in seen) > MOST_SYMBOLS:
         # What is within the bound alone may be beyond it together.
         seen = [msgspec.structs.replace(one, symbols=None) for one in seen]
-    loud = {one.label.source for one in seen if one.untrusted and one.symbols is None}
-    secret = {one.label.source for one in seen if one.label.confidentiality == "sensitive"}
+    # What came by way of a memory is still from where it was before that: a policy that names a source is not got around so.
+    loud = {source for one in seen if one.untrusted and one.symbols is None for source in sources_of(one.label)}
+    secret = {source for one in seen if one.label.confidentiality == "sensitive" for source in sources_of(one.label)}
     return Context(
         seen=tuple(seen),
         taint=tuple(sorted(loud)),
@@ -111,6 +112,11 @@ def label_of(item: RunItem, tools: Mapping[str, Tool]) -> Label:
     if kind in {"function_call_output", "custom_tool_call_output"}:
         return _CLIENT
     return Label(source=str(kind)[:64], integrity="untrusted")
+
+
+def sources_of(label: Label) -> tuple[str, ...]:
+    """Give the source of a label, and those behind it."""
+    return (label.source, *label.sources)
 
 
 def derived(context: Context) -> Label:

@@ -16,6 +16,7 @@ from gateway.agents.direct import is_direct, tells_progress, whole_name, whole_o
 from gateway.agents.handoffs import target_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.provenance import label_of
+from gateway.agents.remembering import Made
 from gateway.agents.wishes import ANSWER, read_answer
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
@@ -41,11 +42,15 @@ Body = dict[str, Json]
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model has before it: results of tools by the id of their call, and this server's tools by id; `label` is that of what it says."""
+    """What the model has before it: results of tools by the id of their call, and this server's tools by id; `label` is that of what it says.
+
+    `made` says of a call of a memory what it is made from.
+    """
 
     items: Mapping[str, RunItem] = {}
     tools: Mapping[str, Tool] = {}
     label: Label | None = None
+    made: Made | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +89,8 @@ class ToolAsking:
         body = body_of(call)
         if tool.id == ASK_HUMAN.tool.id:
             return await self._answered(call, body)
+        if tool.memory:
+            return await self._recalled(call, tool, body, known.made or Made())
         if tool.server == SERVER:
             if to := target_of(tool):
                 return Result(body=await self._hand_over(body, to, tool.definition))
@@ -159,6 +166,17 @@ class ToolAsking:
         if not isinstance(content, dict):
             return Result(body=mcp_items.failed(body, "The answer is not kept any more."))
         return Result(body=mcp_items.completed(body, str(content.get(ANSWER))), label=ASK_HUMAN.tool.gives)
+
+    async def _recalled(self, call: ToolCall, tool: Tool, body: Body, made: Made) -> Result:
+        """Read or write in a memory."""
+        memory, means = self._tools.memory, self._means
+        if memory is None:
+            return Result(body=mcp_items.failed(body, "There are no memories here."))
+        found = await memory.result(call, tool, self._run, self._caller, made, now=means.clock.wall())
+        means.counts.remembered.add((tool.memory, tool.name, "refused" if found.error else "done"))
+        if found.error:
+            return Result(body=mcp_items.failed(body, found.error), label=found.label)
+        return Result(body=await self._shown(body, ToolOutput(text=found.text)), label=found.label)
 
     async def _hand_over(self, body: Body, agent: str, version: str) -> Body:
         """See whether an agent can take the run over; it does when this is written."""

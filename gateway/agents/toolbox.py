@@ -27,13 +27,14 @@ from gateway.agents.news import hear_news
 from gateway.agents.plan import Granted, Plan
 from gateway.agents.provenance import MODEL, Context, context_of, derived
 from gateway.agents.questions import Questions, granted
+from gateway.agents.remembering import is_written, made_from
 from gateway.agents.run_limits import RunOver, exceeded, too_many_calls
 from gateway.agents.tool_asking import OURS, WRONG, Known, ToolAsking, body_of
 from gateway.agents.writing import Page, Writing
 from gateway.core.caller import Caller
 from gateway.core.items import Json
 from gateway.core.items import ToolCall as Wanted
-from gateway.core.tools import Label, Wish
+from gateway.core.tools import Label, Tool, Wish
 from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import Limits, RunItem
 from gateway.stores.tool_calls import Approval, NotConsumed, ToolCall
@@ -91,6 +92,12 @@ class Toolbox:
         """See to it that the model may be asked once more, and reads what is new. Raises RunOver, and what the journal raises."""
         self.check()
         await hear_news(self._means, self._writing)
+
+    def must_read(self, calls: Sequence[ToolCall]) -> bool:
+        """Whether calls are labelled by what the model had read when it asked for them, and that is not known here yet."""
+        return not self.had_read and any(
+            call.server == AGENTS or (is_written(call) and call.id not in self._approved) for call in calls
+        )
 
     def check(self) -> None:
         """Raise RunOver where the run has used what it may use."""
@@ -257,7 +264,7 @@ class Toolbox:
             raise RunOver(msg)
         try:
             async with room or nullcontext():
-                result = await self._asking.result(call, known.tool, self._reads)
+                result = await self._asking.result(call, known.tool, self._knows(call, known.tool))
         except AgentWaits as waits:
             await self._wait(call, waits.question)
             return
@@ -267,6 +274,12 @@ class Toolbox:
         if repeated >= _TOLD and isinstance(body.get("output"), str):
             body = {**body, "output": body["output"] + AGAIN}
         await self._end(call, body, result.label, result.kept)
+
+    def _knows(self, call: ToolCall, tool: Tool) -> Known:
+        if not tool.memory:
+            return self._reads
+        made = made_from(call, tool, self.seen, self._approved.get(call.id), agent=self._plan.agent)
+        return msgspec.structs.replace(self._reads, made=made)
 
     async def _end(self, call: ToolCall, body: Body, label: Label, kept: Sequence[tuple[str, bytes]] = ()) -> None:
         """Write what came of a call."""

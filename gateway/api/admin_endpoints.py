@@ -16,6 +16,7 @@ from gateway.api import (
     admin_incidents,
     admin_keys,
     admin_knowledge,
+    admin_memories,
     admin_prompts,
     admin_retention,
     admin_rollouts,
@@ -70,6 +71,7 @@ def admin_endpoints(
         admin_audit,
         admin_batches,
         admin_shadows,
+        admin_memories,
     )
     found = admin_whoami.endpoints(edge) | admin_targets.endpoints(edge, conditions)
     found |= admin_prompts.endpoints(edge) | admin_knowledge.endpoints(edge)

@@ -1,4 +1,7 @@
-"""POST /admin/retention: deletes ledger rows of a tenant, of a user, or from before a time; or says how many there are."""
+"""POST /admin/retention: deletes ledger rows of a tenant, of a user, or from before a time; or says how many there are.
+
+Of a tenant or a user that is named, what agents remember goes as well. What is only old is not forgotten so: a memory has a ttl of its own.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +58,8 @@ def endpoints(edge: Edge, services: Services) -> dict[str, AsgiApp]:
             found["rows"] = await remove_rows(services.the_ledger, tenant=tenant, user=body.user, before=before)
             if services.shadows is not None:
                 found["shadows"] = await services.shadows.remove(tenant=tenant, user=body.user, before=before)
+            if services.memories is not None and (body.tenant is not None or body.user is not None):
+                found["memories"] = await services.memories.erase_of(tenant=tenant, user=body.user, before=before)
         return _answer(found["rows"], dry_run=False)
 
     return {PATH: admin_endpoint(edge, "ledger", {"POST": Deed(right="erase", perform=erase)})}

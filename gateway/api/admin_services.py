@@ -21,6 +21,7 @@ from gateway.stores.directory import Directory
 from gateway.stores.key_material import digest_key, make_key, shown_prefix
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger import LedgerStore
+from gateway.stores.memories import MemoryStore
 from gateway.stores.shadows import ShadowStore
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     budgets: BudgetStore | None = None
     batches: BatchStore | None = None
     shadows: ShadowStore | None = None
+    memories: MemoryStore | None = None
     audit: AuditLog | None = None
     anchors: Callable[[], Awaitable[tuple[AuditHead, ...]]] | None = None
     write_ledger: Callable[[], Awaitable[None]] | None = None
@@ -79,6 +81,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     def the_shadows(self) -> ShadowStore:
         """Give the comparisons of shadows. Raises Unavailable."""
         return _there(self.shadows)
+
+    @property
+    def the_memories(self) -> MemoryStore:
+        """Give the memories. Raises Unavailable."""
+        return _there(self.memories)
 
     @property
     def the_audit(self) -> AuditLog:

@@ -23,6 +23,7 @@ from gateway.api.openapi_admin import TAG, AdminOperation, admin_paths
 from gateway.api.openapi_files import OPERATIONS as FILE_OPERATIONS
 from gateway.api.openapi_files import TAG as FILES_TAG
 from gateway.api.openapi_knowledge import OPERATIONS as KNOWLEDGE_OPERATIONS
+from gateway.api.openapi_memories import OPERATIONS as MEMORY_OPERATIONS
 from gateway.api.openapi_people import OPERATIONS as PEOPLE_OPERATIONS
 from gateway.api.openapi_prompts import OPERATIONS as PROMPT_OPERATIONS
 from gateway.api.openapi_responses import OPERATIONS as RESPONSE_OPERATIONS
@@ -150,6 +151,7 @@ def document() -> dict[str, Any]:
     paths |= admin_paths((*PROMPT_OPERATIONS, *KNOWLEDGE_OPERATIONS))
     paths |= admin_paths(PEOPLE_OPERATIONS)
     paths |= admin_paths(TRIGGER_OPERATIONS)
+    paths |= admin_paths(MEMORY_OPERATIONS)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Switchgear", "version": __version__, "license": {"name": "Apache-2.0"}},

@@ -21,6 +21,7 @@ from gateway.app import Application
 from gateway.cli.agent_case_answers import CALLER as _CALLER
 from gateway.cli.agent_case_answers import Talk, answer_all, nowhere
 from gateway.cli.agent_case_hub import RecordedHub
+from gateway.cli.agent_case_memory import forgotten, remember
 from gateway.cli.agent_case_outcomes import CaseOutcome, judged
 from gateway.cli.agent_case_servers import CaseHub, with_servers
 from gateway.config import ScriptedSettings, Settings
@@ -86,7 +87,7 @@ class CaseRunner:
                         tasks.start_soon(asked.run)
                         try:
                             await hub.ready()
-                            await self._talk(application, agent, case, hub, talk)
+                            await self._with_memory(application, agent, case, hub, talk)
                             await hub.hold(case, _CALLER)
                         finally:
                             tasks.cancel_scope.cancel()
@@ -102,6 +103,17 @@ class CaseRunner:
             return settings
 
         return load
+
+    async def _with_memory(
+        self, application: Application, agent: AgentDefinition, case: AgentCase, hub: CaseHub, talk: Talk
+    ) -> None:
+        """Have the case's conversation between what the agent remembers before and after it."""
+        kept, settings, wall = application.governance.kept, application.settings, application.edge.clock.wall
+        if kept is not None:
+            await remember(kept.memories, settings, agent, case, _CALLER, now=wall())
+        await self._talk(application, agent, case, hub, talk)
+        if kept is not None:
+            talk.problems += await forgotten(kept.memories, settings, agent, case, _CALLER, now=wall())
 
     async def _talk(
         self, application: Application, agent: AgentDefinition, case: AgentCase, hub: CaseHub, talk: Talk
@@ -135,7 +147,9 @@ class CaseRunner:
             raise RuntimeError(msg)
 
         def in_force() -> AgentsInForce:
-            return AgentsInForce(agents=self._agents, authorizer=live.current().authorizer, settings=self._settings)
+            return AgentsInForce(
+                agents=self._agents, authorizer=live.current().authorizer, settings=application.settings
+            )
 
         recorded = {name: self._label(name, application.settings) for name in self._agents}
 
@@ -159,9 +173,10 @@ class CaseRunner:
             for tool in tools
         ]
         gives += [settings.knowledge[base].gives for member in members for base in member.settings.retrieval]
+        remembers = any(member.settings.memory is not None for member in members)
         return Label(
             source=name,
-            integrity="untrusted" if any(each.integrity == "untrusted" for each in gives) else "trusted",
+            integrity="untrusted" if any(each.integrity == "untrusted" for each in gives) or remembers else "trusted",
             confidentiality="sensitive" if any(each.confidentiality == "sensitive" for each in gives) else "internal",
         )
 

@@ -12,7 +12,7 @@ from gateway.cli.admin_client import AdminClient, fail, object_path
 from gateway.cli.admin_options import asks_gateway, given_only, in_pages, json_option
 from gateway.cli.admin_output import print_json, print_page, print_table
 from gateway.cli.screen import one_line
-from gateway.core.tools import SERVER, Wish
+from gateway.core.tools import SERVER, Label, Wish
 from gateway.notices.approval_view import moment, question_text, visible
 from gateway.stores.tool_calls import ApprovalState
 
@@ -203,7 +203,10 @@ def _facts(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("asked for by", requester["user"] or requester["id"]),
         ("run", one["run"]),
         ("tenant", one["tenant"]),
-        *((f"{path} from", f"{label['source']} ({label['integrity']})") for path, label in one["origins"].items()),
+        *(
+            (f"{path} from", f"{msgspec.convert(label, Label).said} ({label['integrity']})")
+            for path, label in one["origins"].items()
+        ),
         ("had read", ", ".join(one["taint"])),
         ("needs", f"{one['quorum']} of {', '.join(one['groups']) or 'all who may approve'}"),
         ("until", moment(one["expires_at"])),

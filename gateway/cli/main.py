@@ -27,6 +27,7 @@ _COMMANDS = {
     "knowledge": "List the knowledge bases, and search in one.",
     "ledger": "Write bills, compare invoices with the ledger, and delete rows.",
     "mcp": "Bridge an assistant's standard input and output to the gateway's /mcp, and print how to set one up.",
+    "memory": "List and show what agents remember, and delete it.",
     "models": "List the models and their state.",
     "policy": "Check, test and explain the policies.",
     "prompts": "List, show and render the prompt templates.",

@@ -8,17 +8,17 @@ from gateway.config.agent_settings import AGENTS, AgentCase, AgentOutputSettings
 from gateway.config.faults import shown
 from gateway.config.finding import Finding
 from gateway.config.settings import Settings
-
-NOT_YET: Final = {
-    "memory": "agents have no memory in this version: leave it out",
-}
-"""What a definition will be able to say. It is refused, not ignored: an agent must not look as if it had what it has not."""
+from gateway.core.tools import SERVER
 
 KNOWLEDGE_TOOLS: Final = ("knowledge/search_knowledge", "knowledge/read_knowledge")
 """The tools by which an agent with `retrieval` searches and reads, as cases name them."""
 
 ASK_HUMAN: Final = "switchgear/ask_human"
 """The tool by which an agent asks people, as cases name it."""
+
+MEMORY_READS: Final = ("memory_search", "memory_read")
+MEMORY_WRITES: Final = ("memory_write", "memory_delete")
+"""The tools of an agent with a memory, and those of one that may write, too: of the server `switchgear`."""
 
 
 def definition_findings(settings: AgentSettings) -> Iterator[Finding]:
@@ -44,6 +44,9 @@ def case_findings(case: AgentCase, had: Collection[str]) -> Iterator[Finding]:
     for path, tool in _named_in(case):
         if tool not in had:
             yield Finding(path=path, message=f"{shown(tool)} is no tool of this agent{near(tool, had)}")
+    if (case.memory or case.expect.memory is not None) and f"{SERVER}/{MEMORY_READS[0]}" not in had:
+        path = ("memory",) if case.memory else ("expect", "memory")
+        yield Finding(path=path, message="the agent has no memory")
     servers = {tool.partition("/")[0] for tool in had}
     for name in case.live:
         if name not in servers:
@@ -56,11 +59,19 @@ def case_findings(case: AgentCase, had: Collection[str]) -> Iterator[Finding]:
 
 
 def tools_of(agent: AgentSettings) -> list[str]:
-    """Give the names of all that an agent may call, in their order: server/tool, then agents/agent, then what it searches with, and asks people with."""
+    """Give the names of all that an agent may call, in their order: server/tool, then agents/agent, then what it searches with, asks people with, and remembers with."""
     tools = [f"{server}/{name}" for server, names in agent.tools.items() for name in names]
     asking = [] if agent.ask_human is None else [ASK_HUMAN]
     searching = list(KNOWLEDGE_TOOLS) if agent.retrieval else []
-    return tools + [f"{AGENTS}/{name}" for name in called_by(agent)] + searching + asking
+    remembering = [f"{SERVER}/{name}" for name in memory_tools(agent)]
+    return tools + [f"{AGENTS}/{name}" for name in called_by(agent)] + searching + asking + remembering
+
+
+def memory_tools(agent: AgentSettings) -> tuple[str, ...]:
+    """Give the names of the tools by which an agent remembers; none without a memory."""
+    if agent.memory is None:
+        return ()
+    return MEMORY_READS + MEMORY_WRITES if agent.memory.write else MEMORY_READS
 
 
 def _named_in(case: AgentCase) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -117,6 +128,11 @@ def fitting_findings(agent: AgentSettings, settings: Settings, others: Collectio
         if name not in settings.knowledge:
             message = f"no knowledge base is named {shown(name)}{near(name, settings.knowledge)}"
             yield Finding(path=("retrieval", name), message=message)
+    if agent.memory is not None and agent.memory.name not in settings.memories:
+        message = (
+            f"no memory is named {shown(agent.memory.name)} in memories{near(agent.memory.name, settings.memories)}"
+        )
+        yield Finding(path=("memory", "name"), message=message)
     yield from _guardrails(agent, settings)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.config.agent_checks import NOT_YET, case_findings, fitting_findings
+from gateway.config.agent_checks import case_findings, fitting_findings
 from gateway.config.agent_families import family_findings
 from gateway.config.agent_links import link_findings, tools_in_conversation
 from gateway.config.agent_name import AgentName
@@ -23,10 +23,10 @@ from gateway.config.agent_settings import (
 )
 from gateway.config.convert import INVALID, Conversion, Place, fits, follow
 from gateway.config.document_folders import FolderKind, digest_of, digest_of_all, find_folder, read_folders, read_text
-from gateway.config.faults import ConfigError, Fault, FaultLog, Mark, child_path
+from gateway.config.faults import ConfigError, Fault, FaultLog
 from gateway.config.settings import Settings
 from gateway.config.shapes import TextShape, shape_of
-from gateway.config.yaml_source import ListNode, MapNode, Node, parse_yaml
+from gateway.config.yaml_source import ListNode, Node, parse_yaml
 
 DEFINITION: Final = "agent.yaml"
 CASES: Final = "cases.yaml"
@@ -111,7 +111,7 @@ class _Reading:
             message = f"an agent's folder has its name: expected {shape.expected}"
             raise ConfigError([Fault(file=str(self._folder), message=message)])
         log = FaultLog(self._path(DEFINITION))
-        root = _available(parse_yaml(self._text(DEFINITION), log), log)
+        root = parse_yaml(self._text(DEFINITION), log)
         place = Place("", root.mark)
         written = self._conversion(log).read(shape_of(AgentSettings), root, place)
         if written is not INVALID:
@@ -199,15 +199,3 @@ class _Reading:
 
     def _text(self, name: str) -> str:
         return read_text(self._folder / name, self._contents[name])
-
-
-def _available(root: Node, log: FaultLog) -> Node:
-    """Give the definition without what this version does not have, which is a fault."""
-    if not isinstance(root, MapNode):
-        return root
-    for name, message in NOT_YET.items():
-        if name in root.entries:
-            mark: Mark = root.entries[name].mark
-            log.add(mark, child_path("", name), message)
-    left = {name: entry for name, entry in root.entries.items() if name not in NOT_YET}
-    return MapNode(mark=root.mark, entries=left)

@@ -10,9 +10,11 @@ from msgspec import Meta
 
 from gateway.config.agent_name import AgentName
 from gateway.config.knowledge_settings import AgentRetrievalSettings, KnowledgeName
-from gateway.config.shapes import Expected, Names
+from gateway.config.memory_settings import MemoryUseSettings, expand_memory
+from gateway.config.shapes import Expected, Names, Shorthand
 from gateway.config.tool_settings import ServerLabel, ToolName
 from gateway.config.workflow_settings import Path, WorkflowStep, agents_in
+from gateway.core.tools import Confidentiality, Integrity
 
 PREFIX = "agent/"
 """Of the model under which an agent is asked."""
@@ -74,6 +76,11 @@ class AskHumanSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+_MEMORY_SHORTHAND = Shorthand(
+    expand=expand_memory, pattern="^.+$", description="A memory of the section memories, to read and write."
+)
+
+
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The definition of an agent: agent.yaml."""
 
@@ -129,6 +136,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         Names(),
         Meta(description="The knowledge bases that it may search and read, by name, or a list of names."),
     ] = msgspec.field(default_factory=dict)
+    memory: Annotated[
+        MemoryUseSettings | None,
+        _MEMORY_SHORTHAND,
+        Meta(description="The memory in which it writes down what later runs are to know; null has none."),
+    ] = None
     limits: Annotated[AgentLimitSettings, Meta(description="What one run of it may use at most.")] = (
         AgentLimitSettings()
     )
@@ -185,6 +197,17 @@ class CaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="Why; of a denial the model is told.")] = ""
 
 
+class CaseMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the agent's memory, before or after a case."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=200, description="Its key.")]
+    text: Annotated[str | None, Meta(description="Its text; null is any, or none.")] = None
+    integrity: Annotated[Integrity | None, Meta(description="Whether strangers may have written it; null is any.")] = (
+        None
+    )
+    confidentiality: Annotated[Confidentiality | None, Meta(description="Who may see it; null is any.")] = None
+
+
 class CaseExpected(msgspec.Struct, frozen=True, kw_only=True):
     """What must hold at the end."""
 
@@ -213,6 +236,9 @@ class CaseExpected(msgspec.Struct, frozen=True, kw_only=True):
             description="Calls that are made at the end, of servers that are asked: what they give has `result` in it."
         ),
     ] = ()
+    memory: Annotated[
+        tuple[CaseMemory, ...] | None, Meta(description="Exactly these entries the agent's memory has; null: any.")
+    ] = None
     contains: Annotated[tuple[str, ...], Meta(description="Texts that the answer has in it.")] = ()
     lacks: Annotated[tuple[str, ...], Meta(description="Texts that the answer does not have in it.")] = ()
     schema: Annotated[bool, Meta(description="Whether the answer must be JSON of the agent's output form.")] = False
@@ -224,6 +250,9 @@ class AgentCase(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, description="What the case shows.")]
     user: Annotated[tuple[str, ...], Meta(min_length=1, description="What the user says, turn by turn.")]
     model: Annotated[tuple[CaseTurn, ...], Meta(description="What the model answers, step by step.")] = ()
+    memory: Annotated[
+        tuple[CaseMemory, ...], Meta(description="Entries that the agent's memory has before the case.")
+    ] = ()
     results: Annotated[
         tuple[CaseCall, ...],
         Meta(description="What tools give when the real model asks for them; the first that fits."),

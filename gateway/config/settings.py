@@ -21,6 +21,7 @@ from gateway.config.knowledge_settings import KnowledgeName, KnowledgeSettings
 from gateway.config.ledger_settings import LedgerSettings
 from gateway.config.limit_settings import LimitRuleSettings
 from gateway.config.mcp_settings import McpEndpointSettings
+from gateway.config.memory_settings import MemoryName, MemorySettings
 from gateway.config.policy_settings import PolicySettings
 from gateway.config.prompt_settings import PromptsSettings
 from gateway.config.protection_settings import ProtectionSettings
@@ -344,6 +345,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tools: Annotated[ToolHubSettings, Meta(description="Servers whose tools runs may use.")] = ToolHubSettings()
     batches: Annotated[BatchSettings | None, Meta(description="Files and batches; null has neither.")] = None
     agents: Annotated[AgentsSettings | None, Meta(description="Agents that the server is; null has none.")] = None
+    memories: Annotated[
+        dict[MemoryName, MemorySettings], Meta(description="Memories that agents refer to, by name.")
+    ] = msgspec.field(default_factory=dict)
     prompts: Annotated[PromptsSettings | None, Meta(description="Prompt templates; null has none.")] = None
     knowledge: Annotated[
         dict[KnowledgeName, KnowledgeSettings],

@@ -35,11 +35,23 @@ _UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something came from, and what that means. `source` is user, operator, model or the id of a tool (server/name)."""
+    """Where something came from, and what that means. `source` is user, operator, model, the id of a tool (server/name), or memory/name.
+
+    What a memory gives was made from other things: `sources` are where these came from, as far as they are not to be trusted or are
+    sensitive, and `runs` are those that wrote it down.
+    """
 
     source: str
     integrity: Integrity = "trusted"
     confidentiality: Confidentiality = "internal"
+    sources: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """The source as people read it, with what is behind it."""
+        written = f", written by {' and '.join(self.runs)}" if self.runs else ""
+        return f"{self.source}{written}{', from ' + ', '.join(self.sources) if self.sources else ''}"
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +60,9 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     `definition` is the sha256 (hex) of what the server says: the canonical JSON of name, title, description, input and output
     schema, annotations; `icons` are for people's eyes, and in no definition. `gives` labels its results; `outward` says that it acts on the world outside or carries data to it.
     `idempotency_argument` names an argument that takes the idempotency key, empty where none does. `within` are the knowledge bases to which a tool
-    that searches is bound, and how many passages of each a search gives at most; empty where it is bound to none.
+    that searches is bound, and how many passages of each a search gives at most; empty where it is bound to none. `memory` is the memory that a tool of
+    this server's own is for, empty for any other. `labelled` says that what a call writes keeps the label of what it was made from and is
+    read by nobody but who had it written, so that nothing comes of it that an approval of a later call would not stop.
     """
 
     server: str
@@ -66,6 +80,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 60.0
     idempotency_argument: str = ""
     within: dict[str, int] = {}
+    memory: str = ""
+    labelled: bool = False
 
     @property
     def id(self) -> str:

@@ -19,6 +19,7 @@ from gateway.stores.files_sql import SqlFiles
 from gateway.stores.incident_threads_sql import SqlIncidentThreads
 from gateway.stores.incidents_sql import SqlIncidents
 from gateway.stores.key_ring import KeyRing
+from gateway.stores.memories_sql import SqlMemories
 from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.rollouts_sql import SqlRollouts
 from gateway.stores.runs_sql import SqlRuns
@@ -45,6 +46,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     conversations: SqlConversations
     incidents: SqlIncidents
     threads: SqlIncidentThreads
+    memories: SqlMemories
     calls: SqlToolCalls
     approvals: SqlApprovals
     messages: SqlApprovalMessages

@@ -41,6 +41,7 @@ from gateway.stores.incident_threads_sql import SqlIncidentThreads
 from gateway.stores.incidents_sql import SqlIncidents
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger_sql import SqlLedger
+from gateway.stores.memories_sql import SqlMemories
 from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.pepper import PepperFault, open_pepper_file, pepper_of
 from gateway.stores.rollouts_sql import SqlRollouts
@@ -86,7 +87,7 @@ async def _on(
     await ring.load()
     store = SqlLedger(database)
     ledger = Ledger(store, settings.ledger, pricing=pricing, clock=clock)
-    batches, shadows = SqlBatches(database), SqlShadows(database)
+    batches, shadows, memories = SqlBatches(database), SqlShadows(database), SqlMemories(database, new_id)
     services = Services(
         clock=clock,
         new_id=new_id,
@@ -96,6 +97,7 @@ async def _on(
         budgets=SqlBudgets(database),
         batches=batches,
         shadows=shadows,
+        memories=memories,
         audit=audit,
         anchors=_anchors(settings.audit),
         write_ledger=ledger.flush,
@@ -114,6 +116,7 @@ async def _on(
         conversations=SqlConversations(database),
         incidents=SqlIncidents(database),
         threads=SqlIncidentThreads(database),
+        memories=memories,
         calls=SqlToolCalls(database),
         approvals=SqlApprovals(database),
         messages=SqlApprovalMessages(database),

@@ -43,7 +43,7 @@ def concerns(facts: ToolFacts, lifted: frozenset[str] = frozenset()) -> tuple[Co
 
 
 def _untrusted_write(facts: ToolFacts) -> str:
-    if facts.tool.effect == "read":
+    if facts.tool.effect == "read" or facts.tool.labelled:
         return ""
     if facts.taint:
         return f"It changes something, and the model had read what strangers may have written ({_some(facts.taint)})."

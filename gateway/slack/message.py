@@ -143,7 +143,7 @@ def _facts(approval: Approval) -> list[list[Block]]:
         ("Effect", does[approval.effect]),
         ("The model had read", ", ".join(approval.taint)),
         *(
-            (f"{path} comes from", f"{label.source} ({label.integrity}, {label.confidentiality})")
+            (f"{path} comes from", f"{label.said} ({label.integrity}, {label.confidentiality})")
             for path, label in list(approval.origins.items())[:_MOST_LINES]
         ),
         ("Needs", needed + (", not who asked for it" if approval.four_eyes else "")),

@@ -59,6 +59,8 @@ from gateway.stores.key_material import digest_key, make_key, shown_prefix
 from gateway.stores.key_ring import KeyRing
 from gateway.stores.ledger import LedgerRow
 from gateway.stores.ledger_sql import SqlLedger
+from gateway.stores.memories import MemoryBounds, MemoryEntry, MemoryPlace
+from gateway.stores.memories_sql import SqlMemories
 from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.runs import Lineage, Run
 from gateway.stores.runs_sql import SqlRuns
@@ -146,6 +148,14 @@ class World:
         await self.services.ring.refresh()
         self.keys[name] = key
         return record
+
+    async def add_memory(self, tenant):
+        """Put an entry into a memory of a tenant; the memory's id."""
+        place = MemoryPlace(tenant=tenant, name="notes", scope="user", owner="user:ada")
+        entry = MemoryEntry(key="tea", text="green", run="resp_1", author="user:ada", created_at=NOW, updated_at=NOW)
+        store = self.services.memories
+        await store.write(place, entry, call=new_id(""), bounds=MemoryBounds(entries=9, bytes=999))
+        return (await store.list(tenant))[0].id
 
     async def add_incident(self, tenant):
         """Put an incident of a tenant into the store, as one that was left over in a storm; its id."""
@@ -366,6 +376,7 @@ async def _opened(path: Path, queue: Path, clock: Clock) -> AsyncIterator[World]
         budgets=SqlBudgets(database),
         batches=SqlBatches(database),
         shadows=SqlShadows(database),
+        memories=SqlMemories(database, new_id),
         audit=AuditLog(SqlAudit(database), AuditQueue(queue)),
     )
     world = World(

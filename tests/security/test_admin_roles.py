@@ -64,7 +64,10 @@ BODIES = {
     "rollouts": ({"action": "share", "share": 5}, {}),
     "models": ({"version": "v2"}, {}),
 }
-QUERIES = {("DELETE", "/admin/cache"): "?all=true"}
+QUERIES = {
+    ("DELETE", "/admin/cache"): "?all=true",
+    ("DELETE", "/admin/memories/{memory}/entries"): "?key=tea",
+}
 IN_OWN_NAME = ("/admin/runs/{run}/fork", "/admin/runs/{run}/replay")
 """What is made is of the tenant of who asks, and so has to be what it is made from."""
 OF_ALL_TENANTS = {
@@ -121,6 +124,7 @@ async def own_object(world, path, tenant):
             "approvals": world.add_approval,
             "runs": world.add_run,
             "incidents": world.add_incident,
+            "memories": world.add_memory,
         }
     ):
         return await kept[noun](tenant)
@@ -180,7 +184,7 @@ async def test_a_role_does_what_the_page_says_to_its_own_tenants_objects(world, 
         for method in methods:
             concrete = path + QUERIES.get((method, path), "")
             if "{" in path:
-                concrete = re.sub(r"\{\w+\}", await own_object(world, path, tenant), path)
+                concrete = re.sub(r"\{\w+\}", await own_object(world, path, tenant), concrete)
             answer = await world.ask((role, tenant), method, concrete, json=body_of(method, path))
 
             if not allowed(role, tenant, method, path, word):
@@ -197,7 +201,7 @@ async def test_only_the_platforms_owner_does_any_of_it_to_another_tenants_object
         if "{" not in path or path.split("/")[2] in OF_ALL_TENANTS:
             continue
         for method in methods:
-            concrete = re.sub(r"\{\w+\}", await own_object(world, path, OTHER), path)
+            concrete = re.sub(r"\{\w+\}", await own_object(world, path, OTHER), path) + QUERIES.get((method, path), "")
             for tenant in (THIRD, HOME):
                 platform = (role, tenant) == ("owner", HOME)
                 answer = await world.ask((role, tenant), method, concrete, json=body_of(method, path))

@@ -146,7 +146,12 @@ def test_a_schema_may_be_a_file(folder):
         ("model: chat\ninstructions: ../x.md\n", 2, "instructions", "outside the agent's folder"),
         ("model: chat\noutput: {name: x}\n", 2, "output", "expected either file or schema"),
         ("model: chat\nmodel: chat\n", 2, "model", "duplicate key 'model'"),
-        ("model: chat\nmemory: {kind: x}\n", 2, "memory", "agents have no memory in this version"),
+        (
+            "model: chat\nmemory: {name: notez}\n",
+            2,
+            "memory.name",
+            "no memory is named 'notez' in memories (there is none)",
+        ),
         ("model: chat\nretrieval: [x]\n", 2, "retrieval", "no knowledge base is named 'x' (there is none)"),
         ("model: chat\nhandoffs: [clerk]\n", 2, "handoffs[0]", "an agent cannot hand over to itself"),
         ("model: chat\nhandoffs: [other]\n", 2, "handoffs[0]", "no agent is named 'other' (there is none)"),
