@@ -15,7 +15,7 @@ import structlog
 
 from gateway.agents.memory_tools import DELETE, READ, SEARCH, USUALLY_FOUND, WRITE, memory_source
 from gateway.agents.origins import origins
-from gateway.agents.provenance import Context, sources_of
+from gateway.agents.provenance import MODEL, Context, sources_of
 from gateway.config.memory_settings import MemorySettings
 from gateway.core.caller import Caller
 from gateway.core.tools import SERVER, Confidentiality, Integrity, Label, Tool
@@ -80,12 +80,14 @@ def made_from(call: ToolCall, tool: Tool, seen: Context, approval: Approval | No
     else:
         found, taint, sensitive = approval.origins, approval.taint, approval.sensitive
     doubtful = [label for label in found.values() if label.integrity == "untrusted"]
-    behind = {source for label in doubtful for source in sources_of(label)}
+    sources = {*taint, *sensitive, *(source for label in doubtful for source in sources_of(label))}
+    # That the model put it together says nothing beside what it had read.
+    sources = sources - {MODEL.source} or sources
     return Made(
         agent=agent,
         integrity="untrusted" if taint or doubtful else "trusted",
         confidentiality="sensitive" if sensitive else "internal",
-        sources=tuple(sorted({*taint, *sensitive, *behind})),
+        sources=tuple(sorted(sources)),
         agreed=approval is not None,
     )
 
