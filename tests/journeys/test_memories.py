@@ -1,9 +1,12 @@
 """What an agent is told in one run it knows in the next, for whom it may; and what strangers wrote stays what strangers wrote. Over HTTP, with the official client."""
 
+import json
+
 import anyio
 import pytest
 
 from tests.journeys.memory_world import MAIL, memory_world
+from tests.journeys.test_time_travel import switchgear
 
 
 @pytest.fixture
@@ -164,3 +167,63 @@ async def ended(world, run):
             if found["status"] not in ("queued", "in_progress"):
                 return found
             await anyio.sleep(0.02)
+
+
+async def test_people_delete_entries_and_it_is_written_down_who_did(world):
+    await world.ask("ada", "notes", "Please remember that I drink green tea")
+    await world.ask("ada", "desk", "Please remember that I drink green tea")
+    mine, desk = sorted(
+        (await world.http.get("/admin/memories")).json()["data"], key=lambda one: one["scope"] != "user"
+    )
+    path = f"/admin/memories/{mine['id']}"
+
+    assert (mine["name"], mine["owner"], mine["entries"]) == ("notes", f"user:{world.ids['ada']}", 1)
+    assert (await world.http.delete(f"{path}/entries", params={"key": "coffee"})).status_code == 404
+    assert (await world.http.delete(f"{path}/entries")).status_code == 400
+    assert (await world.http.delete(f"{path}/entries", params={"key": "tea"})).json()["deleted"] is True
+    assert (await world.http.delete(f"/admin/memories/{desk['id']}")).json()["entries"] == 1
+    assert await world.entries() == {}
+    noted = (await world.http.get("/admin/audit", params={"limit": 50})).json()["data"]
+    done = {(one["action"], one["about"]["id"]): one["details"] for one in noted if one["about"]["kind"] == "memory"}
+    assert done["memory.entry_deleted", mine["id"]]["key"] in ("tea", "coffee")
+    assert done["memory.erased", desk["id"]]["entries"] == 1
+
+
+async def test_a_user_who_is_erased_is_erased_from_memories_too(world):
+    for user, agent in (("ada", "notes"), ("ada", "team"), ("eve", "notes"), ("zoe", "notes")):
+        await world.ask(user, agent, "Please remember that I drink green tea")
+    old = await world.http.post("/admin/retention", json={"older_than_days": 0})
+    dry = await world.http.post("/admin/retention", json={"user": world.ids["ada"], "dry_run": True})
+    before = await world.entries()
+    await world.http.post("/admin/retention", json={"user": world.ids["ada"]})
+
+    assert (old.status_code, dry.status_code, len(before)) == (200, 200, 4)
+    assert {owner for _, owner, _ in await world.entries()} == {f"user:{world.ids['eve']}", f"user:{world.ids['zoe']}"}
+
+
+async def test_the_command_line_lists_shows_and_deletes(world):
+    await world.ask("ada", "notes", "Please remember that I drink green tea")
+    listed = json.loads(await switchgear(world, "memory", "list", "--json"))
+    [memory] = listed["data"]
+
+    assert "green tea, in the kitchen" in await switchgear(world, "memory", "show", memory["id"])
+    assert "tea deleted" in await switchgear(world, "memory", "delete", memory["id"], "tea")
+    assert "Name the entry's KEY" in await switchgear(world, "memory", "delete", memory["id"], code=2)
+    assert "0 entries deleted" in await switchgear(world, "memory", "delete", memory["id"], "--all")
+
+
+async def test_a_fork_is_live_and_writes(world):
+    kept = await world.ask("ada", "notes", "Please remember that I drink green tea")
+    made = (await world.http.post(f"/admin/runs/{kept.id}/fork", json={"at": 0})).json()
+    await ended(world, made["id"])
+
+    # In the name of whoever forks: it is that one's memory.
+    assert sorted(entry["run"] for entry in (await world.entries()).values()) == sorted([kept.id, made["id"]])
+
+
+async def test_calls_are_counted_by_memory_and_outcome(world):
+    await world.ask("ada", "notes", "fill it")
+    shown = (await world.http.get("/metrics")).text
+
+    assert 'switchgear_memory_calls_total{memory="notes",tool="memory_write",outcome="done"} 3' in shown
+    assert 'switchgear_memory_calls_total{memory="notes",tool="memory_write",outcome="refused"} 1' in shown
