@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from gateway.agents.memory_tools import DELETE, READ, SEARCH, USUALLY_FOUND, WRITE, memory_source
+from gateway.agents.memory_tools import DELETE, READ, SEARCH, USUALLY_FOUND, WRITE, memory_source, memory_tools
 from gateway.agents.origins import origins
 from gateway.agents.provenance import MODEL, Context, sources_of
 from gateway.config.memory_settings import MemorySettings
@@ -103,6 +103,11 @@ class Remembering:
     def __init__(self, store: MemoryStore, settings: Callable[[], Mapping[str, MemorySettings]]) -> None:
         self.store = store
         self._settings = settings
+
+    def tools(self, agent: str) -> Sequence[Tool]:
+        """Give the tools of all memories, as an agent would have them."""
+        known = self._settings().items()
+        return [tool for name, settings in known for tool in memory_tools(name, settings, agent, write=True)]
 
     async def result(self, call: ToolCall, tool: Tool, run: Run, caller: Caller, made: Made, *, now: float) -> Recalled:
         """Do what a call asks for. Raises StoreUnavailable."""

@@ -21,7 +21,7 @@ from gateway.core.caller import Caller
 from gateway.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, SwitchgearError
 from gateway.core.items import Json
 from gateway.core.rights import rights_of
-from gateway.core.tools import Label, Tool, Wish
+from gateway.core.tools import SERVER, Label, Tool, Wish
 from gateway.dialects.openai_responses.mcp_items import RESPONSE, canonical, is_ours
 from gateway.policies.tool_judgement import ToolFacts
 from gateway.stores.approval_story import story
@@ -253,7 +253,9 @@ class Resolving:
         return text, sha256(text)
 
     async def _tool_of(self, approval: Approval) -> Tool:
-        for tool in await self._tools.hub.tools(approval.server):
+        memory = self._tools.memory if approval.server == SERVER else None
+        of_memory = None if memory is None else memory.tools(approval.agent)
+        for tool in await self._tools.hub.tools(approval.server) if of_memory is None else of_memory:
             if tool.name == approval.tool and tool.definition == approval.definition:
                 return tool
         msg = f"The tool {approval.server}/{approval.tool} is not the one any more that was asked about."

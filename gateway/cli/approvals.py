@@ -188,7 +188,7 @@ def _print(one: dict[str, Any], *, as_json: bool) -> None:
     click.echo(one_line(visible(f"{one['server']}/{one['tool']} ({one['kind']}, {one['effect']})")))
     if one["question"]:
         click.echo(question_text(msgspec.convert({**given_only(one["question"])}, Wish)))
-    if one["server"] != SERVER:
+    if one["server"] != SERVER or not one["question"]:
         click.echo(visible(msgspec.json.format(one["arguments_text"] or "{}", indent=2)))
     rows = [{"field": name, "value": one_line(visible(value))} for name, value in _facts(one) if value]
     print_table(rows, ("field", "value"))

@@ -7,15 +7,19 @@ import msgspec
 import pytest
 
 from gateway.agents.agent_planning import AgentsInForce
+from gateway.agents.approving import Ballot
 from gateway.agents.memory_tools import memory_tools
 from gateway.agents.remembering import MOST_SOURCES, Made, Remembering
 from gateway.config.memory_settings import MemoryLimitSettings, MemorySettings, MemoryUseSettings
+from gateway.config.policy_settings import PolicyDocuments, PolicyText
 from gateway.config.tool_settings import GivesSettings
 from gateway.core.caller import Caller
 from gateway.core.clock import SYSTEM_CLOCK
+from gateway.core.errors import InvalidRequest
 from gateway.core.ids import new_id
 from gateway.core.tools import Label, ToolOutput
 from gateway.policies.authorizer import Authorizer
+from gateway.policies.rules import open_rules
 from gateway.policies.tool_judge import StandingToolJudge
 from gateway.stores.memories import MemoryBounds, MemoryPlace
 from gateway.stores.memories_sql import SqlMemories
@@ -24,7 +28,7 @@ from tests.contract.run_records import queued
 from tests.unit.agents.office_world import agent, asking, office
 from tests.unit.agents.runs_world import check_stream, speak
 from tests.unit.agents.test_tools_taken_over import QUICK, Mortal
-from tests.unit.agents.tools_world import LOOK, SEND, a_tool, results, want
+from tests.unit.agents.tools_world import BOB, LOOK, SEND, a_tool, results, want
 
 WEB = a_tool("web", gives=Label(source="desk/web", integrity="untrusted"))
 CRM = a_tool("crm", gives=Label(source="desk/crm", integrity="trusted", confidentiality="sensitive"))
@@ -269,3 +273,65 @@ async def test_what_other_users_wrote_is_what_the_operator_says(tmp_path, gives,
         items = await world.world.runs.items(run.id)
 
     assert [item.label.integrity for item in items if item.body.get("name") == "memory_read"] == [integrity]
+
+
+async def test_who_agrees_may_edit_what_is_written_down_and_it_stays_a_strangers(tmp_path):
+    memories = {"notes": MemorySettings(scope="tenant")}
+    team = msgspec.structs.replace(OWN, scope="tenant", owner="")
+    async with remembering(
+        tmp_path, HOST, minds={"host": [[want("web")], [write()], "Done."]}, memories=memories
+    ) as world:
+        run, _ = await world.ask(agent="host")
+        [approval] = await world.world.approvals.of_run(run.id)
+        desk = world.world.desk.approvals
+        wrong = Ballot(approval=approval.id, approve=True, edited={"key": "", "text": "black"})
+        with pytest.raises(InvalidRequest, match="key"):
+            await desk.vote(BOB, wrong, channel="admin")
+        edit = Ballot(approval=approval.id, approve=True, edited={"key": "tea", "text": "black"})
+        verdict = await desk.vote(BOB, edit, channel="admin")
+        await world.world.follow(await world.world.desk.find("acme", verdict.continuation))
+        entry = await found(world, team)
+
+    assert (run.status, entry.text, entry.integrity, entry.sources) == ("waiting", "black", "untrusted", ("desk/web",))
+    assert (entry.author, entry.agent) == ("key:ada", "host")
+
+
+async def test_a_policy_about_a_source_holds_for_what_a_memory_passed_on(tmp_path):
+    forbid = """
+        permit (principal, action, resource);
+        @id("no-web") forbid (principal, action == Action::"call_tool", resource == Tool::"desk/send")
+        when { context.taint.contains("desk/web") };
+    """
+    minds = {"host": [[want("web")], [write()], "Done.", [read()], [want("send")], "Done.", [want("send")], "Done."]}
+    async with remembering(tmp_path, HOST, minds=minds) as world:
+        judge = StandingToolJudge(Authorizer(rules_of(forbid), wall=SYSTEM_CLOCK.wall))
+        msgspec.structs.force_setattr(world.world.means.tools, "judge", judge)
+        for _ in range(3):
+            last, _ = await world.ask(agent="host")
+            items = results(last)
+            if items[0][0] == "memory_read":
+                told = items[1]
+
+    assert told == ("send", "This call is not allowed. The policy no-web forbids this call.")
+    assert items == [("send", "send did {}")]
+
+
+async def test_a_policy_may_forbid_a_write_that_the_built_in_rules_let_pass(tmp_path):
+    forbid = """
+        permit (principal, action, resource);
+        @id("clean") forbid (principal, action == Action::"call_tool", resource == Tool::"switchgear/memory_write")
+        when { context.tainted };
+    """
+    async with remembering(tmp_path, HOST, minds={"host": [[want("web")], [write()], "Done."]}) as world:
+        judge = StandingToolJudge(Authorizer(rules_of(forbid), wall=SYSTEM_CLOCK.wall))
+        msgspec.structs.force_setattr(world.world.means.tools, "judge", judge)
+        run, _ = await world.ask(agent="host")
+
+        assert await found(world) is None
+    assert results(run)[1] == ("memory_write", "This call is not allowed. The policy clean forbids this call.")
+
+
+def rules_of(text):
+    """Policies of one document."""
+    texts = (PolicyText(name="a.cedar", path="a.cedar", text=text),)
+    return open_rules(PolicyDocuments(folder="", texts=texts, cases=(), zone=None, default="allow", digest=b""))
