@@ -52,7 +52,7 @@ class KnowledgeHub:
         self._current = current
         self._counts = counts
         self._clock = clock
-        self.followers, self.offers, self.changes = within.followers, within.offers, within.changes
+        self.offers, self.changes = within.offers, within.changes
 
     def servers(self) -> Sequence[ServerInfo]:
         """Give all servers, by name."""

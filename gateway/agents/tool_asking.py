@@ -176,7 +176,7 @@ class ToolAsking:
         means.counts.remembered.add((tool.memory, tool.name, "refused" if found.error else "done"))
         if found.error:
             return Result(body=mcp_items.failed(body, found.error), label=found.label)
-        return Result(body=await self._shown(body, ToolOutput(text=found.text)), label=found.label)
+        return self._shown(body, ToolOutput(text=found.text), found.label)
 
     async def _hand_over(self, body: Body, agent: str, version: str) -> Body:
         """See whether an agent can take the run over; it does when this is written."""

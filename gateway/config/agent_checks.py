@@ -124,6 +124,11 @@ def fitting_findings(agent: AgentSettings, settings: Settings, others: Collectio
     for name, path in called_by(agent).items():
         if name not in others:
             yield Finding(path=path, message=f"no agent is named {shown(name)}{near(name, others)}")
+    yield from _sources(agent, settings)
+    yield from _guardrails(agent, settings)
+
+
+def _sources(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:
     for name in agent.retrieval:
         if name not in settings.knowledge:
             message = f"no knowledge base is named {shown(name)}{near(name, settings.knowledge)}"
@@ -133,7 +138,6 @@ def fitting_findings(agent: AgentSettings, settings: Settings, others: Collectio
             f"no memory is named {shown(agent.memory.name)} in memories{near(agent.memory.name, settings.memories)}"
         )
         yield Finding(path=("memory", "name"), message=message)
-    yield from _guardrails(agent, settings)
 
 
 def _guardrails(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:

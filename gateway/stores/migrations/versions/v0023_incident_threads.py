@@ -7,8 +7,8 @@ from alembic.operations import Operations
 
 from gateway.stores.metadata import TIME
 
-revision = "0026_incident_threads"
-down_revision = "0021_triggers"
+revision = "0023_incident_threads"
+down_revision = "0022_memories"
 
 _LEFT = sa.text("held = 'storm' AND ended_at IS NULL")
 
