@@ -23,6 +23,7 @@ _OF_A_MODEL: Final = (
     "agents",
     "handoffs",
     "guardrails",
+    "retrieval",
     "instructions",
     "parallel_tool_calls",
     "temperature",

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import anyio
 import pytest
 
 from tests.journeys.knowledge_world import NAMES, TEXTS, calls_of, knowledge_world
@@ -106,6 +107,20 @@ async def test_changed_texts_are_searched_after_a_reload_and_broken_ones_change_
     assert refused["status"] == "refused"
     assert refused["faults"][0]["file"].endswith("handbook/bad.md")
     assert still.output_text == found.output_text
+
+
+async def test_a_new_text_is_seen_without_being_told_of_also_in_a_new_folder(tmp_path):
+    async with knowledge_world(tmp_path) as world:
+        (tmp_path / "handbook" / "sub").mkdir()
+        (tmp_path / "handbook" / "sub" / "new.txt").write_text("zebra\n")
+        with anyio.fail_after(20):
+            while "sub/new.txt" not in (await world.http.get("/admin/knowledge/handbook")).json()["files"]:
+                await anyio.sleep(0.05)
+        (tmp_path / "handbook" / "sub" / "new.txt").write_text("giraffe\n")
+        before = (await world.http.get("/admin/knowledge/handbook")).json()["digest"]
+        with anyio.fail_after(20):
+            while (await world.http.get("/admin/knowledge/handbook")).json()["digest"] == before:
+                await anyio.sleep(0.05)
 
 
 async def test_an_operator_sees_what_is_loaded_and_nothing_of_what_it_says(tmp_path):

@@ -121,6 +121,21 @@ async def test_a_question_is_words_and_nothing_else(world, query):
     assert not answer.is_error
 
 
+async def test_a_tool_has_its_limit_and_its_approval_by_its_name(world):
+    config = world.folder / "switchgear.yaml"
+    limited = "knowledge: [handbook], approval: {knowledge/read_knowledge: always}, limits: {tools: {knowledge/search_knowledge: 1}}"
+    config.write_text(config.read_text().replace("knowledge: [handbook, wiki, vault]", limited))
+    assert (await world.reload())["status"] in ("applied", "unchanged")
+    async with client_of(world.gateway.url, key=world.key) as client:
+        first = await client.call_tool("search_knowledge", {"query": "escalation"})
+        second = await client.call_tool("search_knowledge", {"query": "escalation"})
+        read = await client.call_tool("read_knowledge", {"base": "handbook", "file": "on-call.md"})
+
+    assert (first.is_error, second.is_error) == (False, True)
+    assert "1 calls of knowledge/search_knowledge in a minute" in second.content[0].text
+    assert read.structured_content["status"] == "waiting_for_approval"
+
+
 async def test_searches_go_on_while_the_texts_are_read_anew(world):
     found = []
 

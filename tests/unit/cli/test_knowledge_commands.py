@@ -139,3 +139,10 @@ def test_no_server_of_tools_can_take_the_name(run, place):
     (place / "switchgear.yaml").write_text(CONFIG.replace("    desk:", "    knowledge:"))
 
     assert "'knowledge' is the name of the search in knowledge bases: choose another" in run("check").stderr
+
+
+def test_a_workflow_searches_nothing_itself(run, place):
+    (place / "agents/flow").mkdir()
+    (place / "agents/flow/agent.yaml").write_text("workflow: {agent: clerk}\nretrieval: [handbook]\n")
+
+    assert "flow/agent.yaml:2: retrieval: a workflow has no retrieval" in run("check").stderr

@@ -1,5 +1,6 @@
 """The bases in force: read with the configuration, taken over where nothing changed, refused as a whole."""
 
+import anyio
 import pytest
 
 from gateway.config import ConfigError
@@ -65,3 +66,22 @@ async def test_the_faults_of_all_bases_are_told_at_once(place):
         await source_of(place).prepare(settings_of(place), NO_KNOWLEDGE)
 
     assert [fault.path for fault in caught.value.faults] == ["knowledge.one", "knowledge.two"]
+
+
+async def test_other_work_goes_on_while_the_texts_are_read(place):
+    text = "# Head\n\n" + "\n\n".join(f"word{number} and another{number}" for number in range(20_000))
+    (place / "one" / "long.md").write_text(text)
+    source, settings, turns, done = source_of(place), settings_of(place), 0, anyio.Event()
+
+    async def read():
+        await source.prepare(settings, NO_KNOWLEDGE)
+        done.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        while not done.is_set():
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    # Read in this loop, there would be two.
+    assert turns > 10
