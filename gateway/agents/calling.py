@@ -81,7 +81,7 @@ class Calling:
                 if not await self._means.runs.add(kept, items, most_live=self._means.settings.unfinished):
                     raise self._desk.too_many()
             except Conflict:
-                return (await self._own(asked.caller, run.id)).id
+                return await self._again(asked.caller, run, canonical(asked.arguments))
             if here:
                 self._executor.start(kept)
                 here = False
@@ -100,7 +100,24 @@ class Calling:
         except Conflict:
             if not draft.run:
                 raise
-            return (await self._own(draft.caller, draft.run)).id
+            return await self._again(draft.caller, draft, str(draft.fields.get("input")))
+
+    async def _again(self, caller: Caller, asked: Run | Draft, words: str) -> str:
+        """Give the name of a run that was begun before under this one's id, for the same. Raises NotFound, and Conflict where it was for something else."""
+        known = await self._own(caller, asked.id if isinstance(asked, Run) else asked.run)
+        if known.model != asked.model or await self._asked_for(known) != words:
+            # Its result would be taken for that of another call.
+            msg = "Another call was made before under this idempotency key, or this id of a request. This one was not made."
+            raise Conflict(msg)
+        return known.id
+
+    async def _asked_for(self, run: Run) -> str:
+        """Give what a call was asked for with: the arguments of a tool, or what was said to an agent."""
+        items = await self._means.runs.items(run.id)
+        first = next((item.body for item in items if item.place == "input" and item.index == 0), {})
+        content = first.get("content")
+        part = content[0] if isinstance(content, list) and content else None
+        return str(part.get("text")) if isinstance(part, dict) else str(content)
 
     async def waiting(self, caller: Caller, tool: Tool, arguments: Fields) -> str:
         """Give the name of a call of the caller's that is this very call and waits for people; empty where there is none.
