@@ -120,7 +120,8 @@ class ReceivedSettings(TriggerSettings, frozen=True, kw_only=True):
 
     window: Annotated[
         float,
-        Meta(ge=1, le=86_400, description="Seconds that a signature's time may be off; a replay is known for longer."),
+        # Ahead or behind, so that it is good for twice as long: the least time for which deliveries are kept (keep_days) is no less.
+        Meta(ge=1, le=43_200, description="Seconds that a signature's time may be off; a replay is known for longer."),
     ] = 300.0
     body_bytes: Annotated[int, Meta(ge=1024, le=64 * 1024**2, description="Largest body, in bytes.")] = 8 * 1024 * 1024
     value_chars: Annotated[

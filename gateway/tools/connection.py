@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import anyio
 import msgspec
@@ -39,6 +39,10 @@ class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
 
 
+CALM: Final = 0.25
+"""Seconds between two looks at lists of which a server says that they are others."""
+
+
 class Signals:
     """What a connection tells who holds it: that it is `broken`, with the reason, and that its lists should be read again.
 
@@ -62,6 +66,11 @@ class Signals:
         """Its lists may be others, or the server gone."""
         self.changed.set()
         self.offered.set()
+
+    async def calm_down(self) -> None:
+        """Wait for a moment, or for the end of the connection: who tells of changes without pause is looked at with one."""
+        with anyio.move_on_after(CALM):
+            await self.broken.wait()
 
 
 class Connection(Protocol):

@@ -48,6 +48,7 @@ class Shelf:
             self._looked.set()
             with anyio.move_on_after(fresh):
                 await signals.offered.wait()
+            await signals.calm_down()
 
     async def _look(self, connection: Offering) -> float:
         """Give the seconds until it is time to look again."""

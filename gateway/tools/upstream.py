@@ -319,6 +319,7 @@ class Upstream:
                 with anyio.fail_after(self.settings.start_timeout):
                     await self._list(connection)
                 self._enter("ready", "")
+                await connection.signals.calm_down()
             self.reason = connection.signals.reason
         except TimeoutError:
             self.reason = f"it did not list its tools within {self.settings.start_timeout:g} s"

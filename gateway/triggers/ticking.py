@@ -23,6 +23,8 @@ _LATE: Final = 60.0
 """Seconds beyond which a time was missed: nobody ran, or nobody could write."""
 _MOST_MISSED: Final = 100_000
 _FOREVER: Final = 1e18
+_BACK: Final = 3600.0
+"""Seconds by which a clock that went back is another clock; replicas' clocks differ by less."""
 
 
 class Ticking:
@@ -31,6 +33,7 @@ class Ticking:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._next: dict[str, tuple[str, float]] = {}
+        self._seen = 0.0
 
     def next_time(self, trigger: str) -> float | None:
         """Give when a schedule is due next; None where it was not looked at yet, or never is."""
@@ -39,7 +42,10 @@ class Ticking:
 
     async def look(self) -> float:
         """Do what is due, and give the time at which there is more to do. Raises StoreUnavailable."""
-        soonest = _FOREVER
+        soonest, now = _FOREVER, self._means.clock.wall()
+        if now < self._seen - _BACK:
+            self._next.clear()
+        self._seen = now
         schedules = {
             name: trigger
             for name, trigger in self._means.triggers().items()
@@ -61,6 +67,11 @@ class Ticking:
         before = await store.schedule(name)
         if before is None or before.spec != spec:
             # A schedule that is new has missed nothing.
+            await store.advance(Schedule(trigger=name, spec=spec, last=now), before)
+            return next(times_after(cron, zone, now), _FOREVER)
+        if before.last > now + _BACK:
+            # What was due then was made then, or will not be: but nothing would be until the clock is there again.
+            log.warning("trigger.clock_went_back", trigger=name, seconds=round(before.last - now))
             await store.advance(Schedule(trigger=name, spec=spec, last=now), before)
             return next(times_after(cron, zone, now), _FOREVER)
         passed = [time for time in islice(times_after(cron, zone, before.last), _MOST_MISSED) if time <= now]

@@ -70,3 +70,11 @@ def test_triggers_without_agents_are_refused(tmp_path):
     assert "write the sections agents, runs and database" in faults(
         tmp_path, '{kind: schedule, agent: a, cron: "0 9 * * *"}', base
     )
+
+
+def test_a_signature_is_good_for_no_longer_than_its_delivery_is_remembered(tmp_path):
+    """Its time may be ahead as far as behind; deliveries are kept for a day at least."""
+    trigger = '{kind: webhook, agent: a, secret: "env:LONG", fields: {a: /b}, keep_days: 1, window: %d}'
+
+    assert 2 * read(tmp_path, trigger % 43_200).window == 86_400
+    assert "window" in faults(tmp_path, trigger % 43_201)

@@ -177,3 +177,18 @@ def test_the_same_tools_once_more_are_no_change():
     changes.tell_all()
 
     assert told == ["tools", "tools"]
+
+
+class Restless(Listing):
+    """A server that tells of a change with each list."""
+
+    async def offered(self, kind, wanted):
+        self.signals.look_again()
+        return await super().offered(kind, wanted)
+
+
+async def test_a_server_that_tells_of_changes_without_pause_is_looked_at_with_one():
+    connection = Restless(page("a"))
+    await keeping(shelf(), connection, 0.6)
+
+    assert 2 <= connection.asked <= 4

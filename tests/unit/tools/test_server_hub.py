@@ -167,3 +167,24 @@ async def test_what_waits_for_a_place_longer_than_its_time_was_not_sent():
         with pytest.raises(ToolNotReached, match="no place"):
             await hub.call(ToolAsked(tool=tool, arguments={}, key="k", caller=ANONYMOUS))
     assert server.asked == []
+
+
+class Restless(Scripted):
+    """A server that tells of a change with each list."""
+
+    looks = 0
+
+    async def list(self):
+        self.looks += 1
+        self.signals.look_again()
+        return self.listed
+
+
+async def test_a_server_that_tells_of_changes_without_pause_is_looked_at_with_one():
+    server = Restless(DONE)
+    async with hub_over(server) as hub:
+        assert await pay(hub) == DONE
+        with anyio.move_on_after(0.6):
+            await anyio.sleep_forever()
+
+    assert 2 <= server.looks <= 5
