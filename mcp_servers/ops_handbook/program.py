@@ -10,7 +10,7 @@ from mcp.server.lowlevel import Server
 from msgspec import Meta
 
 from mcp_servers.ops_handbook.runbooks import Runbook, Section, Severity
-from mcp_servers.ops_handbook.shelf import Match, Shelf
+from mcp_servers.ops_handbook.shelf import Match, Shelf, words_of
 from mcp_servers.serving import ConfigurationError, load
 from mcp_servers.verbs import Json, Refused, Verb, server_of
 
@@ -19,6 +19,7 @@ INSTRUCTIONS: Final = (
     "Look with `for_alert` when an alert fires, else with `search`; then `fetch` the runbook and follow its steps in order. Cite what you follow: id, lines "
     "and hash. A step names a tool; calling it needs the same leave as any other call."
 )
+_MOST_SIMILAR: Final = 3
 _CITATION: Final[dict[str, Json]] = {
     "type": "object",
     "properties": {
@@ -87,11 +88,21 @@ class Handbook:
             ),
             Verb(
                 name="for_alert",
-                description="Gives the runbooks of an alert by its name, the most specific first, with their steps.",
+                description=(
+                    "Gives the runbooks of an alert by its name, and by its labels if they are given, the most specific first, with their steps. Where there is "
+                    "none, `similar` has sections that speak of the words of its name: look whether one fits, before you follow it."
+                ),
                 run=self._for_alert,
-                properties={"alert": text},
+                properties={
+                    "alert": text,
+                    "labels": {
+                        "type": "object",
+                        "maxProperties": 50,
+                        "additionalProperties": {"type": "string", "maxLength": 500},
+                    },
+                },
                 required=("alert",),
-                output={"runbooks": {"type": "array"}},
+                output={"runbooks": {"type": "array"}, "similar": {"type": "array"}},
             ),
             Verb(
                 name="fetch",
@@ -138,8 +149,13 @@ class Handbook:
 
     async def _for_alert(self, arguments: dict[str, Json]) -> dict[str, Json]:
         shelf = await self._fresh()
-        found = shelf.for_alert(arguments["alert"])[: self._settings.results]
-        return {"runbooks": [{**_about(runbook), "steps": _steps(runbook)} for runbook in found]}
+        found = shelf.for_alert(arguments["alert"], arguments.get("labels", {}))[: self._settings.results]
+        words = words_of(arguments["alert"])
+        similar = [] if found else await shelf.search(words, shelf.runbooks.values(), _MOST_SIMILAR)
+        return {
+            "runbooks": [{**_about(runbook), "steps": _steps(runbook)} for runbook in found],
+            "similar": [_match(each) for each in similar],
+        }
 
     async def _fetch(self, arguments: dict[str, Json]) -> dict[str, Json]:
         shelf = await self._fresh()

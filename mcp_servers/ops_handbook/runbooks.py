@@ -31,10 +31,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class FrontMatter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a runbook says of itself. `alerts` are names of alerts; a `*` in one stands for anything."""
+    """What a runbook says of itself. `alerts` are names of alerts; a `*` in one stands for anything. `labels` are for alerts of any name that have all of them."""
 
     title: Words
     alerts: tuple[Words, ...] = ()
+    labels: dict[Words, Words] = {}
     severity: Severity | None = None
     owner: Words | None = None
     services: tuple[Words, ...] = ()

@@ -19,6 +19,11 @@ from mcp_servers.ops_handbook.runbooks import Fault, Runbook, Section, Unreadabl
 log = structlog.get_logger()
 
 _WORD: Final = re.compile(r"\w+")
+_PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_BETWEEN: Final = re.compile(r"[\s._:/-]+")
+_NONE: Final[Mapping[str, str]] = {}
+_BY_LABELS: Final = 1000
+"""More vague than any name."""
 _MOST_WORDS: Final = 32
 _LOOKED_AT: Final = 1000
 """Sections that fit a question and are looked at: those of runbooks that are not wanted are passed over."""
@@ -62,14 +67,24 @@ class Shelf:
         async with self._turn:
             return await anyio.to_thread.run_sync(self._search, query, {each.id for each in runbooks}, most)
 
-    def for_alert(self, alert: str) -> list[Runbook]:
-        """Give the runbooks of an alert, the most specific name first."""
+    def for_alert(self, alert: str, labels: Mapping[str, str] = _NONE) -> list[Runbook]:
+        """Give the runbooks of an alert, the most specific name first, then those that fit its labels alone.
+
+        Case and what stands between words say nothing: `pod_crash_looping` is `PodCrashLooping`.
+        """
         found: list[tuple[int, str]] = []
         # A name without a star names the alert itself; else the more letters, the more it says.
         for runbook in self.runbooks.values():
-            fits = [name for name in runbook.about.alerts if fnmatch.fnmatchcase(alert.lower(), _pattern(name))]
+            fits = [
+                name for name in runbook.about.alerts if fnmatch.fnmatchcase(_letters(alert), _pattern(_letters(name)))
+            ]
             if fits:
                 found.append((min(_vagueness(name) for name in fits), runbook.id))
+            elif runbook.about.labels and all(
+                fnmatch.fnmatchcase(labels.get(name, "").lower(), _pattern(value))
+                for name, value in runbook.about.labels.items()
+            ):
+                found.append((_BY_LABELS - len(runbook.about.labels), runbook.id))
         return [self.runbooks[name] for _, name in sorted(found)]
 
     def _refresh(self) -> None:
@@ -119,6 +134,16 @@ def _vagueness(name: str) -> int:
 def _pattern(name: str) -> str:
     """Give an alert's name as a pattern, in which only `*` means more than itself."""
     return name.lower().replace("[", "[[]").replace("?", "[?]")
+
+
+def _letters(name: str) -> str:
+    """Give a name without case, and without what stands between its words."""
+    return _BETWEEN.sub("", name.lower())
+
+
+def words_of(alert: str) -> str:
+    """Give the words of an alert's name: `NodeDiskFull` is about a node, a disk, and full."""
+    return " ".join(_PARTS.findall(alert))
 
 
 def _index_of(runbooks: Iterable[Runbook]) -> sqlite3.Connection:

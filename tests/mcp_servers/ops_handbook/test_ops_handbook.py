@@ -223,3 +223,39 @@ def test_a_folder_that_is_not_there_is_told_at_the_start(tmp_path):
 
     with pytest.raises(ConfigurationError, match="folder: there is no folder"):
         build(config)
+
+
+LATENCY = """---
+title: Answers are slow
+alerts: [RequestLatencyHigh]
+labels: {team: shop, kind: "slow-*"}
+---
+Look at the p99 of the checkout first. The pods of it may be starved.
+"""
+
+
+async def test_an_alert_of_another_spelling_or_with_the_labels_of_a_runbook_finds_it(handbook):
+    (handbook.parent / "runbooks" / "latency.md").write_text(LATENCY)
+    async with client_of(handbook) as client:
+
+        async def ids(alert, **labels):
+            return [one["id"] for one in (await found(client, "for_alert", alert=alert, labels=labels))["runbooks"]]
+
+        assert await ids("kube_pod_crash_looping") == ["crash-loop"]
+        assert await ids("Kube Pod Crash-Looping") == ["crash-loop"]
+        assert await ids("Whatever", team="shop", kind="slow-checkout") == ["latency"]
+        assert await ids("KubePodCrashLooping", team="shop", kind="slow-x") == ["crash-loop", "latency"]
+        assert await ids("Whatever", team="shop") == []
+        assert await ids("Whatever", team="other", kind="slow-x") == []
+
+
+async def test_an_alert_that_no_runbook_names_has_those_that_speak_of_its_words(handbook):
+    async with client_of(handbook) as client:
+        unnamed = await found(client, "for_alert", alert="LedgerVolumeGrew")
+        nothing = await found(client, "for_alert", alert="Xyzzy")
+        named = await found(client, "for_alert", alert="NodeDiskPressure")
+
+    assert unnamed["runbooks"] == []
+    assert {one["citation"]["runbook"] for one in unnamed["similar"]} >= {"nodes/disk"}
+    assert nothing == {"runbooks": [], "similar": []}
+    assert named["similar"] == []
