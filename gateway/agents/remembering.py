@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 MOST_SOURCES: Final = 64
 """Of one entry. What came from more is not written down: a source that is left out would be forgotten."""
+MOST_RUNS: Final = 10
+"""Of one label: those that wrote the entries that were read first. They are for people; nothing is decided by them."""
 _GUARDED: Final = (
     "It was written from what is trusted, and what you have read since is not: choose another key, or ask the user."
 )
@@ -232,7 +234,7 @@ def _label(entries: Iterable[MemoryEntry], settings: MemorySettings, place: Memo
         integrity="untrusted" if doubtful else "trusted",
         confidentiality=max(secrecy, key=_RANK.index),
         sources=tuple(sorted({source for entry in read for source in entry.sources})),
-        runs=tuple(dict.fromkeys(entry.run for entry in read)),
+        runs=tuple(dict.fromkeys(entry.run for entry in read))[:MOST_RUNS],
     )
 
 

@@ -224,7 +224,7 @@ def _lineage_view(lineage: Lineage | None) -> dict[str, Any]:
 
 
 def _item_view(item: RunItem) -> dict[str, Any]:
-    label = None if item.label is None else msgspec.structs.asdict(item.label)
+    label = None if item.label is None else item.label.shown()
     return {"id": item.id, "place": item.place, "index": item.index, "label": label, "body": item.body}
 
 

@@ -47,6 +47,13 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
 
+    def shown(self) -> dict[str, Json]:
+        """Give it as programs are shown it: what is behind the source only where there is something."""
+        fields: dict[str, Json] = msgspec.structs.asdict(self)
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in fields.items() if value != ()
+        }
+
     @property
     def said(self) -> str:
         """The source as people read it, with what is behind it."""

@@ -47,7 +47,7 @@ def approval_view(approval: Approval, votes: Sequence[Vote] = ()) -> dict[str, A
         "question": None if approval.wish is None else wish_view(approval.wish),
         "reason": approval.reason,
         "rules": list(approval.rules),
-        "origins": {path: msgspec.structs.asdict(label) for path, label in approval.origins.items()},
+        "origins": {path: label.shown() for path, label in approval.origins.items()},
         "taint": list(approval.taint),
         "groups": list(approval.groups),
         "quorum": approval.quorum,

@@ -313,3 +313,35 @@ def test_nothing_is_left_behind(place):
     assert place.run("test").returncode == 0
 
     assert sorted(path.name for path in place.folder.iterdir()) == before
+
+
+MEMORY_CASE = """
+- name: remembers
+  user: [Hello.]
+  memory: [{key: old, text: one, integrity: untrusted}]
+  model: [{call: [{tool: switchgear/memory_write, arguments: {key: new, text: two}}]}, {say: Done.}]
+  expect: {memory: [{key: new, text: three}, {key: gone}]}
+"""
+
+
+def test_a_case_says_what_the_agent_remembers_otherwise(place):
+    place.write("switchgear.yaml", CONFIG + "memories: {notes: {}}\n")
+    place.write("agents/clerk/agent.yaml", FREE + "memory: notes\n")
+    place.cases(MEMORY_CASE)
+    found = place.run("test")
+
+    assert found.returncode == 1
+    assert "memory: there is no entry 'gone'" in found.stdout
+    assert "memory: there is an entry 'old'" in found.stdout
+    assert "memory: text of 'new' is 'two', not 'three'" in found.stdout
+    place.cases(MEMORY_CASE.replace("three", "two").replace("{key: gone}", "{key: old, integrity: untrusted}"))
+    assert "1 of 1 cases hold" in place.run("test").stdout
+
+
+def test_a_case_of_an_agent_without_a_memory_says_nothing_of_one(place):
+    place.write("agents/clerk/agent.yaml", FREE)
+    place.cases("- {name: a, user: [Hello.], memory: [{key: old}]}\n")
+    found = place.run("check")
+
+    assert (found.returncode, "cases.yaml:1" in found.stdout) == (1, True)
+    assert "the agent has no memory" in found.stdout
