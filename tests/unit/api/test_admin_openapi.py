@@ -12,6 +12,7 @@ from gateway.api.edge import Edge
 from gateway.api.openapi_admin import OPERATIONS as ADMIN_OPERATIONS
 from gateway.api.openapi_admin import admin_paths, shown_path
 from gateway.api.openapi_knowledge import OPERATIONS as KNOWLEDGE_OPERATIONS
+from gateway.api.openapi_memories import OPERATIONS as MEMORY_OPERATIONS
 from gateway.api.openapi_people import OPERATIONS as PEOPLE_OPERATIONS
 from gateway.api.openapi_prompts import OPERATIONS as PROMPT_OPERATIONS
 from gateway.api.openapi_triggers import OPERATIONS as TRIGGER_OPERATIONS
@@ -27,6 +28,7 @@ OPERATIONS = (
     *PEOPLE_OPERATIONS,
     *PROMPT_OPERATIONS,
     *KNOWLEDGE_OPERATIONS,
+    *MEMORY_OPERATIONS,
     *ADMIN_TRIGGER_OPERATIONS,
 )
 ALL = [operation for path in admin_paths(OPERATIONS).values() for operation in path.values()]
