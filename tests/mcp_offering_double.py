@@ -4,7 +4,8 @@
     python tests/mcp_offering_double.py http FOLDER PORT
 
 `asked.jsonl` has a line for each read, prompt and completion, `cancelled.jsonl` one for each that was cancelled. The words of the file
-`prompts` are names of further prompts. The tool `change` adds to them the word that it is called with, and tells of it; `advance` tells how far it is.
+`prompts` are names of further prompts. The tool `change` adds to them the word that it is called with, and tells of it; `advance` tells how far it is. With `stall` it tells
+how far it is, and goes no further: `stalled.jsonl` has a line for each.
 """
 
 import json
@@ -23,6 +24,7 @@ WORD = {"type": "object", "properties": {"word": {"type": "string"}}}
 URIS = ("memo://zeta", "memo://one", "memo://two", "memo://picture", "memo://hang", "memo://broken", "memo://huge")
 TEMPLATES = {"note": "memo://notes/{id}", "file": "memo://files/{+path}", "hidden": "memo://hidden/{id}"}
 PAGE = 2
+STALL = "stall"
 
 
 class Offering:
@@ -44,6 +46,10 @@ class Offering:
             for step in (1, 2, 3):
                 await ctx.session.report_progress(step, 3, f"step {step}")
                 await anyio.sleep(0.07)
+        if params.name == "change" and params.arguments["word"] == STALL:
+            self.note("stalled.jsonl", tool=params.name)
+            await ctx.session.report_progress(1, 3, "step 1")
+            await anyio.sleep_forever()
         if params.name == "change":
             with (self.folder / "prompts").open("a") as more:
                 more.write(f"{params.arguments['word']}\n")

@@ -145,3 +145,24 @@ async def _lost(site, mode):
             while not told:
                 await anyio.sleep(0.01)
         return anyio.current_time() - at
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_replica_that_goes_down_says_so_to_who_has_heard_of_progress_already(site, mode):
+    """An answer that has begun and only ends is none to every client: some wait on."""
+    heard = anyio.Event()
+
+    async def hear(progress, total, message):
+        heard.set()
+
+    async def go_down():
+        await heard.wait()
+        site.busy().signal(signal.SIGTERM)
+
+    async with client_of(site.url, mode) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(go_down)
+        with anyio.fail_after(SOON), pytest.raises(MCPError, match="shutting down"):
+            await client.call_tool("change", {"word": "stall"}, progress_callback=hear)
+        after = wire(await client.call_tool("desk__echo", {"text": "on"}))
+
+    assert after["content"] == [{"type": "text", "text": "on"}]

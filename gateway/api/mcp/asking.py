@@ -22,6 +22,7 @@ log = structlog.get_logger()
 KEY: Final = "switchgear/idempotency-key"
 """Of `_meta`: a client that asks again with the same key asks for the same call."""
 CALL_ID: Final = "switchgear.call"
+REQUEST_ID: Final = "switchgear.mcp.request"
 SESSION: Final = b"mcp-session-id"
 _CODE: Final = "code"
 _PROGRESS: Final = "progress_token"
@@ -39,6 +40,7 @@ class Asked:
         self._context = context
         scope = context.request.scope if context.request is not None else {}
         self.caller: Caller = scope[CALLER]
+        scope[REQUEST_ID] = context.request_id
         self.id: str = scope.get(CALL_ID, "")
         departure = (scope.get("extensions") or {}).get("switchgear.departure")
         self._departure = departure

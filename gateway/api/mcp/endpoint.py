@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import msgspec
 import structlog
 
 from gateway.api.asgi import AsgiSend, Message, Receive, Scope, reply
@@ -24,6 +25,11 @@ log = structlog.get_logger()
 
 PATH: Final = "/mcp"
 CALL_ID: Final = "switchgear.call"
+REQUEST_ID: Final = "switchgear.mcp.request"
+"""What the client calls its request, in the scope of one whose answer is a stream."""
+_INTERNAL: Final = -32603
+_STREAM: Final = b"text/event-stream"
+_EVENT: Final = b"event: message\r\ndata: %b\r\n\r\n"
 _VERSION: Final = b"mcp-protocol-version"
 
 
@@ -105,16 +111,19 @@ class _Relay:
     call = None
 
     def __init__(self, scope: Scope, send: AsgiSend) -> None:
+        self._scope = scope
         names = {name for name, _ in scope["headers"]}
         self._names_session = SESSION not in names and _VERSION not in names
         self._send = send
         self._begun = False
         self._ended = False
+        self._streams = False
 
     async def send(self, message: Message) -> None:
         """Send a message of the answer."""
         if message["type"] == "http.response.start":
             self._begun = True
+            self._streams = dict(message["headers"]).get(b"content-type", b"").startswith(_STREAM)
             if self._names_session and message["status"] == 200:
                 message = {**message, "headers": [*message["headers"], (SESSION, secrets.token_hex(16).encode())]}
         elif not message.get("more_body"):
@@ -122,12 +131,14 @@ class _Relay:
         await self._send(message)
 
     async def fail(self, error: SwitchgearError) -> None:
-        """End the answer with an error; one that has begun ends without its last word, which tells a client that it was cut off."""
+        """End the answer with an error. Of one that has begun it is the last event: not every client takes an end without an answer for one."""
         if self._ended:
             return
         self._ended = True
         if self._begun:
-            await self._send({"type": "http.response.body", "body": b""})
+            known = self._streams and REQUEST_ID in self._scope
+            last = _EVENT % _failure(self._scope[REQUEST_ID], error) if known else b""
+            await self._send({"type": "http.response.body", "body": last})
             return
         headers = [(b"content-type", b"application/json")]
         body = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"%b"}}' % _plain(error.message)
@@ -135,6 +146,11 @@ class _Relay:
 
     async def keep_alive(self, idle: float) -> None:
         """The official server keeps its streams alive by itself."""
+
+
+def _failure(request: str | int, error: SwitchgearError) -> bytes:
+    told = {"code": _INTERNAL, "message": error.message, "data": {"code": error.code}}
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": request, "error": told})
 
 
 def _plain(text: str) -> bytes:
