@@ -288,7 +288,9 @@ def triggers_over(database, services):
         incidents=SqlIncidents(database), runs=SqlRuns(database), calls=SqlToolCalls(database), audit=services.audit
     )
     edge = SimpleNamespace(clock=services.clock, new_id=new_id)
-    return open_triggers(lambda: triggers, edge, TriggerCounts(), SimpleNamespace(desk=None, news=SimpleNamespace()), kept)
+    return open_triggers(
+        lambda: triggers, edge, TriggerCounts(), SimpleNamespace(desk=None, news=SimpleNamespace()), kept
+    )
 
 
 def app_over(services, ring, cache, database, triggers=None):

@@ -19,7 +19,7 @@ from gateway.api.mcp.agent_tools import Question as AgentQuestion
 from gateway.api.mcp.agent_tools import Teller, output_schema
 from gateway.api.mcp.asking import Answer, Asked, Context
 from gateway.api.mcp.desk import McpDesk, Offer
-from gateway.api.mcp.hearing import Hearing
+from gateway.api.mcp.following import Following
 from gateway.api.mcp.knowledge import bound
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.noted import Noted
@@ -103,7 +103,7 @@ class Calls:
         run = await self._desk.calling.waiting(asked.caller, tool, arguments)
         name = run or asked.run or self._desk.edge.new_id("resp_")
         noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)
-        standing = await self._attended(asked, run, Hearing(asked.tell))
+        standing = await self._attended(asked, run, Following(asked.tell))
         answer = await self._shown(asked, offer, standing, what, promised=tool.output_schema is not None)
         return linked(self._desk, named.server, answer)
 
@@ -159,7 +159,7 @@ class Calls:
         standing = await self._attended(asked, run, Teller(asked))
         return await self._shown(asked, offer, standing, what, promised=promised)
 
-    async def _attended(self, asked: Asked, run: str, ear: Teller | Hearing) -> Standing:
+    async def _attended(self, asked: Asked, run: str, ear: Teller | Following) -> Standing:
         """Wait for a call; where its client leaves meanwhile, it is ended."""
         try:
             return await self._desk.calling.wait(asked.caller, run, ear.take)
@@ -185,8 +185,8 @@ class Calls:
         before = await self._desk.calling.standing(asked.caller, state.run)
         if (wrong := await self._told(asked, before, said)) is not None:
             return wrong
-        hearing = Hearing(asked.tell)
-        standing = await self._desk.calling.wait(asked.caller, state.run, hearing.take, seconds=offer.settings.wait)
+        following = Following(asked.tell)
+        standing = await self._desk.calling.wait(asked.caller, state.run, following.take, seconds=offer.settings.wait)
         promised = self._promises(offer, named)
         return await self._shown(asked, offer, standing, what, promised=promised, rounds=state.rounds + 1)
 
@@ -239,7 +239,7 @@ class Calls:
                 standing = await calling.stop(asked.caller, question.id)
             else:
                 seconds = min(max(question.wait, 0.0), offer.settings.wait)
-                standing = await calling.wait(asked.caller, question.id, Hearing(asked.tell).take, seconds=seconds)
+                standing = await calling.wait(asked.caller, question.id, Following(asked.tell).take, seconds=seconds)
         except NotFound:
             return failure(f"There is no call {question.id[:128]!r} here.")
         if standing.state != "ended":

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from gateway.agents.advancing import MANY, PAUSE, Advance
-from gateway.api.mcp.hearing import Hearing
+from gateway.api.mcp.following import Following
 from gateway.core.call import Call
 from gateway.core.caller import Caller
 from gateway.dialects.openai_responses import mcp_items
@@ -129,8 +129,8 @@ async def test_a_client_hears_what_grows_and_nothing_twice(world):
     for step in (1.0, 2.0, 1.0, 2.0, 3.0):
         clock.now += PAUSE
         await advance(step, 9.0, "on")
-    hearing = Hearing(tell)
+    following = Following(tell)
     for event in written.events:
-        await hearing.take(event)
+        await following.take(event)
 
     assert heard == [(1.0, 9.0, "on"), (2.0, 9.0, "on"), (3.0, 9.0, "on")]

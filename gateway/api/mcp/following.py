@@ -21,7 +21,7 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
 
 
-class Hearing:
+class Following:
     """Takes the events of a call's runs, and tells what is said of how far it is; it only ever grows, as the protocol has it."""
 
     def __init__(self, tell: Tell) -> None:
