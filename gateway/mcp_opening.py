@@ -15,12 +15,14 @@ from gateway.api.mcp.counts import McpCounts
 from gateway.api.mcp.desk import Configuration, McpDesk, Site
 from gateway.api.mcp.endpoint import PATH, McpEndpoint
 from gateway.api.mcp.pace import Pace
+from gateway.api.mcp.sessions import Sessions
 from gateway.api.mcp.states import States
 from gateway.api.mcp_door import Entrance, Guarded, metadata
 from gateway.config.mcp_door_settings import McpDoorSettings
 from gateway.stores.audit_log import AuditLog
 from gateway.stores.counters import CounterStore
 from gateway.stores.sealing import Seal
+from gateway.stores.session_notes import SessionNotes
 
 
 class Mcp(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,16 @@ class Kept(Protocol):
     @property
     def call_seal(self) -> Seal:
         """What seals the names of calls that clients keep."""
+        ...
+
+    @property
+    def session_seal(self) -> Seal:
+        """What seals sessions."""
+        ...
+
+    @property
+    def session_notes(self) -> SessionNotes:
+        """What is kept of them."""
         ...
 
 
@@ -73,8 +85,13 @@ def open_mcp(
         hub=hub,
         calling=calling,
         states=States(None if kept is None else kept.call_seal),
+        sessions=Sessions(
+            None if kept is None else kept.session_seal,
+            None if kept is None else kept.session_notes,
+            edge.clock,
+            edge.new_id,
+        ),
         pace=Pace(shared.counters, edge.new_id, counts),
-        counts=counts,
         audit=None if kept is None else kept.audit,
     )
     endpoint = McpEndpoint(edge, desk)

@@ -23,7 +23,7 @@ from gateway.agents.resolving import person_of
 from gateway.agents.running import Running
 from gateway.config.agent_settings import PREFIX as AGENT_MODEL
 from gateway.core.caller import Caller
-from gateway.core.errors import Conflict
+from gateway.core.errors import Conflict, InvalidRequest
 from gateway.core.items import Json
 from gateway.core.tools import Tool
 from gateway.dialects.openai_responses.mcp_items import (
@@ -184,6 +184,28 @@ class Calling:
             raise no_response(name)
         ballot = Ballot(approval=name, approve=True, reason=canonical(content) if content else _YES)
         await self._desk.approvals.vote(caller, ballot, channel="api")
+
+    async def reply(self, caller: Caller, name: str, session: str, content: Fields | None) -> None:
+        """Answer what the tool of an own call asked for in a session, as `answer` does; None declines, and so does what is no answer to the question.
+
+        Raises NotFound for what was not asked in this session, Forbidden, and Conflict where it was answered.
+        """
+        run = await self._own(caller, await self._run_of(caller, name))
+        if run.session != session:
+            raise no_response(name)
+        reason = ""
+        if content is not None:
+            try:
+                await self.answer(caller, name, content)
+            except InvalidRequest as error:
+                # There is no answer to an answer, by which the client could be told: who waits for the call is to hear of it.
+                reason = error.message
+            else:
+                return
+        approval = await self._tools.approvals.find(caller.tenant, name)
+        if approval is None or approval.wish is None or self._desk.approvals is None:
+            raise no_response(name)
+        await self._desk.approvals.vote(caller, Ballot(approval=name, approve=False, reason=reason), channel="api")
 
     async def stop(self, caller: Caller, name: str) -> Standing:
         """End a call that runs or waits: what its tool is asked is told to end as well. Raises NotFound."""

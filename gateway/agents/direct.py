@@ -30,6 +30,10 @@ PREFIX: Final = "tool/"
 _ENDED: Final = "The call has ended."
 _WHOLE: Final = ".whole"
 _PROGRESS: Final = "progress"
+_CLIENT: Final = "client"
+"""Where, in the request of such a run, it stands what the client's program can be asked: whoever goes on with the run knows it."""
+LACKS: Final = "switchgear/lacks"
+"""Where, in `_meta` of a result, the capabilities stand that its tool wants of a client."""
 
 Fields = dict[str, Json]
 
@@ -39,6 +43,7 @@ class DirectCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `run` is the id of the run, empty for a new one: where there is one of that id, the call was asked for before. `session` and `trace` are as in `Run`.
     `progress` says that who asks wants to hear how far the call is: then the journal has it.
+    `client` is what the client's program can be asked in the midst of the call, by capabilities of MCP.
     """
 
     caller: Caller
@@ -50,6 +55,7 @@ class DirectCall(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     trace: str | None = None
     progress: bool = False
+    client: Fields = {}
 
 
 def is_direct(run: Run) -> bool:
@@ -60,6 +66,12 @@ def is_direct(run: Run) -> bool:
 def tells_progress(run: Run) -> bool:
     """Whether somebody wants to hear how far the call is."""
     return is_direct(run) and run.request.get(_PROGRESS) is True
+
+
+def client_of(run: Run) -> Fields | None:
+    """Give what the client of such a call can be asked; None for every other run, for nobody's program is behind it."""
+    said = run.request.get(_CLIENT) if is_direct(run) else None
+    return said if isinstance(said, dict) else None
 
 
 def direct_run(means: Means, asked: DirectCall) -> tuple[Run, Sequence[RunItem]]:
@@ -79,7 +91,13 @@ def direct_run(means: Means, asked: DirectCall) -> tuple[Run, Sequence[RunItem]]
         model=PREFIX + tool.id,
         status="queued",
         created_at=now,
-        request={"model": PREFIX + tool.id, "background": True, "tools": [entry], _PROGRESS: asked.progress},
+        request={
+            "model": PREFIX + tool.id,
+            "background": True,
+            "tools": [entry],
+            _PROGRESS: asked.progress,
+            _CLIENT: asked.client,
+        },
         background=True,
         session=asked.session,
         trace=asked.trace,
@@ -163,6 +181,8 @@ def whole_of(output: ToolOutput) -> bytes:
     result: Fields = {"content": blocks, "isError": output.is_error}
     if output.structured is not None:
         result["structuredContent"] = output.structured
+    if output.lacks:
+        result["_meta"] = {LACKS: output.lacks}
     try:
         return msgspec.json.encode(result)
     except UnicodeEncodeError:

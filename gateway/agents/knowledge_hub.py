@@ -52,7 +52,7 @@ class KnowledgeHub:
         self._current = current
         self._counts = counts
         self._clock = clock
-        self.offers, self.changes = within.offers, within.changes
+        self.hearers, self.offers, self.changes = within.hearers, within.offers, within.changes
 
     def servers(self) -> Sequence[ServerInfo]:
         """Give all servers, by name."""

@@ -78,7 +78,8 @@ class Questions:
             approvals += questions
             changed.append(decided.call)
         writing.items += items
-        notices = [approval_notice(approval, "pending") for approval in approvals]
+        # What only a program can answer is told to nobody.
+        notices = [approval_notice(each, "pending") for each in approvals if each.wish is None or not each.wish.method]
         return Page(items=items, calls=changed, approvals=approvals, notices=notices)
 
     async def _of_agent(self, call: ToolCall, label: Label | None) -> Sequence[RunItem]:

@@ -201,7 +201,7 @@ class Resolving:
     async def _check_answer(self, approval: Approval, wish: Wish, said: str) -> None:
         """Raise InvalidRequest for an answer that is not what is asked for."""
         answer, why = read_answer(wish, said)
-        if not why and answer is not None:
+        if not why and answer is not None and not wish.method:
             form = Tool(
                 server=approval.server,
                 name=approval.tool,

@@ -12,7 +12,7 @@ import structlog
 from gateway.agents.agent_tools import SERVER as AGENTS
 from gateway.agents.builtin_tools import ASK_HUMAN, LARGEST_PIECE, note, read_ref, ref_of, shown
 from gateway.agents.children import Children
-from gateway.agents.direct import is_direct, tells_progress, whole_name, whole_of
+from gateway.agents.direct import client_of, is_direct, tells_progress, whole_name, whole_of
 from gateway.agents.handoffs import target_of
 from gateway.agents.means import Means, ToolMeans
 from gateway.agents.provenance import label_of
@@ -21,7 +21,7 @@ from gateway.agents.wishes import ANSWER, read_answer
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
-from gateway.core.tools import SERVER, Label, Refusal, Tool, ToolOutput, Wish
+from gateway.core.tools import RESULT, SERVER, Label, Refusal, Tool, ToolOutput, Wish
 from gateway.dialects.openai_responses import mcp_items
 from gateway.stores.runs import Run, RunItem
 from gateway.stores.tool_calls import ToolCall
@@ -114,6 +114,7 @@ class ToolAsking:
             refused=refused,
             state=state,
             progress=None if self._progress is None else self._progress(body["id"]),
+            client=client_of(self._run),
         )
         # Also of what went wrong the server may have chosen the words.
         recorded = self._tools.recorded
@@ -156,7 +157,7 @@ class ToolAsking:
             else:
                 reason = next((vote.reason for vote in await approvals.votes(asked.id) if vote.approve), "")
                 content, _ = read_answer(asked.wish, reason)
-                answers[asked.wish.key] = content
+                answers[asked.wish.key] = {RESULT: content} if asked.wish.method else content
         return answers, refused, state
 
     async def _answered(self, call: ToolCall, body: Body) -> Result:

@@ -1,7 +1,7 @@
 """What people answer to a question, in the words of whatever channel it came by: read as the form asks for it. Pure.
 
 A form with one field is answered by the value alone; one with several by JSON, or by lines `name: value`. A page to go to, or a question that
-wants nothing but a yes, is answered by saying yes.
+wants nothing but a yes, is answered by saying yes. What the program of a client is asked is answered by its result, as JSON.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from typing import Final
 import msgspec
 
 from gateway.core.items import Json
-from gateway.core.tools import Wish
+from gateway.core.tools import ROOTS, Wish
 
 ANSWER: Final = "answer"
 """The one field of a question that an agent asks."""
 MOST_ANSWER: Final = 20_000
+MOST_RESULT: Final = 256 * 1024
+"""Characters of the result of a request to the program of a client."""
+MOST_ROOTS: Final = 1000
 
 _YES: Final = frozenset({"yes", "y", "true", "1"})
 _NO: Final = frozenset({"no", "n", "false", "0"})
@@ -40,6 +43,8 @@ def fields_of(wish: Wish) -> dict[str, dict[str, Json]]:
 
 def read_answer(wish: Wish, text: str) -> tuple[dict[str, Json] | None, str]:
     """Give what a text says as the form's object (None where there is no form), and why it says nothing that can be read."""
+    if wish.method:
+        return _result(wish.method, text)
     fields = fields_of(wish)
     if not fields:
         return None, ""
@@ -56,6 +61,31 @@ def read_answer(wish: Wish, text: str) -> tuple[dict[str, Json] | None, str]:
     if missing:
         return None, f"An answer is missing: {', '.join(str(name)[:100] for name in missing)}."
     return found, ""
+
+
+def _result(method: str, text: str) -> tuple[dict[str, Json] | None, str]:
+    """Read the result of a request of MCP: a message of a model (`sampling/createMessage`), or folders (`roots/list`)."""
+    if len(text) > MOST_RESULT:
+        return None, f"The result has more than {MOST_RESULT} characters."
+    try:
+        found = msgspec.json.decode(text, type=dict[str, Json])
+    except (msgspec.DecodeError, RecursionError):
+        return None, "It is the client's own program that is asked here: nobody else can answer, only decline."
+    if method == ROOTS:
+        roots = found.get("roots")
+        fits = isinstance(roots, list) and len(roots) <= MOST_ROOTS and all(map(_is_root, roots))
+        return (found, "") if fits else (None, "The result is no list of roots.")
+    content = found.get("content")
+    blocks = content if isinstance(content, list) else [content]
+    fits = found.get("role") in ("assistant", "user") and isinstance(found.get("model"), str)
+    if not fits or not all(isinstance(block, dict) and isinstance(block.get("type"), str) for block in blocks):
+        return None, "The result is no message of a model."
+    return found, ""
+
+
+def _is_root(root: Json) -> bool:
+    uri = root.get("uri") if isinstance(root, dict) else None
+    return isinstance(uri, str) and uri.startswith("file://")
 
 
 def _object(text: str, fields: Mapping[str, dict[str, Json]]) -> tuple[dict[str, Json], str]:

@@ -99,6 +99,14 @@ class McpEndpointSettings(McpDoorSettings, frozen=True, kw_only=True):
             description="Seconds that a client which asks again for a call that waits for people is kept waiting at most.",
         ),
     ] = 20.0
+    answer_wait: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="Seconds for which a client of 2025-11-25 is given time to answer what a tool asks in the midst of its call.",
+        ),
+    ] = 300.0
     approval_url: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[!-~]+$")] | None,
         Meta(

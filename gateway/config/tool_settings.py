@@ -124,6 +124,15 @@ class McpSettings(ToolServerSettings, frozen=True, kw_only=True):
             description="auto: the newest revision that the server speaks; legacy: begin with initialize, as before 2026-07-28."
         ),
     ] = "auto"
+    pass_on: Annotated[
+        tuple[Literal["logging", "roots", "sampling"], ...],
+        Meta(
+            description=(
+                "What of the server's is passed on, in the midst of a call, to the program of the MCP client that made it: logging, its log "
+                "messages; sampling, requests to the client's own model; roots, the question for its folders. Questions to people always are."
+            )
+        ),
+    ] = ("logging",)
     start_timeout: Annotated[Seconds, Meta(description="Seconds for the server to start and to list its tools.")] = 30.0
     resources: Annotated[
         tuple[ResourceUri, ...], Meta(description="The resources that may be read, by their URIs on the server.")

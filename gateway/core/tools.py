@@ -96,6 +96,13 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.server}/{self.name}"
 
 
+SAMPLING: Final = "sampling/createMessage"
+ROOTS: Final = "roots/list"
+"""What the program of an MCP client can be asked: to have its own model say something, and which folders it works in."""
+
+RESULT: Final = "switchgear/result"
+"""The one field of an answer that is the result of a request to the program of a client, and no filled-in form."""
+
 Refusal: TypeAlias = Literal["cancel", "decline"]
 """That nobody answers what is asked for: a person said no, or nobody said anything. MCP's words."""
 
@@ -104,7 +111,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What people are asked for: `message` in words, and either a form (`schema`, a flat JSON Schema of an object) or a page to go to (`url`).
 
     `key` is the name by which a server of tools knows the answer, `state` what it wants back with it. `earlier` are answers to
-    what it asked before in the same call, by their keys. A wish with no form and no page asks for nothing but a yes. `untold` is that there is no
+    what it asked before in the same call, by their keys. With `method` it is no person that is asked, but the program of the client that made the
+    call: `params` are what goes to it (MCP's `sampling/createMessage`, `roots/list`). Any other wish with no form and no page asks for nothing but a yes. `untold` is that there is no
     way to tell who asks that nobody will: then the call is not made again.
     """
 
@@ -115,6 +123,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str | None = None
     earlier: dict[str, Json] = {}
     untold: bool = False
+    method: str = ""
+    params: dict[str, Json] = {}
 
 
 class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +132,8 @@ class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
 
     `blocks` are the parts of the answer as they came, where the tool gives any: what a text cannot hold is in them.
     `is_error` says that the tool did its work and reports that it could not do what was asked. With `wishes` nothing is done yet: the tool is to
-    be called again with people's answers to them. `gives` labels this result, where that is not for the tool to say once and for all.
+    be called again with people's answers to them. `gives` labels this result, where that is not for the tool to say once and for all. `lacks` are
+    capabilities (MCP's) without which the tool does nothing for the client that asks.
     """
 
     text: str
@@ -131,6 +142,7 @@ class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
     is_error: bool = False
     wishes: tuple[Wish, ...] = ()
     gives: Label | None = None
+    lacks: dict[str, Json] = {}
 
 
 def model_name(server: str, tool: str) -> str:

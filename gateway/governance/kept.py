@@ -24,6 +24,7 @@ from gateway.stores.outbox_sql import SqlOutbox
 from gateway.stores.rollouts_sql import SqlRollouts
 from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.sealing import Seal
+from gateway.stores.session_notes_sql import SqlSessionNotes
 from gateway.stores.shadows_sql import SqlShadows
 from gateway.stores.tool_calls_sql import SqlToolCalls
 from gateway.stores.tool_grants_sql import SqlGrants
@@ -57,5 +58,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     agent_versions: SqlAgentVersions
     seal: Seal
     call_seal: Seal
+    session_seal: Seal
+    session_notes: SqlSessionNotes
     bytes: FileBytes | None
     first_key: str | None

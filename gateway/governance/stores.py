@@ -49,6 +49,7 @@ from gateway.stores.runs_sql import SqlRuns
 from gateway.stores.sealing import Seal
 from gateway.stores.secrets import MasterKeyMissing
 from gateway.stores.secrets_cipher import open_cipher
+from gateway.stores.session_notes_sql import SqlSessionNotes
 from gateway.stores.shadows_sql import SqlShadows
 from gateway.stores.tool_calls_sql import SqlToolCalls
 from gateway.stores.tool_grants_sql import SqlGrants
@@ -127,6 +128,8 @@ async def _on(
         agent_versions=SqlAgentVersions(database),
         seal=Seal(pepper, purpose=b"compaction", prefix=COMPACTED),
         call_seal=Seal(pepper, purpose=b"mcp call", prefix="", most=64 * 1024),
+        session_seal=Seal(pepper, purpose=b"mcp session", prefix="", most=64 * 1024),
+        session_notes=SqlSessionNotes(database),
         bytes=await _file_bytes(settings),
         first_key=first_key if file is None else None,
     )

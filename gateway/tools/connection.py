@@ -12,6 +12,7 @@ import msgspec
 from gateway.core.items import Json
 from gateway.core.tools import Refusal, Tool, ToolOutput
 from gateway.tools.definitions import Listed
+from gateway.tools.logged import Hearing
 from gateway.tools.progress import Progress
 
 ServerKind = Literal["stdio", "http", "openapi"]
@@ -24,7 +25,7 @@ class CannotConnect(Exception):
 class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A call on its way. `arguments` are checked, and hold the idempotency key where the tool takes it as one.
 
-    It may take `seconds`, from now. `answers`, `refused`, `state` and `progress` are those of `ToolAsked`.
+    It may take `seconds`, from now. `answers`, `refused`, `state`, `progress`, `hearing` and `client` are those of `ToolAsked`.
     """
 
     tool: Tool
@@ -37,6 +38,8 @@ class ToolCallAsked(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, Refusal] = {}
     state: str | None = None
     progress: Progress | None = None
+    hearing: Hearing | None = None
+    client: dict[str, Json] | None = None
 
 
 CALM: Final = 0.25

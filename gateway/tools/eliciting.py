@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,9 +20,11 @@ import anyio
 import msgspec
 
 from gateway.core.items import Json
-from gateway.core.tools import Refusal, ToolOutput, Wish
+from gateway.core.tools import RESULT, Refusal, ToolOutput, Wish
 from gateway.tools.connection import ToolCallAsked
 from gateway.tools.content import failure
+from gateway.tools.logged import Logged
+from gateway.tools.passing import CAPABILITIES, NotPassed, request_of, told
 
 URL_REQUIRED: Final = -32_042
 """The code of the error by which a server of 2025-11-25 says that people have to visit a page first."""
@@ -53,9 +56,12 @@ class Unfit(Exception):
 class Flight:
     """One call under way, and what its server has asked for in the midst of it."""
 
-    def __init__(self, asked: ToolCallAsked) -> None:
+    def __init__(self, asked: ToolCallAsked, passed: Collection[str] = ()) -> None:
         self._asked = asked
+        self._passed = passed
         self._seen: dict[str, int] = {}
+        self.key = asked.key
+        self.logged = Logged(asked.hearing) if asked.hearing is not None and "logging" in passed else None
         self.alone = False
         self.wishes: list[Wish] = []
         self.unfit = ""
@@ -67,25 +73,48 @@ class Flight:
         except Unfit as error:
             self.unfit = str(error)
             return {"action": _CANCEL}
+        key, answer = self._answered(wish)
+        return {"action": self._asked.refused.get(key, _CANCEL)} if answer is None else answer
+
+    def result(self, method: str, params: Json) -> dict[str, Json] | None:
+        """Give what the client's program has answered to a request; None where it is asked now, or has declined. Raises NotPassed."""
+        return self._answered(self.request(method, params))[1]
+
+    def request(self, method: str, params: Json) -> Wish:
+        """Give what is asked of the client's program. Raises NotPassed."""
+        asked = self._asked
+        return request_of(asked.tool.server, method, params, asked.client, self._passed)
+
+    @property
+    def capabilities(self) -> dict[str, Json]:
+        """Give what the server is told that can be asked in this call."""
+        return told(self._asked.client, self._passed)
+
+    def _answered(self, wish: Wish) -> tuple[str, dict[str, Json] | None]:
+        """Give the key of what is asked for, and the answer; it is noted where there is none yet, and nobody has declined."""
         number = self._seen[wish.key] = self._seen.get(wish.key, 0) + 1
         key = wish.key if number == 1 else f"{wish.key}.{number}"
         answers = self._asked.answers
         if key in answers:
-            return accepted(answers[key])
-        if refused := self._asked.refused:
-            # Who has said no is not asked for something else in the same call.
-            return {"action": refused.get(key, _CANCEL)}
-        self.wishes.append(msgspec.structs.replace(wish, key=key, earlier=answers))
-        return {"action": _CANCEL}
+            return key, accepted(answers[key])
+        # Who has said no is not asked for something else in the same call.
+        if not self._asked.refused:
+            self.wishes.append(msgspec.structs.replace(wish, key=key, earlier=answers))
+        return key, None
+
+
+CURRENT: ContextVar[Flight | None] = ContextVar("switchgear_flight", default=None)
+"""The call in whose answer something came. The library hands it on from who sent the request, where the transport has a stream for each."""
 
 
 class Flights:
-    """The calls under way on one connection. The protocol does not say to which of them a question belongs: where there are several, to none.
+    """The calls under way on one connection. Of what comes by itself the protocol does not say to which of them it belongs: where there are several, to none.
 
-    From the first such question on, calls on this connection are made one after the other.
+    From the first such question on, calls on this connection are made one after the other. `passed` is what is passed on to clients.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, passed: Collection[str] = ()) -> None:
+        self.passed = passed
         self._live: list[Flight] = []
         self._alone = False
         self._asides = 0
@@ -93,7 +122,7 @@ class Flights:
 
     async def begin(self, asked: ToolCallAsked) -> Flight:
         """Note a call that is made now. It is to be ended."""
-        flight = Flight(asked)
+        flight = Flight(asked, self.passed)
         if self._alone:
             await self._turn.acquire()
             flight.alone = True
@@ -122,14 +151,44 @@ class Flights:
 
     def answer(self, params: Mapping[str, Json]) -> dict[str, Json]:
         """Answer a server that asks in the midst of a call."""
+        flight = self.current
+        return {"action": _CANCEL} if flight is None else flight.answer(params)
+
+    def result(self, method: str, params: Json) -> dict[str, Json] | None:
+        """Answer a server that asks something of the client's program; None where nobody answers now. Raises NotPassed."""
+        flight = self.current
+        if flight is None:
+            raise NotPassed("It cannot be told which call this is for.")
+        return flight.result(method, params)
+
+    def capabilities(self, key: Json) -> dict[str, Json]:
+        """Give what a server is told that can be asked, in the call with this key or in no call at all."""
+        return next((flight.capabilities for flight in self._live if flight.key == key), told(None, ()))
+
+    @property
+    def current(self) -> Flight | None:
+        """Give the call that what has just come belongs to; where that cannot be told, later calls are made one at a time."""
+        flight = CURRENT.get()
+        if flight is not None and flight in self._live:
+            return flight
         if len(self._live) == 1 and not self._asides:
-            return self._live[0].answer(params)
+            return self._live[0]
         self._alone = True
-        return {"action": _CANCEL}
+        return None
+
+    async def log(self, level: str, logger: str | None, data: Json) -> None:
+        """Pass on what a server logs in a call; what it logs otherwise is for no client."""
+        flight = CURRENT.get()
+        if flight is None and len(self._live) == 1 and not self._asides:
+            flight = self._live[0]
+        if flight is not None and flight.logged is not None:
+            await flight.logged(level, logger, data)
 
 
 def accepted(content: Json) -> dict[str, Json]:
-    """Give an answer as a server takes it; `content` is None for a page that was visited."""
+    """Give an answer as a server takes it; `content` is None for a page that was visited, and a result where a program was asked."""
+    if isinstance(content, dict) and content.keys() == {RESULT} and isinstance(result := content[RESULT], dict):
+        return result
     return {"action": _ACCEPT} if content is None else {"action": _ACCEPT, "content": content}
 
 
@@ -139,8 +198,11 @@ def responses_of(answers: Mapping[str, Json], refused: Mapping[str, Refusal]) ->
     return given | {key: {"action": action} for key, action in refused.items()}
 
 
-def needed(result: Mapping[str, Json]) -> ToolOutput | None:
-    """Give what a result of type `input_required` asks people for; None where it only wants to be asked again (`requestState` alone)."""
+def needed(result: Mapping[str, Json], flight: Flight | None = None) -> ToolOutput | None:
+    """Give what a result of type `input_required` asks people for, and the client's program in the call that is `flight`.
+
+    None where it only wants to be asked again (`requestState` alone).
+    """
     requests, state = result.get("inputRequests") or {}, result.get("requestState")
     if not isinstance(requests, dict) or not (state is None or isinstance(state, str)):
         return failure("The tool asks for something in return, in a form that cannot be read.")
@@ -149,7 +211,7 @@ def needed(result: Mapping[str, Json]) -> ToolOutput | None:
     if state is not None and len(state) > MOST_BYTES:
         return failure("The tool asks for something in return, and for more to be kept meanwhile than is kept here.")
     try:
-        wishes = [_requested(key, request, state) for key, request in requests.items()]
+        wishes = [_requested(key, request, state, flight) for key, request in requests.items()]
     except Unfit as error:
         return failure(str(error))
     return wanting(wishes)
@@ -208,8 +270,15 @@ def _is_page(url: str) -> bool:
     return known and bool(host) and "@" not in parts.netloc and "xn--" not in host
 
 
-def _requested(key: Json, request: Json, state: str | None) -> Wish:
+def _requested(key: Json, request: Json, state: str | None, flight: Flight | None) -> Wish:
     method = request.get("method") if isinstance(request, dict) else None
+    if flight is not None and method in CAPABILITIES and isinstance(request, dict):
+        try:
+            wish = flight.request(str(method), request.get("params"))
+        except NotPassed as error:
+            raise Unfit(str(error)) from error
+        # There is no result by which a program declines.
+        return msgspec.structs.replace(wish, key=str(key), state=state, untold=True)
     if method != _ELICIT:
         what = {"sampling/createMessage": "a model to be asked (sampling)", "roots/list": "folders (roots)"}
         named = what.get(str(method), f"{str(method)[:60]!r}")

@@ -11,6 +11,7 @@ from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
 from gateway.core.tools import Refusal, Tool, ToolOutput
+from gateway.tools.logged import Hearing
 from gateway.tools.progress import Progress
 
 ServerState = Literal["starting", "ready", "down", "failed"]
@@ -50,7 +51,8 @@ class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A call that is to be made now, its arguments checked. `key` is the idempotency key; `run` and `trace` are for the server's own log.
 
     `answers` are people's answers to what the tool asked for when it was called before, by key (null for a page that was visited), and `state` what goes back with them;
-    `refused` are those that nobody answered, each with MCP's word for it. `progress` is told of how far the call is, while it is under way.
+    `refused` are those that nobody answered, each with MCP's word for it. `progress` is told of how far the call is, while it is under way, and
+    `hearing` of what the server logs meanwhile. `client` is what the program of an MCP client that asks says that it can be asked, by capability; None where none asks.
     """
 
     tool: Tool
@@ -63,6 +65,8 @@ class ToolAsked(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, Refusal] = {}
     state: str | None = None
     progress: Progress | None = None
+    hearing: Hearing | None = None
+    client: dict[str, Json] | None = None
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import anyio
+import msgspec
 import structlog
 from mcp import Client, MCPError
 from mcp.client._transport import Transport, TransportStreams
@@ -18,15 +19,17 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     CONNECTION_CLOSED,
+    LOG_LEVEL_META_KEY,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
     PARSE_ERROR,
     CallToolRequest,
     CallToolRequestParams,
-    ElicitRequestParams,
-    ElicitResult,
     Implementation,
     PaginatedRequestParams,
     PromptListChangedNotification,
     ResourceListChangedNotification,
+    SetLevelRequest,
+    SetLevelRequestParams,
     ToolListChangedNotification,
 )
 from mcp_types import Tool as McpTool
@@ -34,18 +37,31 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from gateway import __version__
-from gateway.config.tool_settings import HttpServerSettings, StdioServerSettings
+from gateway.config.tool_settings import HttpServerSettings, McpSettings, StdioServerSettings
 from gateway.core.items import Json
 from gateway.core.tools import ToolOutput
 from gateway.tools.connection import CannotConnect, Signals, ToolCallAsked
 from gateway.tools.content import failure, output_of
 from gateway.tools.definitions import Listed
 from gateway.tools.delivery import KEY, NO_ANSWER, RUN, TOO_LARGE, UNAUTHORIZED, UNREADABLE, Deliveries
-from gateway.tools.eliciting import NO_MORE, URL_REQUIRED, Flights, needed, required, responses_of, wanting
+from gateway.tools.eliciting import (
+    CURRENT,
+    NO_MORE,
+    URL_REQUIRED,
+    Flight,
+    Flights,
+    needed,
+    required,
+    responses_of,
+    wanting,
+)
 from gateway.tools.hub import ToolLost, ToolNotReached, ToolUnauthorized
+from gateway.tools.logged import LEVELS
+from gateway.tools.mcp_callbacks import callbacks_of
 from gateway.tools.mcp_http import bounded_client
 from gateway.tools.mcp_messages import Result, Sift, Sifted, cut, sift
 from gateway.tools.mcp_offering import McpOffering
+from gateway.tools.mcp_stamping import Stamped
 from gateway.tools.mcp_stdio import stdio_streams
 from gateway.tools.oauth.bearer import Bearer
 from gateway.tools.progress import Advancing
@@ -59,6 +75,7 @@ MOST_PAGES: Final = 50
 MOST_ROUNDS: Final = 10
 """How often a tool may want to be asked again in one call, without anything that people have to say."""
 
+_MOST_LACKING: Final = 4096
 _ROUND_PAUSE = 0.2
 _CONNECT_SECONDS = 10.0
 
@@ -100,10 +117,15 @@ class McpConnection(McpOffering):
             with anyio.move_on_after(asked.seconds):
                 flight = await self._flights.begin(asked)
                 advancing = None if asked.progress is None else Advancing(asked.progress, anyio.current_time)
+                here = CURRENT.set(flight)
                 try:
-                    output = await self._call(asked, advancing)
+                    await self._listen_at(asked)
+                    output = await self._call(asked, advancing, flight)
                 finally:
+                    CURRENT.reset(here)
                     self._flights.end(flight)
+                    if flight.logged is not None:
+                        flight.logged.close()
                     if advancing is not None:
                         advancing.close()
                 # What it made of it that nobody answered is put aside: it is called again.
@@ -113,11 +135,31 @@ class McpConnection(McpOffering):
         finally:
             self._deliveries.forget(asked.key)
 
-    async def _call(self, asked: ToolCallAsked, advancing: Advancing | None) -> ToolOutput:
-        meta = {KEY: asked.key, **({RUN: asked.run} if asked.run else {})}
-        if asked.trace is not None:
-            meta["traceparent"] = asked.trace
-        request: dict[str, Json] = {"name": asked.tool.name, "arguments": asked.arguments, "_meta": meta}
+    async def _listen_at(self, asked: ToolCallAsked) -> None:
+        """Have a server of 2025-11-25 log as much as is wanted: it has one level for all, which is only ever lowered."""
+        wanted, said = asked.hearing, self._client.session.server_capabilities
+        if (
+            wanted is None
+            or self._client.protocol_version in MODERN_PROTOCOL_VERSIONS
+            or "logging" not in self._flights.passed
+        ):
+            return
+        if said is None or said.logging is None or LEVELS.index(wanted.level) >= self._level:
+            return
+        self._level = LEVELS.index(wanted.level)
+        try:
+            request = SetLevelRequest(params=SetLevelRequestParams(level=LEVELS[self._level]))
+            await self._client.session.send_request(request, Result)
+        except (MCPError, ValidationError) as error:
+            # Then it logs what it logs: the call is made all the same.
+            log.info("tool_server.level_refused", server=self._server, why=type(error).__name__)
+
+    async def _call(self, asked: ToolCallAsked, advancing: Advancing | None, flight: Flight) -> ToolOutput:
+        request: dict[str, Json] = {
+            "name": asked.tool.name,
+            "arguments": asked.arguments,
+            "_meta": _meta_of(asked, flight),
+        }
         if self._client.protocol_version in MODERN_PROTOCOL_VERSIONS and (asked.answers or asked.refused):
             request |= {"inputResponses": responses_of(asked.answers, asked.refused), "requestState": asked.state}
         for _ in range(MOST_ROUNDS):
@@ -126,8 +168,6 @@ class McpConnection(McpOffering):
                 request_ = CallToolRequest(params=params)
                 answer = await self._client.session.send_request(request_, Result, progress_callback=advancing)
             except MCPError as error:
-                if error.code == URL_REQUIRED:
-                    return required(error.data, asked.answers)
                 return self._failed(asked, error)
             except ValidationError as error:
                 # It answered: whatever there was to do is done.
@@ -135,13 +175,17 @@ class McpConnection(McpOffering):
             result: dict[str, Json] = answer.model_extra or {}
             if result.get("resultType", "complete") == "complete":
                 return output_of(result)
-            if (output := needed(result)) is not None:
+            if (output := needed(result, flight)) is not None:
                 return failure(NO_MORE) if asked.refused and output.wishes else output
             await anyio.sleep(_ROUND_PAUSE)
             request |= {"inputResponses": None, "requestState": result.get("requestState")}
         return failure(f"The tool wanted to be asked again {MOST_ROUNDS} times.")
 
     def _failed(self, asked: ToolCallAsked, error: MCPError) -> ToolOutput:
+        if error.code == URL_REQUIRED:
+            return required(error.data, asked.answers)
+        if error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
+            return _lacking(error)
         if error.code == UNAUTHORIZED and not self._deliveries.is_out(asked.key):
             msg = f"The server {self._server!r} was not asked: {cut(error.message)}. Nothing was done."
             raise ToolUnauthorized(msg) from error
@@ -174,7 +218,7 @@ async def open_stdio(server: str, settings: StdioServerSettings, program: Progra
     async with running(program, anyio.current_time) as child:
         streams = stdio_streams(child, limit=settings.result_bytes, deliveries=deliveries, signals=signals)
         try:
-            async with _connected(streams, server, settings.protocol, deliveries, signals) as connection:
+            async with _connected(streams, server, settings, deliveries, signals) as connection:
                 yield connection
         except CannotConnect as error:
             # A program that ended says better why than a conversation that broke off.
@@ -202,20 +246,19 @@ async def open_http(
     )
     async with client:
         transport = streamable_http_client(settings.url, http_client=client, max_sse_event_size=settings.result_bytes)
-        async with _connected(transport, server, settings.protocol, deliveries, signals) as connection:
+        async with _connected(transport, server, settings, deliveries, signals) as connection:
             yield connection
 
 
 @asynccontextmanager
 async def _connected(
-    transport: AbstractAsyncContextManager[Any], server: str, mode: str, deliveries: Deliveries, signals: Signals
+    transport: AbstractAsyncContextManager[Any],
+    server: str,
+    settings: McpSettings,
+    deliveries: Deliveries,
+    signals: Signals,
 ) -> AsyncGenerator[McpConnection]:
-    flights = Flights()
-
-    async def elicit(context: object, params: ElicitRequestParams) -> ElicitResult:
-        del context
-        said = params.model_dump(by_alias=True, mode="json", exclude_none=True)
-        return ElicitResult.model_validate(flights.answer(said))
+    flights = Flights(settings.pass_on)
 
     async def hear(message: object) -> None:
         if isinstance(message, _CHANGED):
@@ -234,12 +277,12 @@ async def _connected(
         )
 
     client: Client = Client(
-        _sifted(transport, kept),
-        mode=mode,
+        _sifted(transport, kept, flights),
+        mode=settings.protocol,
         cache=None,
         client_info=Implementation(name="switchgear", version=__version__),
         message_handler=hear,
-        elicitation_callback=elicit,
+        **callbacks_of(flights),
     )
     try:
         await client.__aenter__()
@@ -257,9 +300,28 @@ async def _connected(
 
 
 @asynccontextmanager
-async def _sifted(transport: Transport, sift: Sift) -> AsyncGenerator[TransportStreams]:
+async def _sifted(transport: Transport, sift: Sift, flights: Flights) -> AsyncGenerator[TransportStreams]:
     async with transport as (said, heard):
-        yield Sifted(said, sift), heard
+        yield Sifted(said, sift), Stamped(heard, flights.capabilities)
+
+
+def _meta_of(asked: ToolCallAsked, flight: Flight) -> dict[str, Json]:
+    meta: dict[str, Json] = {KEY: asked.key, **({RUN: asked.run} if asked.run else {})}
+    if flight.logged is not None and asked.hearing is not None:
+        meta[LOG_LEVEL_META_KEY] = asked.hearing.level
+    if asked.trace is not None:
+        meta["traceparent"] = asked.trace
+    return meta
+
+
+def _lacking(error: MCPError) -> ToolOutput:
+    """Give the output of a tool that does nothing for a client without certain capabilities."""
+    data = error.data
+    lacks = data.get("requiredCapabilities") if isinstance(data, dict) else None
+    output = failure(f"The tool's server refused the call: {cut(error.message)}")
+    if not isinstance(lacks, dict) or len(msgspec.json.encode(lacks)) > _MOST_LACKING:
+        return output
+    return msgspec.structs.replace(output, lacks=lacks)
 
 
 def _listed(tool: McpTool) -> Listed:

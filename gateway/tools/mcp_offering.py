@@ -30,6 +30,7 @@ from gateway.tools.connection import CannotConnect, Signals
 from gateway.tools.delivery import KEY, NO_ANSWER, TOO_LARGE, UNAUTHORIZED, UNREADABLE, Deliveries
 from gateway.tools.eliciting import Flights
 from gateway.tools.hub import ToolNotReached, ToolUnauthorized
+from gateway.tools.logged import LEVELS
 from gateway.tools.mcp_messages import Result, cut
 from gateway.tools.offers import Offer, OfferAsked, OfferKind, OfferRefused, Page
 
@@ -72,6 +73,7 @@ class McpOffering:
         self._deliveries = deliveries
         self._flights = flights
         self._numbers = count(1)
+        self._level = LEVELS.index("info")
         self.signals = signals
 
     async def offered(self, kind: OfferKind, wanted: frozenset[str]) -> Page:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
+import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
@@ -26,6 +27,7 @@ from gateway.tools.connection import Connector
 from gateway.tools.counts import ToolCounts
 from gateway.tools.fitting import Fitting
 from gateway.tools.hub import ServerInfo, ToolAsked, ToolLost, ToolNotReached, ToolWithdrawn
+from gateway.tools.logged import Hearers
 from gateway.tools.offers import OfferKind
 from gateway.tools.personal import Personal
 from gateway.tools.server_offers import ServerOffers
@@ -48,7 +50,8 @@ class ServerHub:
     """A Hub. `run` keeps the servers connected; it belongs to one event loop.
 
     `environment` is this process's; a program that is a server is given a harmless part of it. `settings` are those in force, `fitting` is told of
-    the policies. `offers` is what the servers have besides tools, `changes` tells of what is new.
+    the policies. `offers` is what the servers have besides tools, `changes` tells of what is new,
+    and `hearers` are told what is logged in the calls of a run.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class ServerHub:
         self.settings = ToolHubSettings()
         self.counts = ToolCounts(self.servers)
         self.changes = Changes()
+        self.hearers = Hearers()
         self.offers = ServerOffers(lambda: self._upstreams, self.counts.asked, clock)
         self.fitting = Fitting(lambda: [tool for info in self.servers() for tool in info.tools])
 
@@ -189,6 +193,8 @@ class ServerHub:
         arguments: dict[str, Json] = dict(asked.arguments)
         if tool.idempotency_argument:
             arguments[tool.idempotency_argument] = asked.key
+        if (hearing := self.hearers.of(asked.run)) is not None:
+            asked = msgspec.structs.replace(asked, hearing=hearing)
         output = await self._checking.checked(tool, await upstream.call(asked, arguments))
         if output.wishes:
             return output, "asked"

@@ -166,6 +166,8 @@ class Upstream:
                 refused=asked.refused,
                 state=asked.state,
                 progress=asked.progress,
+                hearing=asked.hearing,
+                client=asked.client,
             )
             if self.personal is not None:
                 return await self.personal.call(asked.caller, sent)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,8 @@ def listed(url):
     return json.loads(ran.stdout)
 
 
-def configuration(folder, upstream):
-    """The gateway, with that server behind /mcp under an empty prefix."""
+def configuration(folder, upstream, revision):
+    """The gateway, with that server behind /mcp under an empty prefix, in the revision that its client speaks: the server asks in its words."""
     has = listed(upstream)
     tools = has.pop("tools")
     (folder / "script.yaml").write_text(SCRIPT)
@@ -91,6 +92,8 @@ def configuration(folder, upstream):
                 "example": {
                     "kind": "http",
                     "url": upstream,
+                    "protocol": "legacy" if revision == "2025-11-25" else "auto",
+                    "pass_on": ["logging", "roots", "sampling"],
                     "tools": {name: {"effect": "read"} for name in tools},
                     **has,
                 }
@@ -107,8 +110,22 @@ def configuration(folder, upstream):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """Where /mcp is."""
+def addresses(tmp_path_factory):
+    """Gives where /mcp is, by revision."""
+    with ExitStack() as open_:
+        found = {}
+
+        def address(revision):
+            if revision not in found:
+                found[revision] = open_.enter_context(running(tmp_path_factory, revision))
+            return found[revision]
+
+        yield address
+
+
+@contextmanager
+def running(tmp_path_factory, revision):
+    """The gateway and the example server; gives where /mcp is."""
     folder: Path = tmp_path_factory.mktemp("mcp")
     there, here = free_port(), free_port()
     upstream, url = f"http://127.0.0.1:{there}/mcp", f"http://127.0.0.1:{here}"
@@ -116,7 +133,7 @@ def address(tmp_path_factory):
     try:
         server = [sys.executable, "-m", "mcp_everything_server", "--port", str(there)]
         programs.append(started(server, upstream, folder, "example"))
-        configuration(folder, upstream)
+        configuration(folder, upstream, revision)
         gateway = [sys.executable, "-m", "gateway", "serve", "-c", "switchgear.yaml", "--port", str(here)]
         programs.append(started(gateway, f"{url}/readyz", folder, "gateway"))
         yield f"{url}/mcp"
@@ -131,7 +148,7 @@ def address(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("revision", "scenario"), CASES)
-def test_what_is_behind_mcp_does_what_a_server_has_to(suite, address, revision, scenario):
-    said = suite("server", scenario, revision, "--url", address)
+def test_what_is_behind_mcp_does_what_a_server_has_to(suite, addresses, revision, scenario):
+    said = suite("server", scenario, revision, "--url", addresses(revision))
 
     assert "0 failed" in said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -12,10 +12,13 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gateway.api.mcp.run_ids import run_of_key, run_of_request
+from gateway.api.mcp.sessions import askable, key_of, session_of
+from gateway.api.mcp.speaking import SPEAKING, Speaking
 from gateway.api.plain import CALLER
 from gateway.core.caller import Caller
 from gateway.core.errors import InvalidRequest, SwitchgearError
 from gateway.core.items import Json
+from gateway.tools.logged import Hearing
 
 log = structlog.get_logger()
 
@@ -24,6 +27,7 @@ KEY: Final = "switchgear/idempotency-key"
 CALL_ID: Final = "switchgear.call"
 REQUEST_ID: Final = "switchgear.mcp.request"
 SESSION: Final = b"mcp-session-id"
+
 _CODE: Final = "code"
 _PROGRESS: Final = "progress_token"
 
@@ -46,9 +50,12 @@ class Asked:
         self._departure = departure
         self.address: str = (scope.get("client") or ("",))[0]
         headers = dict(scope.get("headers") or ())
-        self.session: str = headers.get(SESSION, b"").decode("latin-1")
         self.version = context.protocol_version
         self.modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+        self.session: str = "" if self.modern else key_of(scope)
+        self._speaking: Speaking | None = None if self.modern else scope.get(SPEAKING)
+        self.hearing: Hearing | None = None
+        self.can: dict[str, Json] = self._capabilities(scope)
         trace = self.meta("traceparent") or headers.get(b"traceparent", b"").decode("latin-1")
         self.trace: str | None = trace if isinstance(trace, str) and len(trace) == 55 else None
 
@@ -61,20 +68,25 @@ class Asked:
         """Whether the client has left, as far as the server can tell: else it is the server that goes down, and calls go on without it."""
         return self._departure is None or bool(self._departure.left)
 
+    def _capabilities(self, scope: Mapping[str, Any]) -> dict[str, Json]:
+        if self.modern:
+            said = self._context.session.client_capabilities
+            return {} if said is None else askable(said.model_dump(by_alias=True, mode="json", exclude_none=True))
+        session = session_of(dict(scope))
+        return {} if session is None else session.can
+
     @property
     def can_visit(self) -> bool:
-        """Whether the client can send its user to a page, and ask again afterwards."""
-        said = self._context.session.client_capabilities
-        return self.modern and said is not None and said.elicitation is not None and said.elicitation.url is not None
+        """Whether the client can send its user to a page."""
+        said = self.can.get("elicitation")
+        return isinstance(said, dict) and "url" in said
 
     @property
     def can_fill(self) -> bool:
-        """Whether the client can have its user fill in a form, and ask again afterwards."""
-        said = self._context.session.client_capabilities
-        if not self.modern or said is None or said.elicitation is None:
-            return False
+        """Whether the client can have its user fill in a form."""
+        said = self.can.get("elicitation")
         # A client that names no way at all has this one.
-        return said.elicitation.form is not None or said.elicitation.url is None
+        return isinstance(said, dict) and ("form" in said or "url" not in said)
 
     @property
     def run(self) -> str:
@@ -90,6 +102,10 @@ class Asked:
     def wants_progress(self) -> bool:
         """Whether the client wants to hear how far the call is."""
         return self.meta(_PROGRESS) is not None
+
+    async def say(self, message: dict[str, Json]) -> bool:
+        """Ask the client something in the midst of its request (2025-11-25); False where that cannot be done."""
+        return self._speaking is not None and await self._speaking.say(message)
 
     async def tell(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Say how it goes, where the client wants to hear it."""

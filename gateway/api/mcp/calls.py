@@ -10,16 +10,17 @@ import anyio
 import msgspec
 import structlog
 from mcp import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 
 from gateway.agents.calling import Standing, failure
 from gateway.agents.desk import Draft
-from gateway.agents.direct import DirectCall
+from gateway.agents.direct import LACKS, DirectCall
 from gateway.api.mcp.agent_tools import Question as AgentQuestion
 from gateway.api.mcp.agent_tools import Teller, output_schema
 from gateway.api.mcp.asking import Answer, Asked, Context
 from gateway.api.mcp.desk import McpDesk, Offer
 from gateway.api.mcp.following import Following
+from gateway.api.mcp.hearing import hearing_of
 from gateway.api.mcp.knowledge import bound
 from gateway.api.mcp.names import Named
 from gateway.api.mcp.noted import Noted
@@ -28,10 +29,12 @@ from gateway.api.mcp.seen import linked
 from gateway.api.mcp.states import State, person_key
 from gateway.api.mcp.status import Question as StatusQuestion
 from gateway.api.mcp.status import pending
+from gateway.api.mcp.talking import Talk
 from gateway.config.agent_settings import AGENTS, PREFIX
 from gateway.core.errors import Forbidden, InvalidRequest, LimitExceeded, NotFound, SwitchgearError
 from gateway.core.tools import KNOWLEDGE, Label, Tool
 from gateway.dialects.openai_responses.mcp_items import canonical
+from gateway.stores.tool_calls import Approval
 from gateway.tools.hub import ToolNotReached
 
 log = structlog.get_logger()
@@ -53,6 +56,7 @@ class Calls:
     async def __call__(self, context: Context, params: Any) -> Answer:
         """Call a tool, or go on with a call that waited."""
         asked, offer = Asked(context), self._desk.offer()
+        asked.hearing = await hearing_of(context, asked, self._desk.sessions)
         named = offer.table.get(params.name)
         if named is None or not offer.shows(asked.caller, named):
             raise unknown(params.name)
@@ -102,8 +106,11 @@ class Calls:
                 return failure(wrong)
         run = await self._desk.calling.waiting(asked.caller, tool, arguments)
         name = run or asked.run or self._desk.edge.new_id("resp_")
-        noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)
-        standing = await self._attended(asked, run, Following(asked.tell))
+        with self._desk.hearers.hear(name, asked.hearing):
+            noted.run = run = run or await self._begin(asked, offer, tool, arguments, name)
+            following = Following(asked.tell)
+            standing = await self._attended(asked, run, following)
+            standing = await Talk(self._desk, asked, offer).over(standing, following.take)
         answer = await self._shown(asked, offer, standing, what, promised=tool.output_schema is not None)
         return linked(self._desk, named.server, answer)
 
@@ -122,6 +129,7 @@ class Calls:
             session=asked.session or None,
             trace=asked.trace,
             progress=asked.wants_progress,
+            client=asked.can,
         )
         return await self._desk.calling.begin(direct)
 
@@ -186,7 +194,10 @@ class Calls:
         if (wrong := await self._told(asked, before, said)) is not None:
             return wrong
         following = Following(asked.tell)
-        standing = await self._desk.calling.wait(asked.caller, state.run, following.take, seconds=offer.settings.wait)
+        with self._desk.hearers.hear(before.run.id, asked.hearing):
+            standing = await self._desk.calling.wait(
+                asked.caller, state.run, following.take, seconds=offer.settings.wait
+            )
         promised = self._promises(offer, named)
         return await self._shown(asked, offer, standing, what, promised=promised, rounds=state.rounds + 1)
 
@@ -198,7 +209,7 @@ class Calls:
             if approval.wish is None or answer is None or not may_answer(approval, asked):
                 continue
             try:
-                await self._desk.calling.answer(asked.caller, approval.id, getattr(answer, "content", None) or {})
+                await self._desk.calling.answer(asked.caller, approval.id, _content(approval, answer))
             except (Forbidden, InvalidRequest) as error:
                 return failure(error.message)
         return None
@@ -214,8 +225,10 @@ class Calls:
     ) -> Answer:
         """Give the answer of a call as it stands, to a client that has asked again so often."""
         if standing.state == "ended":
-            return {**await self._result(offer, standing), "_meta": {"switchgear/run": standing.name}}
-        can_ask = (asked.can_visit or asked.can_fill) and self._desk.states.usable
+            result = await self._result(offer, standing)
+            refuse_lacking(asked, result)
+            return {**result, "_meta": {"switchgear/run": standing.name}}
+        can_ask = asked.modern and asked.can and self._desk.states.usable
         if standing.asked and can_ask and rounds < MOST_ROUNDS:
             state = State(run=standing.name, caller=person_key(asked.caller), asked=what, rounds=rounds)
             required = input_required(standing, offer, asked, self._desk.states.close(state, asked.caller.tenant))
@@ -247,6 +260,23 @@ class Calls:
         result = await self._result(offer, standing)
         told = {"status": standing.run.status, "run_id": standing.name, "result": result}
         return {"content": result["content"], "isError": result.get("isError", False), "structuredContent": told}
+
+
+def refuse_lacking(asked: Asked, result: Answer) -> None:
+    """Raise MCPError for the result of a tool that does nothing for a client without a capability, where this client has not said that it has it."""
+    meta = result.get("_meta")
+    lacks = meta.get(LACKS) if isinstance(meta, dict) else None
+    if asked.modern and isinstance(lacks, dict) and not lacks.keys() <= asked.can.keys():
+        msg = f"The tool wants a client that can be asked for: {', '.join(sorted(lacks))[:500]}."
+        raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, msg, {"requiredCapabilities": lacks})
+
+
+def _content(approval: Approval, answer: Any) -> Answer:
+    """Give what a client answers: the result of a request to its program, or the fields of a form."""
+    if approval.wish is not None and approval.wish.method:
+        dump = getattr(answer, "model_dump", None)
+        return {} if dump is None else dump(by_alias=True, mode="json", exclude_none=True)
+    return getattr(answer, "content", None) or {}
 
 
 def unknown(name: str) -> MCPError:

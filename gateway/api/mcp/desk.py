@@ -10,9 +10,9 @@ import msgspec
 from gateway.agents.calling import Calling
 from gateway.agents.knowledge_tools import readable
 from gateway.api.edge import Edge
-from gateway.api.mcp.counts import McpCounts
 from gateway.api.mcp.names import Named, table_of
 from gateway.api.mcp.pace import Pace
+from gateway.api.mcp.sessions import Sessions
 from gateway.api.mcp.states import States
 from gateway.api.mcp_door import Aimed
 from gateway.config import Settings
@@ -28,6 +28,7 @@ from gateway.policies.facts import tool as tool_resource
 from gateway.stores.audit_log import AuditLog
 from gateway.tools.changes import Changes
 from gateway.tools.hub import Hub
+from gateway.tools.logged import Hearers
 from gateway.tools.server_offers import ServerOffers
 
 _SITUATION = Situation(operation="generate", dialect="openai_responses")
@@ -55,6 +56,11 @@ class Configuration(Protocol):
 
 class Site(Hub, Protocol):
     """The hub, and what it has besides tools."""
+
+    @property
+    def hearers(self) -> Hearers:
+        """Who hears what is logged in calls."""
+        ...
 
     @property
     def offers(self) -> ServerOffers:
@@ -102,7 +108,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McpDesk:
-    """Shared by all handlers of one application. `current` gives the present generation; `states` seals what clients keep between two requests."""
+    """Shared by all handlers of one application. `current` gives the present generation; `states` and `sessions` seal what clients keep between two requests."""
 
     def __init__(
         self,
@@ -112,18 +118,19 @@ class McpDesk:
         hub: Site,
         calling: Calling,
         states: States,
+        sessions: Sessions,
         pace: Pace,
-        counts: McpCounts,
         audit: AuditLog | None,
     ) -> None:
         self._current = current
         self.edge = edge
         self.hub: Hub = hub
-        self.offers, self.changes = hub.offers, hub.changes
+        self.hearers, self.offers, self.changes = hub.hearers, hub.offers, hub.changes
         self.calling = calling
         self.states = states
+        self.sessions = sessions
         self.pace = pace
-        self.counts = counts
+        self.counts = pace.counts
         self.audit = audit
         self._offer: tuple[Configuration, Offer] | None = None
 

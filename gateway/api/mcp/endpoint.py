@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-import msgspec
 import structlog
 
 from gateway.api.asgi import AsgiSend, Message, Receive, Scope, reply
 from gateway.api.attending import attend
 from gateway.api.edge import Edge, refuse_while_draining
 from gateway.api.errors import dialect_of, reply_error
-from gateway.api.mcp.cancelling import SESSION, cancelled, may_be_one
+from gateway.api.mcp.cancelling import cancelled, may_be_one
 from gateway.api.mcp.desk import McpDesk
+from gateway.api.mcp.replying import is_reply, reply_to
+from gateway.api.mcp.sessions import HEADER, SESSION, key_of, session_of
+from gateway.api.mcp.speaking import SPEAKING, Speaking, event
+from gateway.api.mcp_door.guarded import MESSAGE
+from gateway.api.mcp_door.refusing import INVALID_REQUEST, Refused
 from gateway.api.plain import CALLER
-from gateway.core.errors import InternalError, MethodNotAllowed, NotFound, SwitchgearError
+from gateway.core.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, SwitchgearError
+from gateway.core.items import Json
 
 if TYPE_CHECKING:
     from gateway.api.mcp.serving import Serving
@@ -29,8 +33,9 @@ REQUEST_ID: Final = "switchgear.mcp.request"
 """What the client calls its request, in the scope of one whose answer is a stream."""
 _INTERNAL: Final = -32603
 _STREAM: Final = b"text/event-stream"
-_EVENT: Final = b"event: message\r\ndata: %b\r\n\r\n"
 _VERSION: Final = b"mcp-protocol-version"
+_STATELESS: Final = b"2026-07-28"
+"""The first revision that knows no sessions; revisions are dates."""
 
 
 class McpEndpoint:
@@ -73,12 +78,15 @@ class McpEndpoint:
             log.exception("endpoint.crashed", path=PATH)
             await reply_error(send, dialect_of(scope), InternalError(), [])
             return
-        if self._desk is not None and (session := may_be_one(scope)):
-            ended, receive = await cancelled(receive, scope[CALLER], session, self._desk.calling)
+        if self._desk is not None and await self._is_told(self._desk, scope, send):
+            return
+        if self._desk is not None and may_be_one(scope):
+            ended, receive = await cancelled(receive, scope[CALLER], key_of(scope), self._desk.calling)
             if ended:
                 await reply(send, 202, b"", [])
                 return
-        relay = _Relay(scope, send)
+        relay = _Relay(scope, send, self._begins(scope))
+        scope[SPEAKING] = relay.speaking
 
         async def answer(call: None, relay: _Relay) -> None:
             del call
@@ -89,6 +97,39 @@ class McpEndpoint:
             await self._serving.answer(scope, receive, relay.send)
 
         await attend(self._edge, scope, None, answer, relay)
+
+    async def _is_told(self, desk: McpDesk, scope: Scope, send: AsgiSend) -> bool:
+        """Find the session of a request of earlier revisions, and take what is an answer of its client's; True where that was all."""
+        headers = dict(scope["headers"])
+        if headers.get(_VERSION, b"") >= _STATELESS or HEADER not in headers:
+            return False
+        caller, message = scope[CALLER], scope.get(MESSAGE)
+        try:
+            scope[SESSION] = desk.sessions.open(headers[HEADER].decode("latin-1"), caller)
+        except NotFound as error:
+            await Refused(404, error.message).reply(send)
+            return True
+        session = session_of(scope)
+        if session is None or message is None or not is_reply(message):
+            return False
+        try:
+            await reply_to(desk.calling, caller, session, message)
+        except SwitchgearError as error:
+            # 404 would say that there is no such session.
+            refused = Refused(400 if isinstance(error, NotFound | InvalidRequest) else error.status, error.message)
+            refused.code = INVALID_REQUEST
+            await refused.reply(send)
+        else:
+            await reply(send, 202, b"", [])
+        return True
+
+    def _begins(self, scope: Scope) -> str:
+        """Give the name of the session that a request begins; empty where it begins none."""
+        message: Any = scope.get(MESSAGE)
+        if self._desk is None or not isinstance(message, dict) or message.get("method") != "initialize":
+            return ""
+        params = message.get("params")
+        return self._desk.sessions.begin(scope[CALLER], params if isinstance(params, dict) else {})
 
     async def _admit(self, scope: Scope) -> None:
         """Say in the scope who calls. Raises what keeps a request out."""
@@ -106,15 +147,15 @@ class McpEndpoint:
 
 
 class _Relay:
-    """The answer on its way. A client that begins a session as before 2026-07-28 is given a name for it, which nobody keeps: it only tells its requests apart."""
+    """The answer on its way. A client that begins a session as before 2026-07-28 is given a name for it, which nobody keeps."""
 
     call = None
 
-    def __init__(self, scope: Scope, send: AsgiSend) -> None:
+    def __init__(self, scope: Scope, send: AsgiSend, session: str) -> None:
         self._scope = scope
-        names = {name for name, _ in scope["headers"]}
-        self._names_session = SESSION not in names and _VERSION not in names
+        self._session = session
         self._send = send
+        self.speaking = Speaking(send)
         self._begun = False
         self._ended = False
         self._streams = False
@@ -124,11 +165,11 @@ class _Relay:
         if message["type"] == "http.response.start":
             self._begun = True
             self._streams = dict(message["headers"]).get(b"content-type", b"").startswith(_STREAM)
-            if self._names_session and message["status"] == 200:
-                message = {**message, "headers": [*message["headers"], (SESSION, secrets.token_hex(16).encode())]}
+            if self._session and message["status"] == 200:
+                message = {**message, "headers": [*message["headers"], (HEADER, self._session.encode())]}
         elif not message.get("more_body"):
             self._ended = True
-        await self._send(message)
+        await self.speaking.pass_on(message)
 
     async def fail(self, error: SwitchgearError) -> None:
         """End the answer with an error. Of one that has begun it is the last event: not every client takes an end without an answer for one."""
@@ -137,8 +178,8 @@ class _Relay:
         self._ended = True
         if self._begun:
             known = self._streams and REQUEST_ID in self._scope
-            last = _EVENT % _failure(self._scope[REQUEST_ID], error) if known else b""
-            await self._send({"type": "http.response.body", "body": last})
+            last = event(_failure(self._scope[REQUEST_ID], error)) if known else b""
+            await self.speaking.pass_on({"type": "http.response.body", "body": last})
             return
         headers = [(b"content-type", b"application/json")]
         body = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"%b"}}' % _plain(error.message)
@@ -148,9 +189,9 @@ class _Relay:
         """The official server keeps its streams alive by itself."""
 
 
-def _failure(request: str | int, error: SwitchgearError) -> bytes:
-    told = {"code": _INTERNAL, "message": error.message, "data": {"code": error.code}}
-    return msgspec.json.encode({"jsonrpc": "2.0", "id": request, "error": told})
+def _failure(request: str | int, error: SwitchgearError) -> dict[str, Json]:
+    told: dict[str, Json] = {"code": _INTERNAL, "message": error.message, "data": {"code": error.code}}
+    return {"jsonrpc": "2.0", "id": request, "error": told}
 
 
 def _plain(text: str) -> bytes:

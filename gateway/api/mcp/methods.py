@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mcp.server.lowlevel import Server
-from mcp_types import ServerCapabilities
+from mcp_types import ServerCapabilities, SetLevelRequestParams
 
 from gateway import __version__
 from gateway.api.mcp.asking import Handler, guarded
 from gateway.api.mcp.calls import Calls
 from gateway.api.mcp.desk import McpDesk
+from gateway.api.mcp.hearing import Levels
 from gateway.api.mcp.listing import Listing
 from gateway.api.mcp.more import more_handlers
 from gateway.api.mcp.seen import offers_of
@@ -46,4 +47,7 @@ def server_of(desk: McpDesk) -> Server[Any]:
         return None if tool is None else tool.schema
 
     handlers: Any = {name: guarded(handler) for name, handler in handlers_of(desk).items()}
-    return _Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
+    server = _Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
+    # The library warns of its constructor's parameter for it, since later revisions know no such method.
+    server.add_request_handler("logging/setLevel", SetLevelRequestParams, guarded(Levels(desk.sessions)))
+    return server

@@ -19,7 +19,7 @@ class Pace:
     """Counts."""
 
     def __init__(self, counters: CounterStore, new_id: NewId, counts: McpCounts) -> None:
-        self._counts = counts
+        self.counts = counts
         self._counters = counters
         self._new_id = new_id
         self._under_way: Counter[str] = Counter()
@@ -32,11 +32,11 @@ class Pace:
             msg = f"{limits.at_once} calls are under way already: wait until one of them has ended."
             raise LimitExceeded(msg, limit="mcp.at_once", window="now", retry_after=1.0)
         self._under_way[who] += 1
-        self._counts.under_way += 1
+        self.counts.under_way += 1
         try:
             yield
         finally:
-            self._counts.under_way -= 1
+            self.counts.under_way -= 1
             self._under_way[who] -= 1
             if not self._under_way[who]:
                 del self._under_way[who]

@@ -15,7 +15,9 @@ from gateway.api.mcp.desk import Offer
 from gateway.api.mcp.status import words
 from gateway.core.items import Json
 from gateway.stores.tool_calls import Approval
+from gateway.tools.passing import CAPABILITIES
 
+ELICIT: Final = "elicitation/create"
 _ODD: Final = "[a part of the answer that this revision of MCP does not know; it is left out]"
 
 
@@ -57,21 +59,37 @@ def input_required(standing: Standing, offer: Offer, asked: Asked, state: str) -
     requests: dict[str, Json] = {}
     keys = keys_of(standing.asked)
     for approval in standing.asked:
-        params = _params(approval, words(standing, offer)[:4000], offer, asked)
-        if params is None:
-            return None
-        requests[keys[approval.id]] = {"method": "elicitation/create", "params": params}
-    return {"resultType": "input_required", "inputRequests": requests, "requestState": state}
+        request = request_of(approval, asked)
+        if request is None and (approval.wish is None or not approval.wish.method):
+            url = offer.approval_url(approval.id)
+            params = {"mode": "url", "message": words(standing, offer)[:4000], "url": url}
+            request = {"method": ELICIT, "params": params} if url and asked.can_visit else None
+        # What the client cannot be asked waits for others.
+        if request is not None:
+            requests[keys[approval.id]] = request
+    return {"resultType": "input_required", "inputRequests": requests, "requestState": state} if requests else None
 
 
-def _params(approval: Approval, message: str, offer: Offer, asked: Asked) -> Answer | None:
+def request_of(approval: Approval, asked: Asked) -> Answer | None:
+    """Give the request by which a client is asked what its tool wants to know; None where it cannot be, or it is not for the client's user to say."""
     wish = approval.wish
-    if wish is not None and wish.schema and asked.can_fill and may_answer(approval, asked):
-        return {"mode": "form", "message": wish.message, "requestedSchema": wish.schema}
-    if wish is not None and wish.url and asked.can_visit and may_answer(approval, asked):
-        return {"mode": "url", "message": wish.message, "url": wish.url}
-    url = offer.approval_url(approval.id)
-    return {"mode": "url", "message": message, "url": url} if url and asked.can_visit else None
+    if wish is None or not may_answer(approval, asked):
+        return None
+    # The protocol has no field for who asks.
+    source: Answer = {"switchgear/source": f"{approval.server}/{approval.tool}"}
+    if wish.method:
+        named = CAPABILITIES.get(wish.method)
+        return {"method": wish.method, "params": {**wish.params, "_meta": source}} if named in asked.can else None
+    if wish.schema and asked.can_fill:
+        params: Answer = {"mode": "form", "message": wish.message, "requestedSchema": wish.schema}
+    elif wish.url and asked.can_visit:
+        params = {"mode": "url", "message": wish.message, "url": wish.url}
+        if not asked.modern:
+            # Of 2025-11-25: by it a server could say that the page has been dealt with.
+            params["elicitationId"] = approval.id
+    else:
+        return None
+    return {"method": ELICIT, "params": {**params, "_meta": source}}
 
 
 def keys_of(asked: Sequence[Approval]) -> dict[str, str]:

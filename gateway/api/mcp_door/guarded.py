@@ -23,6 +23,9 @@ from gateway.core.strict_json import decode_value
 
 log = structlog.get_logger()
 
+MESSAGE: Final = "switchgear.mcp_message"
+"""Where, in the scope of a request, the message stands that it brings, read."""
+
 _SECRET: Final = frozenset({b"authorization", b"proxy-authorization", b"x-api-key", b"cookie"})
 
 
@@ -66,7 +69,7 @@ class Guarded:
                     self._check(entrance, caller, asked, name)
                 if wrong := _odd(found):
                     raise _invalid(found, wrong)
-                receive = _replay(body, receive)
+                receive, scope = _replay(body, receive), {**scope, MESSAGE: found}
         except Refused as refusal:
             log.info("mcp.refused", status=refusal.status, reason=refusal.message)
             await refusal.reply(send)
