@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, Protocol
 
@@ -49,7 +49,8 @@ CALM: Final = 0.25
 class Signals:
     """What a connection tells who holds it: that it is `broken`, with the reason, and that its lists should be read again.
 
-    `changed` is for the tools, `offered` for all else: who waits for one of them puts a new event in its place before it looks.
+    `changed` is for the tools, `offered` for all else: who waits for one of them puts a new event in its place before it looks. `updated` is called
+    with the URI of a resource that the server says is another now.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,7 @@ class Signals:
         self.changed = anyio.Event()
         self.offered = anyio.Event()
         self.reason = ""
+        self.updated: Callable[[str], None] = lambda uri: None
 
     def breaks(self, reason: str) -> None:
         """The connection is of no use any more. The first reason counts: what comes after it is its consequence."""

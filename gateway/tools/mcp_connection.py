@@ -28,6 +28,7 @@ from mcp_types import (
     PaginatedRequestParams,
     PromptListChangedNotification,
     ResourceListChangedNotification,
+    ResourceUpdatedNotification,
     SetLevelRequest,
     SetLevelRequestParams,
     ToolListChangedNotification,
@@ -263,6 +264,8 @@ async def _connected(
     async def hear(message: object) -> None:
         if isinstance(message, _CHANGED):
             signals.look_again()
+        elif isinstance(message, ResourceUpdatedNotification):
+            signals.updated(str(message.params.uri))
 
     # The library logs what servers send, with tracebacks: that is for nobody's log.
     for name in ("mcp", "client"):

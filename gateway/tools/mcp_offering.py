@@ -32,7 +32,9 @@ from gateway.tools.eliciting import Flights
 from gateway.tools.hub import ToolNotReached, ToolUnauthorized
 from gateway.tools.logged import LEVELS
 from gateway.tools.mcp_messages import Result, cut
+from gateway.tools.mcp_watching import watch
 from gateway.tools.offers import Offer, OfferAsked, OfferKind, OfferRefused, Page
+from gateway.tools.watching import Watched
 
 log = structlog.get_logger()
 
@@ -146,6 +148,11 @@ class McpOffering:
             pause = min(longest, pause * 2)
             # Nobody knows what was missed meanwhile.
             self.signals.look_again()
+
+    async def watch(self, watched: Watched) -> None:
+        """Have the server tell of single resources, for as long as they are watched."""
+        self.signals.updated = watched.tell
+        await watch(self._client, watched, self.signals, self._server)
 
     async def _page(self, kind: OfferKind, request: Any) -> Mapping[str, Json]:
         try:

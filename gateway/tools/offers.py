@@ -13,6 +13,7 @@ from gateway.config.tool_settings import McpSettings, ToolServerSettings
 from gateway.core.caller import Caller
 from gateway.core.errors import SwitchgearError
 from gateway.core.items import Json
+from gateway.tools.watching import Watched
 
 OfferKind = Literal["resources", "templates", "prompts"]
 KINDS: Final[tuple[OfferKind, ...]] = ("resources", "templates", "prompts")
@@ -109,6 +110,10 @@ class Offering(Protocol):
 
     async def listen(self) -> None:
         """Hear from the server when its lists change, where that has to be asked for, and tell it by the signals. It raises nothing."""
+        ...
+
+    async def watch(self, watched: Watched) -> None:
+        """Have the server tell of single resources, for as long as they are watched. It raises nothing."""
         ...
 
 

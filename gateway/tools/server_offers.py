@@ -16,6 +16,7 @@ from gateway.telemetry.metrics import Counter
 from gateway.tools.hub import ToolNotReached
 from gateway.tools.offers import OfferAsked, OfferRefused, Offers
 from gateway.tools.upstream import Upstream
+from gateway.tools.watching import Watched
 
 log = structlog.get_logger()
 
@@ -37,6 +38,11 @@ class ServerOffers:
         """Give what is known of one server now; None where there is no such server."""
         upstream = self._upstreams().get(server)
         return None if upstream is None else upstream.shelf.offers
+
+    def watched(self, server: str) -> Watched | None:
+        """Give the resources of one server that are watched; None where there is no such server."""
+        upstream = self._upstreams().get(server)
+        return None if upstream is None else upstream.shelf.watched
 
     async def known(self) -> dict[str, Offers]:
         """Give what each server offers, by its name: as it said last, for one that is down. Who was never seen offers nothing."""

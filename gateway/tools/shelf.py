@@ -12,6 +12,7 @@ import structlog
 from gateway.config.tool_settings import AnyServerSettings
 from gateway.tools.connection import CannotConnect, Connection
 from gateway.tools.offers import KINDS, Offering, OfferKind, Offers, wanted_of
+from gateway.tools.watching import Watched
 
 log = structlog.get_logger()
 
@@ -22,7 +23,7 @@ Told = Callable[[OfferKind], None]
 
 
 class Shelf:
-    """What one server offers. `told` hears of each kind that has changed. It belongs to one event loop."""
+    """What one server offers, and what of it is `watched`. `told` hears of each kind that has changed. It belongs to one event loop."""
 
     def __init__(self, server: str, settings: AnyServerSettings, told: Told = lambda kind: None) -> None:
         self._server = server
@@ -30,6 +31,7 @@ class Shelf:
         self._wanted = wanted_of(settings)
         self._told = told
         self._looked = anyio.Event()
+        self.watched = Watched()
         self.offers = Offers(reachable=self._wanted.get("resources", frozenset()))
 
     async def looked(self) -> None:

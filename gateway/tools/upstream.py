@@ -288,6 +288,7 @@ class Upstream:
                         beside.start_soon(self.shelf.keep, connection)
                         if isinstance(connection, Offering):
                             beside.start_soon(connection.listen)
+                            beside.start_soon(connection.watch, self.shelf.watched)
                         await self._serve(connection)
                         beside.cancel_scope.cancel()
                 tasks.cancel_scope.cancel()

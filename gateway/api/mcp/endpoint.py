@@ -13,11 +13,12 @@ from gateway.api.edge import Edge, refuse_while_draining
 from gateway.api.errors import dialect_of, reply_error
 from gateway.api.mcp.cancelling import cancelled, may_be_one
 from gateway.api.mcp.desk import McpDesk
+from gateway.api.mcp.overhearing import Overhearing
 from gateway.api.mcp.replying import is_reply, reply_to
 from gateway.api.mcp.sessions import HEADER, SESSION, key_of, session_of
 from gateway.api.mcp.speaking import SPEAKING, Speaking, event
 from gateway.api.mcp_door.guarded import MESSAGE
-from gateway.api.mcp_door.refusing import INVALID_REQUEST, Refused
+from gateway.api.mcp_door.refusing import INVALID_REQUEST, Refused, refused_by
 from gateway.api.plain import CALLER
 from gateway.core.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, SwitchgearError
 from gateway.core.items import Json
@@ -33,6 +34,8 @@ REQUEST_ID: Final = "switchgear.mcp.request"
 """What the client calls its request, in the scope of one whose answer is a stream."""
 _INTERNAL: Final = -32603
 _STREAM: Final = b"text/event-stream"
+_SWEEP: Final = 3600.0
+"""Seconds between two looks for what was kept of sessions that are over."""
 _VERSION: Final = b"mcp-protocol-version"
 _STATELESS: Final = b"2026-07-28"
 """The first revision that knows no sessions; revisions are dates."""
@@ -41,7 +44,7 @@ _STATELESS: Final = b"2026-07-28"
 class McpEndpoint:
     """Answers requests while `run` runs. `desk` is None where this server keeps no runs: then there is nothing at /mcp."""
 
-    methods = ("POST",)
+    methods = ("GET", "POST")
 
     def __init__(self, edge: Edge, desk: McpDesk | None) -> None:
         self._edge = edge
@@ -49,6 +52,7 @@ class McpEndpoint:
         self._wanted = anyio.Event()
         self._ready = anyio.Event()
         self._serving: Serving | None = None
+        self._overhearing = None if desk is None else Overhearing(desk)
 
     async def run(self) -> None:
         """Run the official server, once it is wanted, until cancelled."""
@@ -63,7 +67,9 @@ class McpEndpoint:
             self._serving = serving
             self._ready.set()
             try:
-                await anyio.sleep_forever()
+                while True:
+                    await self._desk.sessions.sweep()
+                    await anyio.sleep(_SWEEP)
             finally:
                 self._serving = None
 
@@ -85,6 +91,9 @@ class McpEndpoint:
             if ended:
                 await reply(send, 202, b"", [])
                 return
+        if scope["method"] == "GET":
+            await self._overhear(scope, receive, send)
+            return
         relay = _Relay(scope, send, self._begins(scope))
         scope[SPEAKING] = relay.speaking
 
@@ -97,6 +106,25 @@ class McpEndpoint:
             await self._serving.answer(scope, receive, relay.send)
 
         await attend(self._edge, scope, None, answer, relay)
+
+    async def _overhear(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        """Answer with the stream of a session."""
+        overhearing, session, caller = self._overhearing, session_of(scope), scope[CALLER]
+        if overhearing is None or session is None:
+            refusal = refused_by(MethodNotAllowed(f"Without a session {PATH} takes POST, not GET.", allowed=("POST",)))
+            refusal.headers += ((b"allow", b"POST"),)
+            await refusal.reply(send)
+            return
+
+        async def answer(call: None, relay: _Relay) -> None:
+            del call
+            await overhearing.answer(scope, receive, relay.send, caller, session)
+
+        try:
+            with overhearing.place(caller):
+                await attend(self._edge, scope, None, answer, _Relay(send, ""))
+        except SwitchgearError as error:
+            await refused_by(error).reply(send)
 
     async def _is_told(self, desk: McpDesk, scope: Scope, send: AsgiSend) -> bool:
         """Find the session of a request of earlier revisions, and take what is an answer of its client's; True where that was all."""
@@ -141,7 +169,7 @@ class McpEndpoint:
             scope[CALLER] = await self._edge.current().identity.identify(scope["headers"], scope.get("client"))
         scope[CALL_ID] = self._edge.new_id("call_")
         if scope["method"] not in self.methods:
-            # There are no sessions, so nothing to end, and nothing is said that nobody asked for.
+            # A session is kept by its client, so there is nothing to end.
             msg = f"{PATH} takes POST, not {scope['method']}."
             raise MethodNotAllowed(msg, allowed=self.methods)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mcp.server.lowlevel import Server
-from mcp_types import ServerCapabilities, SetLevelRequestParams
+from mcp_types import SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
 
 from gateway import __version__
 from gateway.api.mcp.asking import Handler, guarded
@@ -14,28 +14,19 @@ from gateway.api.mcp.desk import McpDesk
 from gateway.api.mcp.hearing import Levels
 from gateway.api.mcp.listing import Listing
 from gateway.api.mcp.more import more_handlers
+from gateway.api.mcp.offering import McpOffers
 from gateway.api.mcp.seen import offers_of
+from gateway.api.mcp.watched import Watching
 
 NAME = "switchgear"
 
 
-class _Server(Server[Any]):
-    """The library's server; it takes one that tells of changed lists for one that watches single resources, which this one does not."""
-
-    def get_capabilities(self, *args: Any, **more: Any) -> ServerCapabilities:
-        """Say what there is."""
-        said = super().get_capabilities(*args, **more)
-        if said.resources is None:
-            return said
-        return said.model_copy(update={"resources": said.resources.model_copy(update={"subscribe": False})})
-
-
-def handlers_of(desk: McpDesk) -> dict[str, Handler]:
+def handlers_of(desk: McpDesk, offers: McpOffers) -> dict[str, Handler]:
     """Give the handlers of requests, by the names under which the library takes them."""
     return {
         "on_list_tools": Listing(desk),
         "on_call_tool": Calls(desk),
-        **more_handlers(offers_of(desk), desk.changes),
+        **more_handlers(offers, desk.changes),
     }
 
 
@@ -46,8 +37,15 @@ def server_of(desk: McpDesk) -> Server[Any]:
         tool = desk.known(name)
         return None if tool is None else tool.schema
 
-    handlers: Any = {name: guarded(handler) for name, handler in handlers_of(desk).items()}
-    server = _Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
+    offers = offers_of(desk)
+    handlers: Any = {name: guarded(handler) for name, handler in handlers_of(desk, offers).items()}
+    server: Server[Any] = Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
     # The library warns of its constructor's parameter for it, since later revisions know no such method.
+    watching = Watching(desk, offers)
+    for method, params, handler in (
+        ("resources/subscribe", SubscribeRequestParams, watching.watch),
+        ("resources/unsubscribe", UnsubscribeRequestParams, watching.unwatch),
+    ):
+        server.add_request_handler(method, params, guarded(handler))
     server.add_request_handler("logging/setLevel", SetLevelRequestParams, guarded(Levels(desk.sessions)))
     return server

@@ -61,7 +61,7 @@ class Resources:
         asker, view = self._offers.asker(context), self._offers.view()
         found = view.uris.inner(params.uri)
         if found is None or found[0] not in view.servers:
-            raise _missing(asker, params.uri)
+            raise missing(asker, params.uri)
         server, uri = found
         about = offered("resource", server, uri)
         return await self._offers.given(
@@ -69,7 +69,7 @@ class Resources:
             "mcp.resource_read",
             about,
             lambda: self._read(asker, view, found, params),
-            lambda: _missing(asker, params.uri),
+            lambda: missing(asker, params.uri),
         )
 
     async def _read(self, asker: Asker, view: View, found: tuple[str, str], params: Any) -> Answer:
@@ -104,6 +104,7 @@ class Resources:
         )
 
 
-def _missing(asker: Asker, uri: str) -> MCPError:
+def missing(asker: Asker, uri: str) -> MCPError:
+    """Give the error for a resource that there is not, for this caller at least."""
     code = INVALID_PARAMS if asker.modern else RESOURCE_NOT_FOUND
     return MCPError(code, "There is no such resource here.", {"uri": uri[:2000]})

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
+import anyio
 import msgspec
 import structlog
 
@@ -55,8 +57,22 @@ class Sessions:
     def __init__(self, seal: Seal | None, notes: SessionNotes | None, clock: Clock, new_id: NewId) -> None:
         self._seal = seal
         self.notes = notes
+        self._changes: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
         self._clock = clock
         self._new_id = new_id
+
+    def lasts(self, session: Session) -> bool:
+        """Whether a session is not over."""
+        return session.until > self._clock.wall()
+
+    def change_of(self, session: str) -> anyio.Event:
+        """Give what is set when, in this process, something is kept anew of a session."""
+        return self._changes.setdefault(session, anyio.Event())
+
+    def changed(self, session: str) -> None:
+        """Something is kept anew of a session."""
+        if (event := self._changes.pop(session, None)) is not None:
+            event.set()
 
     async def level(self, session: Session | None) -> str:
         """Give from which level on a session hears what is logged: what its client has said, or `info`."""
