@@ -4,7 +4,8 @@
     python tests/mcp_asking_double.py http FOLDER PORT
 
 `book` asks for a form and then notes the booking in `booked.jsonl`; `twice` asks for two things, one after the other; `pay` sends people to
-a page; `model` wants a model to be asked. `calls.jsonl` has a line for each call.
+a page; `model` and `folders` want the client's program to be asked, and note its answer in `answers.jsonl`; `needs` does nothing for a client
+without a model; `talk` logs. `calls.jsonl` has a line for each call.
 """
 
 import json
@@ -17,6 +18,7 @@ import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
 
 FORM = {
     "type": "object",
@@ -28,7 +30,7 @@ FORM = {
 }
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 PAGE = "https://bank.example/pay"
-NAMES = ("book", "model", "pay", "plain", "twice")
+NAMES = ("book", "folders", "model", "needs", "pay", "plain", "talk", "twice")
 
 
 class Asking:
@@ -50,14 +52,10 @@ class Asking:
         self.note("calls.jsonl", tool=params.name, key=meta.get("switchgear/idempotency-key"))
         newest = ctx.protocol_version >= "2026-07-28"
         ask = self._ask_again if newest else self._ask_now
-        if params.name == "plain":
-            return _said("plain")
-        if params.name == "model":
-            message = types.SamplingMessage(role="user", content=types.TextContent(text="hello"))
-            wanted = types.CreateMessageRequest(
-                params=types.CreateMessageRequestParams(messages=[message], max_tokens=10)
-            )
-            return types.InputRequiredResult(input_requests={"m": wanted})
+        if params.name in ("needs", "plain", "talk"):
+            return await getattr(self, f"_{params.name}")(ctx)
+        if params.name in ("folders", "model"):
+            return await self._program(ctx, params, newest)
         if params.name == "pay":
             return await self._pay(ctx, params, newest)
         if params.name == "twice":
@@ -73,6 +71,41 @@ class Asking:
             return answer
         self.note("booked.jsonl", **answer)
         return _said(f"booked {json.dumps(answer, sort_keys=True)}")
+
+    async def _plain(self, ctx):
+        return _said("plain")
+
+    async def _needs(self, ctx):
+        said = ctx.session.client_capabilities
+        if said is None or said.sampling is None:
+            raise MCPError(-32021, "a model is wanted", {"requiredCapabilities": {"sampling": {}}})
+        return _said("there is a model")
+
+    async def _talk(self, ctx):
+        for level in ("debug", "info", "error"):
+            log = types.LoggingMessageNotificationParams(level=level, logger="office", data=f"an {level}")
+            await ctx.session.send_notification(types.LoggingMessageNotification(params=log), ctx.request_id)
+        return _said("talked")
+
+    async def _program(self, ctx, params, newest):
+        """Ask the client's program."""
+        message = types.SamplingMessage(role="user", content=types.TextContent(text="hello"))
+        asked = types.CreateMessageRequestParams(messages=[message], max_tokens=10, include_context="allServers")
+        wanted = types.ListRootsRequest() if params.name == "folders" else types.CreateMessageRequest(params=asked)
+        if newest:
+            given = (params.input_responses or {}).get("m")
+            if given is None:
+                return types.InputRequiredResult(input_requests={"m": wanted}, request_state="s")
+        else:
+            form = types.ListRootsResult if params.name == "folders" else types.CreateMessageResult
+            related = ServerMessageMetadata(related_request_id=ctx.request_id)
+            try:
+                given = await ctx.session.send_request(wanted, form, metadata=related)
+            except MCPError as error:
+                return _said(f"not answered: {error.error.message}")
+        said = given.model_dump(by_alias=True, mode="json", exclude_none=True)
+        self.note("answers.jsonl", **said)
+        return _said(said["roots"][0]["uri"] if params.name == "folders" else said["content"]["text"])
 
     async def _pay(self, ctx, params, newest):
         if newest:

@@ -4,8 +4,9 @@
     python tests/mcp_offering_double.py http FOLDER PORT
 
 `asked.jsonl` has a line for each read, prompt and completion, `cancelled.jsonl` one for each that was cancelled. The words of the file
-`prompts` are names of further prompts. The tool `change` adds to them the word that it is called with, and tells of it; `advance` tells how far it is. With `stall` it tells
-how far it is, and goes no further: `stalled.jsonl` has a line for each.
+`prompts` are names of further prompts. The tool `change` adds to them the word that it is called with, and tells of it; called with a URI it
+tells that this resource is another; with `stall` it tells how far it is, and goes no further: `stalled.jsonl` has a line for each. `watched.jsonl` says
+which are watched. `advance` tells how far it is.
 """
 
 import json
@@ -17,7 +18,7 @@ import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, PromptsListChanged
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, PromptsListChanged, ResourceUpdated
 from mcp.shared.exceptions import MCPError
 
 WORD = {"type": "object", "properties": {"word": {"type": "string"}}}
@@ -31,6 +32,7 @@ class Offering:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bus = InMemorySubscriptionBus()
+        self.watched = set()
 
     def note(self, file: str, **fields: object) -> None:
         with (self.folder / file).open("a") as notes:
@@ -50,7 +52,13 @@ class Offering:
             self.note("stalled.jsonl", tool=params.name)
             await ctx.session.report_progress(1, 3, "step 1")
             await anyio.sleep_forever()
-        if params.name == "change":
+        if params.name == "change" and str(params.arguments["word"]).startswith("memo://"):
+            uri = params.arguments["word"]
+            if ctx.protocol_version >= "2026-07-28":
+                await self.bus.publish(ResourceUpdated(uri=uri))
+            elif uri in self.watched:
+                await ctx.session.send_resource_updated(uri)
+        elif params.name == "change":
             with (self.folder / "prompts").open("a") as more:
                 more.write(f"{params.arguments['word']}\n")
             if ctx.protocol_version >= "2026-07-28":
@@ -65,6 +73,16 @@ class Offering:
                 ]
             )
         return types.CallToolResult(content=[types.TextContent(text=params.name)])
+
+    async def watch(self, ctx, params):
+        self.watched.add(params.uri)
+        self.note("watched.jsonl", uri=params.uri, on=True)
+        return types.EmptyResult()
+
+    async def unwatch(self, ctx, params):
+        self.watched.discard(params.uri)
+        self.note("watched.jsonl", uri=params.uri, on=False)
+        return types.EmptyResult()
 
     async def list_resources(self, ctx, params):
         start = int((params.cursor if params else None) or 0)
@@ -130,7 +148,7 @@ class Offering:
 
 
 def server_of(double: Offering) -> Server:
-    return Server(
+    server = Server(
         "offering",
         version="1",
         on_list_tools=double.list_tools,
@@ -143,6 +161,10 @@ def server_of(double: Offering) -> Server:
         on_completion=double.complete,
         on_subscriptions_listen=ListenHandler(double.bus),
     )
+    # The library warns of the constructor's parameters for these.
+    server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, double.watch)
+    server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, double.unwatch)
+    return server
 
 
 async def serve_stdio(double: Offering) -> None:

@@ -103,7 +103,7 @@ class Flight:
         return key, None
 
 
-CURRENT: ContextVar[Flight | None] = ContextVar("switchgear_flight", default=None)
+CURRENT: ContextVar[Flight | None] = ContextVar("mcp_flight", default=None)
 """The call in whose answer something came. The library hands it on from who sent the request, where the transport has a stream for each."""
 
 

@@ -165,6 +165,7 @@ class Calls:
             standing = await self._desk.calling.standing(asked.caller, run)
             return pending(standing, offer, promised=promised)
         standing = await self._attended(asked, run, Teller(asked))
+        standing = await Talk(self._desk, asked, offer).over(standing)
         return await self._shown(asked, offer, standing, what, promised=promised)
 
     async def _attended(self, asked: Asked, run: str, ear: Teller | Following) -> Standing:

@@ -13,7 +13,6 @@ from gateway.api.edge import Edge, refuse_while_draining
 from gateway.api.errors import dialect_of, reply_error
 from gateway.api.mcp.cancelling import cancelled, may_be_one
 from gateway.api.mcp.desk import McpDesk
-from gateway.api.mcp.overhearing import Overhearing
 from gateway.api.mcp.replying import is_reply, reply_to
 from gateway.api.mcp.sessions import HEADER, SESSION, key_of, session_of
 from gateway.api.mcp.speaking import SPEAKING, Speaking, event
@@ -52,7 +51,6 @@ class McpEndpoint:
         self._wanted = anyio.Event()
         self._ready = anyio.Event()
         self._serving: Serving | None = None
-        self._overhearing = None if desk is None else Overhearing(desk)
 
     async def run(self) -> None:
         """Run the official server, once it is wanted, until cancelled."""
@@ -99,18 +97,22 @@ class McpEndpoint:
 
         async def answer(call: None, relay: _Relay) -> None:
             del call
-            self._wanted.set()
-            await self._ready.wait()
-            if self._serving is None:
-                raise InternalError
-            await self._serving.answer(scope, receive, relay.send)
+            await (await self._loaded()).answer(scope, receive, relay.send)
 
         await attend(self._edge, scope, None, answer, relay)
 
+    async def _loaded(self) -> Serving:
+        """Give the official server. Raises InternalError where it has ended."""
+        self._wanted.set()
+        await self._ready.wait()
+        if self._serving is None:
+            raise InternalError
+        return self._serving
+
     async def _overhear(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Answer with the stream of a session."""
-        overhearing, session, caller = self._overhearing, session_of(scope), scope[CALLER]
-        if overhearing is None or session is None:
+        session, caller = session_of(scope), scope[CALLER]
+        if session is None:
             refusal = refused_by(MethodNotAllowed(f"Without a session {PATH} takes POST, not GET.", allowed=("POST",)))
             refusal.headers += ((b"allow", b"POST"),)
             await refusal.reply(send)
@@ -118,13 +120,11 @@ class McpEndpoint:
 
         async def answer(call: None, relay: _Relay) -> None:
             del call
-            await overhearing.answer(scope, receive, relay.send, caller, session)
-
-        try:
+            overhearing = (await self._loaded()).overhearing
             with overhearing.place(caller):
-                await attend(self._edge, scope, None, answer, _Relay(send, ""))
-        except SwitchgearError as error:
-            await refused_by(error).reply(send)
+                await overhearing.answer(scope, receive, relay.send, caller, session)
+
+        await attend(self._edge, scope, None, answer, _Relay(send, ""))
 
     async def _is_told(self, desk: McpDesk, scope: Scope, send: AsgiSend) -> bool:
         """Find the session of a request of earlier revisions, and take what is an answer of its client's; True where that was all."""

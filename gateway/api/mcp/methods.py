@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp_types import SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
 
 from gateway import __version__
@@ -30,6 +31,22 @@ def handlers_of(desk: McpDesk, offers: McpOffers) -> dict[str, Handler]:
     }
 
 
+class _Telling(Server[Any]):
+    """A server that tells of its changes in the revisions, too, that have to be told so at their beginning."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """Give what the server says of itself."""
+        told = notification_options or NotificationOptions(
+            prompts_changed=True, resources_changed=True, tools_changed=True
+        )
+        return super().create_initialization_options(told, experimental_capabilities, extensions)
+
+
 def server_of(desk: McpDesk) -> Server[Any]:
     """Give a server of MCP that answers by these handlers."""
 
@@ -39,7 +56,7 @@ def server_of(desk: McpDesk) -> Server[Any]:
 
     offers = offers_of(desk)
     handlers: Any = {name: guarded(handler) for name, handler in handlers_of(desk, offers).items()}
-    server: Server[Any] = Server(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
+    server = _Telling(NAME, version=__version__, get_tool_input_schema=schema_of, **handlers)
     # The library warns of its constructor's parameter for it, since later revisions know no such method.
     watching = Watching(desk, offers)
     for method, params, handler in (

@@ -75,15 +75,17 @@ def request_of(approval: Approval, asked: Asked) -> Answer | None:
     wish = approval.wish
     if wish is None or not may_answer(approval, asked):
         return None
-    # The protocol has no field for who asks.
-    source: Answer = {"switchgear/source": f"{approval.server}/{approval.tool}"}
+    # The protocol has no field for who asks, and the client knows but one server: this one.
+    who = f"{approval.server}/{approval.tool}"
+    source: Answer = {"switchgear/source": who}
+    message = f"{wish.message}\n\n(The tool {who} asks.)"
     if wish.method:
         named = CAPABILITIES.get(wish.method)
         return {"method": wish.method, "params": {**wish.params, "_meta": source}} if named in asked.can else None
     if wish.schema and asked.can_fill:
-        params: Answer = {"mode": "form", "message": wish.message, "requestedSchema": wish.schema}
+        params: Answer = {"mode": "form", "message": message, "requestedSchema": wish.schema}
     elif wish.url and asked.can_visit:
-        params = {"mode": "url", "message": wish.message, "url": wish.url}
+        params = {"mode": "url", "message": message, "url": wish.url}
         if not asked.modern:
             # Of 2025-11-25: by it a server could say that the page has been dealt with.
             params["elicitationId"] = approval.id

@@ -11,14 +11,16 @@ from mcp.server.transport_security import TransportSecuritySettings
 from gateway.api.asgi import AsgiSend, Receive, Scope
 from gateway.api.mcp.desk import McpDesk
 from gateway.api.mcp.methods import server_of
+from gateway.api.mcp.overhearing import Overhearing
 
 
 class Serving:
-    """A server without sessions: each request stands for itself, and any replica answers it."""
+    """A server that keeps no sessions: each request stands for itself, and any replica answers it. `overhearing` has the streams that sessions have beside."""
 
     def __init__(self, desk: McpDesk, *, body_bytes: int) -> None:
         self._desk = desk
         self._server = server_of(desk)
+        self.overhearing = Overhearing(desk)
         self._manager = StreamableHTTPSessionManager(
             app=self._server,
             stateless=True,
