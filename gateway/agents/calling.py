@@ -185,14 +185,11 @@ class Calling:
         ballot = Ballot(approval=name, approve=True, reason=canonical(content) if content else _YES)
         await self._desk.approvals.vote(caller, ballot, channel="api")
 
-    async def reply(self, caller: Caller, name: str, session: str, content: Fields | None) -> None:
-        """Answer what the tool of an own call asked for in a session, as `answer` does; None declines, and so does what is no answer to the question.
+    async def reply(self, caller: Caller, name: str, content: Fields | None) -> None:
+        """Answer what the tool of an own call asked for, as `answer` does; None declines, and so does what is no answer to the question.
 
-        Raises NotFound for what was not asked in this session, Forbidden, and Conflict where it was answered.
+        Raises NotFound, Forbidden, and Conflict where it was answered.
         """
-        run = await self._own(caller, await self._run_of(caller, name))
-        if run.session != session:
-            raise no_response(name)
         reason = ""
         if content is not None:
             try:
@@ -202,6 +199,7 @@ class Calling:
                 reason = error.message
             else:
                 return
+        await self._own(caller, await self._run_of(caller, name))
         approval = await self._tools.approvals.find(caller.tenant, name)
         if approval is None or approval.wish is None or self._desk.approvals is None:
             raise no_response(name)

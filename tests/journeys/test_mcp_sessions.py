@@ -112,7 +112,7 @@ async def test_nobody_else_answers_and_no_session_but_the_one_that_was_asked(tmp
                         "his own session": (await his.post("/mcp", json=answer, headers=own)).status_code,
                         "another of hers": (await hers.post("/mcp", json=answer, headers=other)).status_code,
                         "a forged one": (await hers.post("/mcp", json=answer, headers=forged)).status_code,
-                        "another question": (
+                        "a made-up question": (
                             await hers.post("/mcp", json=answer | {"id": "mcpr_1"}, headers=session)
                         ).status_code,
                         "no session": (await hers.post("/mcp", json=answer, headers=VERSION)).status_code,
@@ -127,7 +127,7 @@ async def test_nobody_else_answers_and_no_session_but_the_one_that_was_asked(tmp
         "his own session": 400,
         "another of hers": 400,
         "a forged one": 404,
-        "another question": 400,
+        "a made-up question": 400,
         "no session": 202,
     }
     assert none_yet == []
@@ -160,15 +160,36 @@ async def test_a_client_that_leaves_while_it_is_asked_has_the_call_given_up(tmp_
         session = await begin(http, elicitation={})
         async with calling(http, session) as said:
             question = await anext(said)
+            [asked_for] = await pending(gateway, tmp_path)
         with anyio.fail_after(20):
             while await pending(gateway, tmp_path):
                 await anyio.sleep(0.05)
         late = await http.post("/mcp", json=filled(question, seats=2), headers=session)
-        told = await called(http, session, "approval_status", {"id": question["id"], "wait": 1})
+        told = await called(http, session, "approval_status", {"id": asked_for["id"], "wait": 1})
 
     assert late.status_code == 202
     assert told["structuredContent"]["status"] == "cancelled"
     assert noted(tmp_path / "office", "booked.jsonl") == []
+
+
+async def test_who_begins_anew_and_calls_again_is_asked_the_same_in_the_new_session(tmp_path):
+    async with (
+        gateway_with(tmp_path, MCP, servers=office(tmp_path), ready=("office",)) as gateway,
+        http_of(gateway.url) as http,
+    ):
+        first, second = await begin(http, elicitation={}), await begin(http, elicitation={})
+        with anyio.fail_after(30):
+            async with calling(http, first) as said, calling(http, second) as again:
+                before, now = await anext(said), await anext(again)
+                [one] = await pending(gateway, tmp_path)
+                wrong = await http.post("/mcp", json=filled(before, seats=9), headers=second)
+                right = await http.post("/mcp", json=filled(now, seats=2), headers=second)
+                both = [await anext(said), await anext(again)]
+
+    assert one["kind"] == "question"
+    assert (wrong.status_code, right.status_code) == (400, 202)
+    assert [message["result"]["isError"] for message in both] == [False, False]
+    assert noted(tmp_path / "office", "booked.jsonl") == [{"seats": 2}]
 
 
 async def pending(gateway, folder):

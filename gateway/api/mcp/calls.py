@@ -164,8 +164,9 @@ class Calls:
         if question.background:
             standing = await self._desk.calling.standing(asked.caller, run)
             return pending(standing, offer, promised=promised)
-        standing = await self._attended(asked, run, Teller(asked))
-        standing = await Talk(self._desk, asked, offer).over(standing)
+        teller = Teller(asked)
+        standing = await self._attended(asked, run, teller)
+        standing = await Talk(self._desk, asked, offer).over(standing, teller.take)
         return await self._shown(asked, offer, standing, what, promised=promised)
 
     async def _attended(self, asked: Asked, run: str, ear: Teller | Following) -> Standing:

@@ -124,7 +124,7 @@ class McpEndpoint:
             with overhearing.place(caller):
                 await overhearing.answer(scope, receive, relay.send, caller, session)
 
-        await attend(self._edge, scope, None, answer, _Relay(send, ""))
+        await attend(self._edge, scope, None, answer, _Relay(scope, send, ""))
 
     async def _is_told(self, desk: McpDesk, scope: Scope, send: AsgiSend) -> bool:
         """Find the session of a request of earlier revisions, and take what is an answer of its client's; True where that was all."""
@@ -141,7 +141,7 @@ class McpEndpoint:
         if session is None or message is None or not is_reply(message):
             return False
         try:
-            await reply_to(desk.calling, caller, session, message)
+            await reply_to(desk.calling, desk.states, caller, session, message)
         except SwitchgearError as error:
             # 404 would say that there is no such session.
             refused = Refused(400 if isinstance(error, NotFound | InvalidRequest) else error.status, error.message)

@@ -12,6 +12,7 @@ from gateway.agents.calling import Standing
 from gateway.agents.desk import Take
 from gateway.api.mcp.asking import Asked
 from gateway.api.mcp.desk import McpDesk, Offer
+from gateway.api.mcp.replying import question_id
 from gateway.api.mcp.results import request_of
 from gateway.core.errors import SwitchgearError
 
@@ -30,8 +31,12 @@ class Talk:
         self._said: set[str] = set()
 
     async def over(self, standing: Standing, take: Take) -> Standing:
-        """Ask until the call has ended, or waits for somebody else; give how it stands then. `take` is given the events meanwhile. Who leaves meanwhile has the call given up."""
-        while standing.state == "waiting" and not self._asked.modern and self._asked.can:
+        """Ask until the call has ended, or waits for somebody else; give how it stands then. `take` is given the events meanwhile.
+
+        Who leaves meanwhile has the call given up.
+        """
+        usable = not self._asked.modern and self._asked.can and self._desk.states.usable
+        while standing.state == "waiting" and usable:
             if not await self._ask(standing):
                 break
             before = standing
@@ -46,7 +51,9 @@ class Talk:
         for approval in standing.asked:
             if approval.id not in self._said:
                 request = request_of(approval, self._asked)
-                if request is None or not await self._asked.say({"jsonrpc": "2.0", "id": approval.id, **request}):
+                asked = self._asked
+                name = question_id(self._desk.states, asked.caller, asked.session, approval.id)
+                if request is None or not await asked.say({"jsonrpc": "2.0", "id": name, **request}):
                     continue
                 self._said.add(approval.id)
             open_ = True
