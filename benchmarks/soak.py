@@ -40,7 +40,7 @@ async def _client(port: int, key: str, queue) -> None:  # noqa: ANN001 - an iter
 
 def _request(key: str, body: bytes) -> bytes:
     head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\nconnection: close\r\ncontent-type: application/json\r\n"
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
         f"authorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -69,7 +69,7 @@ class Upstairs:
 
 def request(dialect, model, *, stream, length=None):
     body = json.dumps(asked(dialect, stream=stream, model=model)).encode()
-    head = f"POST {APIS[dialect]} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = f"POST {APIS[dialect]} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     return f"{head}content-length: {length or len(body)}\r\n\r\n".encode() + body
 
 
@@ -244,7 +244,7 @@ async def test_a_client_that_takes_nothing_does_not_hold_up_the_comments_of_othe
 
     upstream.behave = flood_or_wait
     flood = json.dumps(asked("chat", stream=True, model="chat", text="flood")).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(flood)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(flood)
     with anyio.fail_after(10):
         async with (
             await anyio.connect_tcp("127.0.0.1", gateway.port) as slow,

@@ -64,7 +64,7 @@ async def test_a_slow_client_gets_every_byte_in_order(served, size):
 
     upstream.behave = stream
     body = json.dumps({**asked("chat", stream=True, model="chat"), "stream_options": {"include_usage": True}}).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
     with anyio.fail_after(20):
         async with await anyio.connect_tcp("127.0.0.1", gateway.port) as client:
             await client.send(head + body)
@@ -87,7 +87,7 @@ async def test_an_upstream_that_breaks_off_in_the_short_way_ends_in_an_error_eve
 
     upstream.behave = break_off
     body = json.dumps(asked("chat", stream=True, model="chat")).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
     with anyio.fail_after(10):
         async with await anyio.connect_tcp("127.0.0.1", gateway.port) as client:
             await client.send(head + body)

@@ -227,7 +227,7 @@ async def test_a_client_that_leaves_between_is_accounted_for_once(gateway, upstr
     upstream.behave = Breaking(upstream, second=never)
     body = json.dumps(asked("chat", stream=True, model="talk")).encode()
     client = await anyio.connect_tcp("127.0.0.1", gateway.port)
-    head = f"POST {APIS['chat']} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST {APIS['chat']} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     await client.send(head.encode() + body)
     await until(lambda: len(upstream.asked) == 2)
     await client.aclose()

@@ -272,12 +272,12 @@ BODY = json.dumps(GOOD["chat"]).encode()
 RAW = {
     "two hosts": b"host: a\r\nhost: b\r\ncontent-length: %d\r\n" % len(BODY),
     "no host": b"content-length: %d\r\n" % len(BODY),
-    "two lengths": b"host: a\r\ncontent-length: %d\r\ncontent-length: 3\r\n" % len(BODY),
-    "length and chunks": b"host: a\r\ncontent-length: %d\r\ntransfer-encoding: chunked\r\n" % len(BODY),
-    "negative length": b"host: a\r\ncontent-length: -1\r\n",
-    "a header of 100 KB": b"host: a\r\nx: " + b"x" * 100_000 + b"\r\n",
-    "200 headers": b"host: a\r\n" + b"".join(b"x-%d: 1\r\n" % n for n in range(200)),
-    "a length of 10 GB": b"host: a\r\ncontent-length: 10000000000\r\n",
+    "two lengths": b"host: localhost\r\ncontent-length: %d\r\ncontent-length: 3\r\n" % len(BODY),
+    "length and chunks": b"host: localhost\r\ncontent-length: %d\r\ntransfer-encoding: chunked\r\n" % len(BODY),
+    "negative length": b"host: localhost\r\ncontent-length: -1\r\n",
+    "a header of 100 KB": b"host: localhost\r\nx: " + b"x" * 100_000 + b"\r\n",
+    "200 headers": b"host: localhost\r\n" + b"".join(b"x-%d: 1\r\n" % n for n in range(200)),
+    "a length of 10 GB": b"host: localhost\r\ncontent-length: 10000000000\r\n",
 }
 
 
