@@ -133,11 +133,15 @@ def _sources(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:
         if name not in settings.knowledge:
             message = f"no knowledge base is named {shown(name)}{near(name, settings.knowledge)}"
             yield Finding(path=("retrieval", name), message=message)
-    if agent.memory is not None and agent.memory.name not in settings.memories:
-        message = (
-            f"no memory is named {shown(agent.memory.name)} in memories{near(agent.memory.name, settings.memories)}"
-        )
-        yield Finding(path=("memory", "name"), message=message)
+    yield from _memory(agent, settings)
+
+
+def _memory(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:
+    # That a workflow has none is said already.
+    if agent.memory is None or agent.workflow is not None or agent.memory.name in settings.memories:
+        return
+    message = f"no memory is named {shown(agent.memory.name)} in memories{near(agent.memory.name, settings.memories)}"
+    yield Finding(path=("memory", "name"), message=message)
 
 
 def _guardrails(agent: AgentSettings, settings: Settings) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ _OF_A_MODEL: Final = (
     "handoffs",
     "guardrails",
     "retrieval",
+    "memory",
     "instructions",
     "parallel_tool_calls",
     "temperature",

@@ -58,6 +58,7 @@ def test_a_workflow_is_read(folder):
         ("model: chat\nworkflow: {agent: writer}\n", 1, "model", "thinks with a model or follows a workflow"),
         ("workflow: {agent: writer}\ntools: {files: [read]}\n", 2, "tools", "a workflow has no tools"),
         ("workflow: {agent: writer}\nhandoffs: [critic]\n", 2, "handoffs", "a workflow has no handoffs"),
+        ("workflow: {agent: writer}\nmemory: notes\n", 2, "memory", "a workflow has no memory"),
         ("workflow: {agent: writer}\ntemperature: 0.5\n", 2, "temperature", "a workflow has no temperature"),
         ("workflow: {agent: writer}\napproval: {agents/critic: always}\n", 2, "approval.agents/critic", "is no tool"),
         (f"workflow: {'{loop: {step: ' * 9}writer{'}}' * 9}\n", 1, f"workflow{'.loop.step' * 9}", "8 levels deep"),
