@@ -38,6 +38,9 @@ class Listing:
     async def listen(self):
         pytest.fail("only lists are read here")
 
+    async def watch(self, watched):
+        await anyio.sleep_forever()
+
 
 def page(*names, fresh=None, **said):
     return Page(offers=tuple(Offer(key=name, said={"name": name, **said}) for name in names), fresh=fresh)

@@ -75,6 +75,9 @@ class _Connector:
     async def listen(self):
         """It tells of nothing."""
 
+    async def watch(self, watched):
+        await anyio.sleep_forever()
+
 
 @asynccontextmanager
 async def office(**settings):
