@@ -11,11 +11,13 @@ import argparse
 import asyncio
 import hashlib
 import json
+import math
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from typing import Any
 import anyio
 import httpx2
 
+from examples.oncall.asking import ask
 from examples.oncall.fake_slack import (
     CHANNEL,
     SECRET,
@@ -81,6 +84,7 @@ class Demo:
         self._answer = answer
         self._shown: set[str] = set()
         self._denied = False
+        self._within = anyio.CancelScope()
 
     async def begin_run(self, payload: bytes) -> None:
         """Have the agent look into an alert, where this version of the gateway has no trigger that does it. Raises DemoFailed."""
@@ -90,7 +94,7 @@ class Demo:
 
     async def followed(self) -> dict[str, Any]:
         """Show what the agent does until it has ended; give its last response. Raises DemoFailed."""
-        with anyio.move_on_after(LONGEST):
+        with anyio.move_on_after(LONGEST) as self._within:
             while True:
                 for run in await self._runs():
                     response = await self._asked("GET", f"/v1/responses/{run['id']}")
@@ -132,7 +136,7 @@ class Demo:
                     self._show.more(f"post-check: {'holds' if found['check']['holds'] else found['check']['says']}")
 
     async def _decide(self, message: Message) -> None:
-        answer = self._answer or await _ask()
+        answer = self._answer or await self._patiently()
         self._show.step(f"ada clicks on {'Approve' if answer == 'yes' else 'Deny'}")
         if answer == "yes":
             await self._sent(self._slack.click(message, "Approve"))
@@ -147,6 +151,14 @@ class Demo:
         with anyio.fail_after(PATIENCE):
             while message["ts"] in {each["ts"] for each in self._slack.open_questions()}:
                 await anyio.sleep(0.05)
+
+    async def _patiently(self) -> str:
+        """Ask the terminal: a person's time is not the agent's."""
+        self._within.deadline = math.inf
+        try:
+            return await ask()
+        finally:
+            self._within.deadline = anyio.current_time() + LONGEST
 
     async def _sent(self, sent: Sent) -> None:
         answer = await self._http.post(f"{self._url}/slack/interactions", content=sent.body, headers=sent.headers)
@@ -201,7 +213,7 @@ async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
         if token:
             receiver["http_config"] = {"authorization": {"credentials": token}}
         if programs is None:
-            show.step("Prometheus and Alertmanager are not used" if arguments.without_prometheus else "Prometheus and Alertmanager are not installed: the demo posts the alert itself")  # fmt: skip
+            show.step("Prometheus and Alertmanager are not used" if arguments.without_prometheus else "Prometheus and Alertmanager are not installed (on Debian: apt install prometheus prometheus-alertmanager): the demo posts the alert itself, in the form of Alertmanager's webhook, and all else is the same")  # fmt: skip
         else:
             await stack.enter_async_context(watching(folder, programs, ports=ports, metrics=metrics, receiver=receiver))
             show.step(f"Prometheus is at http://127.0.0.1:{ports[0]}, Alertmanager at http://127.0.0.1:{ports[1]}")
@@ -251,14 +263,6 @@ def _decoded(text: object) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-async def _ask() -> str:
-    print("          Approve it? [yes/no] ", end="", flush=True)
-    # A file is always readable, and cannot be waited for. A thread that reads would keep the demo from ending.
-    with suppress(OSError, ValueError):
-        await anyio.wait_readable(sys.stdin)
-    return "yes" if sys.stdin.readline().strip().lower() in ("y", "yes") else "no"
 
 
 def _slack_settings(folder: Path, slack: FakeSlack, prometheus: int) -> dict[str, Any]:
@@ -336,6 +340,27 @@ async def _fires(http: httpx2.AsyncClient, port: int, name: str, *, still: bool 
     raise DemoFailed(msg)
 
 
+async def _until_told(arguments: argparse.Namespace, folder: Path) -> int:
+    """Run the demo until it ends, or is told to end: what it started ends with it. Raises DemoFailed."""
+    code, failed = 143, None
+
+    async def hear(task: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+            async for _ in signals:
+                task.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hear, tasks.cancel_scope)
+        try:
+            code = await show_demo(arguments, folder)
+        except (DemoFailed, TimeoutError, httpx2.HTTPError) as error:
+            failed = error
+        tasks.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
+    return code
+
+
 def main() -> None:
     """Read the command line and run the demo."""
     parser = argparse.ArgumentParser(prog="make demo", description=(__doc__ or "").splitlines()[0])
@@ -349,7 +374,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="switchgear-demo-") as folder:
         try:
-            code = anyio.run(show_demo, arguments, Path(folder))
+            code = anyio.run(_until_told, arguments, Path(folder))
         except (DemoFailed, TimeoutError, httpx2.HTTPError) as failed:
             print(f"The demo failed: {failed or type(failed).__name__}", file=sys.stderr)
             code = 1

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from gateway.agent_source import AgentSource
 from gateway.config import ConfigError, Fault, Settings, peek, read_environment
@@ -15,15 +16,26 @@ from gateway.core.clock import SYSTEM_CLOCK
 from gateway.policy_source import PolicySource
 
 
-def read_agents(config: Path) -> tuple[Settings, AgentDocuments]:
-    """Read the configuration and its agents, as the server would. Raises ConfigError."""
+def read_agents(config: Path, folder: Path | None = None) -> tuple[Settings, AgentDocuments]:
+    """Read the configuration and its agents, as the server would, or those of another folder. Raises ConfigError."""
     environ = read_environment()
     settings = peek(config, environ)
     if settings.agents is None:
         message = "no agents are configured here: add the section `agents`"
         raise ConfigError([Fault(file=str(config), message=message)])
+    if folder is not None:
+        settings = msgspec.structs.replace(settings, agents=msgspec.structs.replace(settings.agents, folder=str(folder)))  # fmt: skip
     authorizer = PolicySource(config, environ).open(settings.policies, SYSTEM_CLOCK)
     return settings, AgentSource(config, environ).open(settings, authorizer)
+
+
+def folder_of(names: tuple[str, ...]) -> Path | None:
+    """Give the folder that the agents lie in which are named by their own folders; None where none is. Exits with 1 where they lie in several."""
+    folders = {Path(name).resolve().parent for name in names if "/" in name and Path(name).is_dir()}
+    if len(folders) > 1:
+        click.echo("the agents that are named lie in several folders: name those of one", err=True)
+        sys.exit(1)
+    return next(iter(folders), None)
 
 
 def chosen(documents: AgentDocuments, names: tuple[str, ...]) -> list[AgentDefinition]:

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.cli.agent_case_outcomes import CaseOutcome
 from gateway.cli.agent_cases import CaseRunner
-from gateway.cli.agent_folder import chosen, read_agents
+from gateway.cli.agent_folder import chosen, folder_of, read_agents
 from gateway.cli.faults import fail
 from gateway.cli.options import config_option
 from gateway.config import ConfigError, Settings
@@ -33,7 +33,7 @@ def command(names: tuple[str, ...], config: Path, as_json: bool) -> None:
     """
     configure_logs(format="console", level="error")
     try:
-        settings, documents = read_agents(config)
+        settings, documents = read_agents(config, folder_of(names))
         agents = chosen(documents, tuple(Path(name).name for name in names))
         outcomes = anyio.run(_run, settings, config, documents, agents, as_json)
     except ConfigError as error:

@@ -1,6 +1,7 @@
 """`make demo`: an alert fires, a person agrees in Slack, the agent mends it, and all that was started ends. Promised by docs/oncall.md."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -88,6 +89,53 @@ def test_the_demo_changes_nothing_when_the_terminal_says_no(tmp_path):
         "nothing was changed",
     )
     assert "post-check: holds" not in out
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [("perhaps\nYES\n", ["Please write yes or no.", "ada clicks on Approve", "the incident is mended"]), ("", ["nobody is there", "ada clicks on Deny", "nothing was changed"])],
+    ids=["a word that is no answer", "nobody"],
+)  # fmt: skip
+def test_the_demo_asks_again_and_takes_silence_for_a_no(tmp_path, answer, says):
+    code, out = run_demo(tmp_path, "--without-prometheus", answer=answer)
+
+    assert code == 0, out
+    in_order(out, *says)
+
+
+@pytest.mark.parametrize(
+    ("number", "when", "code"),
+    [(signal.SIGINT, "Approve it?", 130), (signal.SIGTERM, "something goes wrong", 143), (signal.SIGHUP, "cluster runs", 143)],
+)  # fmt: skip
+def test_the_demo_that_is_ended_in_the_middle_leaves_nothing(tmp_path, number, when, code):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "examples.oncall.demo", "--without-prometheus"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        out = ""
+        while when not in out:
+            out += (read := process.stdout.read(1))
+            assert read, out
+        os.killpg(process.pid, number)
+        rest, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+
+    assert process.returncode == code, rest
+    assert "Traceback" not in rest
+    assert started_in(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_prometheus_is_not_installed_the_demo_says_how_to_get_it_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing-is-here"))
+
+    code, out = run_demo(tmp_path, "--yes")
+
+    assert code == 0, out
+    in_order(out, "are not installed (on Debian: apt install prometheus", "is posted, as Alertmanager's webhook does it", "the incident is mended")  # fmt: skip
 
 
 @pytest.mark.parametrize("incident", ["disk-full"])

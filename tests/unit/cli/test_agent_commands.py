@@ -239,6 +239,23 @@ def test_cases_that_hold(place):
     assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "5 of 5 cases hold"), found.stdout
 
 
+def test_the_cases_of_a_copy_elsewhere_are_the_copys(place):
+    place.cases('- {name: here, user: [hello], model: [{say: \'{"seen": "a"}\'}], expect: {contains: [a]}}\n')
+    for name in ("agent.yaml", "instructions.md"):
+        place.write(f"copies/clerk/{name}", (place.folder / "agents" / "clerk" / name).read_text())
+    place.write("copies/clerk/cases.yaml", "- {name: there, user: [hello], model: [{say: '{\"seen\": \"b\"}'}], expect: {contains: [b]}}\n")  # fmt: skip
+    place.write("others/clerk/agent.yaml", "")
+
+    copied = place.run("test", str(place.folder / "copies" / "clerk"))
+    own = place.run("test", str(place.folder / "agents" / "clerk"))
+    both = place.run("test", str(place.folder / "copies" / "clerk"), str(place.folder / "others" / "clerk"))
+
+    assert (copied.returncode, copied.stdout.splitlines()[0]) == (0, "ok    clerk: there"), copied.stdout
+    assert (own.returncode, own.stdout.splitlines()[0]) == (0, "ok    clerk: here"), own.stdout
+    assert both.returncode == 1
+    assert "several folders" in both.stdout
+
+
 def test_a_case_that_does_not_hold_is_told_with_what_differs(place):
     differing = {
         "{contains: [green]}": "the answer does not have 'green' in it",
