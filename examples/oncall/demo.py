@@ -92,20 +92,32 @@ class Demo:
         body = {"model": f"agent/{AGENT}", "input": said, "background": True}
         await self._asked("POST", "/v1/responses", json=body)
 
-    async def followed(self) -> dict[str, Any]:
-        """Show what the agent does until it has ended; give its last response. Raises DemoFailed."""
+    async def followed(self, alert: str) -> dict[str, Any]:
+        """Show what the agent does until all that it began has ended; give the last response about an alert. Raises DemoFailed.
+
+        One thing that goes wrong may fire several alerts: a full disk can take down what others need.
+        """
         with anyio.move_on_after(LONGEST) as self._within:
             while True:
-                for run in await self._runs():
-                    response = await self._asked("GET", f"/v1/responses/{run['id']}")
+                found = [await self._asked("GET", f"/v1/responses/{run['id']}") for run in await self._runs()]
+                for response in found:
                     self._show_calls(response)
-                    if response["status"] in ENDED and not _waits(response) and not await self._goes_on(run["id"]):
-                        return response
+                continued = {response.get("previous_response_id") for response in found}
+                last = [response for response in found if response["id"] not in continued]
+                if last and all(response["status"] in ENDED and not _waits(response) for response in last):
+                    about = [response for response in last if await self._is_about(response, alert)]
+                    if about:
+                        return about[-1]
                 for message in self._slack.open_questions():
                     await self._decide(message)
                 await anyio.sleep(0.1)
         msg = f"the agent did not come to an end within {LONGEST:g} seconds"
         raise DemoFailed(msg)
+
+    async def _is_about(self, response: Mapping[str, Any], alert: str) -> bool:
+        """Whether a response belongs to the incident of an alert; where no trigger began it, it does."""
+        incident = (response.get("metadata") or {}).get("incident")
+        return incident is None or alert in (await self._asked("GET", f"/admin/incidents/{incident}"))["title"]
 
     @property
     def denied(self) -> bool:
@@ -115,10 +127,6 @@ class Demo:
     async def _runs(self) -> list[dict[str, Any]]:
         found = (await self._asked("GET", f"/admin/runs?agent={AGENT}&limit=20"))["data"]
         return sorted(found, key=lambda run: run["created_at"])
-
-    async def _goes_on(self, run: str) -> bool:
-        """Whether it was not the last one: what goes on after an approval is a run of its own."""
-        return (await self._runs())[-1]["id"] != run
 
     def _show_calls(self, response: Mapping[str, Any]) -> None:
         for item in response.get("output", ()):
@@ -225,7 +233,7 @@ async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
         else:
             await _fires(http, ports[0], ALERTS[arguments.incident][0])
             show.step(f"Prometheus fires {ALERTS[arguments.incident][0]}")
-        code = conclude(show, await demo.followed(), denied=demo.denied)
+        code = conclude(show, await demo.followed(ALERTS[arguments.incident][0]), denied=demo.denied)
         if not demo.denied:
             if programs is None:
                 await _post_alert(http, receiver, arguments.incident, token, status="resolved")
@@ -235,7 +243,10 @@ async def show_demo(arguments: argparse.Namespace, folder: Path) -> int:
                 show.step("Prometheus: the alert is resolved")
         if token:
             await _told(slack, "State: nothing was changed" if demo.denied else "State: Resolved")
-            show.step(f"Slack, #oncall: the incident is one thread of {len(slack.thread(CHANNEL))} messages")
+            thread = slack.thread(CHANNEL)
+            heads = sum(not message.get("thread_ts") for message in thread)
+            which = "the incident is one thread" if heads == 1 else f"{heads} incidents are {heads} threads"
+            show.step(f"Slack, #oncall: {which} of {len(thread)} messages")
         return code
 
 
