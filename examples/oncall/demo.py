@@ -99,6 +99,7 @@ class Demo:
         """
         with anyio.move_on_after(LONGEST) as self._within:
             while True:
+                questions = self._slack.open_questions()
                 found = [await self._asked("GET", f"/v1/responses/{run['id']}") for run in await self._runs()]
                 for response in found:
                     self._show_calls(response)
@@ -108,7 +109,7 @@ class Demo:
                     about = [response for response in last if await self._is_about(response, alert)]
                     if about:
                         return about[-1]
-                for message in self._slack.open_questions():
+                for message in questions:
                     await self._decide(message)
                 await anyio.sleep(0.1)
         msg = f"the agent did not come to an end within {LONGEST:g} seconds"

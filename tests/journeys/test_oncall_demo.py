@@ -65,10 +65,16 @@ def test_the_demo_mends_an_incident_with_leave_and_without_prometheus(tmp_path):
     in_order(
         out,
         "something goes wrong: crash-loop", "handbook/for_alert", "platform/logs", "platform/restart dry_run=true", "each is replaced",
-        "asks for leave to call platform/restart", '"workload": "checkout"', "[ Approve ] [ Deny ]", "ada clicks on Approve", "Approved by ada",
-        "post-check: holds", "the agent's summary: resolved", "evidence:", "runbook:    crash-loop (sha256 ", "timeline:", "the incident is mended",
+        "ada clicks on Approve", "Approved by ada", "post-check: holds", "the agent's summary: resolved", "evidence:", "runbook:    crash-loop (sha256 ", "timeline:", "the incident is mended",
         "the alert is posted as resolved", "State: Resolved", "the incident is one thread of",
     )  # fmt: skip
+    in_order(
+        out,
+        "asks for leave to call platform/restart",
+        '"workload": "checkout"',
+        "[ Approve ] [ Deny ]",
+        "ada clicks on Approve",
+    )
     in_order(
         out, "Slack, #oncall: a new message", "WorkloadCrashLooping (high)", "a reply in the thread", "It has looked at:", "platform/logs",
         "A dry run of platform/restart says what would change", "a reply in the thread", "asks for leave",
