@@ -65,5 +65,11 @@ class SqlIncidentThreads:
 
 
 def _thread(row: RowMapping) -> IncidentThread:
-    fields = {name: row[name] for name in IncidentThread.__struct_fields__}
-    return IncidentThread(**fields | {"asked": _names.decode(row["asked"])})
+    return IncidentThread(
+        incident=row["incident"],
+        channel=row["channel"],
+        ts=row["ts"],
+        shown=row["shown"],
+        told_seq=row["told_seq"],
+        asked=_names.decode(row["asked"]),
+    )
