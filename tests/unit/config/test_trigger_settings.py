@@ -78,3 +78,12 @@ def test_a_signature_is_good_for_no_longer_than_its_delivery_is_remembered(tmp_p
 
     assert 2 * read(tmp_path, trigger % 43_200).window == 86_400
     assert "window" in faults(tmp_path, trigger % 43_201)
+
+
+def test_threads_in_slack_are_of_triggers_that_there_are(tmp_path):
+    slack = "slack: {bot_token: env:LONG, signing_secret: env:LONG, channel: C0MAIN, incidents: {triggers: [on]}}"
+
+    said = faults(tmp_path, '{kind: alertmanager, agent: a, token: "env:LONG"}', f"{slack}\n{BASE}")
+
+    assert "no trigger is named 'on'" in said
+    assert "slack.incidents.triggers" in said
