@@ -36,12 +36,13 @@ class Site:
         self.memos = folder / "memos"
 
     def busy(self):
-        """Give the replica that answers a request that has come through nginx, or None."""
+        """Give the replica that answers the one request that has come through nginx, or None."""
+        found = []
         for replica in (self.one, self.two):
             connections = psutil.Process(replica.process.pid).net_connections("tcp")
             if any(each.status == "ESTABLISHED" and each.laddr.port == replica.port for each in connections):
-                return replica
-        return None
+                found.append(replica)
+        return found[0] if len(found) == 1 else None
 
     @property
     def both_answered(self):

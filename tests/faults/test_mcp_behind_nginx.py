@@ -119,6 +119,12 @@ async def test_a_replica_that_is_killed_in_the_midst_of_a_call_has_its_client_to
     assert len(calls(site.folder, "hang")) == 1
 
 
+async def _busy(site):
+    while (found := site.busy()) is None:
+        await anyio.sleep(0.01)
+    return found
+
+
 async def _lost(site, mode):
     """Call, have who answers killed, and hear of it; give the seconds that took."""
     limits = httpx2.Limits(max_keepalive_connections=0)
@@ -138,7 +144,7 @@ async def _lost(site, mode):
         with anyio.fail_after(PATIENCE):
             while not calls(site.folder, "hang"):
                 await anyio.sleep(0.01)
-            killed = site.busy()
+            killed = await _busy(site)
             killed.signal(signal.SIGKILL)
             await killed.exit_code(PATIENCE)
             at = anyio.current_time()
@@ -157,7 +163,7 @@ async def test_a_replica_that_goes_down_says_so_to_who_has_heard_of_progress_alr
 
     async def go_down():
         await heard.wait()
-        site.busy().signal(signal.SIGTERM)
+        (await _busy(site)).signal(signal.SIGTERM)
 
     async with client_of(site.url, mode) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(go_down)
