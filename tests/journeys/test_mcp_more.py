@@ -108,9 +108,10 @@ async def test_reads_are_counted_and_in_the_audit_log(tmp_path):
     assert asked == {("wiki", "resources/read", "ok"): 1}
 
 
-async def test_it_is_not_promised_that_single_resources_are_watched(tmp_path, mode):
+async def test_what_is_told_of_changes_is_promised_in_either_revision(tmp_path, mode):
+    """Single resources are watched by sessions, which the newer revision does not know."""
     async with gateway(tmp_path) as there, client_of(there.url, mode) as client:
         said = client.server_capabilities
 
-    assert said.resources.subscribe is False
-    assert said.resources.list_changed is (mode == "auto")
+    assert said.resources.subscribe is (mode == "legacy")
+    assert said.resources.list_changed
