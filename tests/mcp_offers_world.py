@@ -59,11 +59,12 @@ def authorizer_of(text=""):
 
 
 class Site:
-    """Where it is, and what the test may change or look at: `draining` says that it goes down."""
+    """Where it is, and what the test may change or look at: `draining` says that it goes down; the last of `views` is what clients see."""
 
     draining = False
 
-    def __init__(self, url, audit, server):
+    def __init__(self, url, audit, server, views):
+        self.views = views
         self.url = url
         self.audit = audit
         self.server = server
@@ -83,8 +84,8 @@ class Site:
 async def site_over(hub, *, servers=("docs",), policies="", **view):
     """The handlers over a hub, served until the block ends."""
     seen = View(servers=frozenset(servers), authorizer=authorizer_of(policies), **view)
-    audit = Noting()
-    handlers = more_handlers(McpOffers(hub.offers, lambda: seen, Asker, audit=audit), hub.changes)
+    audit, views = Noting(), [seen]
+    handlers = more_handlers(McpOffers(hub.offers, lambda: views[-1], Asker, audit=audit), hub.changes)
 
     async def list_tools(context, params):
         return types.ListToolsResult(tools=[])
@@ -92,7 +93,7 @@ async def site_over(hub, *, servers=("docs",), policies="", **view):
     server = Server("offers", on_list_tools=list_tools, **handlers)
     app = server.streamable_http_app(stateless_http=True)
     port = free_port()
-    site = Site(f"http://127.0.0.1:{port}/mcp", audit, server)
+    site = Site(f"http://127.0.0.1:{port}/mcp", audit, server, views)
 
     async def marked(scope, receive, send):
         scope["extensions"] = {**scope.get("extensions", {}), "switchgear.server": site}

@@ -2,6 +2,7 @@
 
 import anyio
 import mcp_types as types
+import msgspec
 import pytest
 from mcp import MCPError
 
@@ -275,9 +276,7 @@ async def test_who_listens_hears_of_a_change_at_a_server_and_of_a_new_configurat
         await hub.offers.known()
         async with site.client("auto") as client:
             capabilities = client.session.server_capabilities
-            async with client.listen(
-                tools_list_changed=True, prompts_list_changed=True, resource_subscriptions=[ONE]
-            ) as events:
+            async with client.listen(tools_list_changed=True, prompts_list_changed=True) as events:
                 await call(hub, "docs", "change", {"word": "later"})
                 with anyio.fail_after(20):
                     first = await anext(events)
@@ -287,10 +286,43 @@ async def test_who_listens_hears_of_a_change_at_a_server_and_of_a_new_configurat
                     more = {type(await anext(events)).__name__ for _ in range(2)}
 
     assert capabilities.prompts.list_changed
-    assert events.honored.resource_subscriptions is None, "single resources are not watched, and it is said so"
     assert type(first).__name__ == "PromptsListChanged"
     assert names == ["docs__greet", "docs__later"]
     assert more == {"PromptsListChanged", "ToolsListChanged"}
+
+
+async def test_who_watches_a_resource_hears_that_it_is_another_for_as_long_as_he_may_read_it(docs):
+    async with hub_over({"docs": docs()}) as hub, site_over(hub) as site:
+        await ready(hub, "docs")
+        await hub.offers.known()
+        async with site.client("auto") as client:
+            capabilities = client.session.server_capabilities
+            wanted = [ONE, "switchgear://docs/memo://hidden/7", "switchgear://other/memo://one", "memo://one"]
+            async with client.listen(prompts_list_changed=True, resource_subscriptions=wanted) as events:
+                with anyio.fail_after(20):
+                    while hub.offers.watched("docs").uris != {"memo://one"}:
+                        await anyio.sleep(0.01)
+                    await call(hub, "docs", "change", {"word": "memo://two"})
+                    await call(hub, "docs", "change", {"word": "memo://one"})
+                    first = await anext(events)
+                    site.views.append(msgspec.structs.replace(site.views[0], servers=frozenset()))
+                    await call(hub, "docs", "change", {"word": "memo://one"})
+                    await call(hub, "docs", "change", {"word": "later"})
+                    second = await anext(events)
+        with anyio.fail_after(20):
+            while hub.offers.watched("docs").uris:
+                await anyio.sleep(0.01)
+
+    assert capabilities.resources.subscribe
+    assert events.honored.resource_subscriptions == [ONE]
+    assert (type(first).__name__, str(first.uri)) == ("ResourceUpdated", ONE)
+    assert type(second).__name__ == "PromptsListChanged"
+    asked = [(uri, outcome) for what, _, uri, outcome in site.audit.entries if what == "mcp.resource_watched"]
+    assert asked == [
+        ("docs/memo://one", "ok"),
+        ("docs/memo://hidden/7", "not_found"),
+        ("other/memo://one", "not_found"),
+    ]
 
 
 async def test_no_change_is_told_where_nothing_is_listened_to_in_the_old_revision(docs):

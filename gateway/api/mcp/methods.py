@@ -6,8 +6,7 @@ from typing import Any
 
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
-from mcp_types import ServerCapabilities, SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp_types import SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
 
 from gateway import __version__
 from gateway.api.mcp.asking import Handler, guarded
@@ -33,27 +32,7 @@ def handlers_of(desk: McpDesk, offers: McpOffers) -> dict[str, Handler]:
 
 
 class _Telling(Server[Any]):
-    """A server that tells of its changes in the revisions, too, that have to be told so at their beginning.
-
-    Single resources are watched by sessions, and the revisions without them are told that they are not: the library takes a server that tells
-    of changed lists for one that does both.
-    """
-
-    def get_capabilities(
-        self,
-        notification_options: NotificationOptions | None = None,
-        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
-        extensions: dict[str, dict[str, Any]] | None = None,
-        *,
-        protocol_version: str | None = None,
-    ) -> ServerCapabilities:
-        """Say what there is."""
-        said = super().get_capabilities(
-            notification_options, experimental_capabilities, extensions, protocol_version=protocol_version
-        )
-        if said.resources is None or protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            return said
-        return said.model_copy(update={"resources": said.resources.model_copy(update={"subscribe": False})})
+    """A server that tells of its changes in the revisions, too, that have to be told so at their beginning."""
 
     def create_initialization_options(
         self,

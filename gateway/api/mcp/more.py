@@ -22,5 +22,5 @@ def more_handlers(offers: McpOffers, changes: Changes) -> dict[str, Any]:
         "on_list_prompts": prompts.list,
         "on_get_prompt": prompts.get,
         "on_completion": Completions(offers),
-        "on_subscriptions_listen": Listening(changes, offers.asker),
+        "on_subscriptions_listen": Listening(changes, offers),
     }

@@ -13,13 +13,13 @@ import structlog
 from gateway.api.asgi import AsgiSend, Receive, Scope
 from gateway.api.edge import is_draining
 from gateway.api.mcp.desk import McpDesk
-from gateway.api.mcp.seen import view_of
+from gateway.api.mcp.seen import offers_of
 from gateway.api.mcp.sessions import Session
 from gateway.api.mcp.speaking import event
+from gateway.api.mcp.watches import Watches
 from gateway.core.caller import Caller
 from gateway.core.errors import LimitExceeded, StoreUnavailable
 from gateway.core.items import Json
-from gateway.policies.facts import offered
 from gateway.tools.changes import ChangeKind
 
 log = structlog.get_logger()
@@ -87,6 +87,7 @@ class _Stream:
 
     def __init__(self, desk: McpDesk, send: AsgiSend, caller: Caller, session: Session) -> None:
         self._desk = desk
+        self._watches = Watches(offers_of(desk))
         self._send = send
         self._caller = caller
         self._session = session
@@ -123,20 +124,16 @@ class _Stream:
     async def watch(self) -> None:
         """Watch what the session watches."""
         sessions, before = self._desk.sessions, frozenset[str]()
-        with ExitStack() as none:
-            watching = none
-            try:
-                while True:
-                    changed = sessions.change_of(self._session.id)
-                    wanted = self._allowed(await self._wanted())
-                    if wanted != before:
-                        watching.close()
-                        watching, before = ExitStack(), wanted
-                        self._enter(watching, sorted(wanted))
-                    with anyio.move_on_after(_LOOK):
-                        await changed.wait()
-            finally:
-                watching.close()
+        with ExitStack() as watching:
+            while True:
+                changed = sessions.change_of(self._session.id)
+                wanted = self._watches.allowed(self._caller, await self._wanted())
+                if wanted != before:
+                    before = wanted
+                    watching.close()
+                    watching.enter_context(self._watches.enter(wanted, lambda uri: self.tell(_UPDATED, uri)))
+                with anyio.move_on_after(_LOOK):
+                    await changed.wait()
 
     async def _wanted(self) -> Sequence[str]:
         notes = self._desk.sessions.notes
@@ -145,29 +142,6 @@ class _Stream:
         except StoreUnavailable as error:
             log.info("mcp.watched_unknown", reason=str(error))
             return ()
-
-    def _allowed(self, uris: Sequence[str]) -> frozenset[str]:
-        """Give those that may be read now: a policy may have changed since."""
-        view = view_of(self._desk)
-        allowed = set()
-        for uri in uris:
-            found = view.uris.inner(uri)
-            if found is None or found[0] not in view.servers:
-                continue
-            offers = self._desk.offers.of(found[0])
-            about = offered("resource", *found)
-            if offers is not None and offers.may_read(found[1]) and view.lets(self._caller, "read_resource", about):
-                allowed.add(uri)
-        return frozenset(allowed)
-
-    def _enter(self, watching: ExitStack, uris: Sequence[str]) -> None:
-        uris_of = view_of(self._desk).uris
-        for uri in uris:
-            found = uris_of.inner(uri)
-            watched = None if found is None else self._desk.offers.watched(found[0])
-            if found is None or watched is None:
-                continue
-            watching.enter_context(watched.watch(found[1], lambda own, uri=uri: self.tell(_UPDATED, uri)))  # type: ignore[misc]
 
     async def _write(self, piece: bytes) -> None:
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})

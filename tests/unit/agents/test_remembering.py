@@ -86,6 +86,7 @@ class Configured(msgspec.Struct):
     """Settings, as far as planners look into them."""
 
     memories: dict
+    knowledge: dict = {}
 
 
 async def found(world, place=OWN, key="tea"):
