@@ -42,11 +42,21 @@ async def post(gateway, body, *, key="", session="", **headers):
     return said.status_code, json.loads(text) if text else {}
 
 
+async def begin(gateway, *, key=""):
+    """Begin a session; gives its name."""
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "attacker", "version": "1"}}
+    body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+    more = {"authorization": f"Bearer {key}"} if key else {}
+    async with httpx2.AsyncClient(timeout=60) as http:
+        said = await http.post(f"{gateway.url}/mcp", json=body, headers=HEADERS | more)
+    return said.headers["mcp-session-id"]
+
+
 @pytest.mark.parametrize("way", ["key", "session"])
 async def test_no_call_is_answered_with_the_result_of_another(gateway, tmp_path, way):
     """A key that was used before, or an id of a request that a client counts anew: several clients may share one key of ours."""
     same = {"key": "k"} if way == "key" else {}
-    sent = {} if way == "key" else {"session": "s"}
+    sent = {} if way == "key" else {"session": await begin(gateway)}
     _, first = await post(gateway, message("desk__echo", {"text": "the first"}, **same), **sent)
     _, again = await post(gateway, message("desk__echo", {"text": "the first"}, **same), **sent)
     _, other = await post(gateway, message("desk__echo", {"text": "the second"}, **same), **sent)
@@ -61,11 +71,14 @@ async def test_no_call_is_answered_with_the_result_of_another(gateway, tmp_path,
 async def test_nobody_uses_anothers_key_session_or_state(gateway, tmp_path):
     ada, bob = [await key_of(tmp_path, gateway.url, name) for name in ("ada", "bob")]
     one = message("desk__count", {"text": "ada's"}, key="k")
-    _, waits = await post(gateway, one, key=ada, session="s")
+    session = await begin(gateway, key=ada)
+    _, waits = await post(gateway, one, key=ada, session=session)
     told = waits["result"]["structuredContent"]
-    _, theirs = await post(gateway, one, key=bob, session="s")
+    foreign, _ = await post(gateway, one, key=bob, session=session)
+    _, theirs = await post(gateway, one, key=bob)
     cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
-    await post(gateway, cancel, key=bob, session="s")
+    await post(gateway, cancel, key=bob, session=session)
+    await post(gateway, cancel, key=bob, session=await begin(gateway, key=bob))
     asked = [
         (await post(gateway, message("approval_status", {"id": name, "cancel": True}), key=bob))[1]
         for name in (
@@ -79,6 +92,7 @@ async def test_nobody_uses_anothers_key_session_or_state(gateway, tmp_path):
     left = await waiting(tmp_path, gateway.url)
     _, still = await post(gateway, message("approval_status", {"id": told["run_id"]}), key=ada)
 
+    assert foreign == 404
     assert theirs["result"]["structuredContent"]["run_id"] != told["run_id"]
     assert all(one["result"]["isError"] and "There is no call" in one["result"]["content"][0]["text"] for one in asked)
     assert told["approval_id"] in [one["id"] for one in left]
