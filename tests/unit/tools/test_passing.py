@@ -4,8 +4,8 @@ import pytest
 
 from gateway.agents.wishes import read_answer
 from gateway.core.tools import Wish
-from gateway.tools.passing import MOST_BYTES, NotPassed, request_of, told
 from gateway.tools.logged import MOST_LOGGED, MOST_OF_A_LOG, Hearing, Logged
+from gateway.tools.passing import MOST_BYTES, NotPassed, request_of, told
 
 SAMPLING = "sampling/createMessage"
 ASKED = {"messages": [{"role": "user", "content": {"type": "text", "text": "hello"}}], "maxTokens": 9}
