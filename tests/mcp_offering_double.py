@@ -6,12 +6,13 @@
 `asked.jsonl` has a line for each read, prompt and completion, `cancelled.jsonl` one for each that was cancelled. The words of the file
 `prompts` are names of further prompts. The tool `change` adds to them the word that it is called with, and tells of it; called with a URI it
 tells that this resource is another; with `stall` it tells how far it is, and goes no further: `stalled.jsonl` has a line for each. `watched.jsonl` says
-which are watched. `advance` tells how far it is.
+which are watched. `advance` tells how far it is. Where a file `toolless` is there from the beginning, the server knows nothing of tools.
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import mcp_types as types
@@ -33,6 +34,7 @@ class Offering:
         self.folder = folder
         self.bus = InMemorySubscriptionBus()
         self.watched = set()
+        self.toolless = (folder / "toolless").exists()
 
     def note(self, file: str, **fields: object) -> None:
         with (self.folder / file).open("a") as notes:
@@ -148,11 +150,11 @@ class Offering:
 
 
 def server_of(double: Offering) -> Server:
+    tools: Any = {} if double.toolless else {"on_list_tools": double.list_tools, "on_call_tool": double.call_tool}
     server = Server(
         "offering",
         version="1",
-        on_list_tools=double.list_tools,
-        on_call_tool=double.call_tool,
+        **tools,
         on_list_resources=double.list_resources,
         on_list_resource_templates=double.list_templates,
         on_read_resource=double.read,

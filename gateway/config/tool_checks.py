@@ -11,6 +11,7 @@ from gateway.config.settings import Settings
 from gateway.config.tool_settings import (
     RESERVED,
     HttpServerSettings,
+    McpSettings,
     StdioServerSettings,
     ToolHubSettings,
     ToolServerSettings,
@@ -26,7 +27,14 @@ def hub_findings(settings: ToolHubSettings) -> Iterator[Finding]:
 
 
 def tool_findings(settings: ToolServerSettings) -> Iterator[Finding]:
-    """Yield tools that are said to be two things at once."""
+    """Yield servers of which nothing can be used, and tools that are said to be two things at once."""
+    if isinstance(settings, McpSettings) and not (
+        settings.tools or settings.resources or settings.resource_templates or settings.prompts
+    ):
+        message = (
+            "nothing of a server can be used that is not named: write tools, resources, resource_templates or prompts"
+        )
+        yield Finding(path=("tools",), needs=("tools",), message=message)
     for name, tool in settings.tools.items():
         if tool.effect == "read" and tool.idempotency_argument:
             message = "a tool that only reads needs no idempotency key: remove it, or say what its effect is"

@@ -118,6 +118,13 @@ class ToolServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 class McpSettings(ToolServerSettings, frozen=True, kw_only=True):
     """What all MCP servers have in common."""
 
+    tools: Annotated[
+        dict[ToolName, ToolSettings],
+        Names(),
+        Meta(
+            description="The tools that may be called, by their names on the server, or a list of names. A server may have none, where it has resources or prompts."
+        ),
+    ] = msgspec.field(default_factory=dict)
     protocol: Annotated[
         Literal["auto", "legacy"],
         Meta(

@@ -20,6 +20,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import (
     CONNECTION_CLOSED,
     LOG_LEVEL_META_KEY,
+    METHOD_NOT_FOUND,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     PARSE_ERROR,
     CallToolRequest,
@@ -103,11 +104,17 @@ class McpConnection(McpOffering):
                     break
                 seen.add(cursor)
         except MCPError as error:
+            if error.code == METHOD_NOT_FOUND and not self._says_tools():
+                return []  # it has resources or prompts, and nothing else
             raise CannotConnect(f"it does not list its tools: {cut(error.message)}") from error
         except ValidationError as error:
             raise CannotConnect(f"its list of tools cannot be read: {_first(error)}") from error
         log.warning("tool_server.list_cut", server=self._server, tools=len(found))
         return found
+
+    def _says_tools(self) -> bool:
+        said = self._client.session.server_capabilities
+        return said is None or said.tools is not None
 
     async def call(self, asked: ToolCallAsked) -> ToolOutput:
         """Call a tool. Raises ToolNotReached and ToolLost."""

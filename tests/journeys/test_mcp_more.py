@@ -100,6 +100,28 @@ async def test_a_change_at_a_server_reaches_clients_that_listen(tmp_path):
     assert names == ["wiki__greet", "wiki__later"]
 
 
+@pytest.mark.parametrize("protocol", ["auto", "legacy"])
+async def test_a_server_may_have_prompts_and_no_tools(tmp_path, mode, protocol):
+    notes = tmp_path / "wiki"
+    notes.mkdir()
+    (notes / "toolless").touch()
+    server = f"""
+    wiki:
+      kind: stdio
+      command: "{sys.executable}"
+      args: ["{OFFERING}", stdio, "{notes}"]
+      protocol: {protocol}
+      prompts: [greet]
+"""
+    served = gateway_with(tmp_path, "{servers: {desk: [echo]}, offers: [wiki]}", servers=server, ready=("desk", "wiki"))
+    async with served as running, client_of(running.url, mode) as client:
+        given = await client.get_prompt("wiki__greet", {"name": "Bob"})
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+
+    assert given.messages[0].content.text == "Greet Bob."
+    assert tools == ["approval_status", "desk__echo"]
+
+
 async def test_reads_are_counted_and_in_the_audit_log(tmp_path):
     async with gateway(tmp_path) as running, client_of(running.url, "auto") as client:
         await client.read_resource(ONE)

@@ -87,6 +87,9 @@ def test_resources_templates_and_prompts_are_nothing_unless_said(configuration):
     ).tools.servers
     plain = configuration.load(tools(f"{STDIO}, tools: [a]")).tools.servers["docs"]
 
+    alone = configuration.load(tools(f"{STDIO}, prompts: [sum it up]")).tools.servers["docs"]
+
+    assert (alone.tools, alone.prompts) == ({}, ("sum it up",))
     assert servers["docs"].resources == ("memo://one",)
     assert servers["docs"].prompts == ("sum it up",)
     assert (plain.resources, plain.resource_templates, plain.prompts) == ((), (), ())
@@ -95,10 +98,12 @@ def test_resources_templates_and_prompts_are_nothing_unless_said(configuration):
 @pytest.mark.parametrize(
     ("inside", "said"),
     [
-        (STDIO, "missing key 'tools'"),
+        (STDIO, "nothing of a server can be used that is not named"),
+        ("kind: openapi, document: x, url: 'http://x'", "missing key 'tools'"),
         ("kind: openapi, document: x, url: 'http://x', tools: [a], prompts: [b]", "unknown key 'prompts'"),
-        (f"{STDIO}, tools: []", "at least one"),
-        (f"{STDIO}, tools: ", "at least one"),
+        (f"{STDIO}, tools: []", "nothing of a server can be used that is not named"),
+        (f"{STDIO}, tools: ", "nothing of a server can be used that is not named"),
+        ("kind: openapi, document: x, url: 'http://x', tools: []", "at least one"),
         (f"{STDIO}, tools: [a, a]", "there already"),
         (f"{STDIO}, tools: [[a]]", "expected a name"),
         (f"{STDIO}, tools: {{a: {{effect: write}}}}", "expected one of read, idempotent, once"),
