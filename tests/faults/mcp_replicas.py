@@ -4,7 +4,6 @@ from contextlib import asynccontextmanager
 
 import anyio
 import httpx2
-import psutil
 
 from tests.journeys.mcp_world import PATIENCE, PEPPER, configuration, operating
 from tests.journeys.running_gateway import served_process
@@ -36,13 +35,13 @@ class Site:
         self.memos = folder / "memos"
 
     def busy(self):
-        """Give the replica that answers the one request that has come through nginx, or None."""
-        found = []
+        """Give the replica that answers the one call that has come through nginx, or None."""
+        key = (self.folder / "first.key").read_text().strip()
         for replica in (self.one, self.two):
-            connections = psutil.Process(replica.process.pid).net_connections("tcp")
-            if any(each.status == "ESTABLISHED" and each.laddr.port == replica.port for each in connections):
-                found.append(replica)
-        return found[0] if len(found) == 1 else None
+            told = httpx2.get(f"{replica.url}/metrics", headers={"authorization": f"Bearer {key}"}).text
+            if "switchgear_mcp_calls 1" in told.splitlines():
+                return replica
+        return None
 
     @property
     def both_answered(self):

@@ -5,6 +5,7 @@ import mcp_types as types
 import msgspec
 import pytest
 from mcp import MCPError
+from mcp.client.subscriptions import PromptsListChanged
 
 from tests.mcp_offers_world import folder, site_over
 from tests.tool_world import OFFERING, allowed, call, hub_over, noted, ready, stdio, until
@@ -305,6 +306,10 @@ async def test_who_watches_a_resource_hears_that_it_is_another_for_as_long_as_he
                     await call(hub, "docs", "change", {"word": "memo://two"})
                     await call(hub, "docs", "change", {"word": "memo://one"})
                     first = await anext(events)
+                    # All that was said until now has been heard when this has: of what a server told when it began to be listened to, too.
+                    await call(hub, "docs", "change", {"word": "sooner"})
+                    while not isinstance(await anext(events), PromptsListChanged):
+                        pass
                     site.views.append(msgspec.structs.replace(site.views[0], servers=frozenset()))
                     await call(hub, "docs", "change", {"word": "memo://one"})
                     await call(hub, "docs", "change", {"word": "later"})
