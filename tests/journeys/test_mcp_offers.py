@@ -306,14 +306,13 @@ async def test_who_watches_a_resource_hears_that_it_is_another_for_as_long_as_he
                     await call(hub, "docs", "change", {"word": "memo://two"})
                     await call(hub, "docs", "change", {"word": "memo://one"})
                     first = await anext(events)
-                    # All that was said until now has been heard when this has: of what a server told when it began to be listened to, too.
-                    await call(hub, "docs", "change", {"word": "sooner"})
-                    while not isinstance(await anext(events), PromptsListChanged):
-                        pass
                     site.views.append(msgspec.structs.replace(site.views[0], servers=frozenset()))
-                    await call(hub, "docs", "change", {"word": "memo://one"})
+                    for _ in range(5):
+                        await call(hub, "docs", "change", {"word": "memo://one"})
                     await call(hub, "docs", "change", {"word": "later"})
-                    second = await anext(events)
+                    after = []
+                    while not isinstance(event := await anext(events), PromptsListChanged):
+                        after.append(event)
         with anyio.fail_after(20):
             while hub.offers.watched("docs").uris:
                 await anyio.sleep(0.01)
@@ -321,7 +320,7 @@ async def test_who_watches_a_resource_hears_that_it_is_another_for_as_long_as_he
     assert capabilities.resources.subscribe
     assert events.honored.resource_subscriptions == [ONE]
     assert (type(first).__name__, str(first.uri)) == ("ResourceUpdated", ONE)
-    assert type(second).__name__ == "PromptsListChanged"
+    assert len(after) <= 1, "what was under way already, and nothing more"
     asked = [(uri, outcome) for what, _, uri, outcome in site.audit.entries if what == "mcp.resource_watched"]
     assert asked == [
         ("docs/memo://one", "ok"),

@@ -94,7 +94,8 @@ class Operator:
         async with httpx2.AsyncClient() as browser:
             answer = await browser.get(sent.url, follow_redirects=False)
         query = parse_qs(urlsplit(answer.headers["location"]).query)
-        back = await self.authorizing.come_back({name: values[0] for name, values in query.items()})
+        server = urlsplit(answer.headers["location"]).path.rpartition("/")[2]
+        back = await self.authorizing.come_back({name: values[0] for name, values in query.items()}, server)
         await self.authorizing.confirm(back.ticket)
         return True
 
