@@ -116,7 +116,7 @@ def _chunk(delta: dict[str, Any], ended: str | None = None) -> dict[str, Any]:
     return {**said, "choices": [choice]}
 
 
-def write_files(where: pathlib.Path, port: int, postgres: str, steps: int) -> pathlib.Path:
+def write_files(where: pathlib.Path, port: int, steps: int, *, postgres: bool) -> pathlib.Path:
     """Write the configuration and the agent; give the path of the configuration."""
     agent = where / "agents" / "clerk"
     agent.mkdir(parents=True)
@@ -126,12 +126,16 @@ def write_files(where: pathlib.Path, port: int, postgres: str, steps: int) -> pa
     (agent / "cases.yaml").write_text(
         "- name: looks\n  user: [Look.]\n  model: [{say: Seen.}]\n  expect: {contains: [Seen]}\n"
     )
-    database = f"{{kind: postgres, url: '{postgres}'}}" if postgres else f"{{kind: sqlite, path: {where}/runs.db}}"
+    database = (
+        "{kind: postgres, url: env:SWITCHGEAR_BENCH_DATABASE}"
+        if postgres
+        else f"{{kind: sqlite, path: {where}/runs.db}}"
+    )
     config = where / "config" / "switchgear.yaml"
     config.parent.mkdir()
     config.write_text(
         f"server: {{keys: ['env:SWITCHGEAR_BENCH_KEY']}}\nlogging: {{format: json}}\ndatabase: {database}\n"
-        "runs: {}\nagents: {}\n"
+        "access: {pepper: env:SWITCHGEAR_BENCH_PEPPER}\nruns: {}\nagents: {}\n"
         "tools:\n  public_url: http://127.0.0.1\n  servers:\n    desk:\n"
         f"      kind: http\n      url: http://127.0.0.1:{port}/mcp\n      tools:\n"
         "        look: {effect: once, outward: false, gives: {integrity: trusted}}\n"
@@ -251,9 +255,13 @@ async def measure(options: argparse.Namespace) -> None:
     doubles = Doubles(options.steps)
     with tempfile.TemporaryDirectory() as folder:
         where = pathlib.Path(folder)
-        config = write_files(where, upstream, options.postgres, options.steps)
+        config = write_files(where, upstream, options.steps, postgres=bool(options.postgres))
         argv = [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", str(port)]
-        env = {"SWITCHGEAR_BENCH_KEY": KEY}
+        env = {
+            "SWITCHGEAR_BENCH_KEY": KEY,
+            "SWITCHGEAR_BENCH_PEPPER": 32 * "p",
+            "SWITCHGEAR_BENCH_DATABASE": options.postgres,
+        }
         headers = {"authorization": f"Bearer {KEY}"}
         limits = httpx2.Limits(max_connections=options.streams + 8)
         async with (
