@@ -39,6 +39,11 @@ class ServerOffers:
         upstream = self._upstreams().get(server)
         return None if upstream is None else upstream.shelf.offers
 
+    async def seen(self, server: str) -> Offers | None:
+        """Give what one server offers; one that has just been started is waited for. None where there is no such server."""
+        upstream = await self._seen(server)
+        return None if upstream is None else upstream.shelf.offers
+
     def watched(self, server: str) -> Watched | None:
         """Give the resources of one server that are watched; None where there is no such server."""
         upstream = self._upstreams().get(server)

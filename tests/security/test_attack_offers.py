@@ -60,13 +60,19 @@ async def test_another_spelling_of_what_is_forbidden_reaches_no_server(docs):
 
 async def test_through_a_template_that_is_forbidden_nothing_is_read(docs):
     server, own = docs
-    async with hub_over({"docs": server}) as hub, site_over(hub, policies=NO_TEMPLATE) as site:
-        await ready(hub, "docs")
-        async with site.client("auto") as client:
-            with pytest.raises(MCPError, match="no such resource"):
-                await client.read_resource("switchgear://docs/memo://files/agenda")
-            note = await client.read_resource("switchgear://docs/memo://notes/7")
-            one = await client.read_resource("switchgear://docs/memo://one")
+    forbidden = "switchgear://docs/memo://files/agenda"
+    # Not even of a server that has just been started, and has not said yet what it has.
+    async with (
+        hub_over({"docs": server}) as hub,
+        site_over(hub, policies=NO_TEMPLATE) as site,
+        site.client("auto") as client,
+    ):
+        with pytest.raises(MCPError, match="no such resource"):
+            await client.read_resource(forbidden)
+        async with client.listen(resource_subscriptions=[forbidden, "switchgear://docs/memo://one"]) as events:
+            assert events.honored.resource_subscriptions == ["switchgear://docs/memo://one"]
+        note = await client.read_resource("switchgear://docs/memo://notes/7")
+        one = await client.read_resource("switchgear://docs/memo://one")
 
     assert (note.contents[0].text, one.contents[0].text) == ("this is memo://notes/7", "this is memo://one")
     assert [asked["uri"] for asked in noted(own, "asked.jsonl")] == ["memo://notes/7", "memo://one"]

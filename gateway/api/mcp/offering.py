@@ -21,7 +21,7 @@ from gateway.core.errors import NotFound, SwitchgearError
 from gateway.core.items import Json
 from gateway.core.tools import model_name
 from gateway.policies.authorizer import Authorizer
-from gateway.policies.facts import Resource, Situation
+from gateway.policies.facts import Resource, Situation, offered
 from gateway.stores.audit import AuditActor, AuditObject
 from gateway.stores.audit_log import AuditLog
 from gateway.tools.eliciting import needed
@@ -96,6 +96,18 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     def lets(self, caller: Caller, action: ActionName, resource: Resource) -> bool:
         """Whether a caller may have this. Nobody is asked about what is only read: what people would have to agree to is not there."""
         return self.authorizer.decide(caller, action, resource, SITUATION).effect == "allow"
+
+    def may_read(self, caller: Caller, server: str, uri: str, known: Offers | None) -> bool:
+        """Whether a caller may read a resource of a server's that offers what is `known`.
+
+        It is one that the operator named by itself, or it has a template that the caller may use. Of what nobody knows there is no way.
+        """
+        if known is None or not self.lets(caller, "read_resource", offered("resource", server, uri)):
+            return False
+        return uri in known.reachable or any(
+            self.lets(caller, "read_resource", offered("resource", server, str(one.said["uriTemplate"])))
+            for one in known.templates_of(uri)
+        )
 
 
 class McpOffers:

@@ -74,9 +74,8 @@ class Resources:
 
     async def _read(self, asker: Asker, view: View, found: tuple[str, str], params: Any) -> Answer:
         server, uri = found
-        if not view.lets(asker.caller, "read_resource", offered("resource", server, uri)) or not self._has_a_way(
-            asker, view, server, uri
-        ):
+        # What the server offers is waited for: before it is known, nobody could say which policies count.
+        if not view.may_read(asker.caller, server, uri, await self._offers.servers.seen(server)):
             raise NotFound("It may not be read.")
         result = await self._offers.servers.read(server, uri, asker.caller, more=again(params), trace=asker.trace)
         if (wanted := wanting(asker, result)) is not None:
@@ -93,15 +92,6 @@ class Resources:
             fresh = result.get("ttlMs")
             answer |= {"ttlMs": fresh if isinstance(fresh, int) else 0, "cacheScope": "private"}
         return answer
-
-    def _has_a_way(self, asker: Asker, view: View, server: str, uri: str) -> bool:
-        """Whether a caller may use a template that a URI is one of; what the operator named by itself needs none."""
-        known = self._offers.servers.of(server)
-        templates = () if known is None or uri in known.reachable else tuple(known.templates_of(uri))
-        return not templates or any(
-            view.lets(asker.caller, "read_resource", offered("resource", server, str(one.said["uriTemplate"])))
-            for one in templates
-        )
 
 
 def missing(asker: Asker, uri: str) -> MCPError:

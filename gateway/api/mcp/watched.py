@@ -31,8 +31,7 @@ class Watching:
             raise missing(asker, params.uri)
         known = await self._offers.known(view)
         about = offered("resource", *found)
-        may = found[0] in known and known[found[0]].may_read(found[1])
-        if not may or not view.lets(asker.caller, "read_resource", about):
+        if not view.may_read(asker.caller, *found, known.get(found[0])):
             self._offers.note(asker, "mcp.resource_watched", about, "not_found")
             raise missing(asker, params.uri)
         if not await notes.watch(session.id, params.uri, until=session.until):

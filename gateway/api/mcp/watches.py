@@ -24,9 +24,7 @@ class Watches:
             found = view.uris.inner(uri)
             if found is None or found[0] not in view.servers:
                 continue
-            offers = self._offers.servers.of(found[0])
-            about = offered("resource", *found)
-            if offers is not None and offers.may_read(found[1]) and view.lets(caller, "read_resource", about):
+            if view.may_read(caller, *found, self._offers.servers.of(found[0])):
                 allowed.add(uri)
         return frozenset(allowed)
 
